@@ -1,0 +1,209 @@
+"""Opening a camera, a video file or a stream with cv2, with errors that name what was given."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+from urllib.parse import urlsplit, urlunsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.core.errors import CameraError, UsageError
+
+Image = NDArray[np.uint8]
+URL_SCHEMES = ("http", "https", "rtsp", "rtsps", "rtmp", "udp")
+_NETWORK_TIMEOUT_MS = 5000
+
+
+class Capture(Protocol):
+    """What the sources need of ``cv2.VideoCapture``; test doubles have it too."""
+
+    def read(self) -> tuple[bool, Any]:
+        """Blocks for the next frame: (True, uint8 (H, W, 3) BGR) or (False, None)."""
+
+    def release(self) -> None:
+        """Gives the device back."""
+
+
+@dataclass(frozen=True)
+class SourceSpec:
+    """A parsed ``--source``.
+
+    Attributes:
+        kind: ``camera`` (index), ``file`` or ``url``.
+        value: what cv2 opens.
+        display: for messages: passwords in URLs are masked.
+    """
+
+    kind: Literal["camera", "file", "url"]
+    value: int | str
+    display: str
+
+
+def parse_source(text: str) -> SourceSpec:
+    """Reads ``--source``: a camera's number, a URL, or a path.
+
+    >>> parse_source("0").kind, parse_source("clips/a.mp4").kind
+    ('camera', 'file')
+    >>> parse_source("rtsp://me:secret@door.local/1").display
+    'rtsp://me:***@door.local/1'
+
+    Raises:
+        UsageError: empty, a negative number, or a URL that cannot be one.
+    """
+    text = text.strip()
+    if not text or text.lstrip("-").isdigit() and text.startswith("-"):
+        raise UsageError(
+            f"--source is {text!r}, expected a camera number from 0, a file, or a URL",
+            hint="for example --source 0, --source clip.mp4, --source rtsp://camera.local/stream",
+        )
+    if text.isascii() and text.isdigit():
+        return SourceSpec("camera", int(text[:9]), f"camera {text}")
+    if "://" not in text:
+        return SourceSpec("file", text, f"'{text}'")
+    return SourceSpec("url", text, _checked_url(text))
+
+
+def _checked_url(text: str) -> str:
+    """The URL as messages may show it."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise UsageError(
+            f"--source is no valid URL: {error}", hint="expected scheme://host[:port]/path"
+        ) from error
+    if parts.scheme not in URL_SCHEMES:
+        raise UsageError(
+            f"--source has the URL scheme '{parts.scheme}', expected {', '.join(URL_SCHEMES)}",
+            hint="a file is given by its path, without file://",
+        )
+    if not parts.hostname:
+        raise UsageError(
+            f"--source '{parts.scheme}://…' names no host", hint="expected scheme://host[:port]/path"
+        )
+    host = f"{parts.hostname}:{port}" if port else parts.hostname
+    user = f"{parts.username}:***@" if parts.password else ""
+    return urlunsplit((parts.scheme, user + host, parts.path, "", ""))
+
+
+@contextlib.contextmanager
+def quiet_cv2() -> Iterator[None]:
+    """Keeps OpenCV and its FFmpeg from writing to stderr; our own errors say it better."""
+    import cv2
+
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    logging = getattr(getattr(cv2, "utils", None), "logging", None)
+    if logging is None:
+        yield
+        return
+    before = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(before)
+
+
+def open_capture(spec: SourceSpec) -> Any:
+    """An open ``cv2.VideoCapture``.
+
+    Raises:
+        CameraError: it does not exist, cannot be opened, or is of no known format.
+    """
+    import cv2
+
+    if spec.kind == "file":
+        _check_file(Path(str(spec.value)))
+    with quiet_cv2():
+        try:
+            if spec.kind == "url":
+                timeouts = [
+                    cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _NETWORK_TIMEOUT_MS,
+                    cv2.CAP_PROP_READ_TIMEOUT_MSEC, _NETWORK_TIMEOUT_MS,
+                ]  # fmt: skip
+                capture = cv2.VideoCapture(spec.value, cv2.CAP_FFMPEG, timeouts)
+            else:
+                capture = cv2.VideoCapture(spec.value)
+        except cv2.error as error:
+            raise _cannot_open(spec) from error
+    if not capture.isOpened():
+        capture.release()
+        raise _cannot_open(spec)
+    if spec.kind == "camera":
+        # One buffered frame: a longer driver queue is lag that no later stage can undo.
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+    return capture
+
+
+def _check_file(path: Path) -> None:
+    try:
+        if path.is_dir():
+            reason = "it is a folder, expected a video or image file"
+        else:
+            with path.open("rb") as stream:
+                reason = "" if stream.read(1) else "the file is empty"
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+    if reason:
+        raise CameraError(
+            f"cannot open the source '{path}': {reason}",
+            hint="check the path, or give a camera's number such as --source 0",
+        )
+
+
+def _cannot_open(spec: SourceSpec) -> CameraError:
+    if spec.kind == "camera":
+        numbers = sorted(
+            int(path.name[5:]) for path in Path("/dev").glob("video*") if path.name[5:].isdigit()
+        )
+        found = f"cameras here: {', '.join(map(str, numbers))}" if numbers else "no camera found"
+        return CameraError(
+            f"cannot open {spec.display}",
+            hint=f"{found}; is it plugged in, and in use by no other program?"
+            " a video file works too: --source clip.mp4",
+        )
+    if spec.kind == "url":
+        return CameraError(
+            f"cannot open the stream {spec.display}",
+            hint="check the address, user and password; does the camera answer on this network?",
+        )
+    return CameraError(
+        f"cannot read {spec.display}: OpenCV knows no video or image format in it",
+        hint="convert it, for example: ffmpeg -i INPUT -c:v mpeg4 OUTPUT.mp4",
+    )
+
+
+def property_of(capture: Capture, number: int) -> float | None:
+    """A positive, finite property such as frames per second, or None."""
+    getter = getattr(capture, "get", None)
+    value = float(getter(number)) if getter else 0.0
+    return value if 0 < value < 1e7 else None
+
+
+class PacedCapture:
+    """A file played in real time: frame k is handed out k / fps seconds after the first read."""
+
+    def __init__(self, capture: Capture, fps: float) -> None:
+        self._capture = capture
+        self._period_s = 1 / fps
+        self._due_s: float | None = None
+
+    def read(self) -> tuple[bool, Any]:
+        """Waits until the next frame is due."""
+        ok, image = self._capture.read()
+        now = time.monotonic()
+        due = now if self._due_s is None else self._due_s
+        if ok and due > now:
+            time.sleep(min(due - now, 1.0))
+        self._due_s = due + self._period_s
+        return ok, image
+
+    def release(self) -> None:
+        """Closes the file."""
+        self._capture.release()

@@ -1,0 +1,92 @@
+"""Options that several verbs share, each declared once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def common(function: F) -> F:
+    """``--json``, ``-v``, ``-q`` and ``--debug``: on every verb."""
+    for option in (
+        click.option("--debug", is_flag=True, help="Show the traceback of an error.",
+                     expose_value=False),
+        click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
+        click.option("-v", "--verbose", is_flag=True, help="Print details."),
+        click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout, nothing else."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def model_argument(function: F) -> F:
+    """MODEL: a bundle, .keras or .tflite; the project's bundle if left out."""
+    return click.argument("model", required=False, type=click.Path(path_type=Path))(function)
+
+
+def project_option(function: F) -> F:
+    """``--project``: where edgecnn.toml is."""
+    return click.option(
+        "--project",
+        type=click.Path(path_type=Path),
+        default=Path("edgecnn.toml"),
+        show_default=True,
+        help="The project file.",
+    )(function)
+
+
+def output_option(help_text: str) -> Callable[[F], F]:
+    """``-o/--output-dir``."""
+    return click.option(
+        "-o", "--output-dir", type=click.Path(path_type=Path), default=None, help=help_text
+    )
+
+
+def target_option(*, multiple: bool) -> Callable[[F], F]:
+    """``-t/--target``, completed from the table of targets."""
+    return click.option(
+        "-t",
+        "--target",
+        "targets" if multiple else "target",
+        multiple=multiple,
+        required=not multiple,
+        shell_complete=_complete_targets,
+        help="Target name (see edgecnn targets)" + ("; repeatable." if multiple else "."),
+    )
+
+
+def variant_option(function: F) -> F:
+    """``--variant``: which of a bundle's variants."""
+    return click.option(
+        "--variant", default=None, help="A bundle's variant (float32, int8 …); default: int8."
+    )(function)
+
+
+def seed_option(function: F) -> F:
+    """``--seed``."""
+    return click.option("--seed", type=int, default=None, help="Seed of splits and training.")(
+        function
+    )
+
+
+def force_option(function: F) -> F:
+    """``--force``."""
+    return click.option("--force", is_flag=True, help="Overwrite what is there.")(function)
+
+
+def dry_run_option(function: F) -> F:
+    """``--dry-run``."""
+    return click.option("--dry-run", is_flag=True, help="Say what would be done, write nothing.")(
+        function
+    )
+
+
+def _complete_targets(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from targets.table import target_names
+
+    return [name for name in target_names() if name.startswith(incomplete)]

@@ -1,0 +1,62 @@
+"""What the CLI prints: tables and progress bars for people, JSON for machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from edgecnn.core.progress import Progress, SilentProgress
+
+
+def print_json(data: Any) -> None:
+    """Prints one JSON value on stdout."""
+    click.echo(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def print_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    numeric: Sequence[int] = (),
+) -> None:
+    """Prints a table; ``numeric`` columns are right-aligned."""
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="right" if index in numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    console = Console()
+    if not console.is_terminal:
+        # A pipe has no width: print whole cells rather than fold at 80 columns.
+        console = Console(width=max(100, console.measure(table).maximum))
+    console.print(table)
+
+
+def thousands(value: float | None, unit: str = "") -> str:
+    """``1234567`` → ``1,234,567``; None → ``–``."""
+    if value is None:
+        return "–"
+    text = f"{value:,}" if isinstance(value, int) else f"{value:,.3f}"
+    return f"{text} {unit}".rstrip()
+
+
+@contextmanager
+def progress(*, silent: bool) -> Iterator[Progress]:
+    """A progress bar on stderr, or silence."""
+    if silent:
+        yield SilentProgress()
+        return
+    from edgecnn.cli.progress import RichProgress
+
+    with RichProgress() as bar:
+        yield bar

@@ -1,0 +1,1 @@
+"""What every room shares: errors, specs, bundles, the interpreter, the .tflite format."""

@@ -1,0 +1,70 @@
+"""One measured quality figure with its sample size and interval: plain data between rooms."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A quality figure in [0, 1].
+
+    Attributes:
+        name: ``accuracy``, ``map50``, ``map5095``.
+        value: the figure, in [0, 1].
+        n: how many test images it was measured on.
+        low, high: 95 % interval.
+        per_sample: float64 (n,), one score per test image in the data's order, where the metric
+            is a mean over images (accuracy); lets two models be compared pairwise. None otherwise.
+        extra: further plain JSON values (``confusion``, ``map5095``, ``per_class``).
+    """
+
+    name: str
+    value: float
+    n: int
+    low: float
+    high: float
+    per_sample: NDArray[np.float64] | None = field(default=None, compare=False)
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; ``per_sample`` stays out."""
+        return {
+            "name": self.name,
+            "value": self.value,
+            "n": self.n,
+            "interval95": [self.low, self.high],
+            **self.extra,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Metric:
+        """The inverse of :meth:`to_json` (without ``per_sample``)."""
+        known = {"name", "value", "n", "interval95"}
+        return cls(
+            data["name"],
+            data["value"],
+            data["n"],
+            data["interval95"][0],
+            data["interval95"][1],
+            extra={key: value for key, value in data.items() if key not in known},
+        )
+
+
+def wilson_interval(successes: float, n: int, z: float = 1.959964) -> tuple[float, float]:
+    """The Wilson score interval of a proportion (Wilson 1927), 95 % by default.
+
+    >>> tuple(round(v, 3) for v in wilson_interval(97, 100))
+    (0.915, 0.99)
+    """
+    if n == 0:
+        return 0.0, 1.0
+    p = successes / n
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    return max(0.0, centre - half), min(1.0, centre + half)

@@ -1,0 +1,150 @@
+"""Contract 2: what the outputs mean. Frozen specs with a JSON form.
+
+:mod:`edgecnn.core.decode` is the only decoder in Python and reads these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, NoReturn, get_args
+
+from edgecnn.core.errors import BundleError
+
+SCHEMA = "edgecnn.postprocess/1"
+Activation = Literal["none", "softmax", "sigmoid"]
+BoxCoding = Literal["ltrb", "center-size"]
+_HINT = "make the bundle again, or use the edgecnn version that wrote it"
+
+
+@dataclass(frozen=True)
+class ClassifySpec:
+    """One score per class.
+
+    Attributes:
+        scores: name of the output, (1, classes).
+        labels: one per class.
+        activation: what the decoder applies to the real values to get probabilities.
+    """
+
+    scores: str
+    labels: tuple[str, ...]
+    activation: Activation = "none"
+    kind: Literal["classify"] = "classify"
+
+    def __post_init__(self) -> None:
+        """Raises BundleError when a field holds what it must not."""
+        _one_of("activation", self.activation, get_args(Activation))
+        _strings("labels", self.labels)
+
+
+@dataclass(frozen=True)
+class GridLevel:
+    """One feature map of a dense detector: ``rows × cols`` cells, ``stride`` input pixels each.
+
+    Anchors, if any, are (width, height) pairs in input pixels, cell-major then anchor-minor; an
+    anchor-free level has none and one candidate a cell.
+    """
+
+    rows: int
+    cols: int
+    stride: int
+    anchors: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class DetectSpec:
+    """A dense one-stage detector.
+
+    Attributes:
+        scores: name of the output (1, candidates, classes) or (1, rows, cols, classes).
+        boxes: name of the output (1, candidates, 4) or (1, rows, cols, 4).
+        labels: one per class (no background class).
+        levels: feature maps, in the order in which the candidates are laid out.
+        coding: ``ltrb``: distances from the cell's centre to left, top, right, bottom, in units of
+            ``box_scale`` × stride; ``center-size``: dy, dx, dh, dw against the anchor with
+            ``variances`` (SSD, Liu et al. 2016).
+        activation: applied to the scores' real values.
+        score_threshold, nms_iou, max_detections: of greedy per-class NMS.
+    """
+
+    scores: str
+    boxes: str
+    labels: tuple[str, ...]
+    levels: tuple[GridLevel, ...]
+    coding: BoxCoding = "ltrb"
+    box_scale: float = 1.0
+    variances: tuple[float, float, float, float] = (0.1, 0.1, 0.2, 0.2)
+    activation: Activation = "sigmoid"
+    score_threshold: float = 0.3
+    nms_iou: float = 0.5
+    max_detections: int = 100
+    kind: Literal["detect"] = "detect"
+
+    def __post_init__(self) -> None:
+        """Raises BundleError when a field holds what it must not."""
+        _one_of("activation", self.activation, get_args(Activation))
+        _one_of("coding", self.coding, get_args(BoxCoding))
+        _strings("labels", self.labels)
+        if not self.levels:
+            _bad("levels", self.levels, "at least one feature map")
+        for key in ("score_threshold", "nms_iou"):
+            value = getattr(self, key)
+            if not 0 <= value <= 1:
+                _bad(key, value, "0 to 1")
+        if self.max_detections < 1:
+            _bad("max_detections", self.max_detections, "1 or more")
+        if self.coding == "center-size" and not all(level.anchors for level in self.levels):
+            _bad("levels", "a level without anchors", "anchors for center-size coding")
+
+    @property
+    def candidates(self) -> int:
+        """How many boxes the model proposes."""
+        return sum(lv.rows * lv.cols * max(1, len(lv.anchors)) for lv in self.levels)
+
+
+PostprocessSpec = ClassifySpec | DetectSpec
+
+
+def to_json(spec: PostprocessSpec) -> dict[str, Any]:
+    """Plain JSON values."""
+    return {"schema": SCHEMA, **asdict(spec)}
+
+
+def from_json(data: Any) -> PostprocessSpec:
+    """Reads :func:`to_json`'s form.
+
+    Raises:
+        BundleError: wrong schema, kind, key or value.
+    """
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+        _bad("schema", data.get("schema") if isinstance(data, dict) else data, SCHEMA)
+    fields = {key: _tuples(value) for key, value in data.items() if key != "schema"}
+    try:
+        if fields.get("kind") == "classify":
+            return ClassifySpec(**fields)
+        if fields.get("kind") == "detect":
+            fields["levels"] = tuple(
+                GridLevel(**{k: _tuples(v) for k, v in level.items()}) for level in data["levels"]
+            )
+            return DetectSpec(**fields)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise BundleError(f"the postprocess spec cannot be read: {error}", hint=_HINT) from error
+    _bad("kind", fields.get("kind"), "classify or detect")
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def _one_of(key: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        _bad(key, value, " | ".join(allowed))
+
+
+def _strings(key: str, value: object) -> None:
+    if not isinstance(value, tuple) or not all(isinstance(item, str) for item in value):
+        _bad(key, value, "a list of strings")
+
+
+def _bad(key: str, value: object, expected: object) -> NoReturn:
+    raise BundleError(f"postprocess spec: {key} = {value!r}, expected {expected}", hint=_HINT)

@@ -1,0 +1,167 @@
+"""Contract 1: how raw input becomes a tensor. Frozen specs with a JSON form.
+
+The arithmetic lives in :mod:`edgecnn.core.imaging`. A spec is independent of quantization: what a
+tensor holds is ``scale[c] · byte + offset[c]`` as a real value, and the 256-entry table per channel
+that does it (:func:`table`) also folds in the quantization of the tensor at hand, so float32 and
+int8 variants share one spec.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, NoReturn, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.core.errors import BundleError
+from edgecnn.core.runtime import TensorInfo
+
+SCHEMA = "edgecnn.preprocess/1"
+Fit = Literal["stretch", "letterbox", "crop"]
+Resize = Literal["linear-exact", "nearest-exact", "area"]
+Colour = Literal["rgb", "bgr", "gray"]
+
+
+@dataclass(frozen=True)
+class ImageInput:
+    """An image input.
+
+    Attributes:
+        name: the model input's name.
+        height, width: of the tensor, pixels.
+        colour: channel order of the tensor; ``gray`` has one channel.
+        fit: ``stretch`` to the tensor's size; ``letterbox``: keep the aspect ratio and pad, centred,
+            with ``pad_value``; ``crop``: keep the aspect ratio and cut the centre.
+        resize: cv2's INTER_LINEAR_EXACT or INTER_NEAREST_EXACT, or ``area`` (INTER_AREA, allowed by
+            whole factors only; other factors fall back to linear-exact).
+        scale, offset: per channel; real value = scale · byte + offset.
+        pad_value: byte that letterboxing fills with.
+    """
+
+    name: str
+    height: int
+    width: int
+    colour: Colour = "rgb"
+    fit: Fit = "stretch"
+    resize: Resize = "linear-exact"
+    scale: tuple[float, ...] = (1 / 255,)
+    offset: tuple[float, ...] = (0.0,)
+    pad_value: int = 114
+    kind: Literal["image"] = "image"
+
+    def __post_init__(self) -> None:
+        """Raises BundleError when a field holds what it must not."""
+        _one_of("fit", self.fit, get_args(Fit))
+        _one_of("resize", self.resize, get_args(Resize))
+        _one_of("colour", self.colour, get_args(Colour))
+        if not (0 < self.height <= 8192 and 0 < self.width <= 8192):
+            _bad("height × width", f"{self.height} × {self.width}", "1 to 8192 pixels")
+        for key, values in (("scale", self.scale), ("offset", self.offset)):
+            if len(values) not in (1, self.channels) or not np.all(np.isfinite(values)):
+                _bad(key, values, f"1 or {self.channels} finite numbers")
+        if not 0 <= self.pad_value <= 255:
+            _bad("pad_value", self.pad_value, "0 to 255")
+
+    @property
+    def channels(self) -> int:
+        """1 for gray, else 3."""
+        return 1 if self.colour == "gray" else 3
+
+
+@dataclass(frozen=True)
+class ArrayInput:
+    """A numeric input taken as it is: real values, quantized by the tensor's own scale."""
+
+    name: str
+    shape: tuple[int, ...]
+    kind: Literal["array"] = "array"
+
+
+InputSpec = ImageInput | ArrayInput
+
+
+@dataclass(frozen=True)
+class PreprocessSpec:
+    """One spec per named input, in the model's order."""
+
+    inputs: tuple[InputSpec, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"schema": SCHEMA, "inputs": [asdict(item) for item in self.inputs]}
+
+    @classmethod
+    def from_json(cls, data: Any) -> PreprocessSpec:
+        """Reads :meth:`to_json`'s form.
+
+        Raises:
+            BundleError: wrong schema, kind, key or value.
+        """
+        if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+            _bad("schema", data.get("schema") if isinstance(data, dict) else data, SCHEMA)
+        items = data.get("inputs")
+        if not isinstance(items, list) or not items:
+            _bad("inputs", items, "a list of input specs")
+        return cls(tuple(_input_from_json(item) for item in items))
+
+    @property
+    def image(self) -> ImageInput:
+        """The only input, which must be an image.
+
+        Raises:
+            BundleError: the model does not take one image.
+        """
+        first = self.inputs[0]
+        if len(self.inputs) != 1 or not isinstance(first, ImageInput):
+            raise BundleError(
+                f"the model takes {[item.kind for item in self.inputs]}, expected one image",
+                hint="use a model with a single image input",
+            )
+        return first
+
+
+def table(spec: ImageInput, tensor: TensorInfo) -> NDArray[Any]:
+    """The 256-entry lookup table per channel: byte → tensor element, quantization included.
+
+    Returns:
+        (256, channels) of the tensor's dtype.
+
+    >>> info = TensorInfo("x", (1, 8, 8, 1), "int8", 1 / 255, -128)
+    >>> table(ImageInput("x", 8, 8, "gray"), info)[[0, 128, 255], 0].tolist()
+    [-128, 0, 127]
+    """
+    bytes_ = np.arange(256, dtype=np.float64)[:, None]
+    scale = np.broadcast_to(np.asarray(spec.scale, np.float64), (spec.channels,))
+    offset = np.broadcast_to(np.asarray(spec.offset, np.float64), (spec.channels,))
+    return tensor.quantize(bytes_ * scale + offset)
+
+
+def _input_from_json(item: Any) -> InputSpec:
+    kinds: dict[str, type[ImageInput] | type[ArrayInput]] = {
+        "image": ImageInput,
+        "array": ArrayInput,
+    }
+    kind = item.get("kind") if isinstance(item, dict) else None
+    if kind not in kinds:
+        _bad("kind", kind, " or ".join(kinds))
+    fields = {key: tuple(v) if isinstance(v, list) else v for key, v in item.items()}
+    try:
+        return kinds[kind](**fields)
+    except TypeError as error:
+        raise BundleError(
+            f"the preprocess spec of input '{fields.get('name')}' cannot be read: {error}",
+            hint="make the bundle again, or use the edgecnn version that wrote it",
+        ) from error
+
+
+def _one_of(key: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        _bad(key, value, " | ".join(allowed))
+
+
+def _bad(key: str, value: object, expected: object) -> NoReturn:
+    raise BundleError(
+        f"preprocess spec: {key} = {value!r}, expected {expected}",
+        hint="make the bundle again, or use the edgecnn version that wrote it",
+    )

@@ -1,0 +1,55 @@
+"""One labelled image and an ordered set of them: plain data between data, training, evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One labelled image.
+
+    Attributes:
+        id: stable name (relative path, or ``digits/17``); splits are recorded by it.
+        image: uint8 (height, width, 3), BGR, or (height, width) gray.
+        label: class index (classification), else None.
+        boxes: float32 (n, 4) x1, y1, x2, y2 in pixels of ``image`` (detection), else None.
+        box_labels: int64 (n,) class indices, else None.
+    """
+
+    id: str
+    image: NDArray[np.uint8]
+    label: int | None = None
+    boxes: NDArray[np.float32] | None = None
+    box_labels: NDArray[np.int64] | None = None
+
+
+class Dataset(Protocol):
+    """A fixed, ordered set of samples; reading one is lazy and repeatable."""
+
+    @property
+    def task(self) -> str:
+        """``classify`` or ``detect``."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names; the index is the class."""
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """Every sample's id, in order."""
+
+    @property
+    def skipped(self) -> Sequence[str]:
+        """Files that could not be read, named; found when the set was opened or read."""
+
+    def __len__(self) -> int:
+        """How many samples."""
+
+    def __getitem__(self, index: int) -> Sample:
+        """The sample at ``index``; IndexError past the end."""

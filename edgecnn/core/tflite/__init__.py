@@ -1,0 +1,1 @@
+"""The .tflite format: the only code that knows flatbuffers."""

@@ -1,0 +1,1 @@
+"""Metrics and batch evaluation of a predictor handed in."""

@@ -1,0 +1,280 @@
+"""edgecnn.toml: the project file, validated key by key against one table.
+
+A message names the key, its value, what is allowed and the line. Flags of the command line override
+what the file says.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from edgecnn.core.errors import ProjectError
+
+FILE_NAME = "edgecnn.toml"
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Key:
+    """One allowed key.
+
+    Attributes:
+        kind: ``str``, ``int``, ``float``, ``bool``, ``ints`` (list of two integers) or ``strs``.
+        default: by task where it is a mapping.
+        help: comment that ``edgecnn new`` writes beside it.
+        choices: allowed values, or () for any.
+        low, high: limits of numbers.
+    """
+
+    kind: str
+    default: Any
+    help: str
+    choices: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+
+    def default_for(self, task: str) -> Any:
+        """The default for a task."""
+        return self.default[task] if isinstance(self.default, Mapping) else self.default
+
+    def allowed(self) -> str:
+        """What may stand here, in words."""
+        if self.choices:
+            return " | ".join(self.choices)
+        words = {"str": "a string", "int": "an integer", "float": "a number", "bool": "true | false",
+                 "ints": "a list of two integers", "strs": "a list of strings"}[self.kind]  # fmt: skip
+        if self.low is not None and self.high is not None:
+            return f"{words} from {self.low:g} to {self.high:g}"
+        return f"{words} ≥ {self.low:g}" if self.low is not None else words
+
+
+#: section → key → row. The order is the file's.
+KEYS: dict[str, dict[str, Key]] = {
+    "": {
+        "schema": Key("int", SCHEMA, "version of this file's layout", low=SCHEMA, high=SCHEMA),
+        "name": Key("str", "model", "name of the project; prefix of the generated C symbols"),
+        "task": Key("str", "classify", "what the model does", ("classify", "detect")),
+        "seed": Key("int", 42, "seed of splits, augmentation and training", low=0, high=2**31 - 1),
+        "bundle": Key("str", "bundle", "folder that train writes and the other commands read"),
+    },
+    "data": {
+        "source": Key(
+            "str",
+            {"classify": "digits", "detect": "scenes"},
+            "digits | scenes | an image folder (one folder per class) | an archive of one",
+        ),
+    },
+    "model": {
+        "name": Key("str", {"classify": "resnet8", "detect": "detector"}, "see edgecnn models"),
+        "input_size": Key("ints", {"classify": [32, 32], "detect": [96, 96]}, "height, width",
+                          low=8, high=1024),
+        "colour": Key("str", {"classify": "gray", "detect": "rgb"}, "channels of the input",
+                      ("rgb", "bgr", "gray")),
+        "width": Key("float", 1.0, "width multiplier of the MobileNets", low=0.05, high=4.0),
+        "fit": Key("str", {"classify": "stretch", "detect": "letterbox"},
+                   "how an image is brought to the input's shape", ("stretch", "letterbox", "crop")),
+    },
+    "train": {
+        "epochs": Key("int", {"classify": 30, "detect": 30}, "passes over the data", low=1, high=10000),
+        "batch_size": Key("int", 32, "images per step", low=1, high=4096),
+        "learning_rate": Key("float", 0.002, "peak of the cosine schedule", low=1e-6, high=10.0),
+        "weight_decay": Key("float", 0.0001, "of AdamW", low=0.0, high=1.0),
+        "patience": Key("int", {"classify": 15, "detect": 30},
+                        "epochs without improvement before training stops", low=1, high=10000),
+        "flip": Key("bool", False, "augment with mirrored images (wrong for digits and text)"),
+        "augment": Key("bool", True, "augment the training images"),
+        "weights": Key("str", "", "weights to start from: '' | zoo | a .keras file"),
+    },
+    "quantize": {
+        "recipe": Key("str", "int8", "name of the recipe", ("int8",)),
+        "calibration_samples": Key("int", 200, "training images that set the ranges",
+                                   low=1, high=100000),
+        "max_drop": Key("float", 1.0, "gate: points that int8 may lose", low=0.0, high=100.0),
+    },
+    "targets": {
+        "names": Key("strs", ["host", "cortex-m4"], "targets of check, compile, bench and report"),
+    },
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Project:
+    """A validated project: section → key → value, every key present."""
+
+    root: Path
+    values: Mapping[str, Mapping[str, Any]]
+
+    def get(self, section: str, key: str) -> Any:
+        """A value; ``section`` is "" for the top level."""
+        return self.values[section][key]
+
+    @property
+    def task(self) -> str:
+        """``classify`` or ``detect``."""
+        return str(self.get("", "task"))
+
+    @property
+    def seed(self) -> int:
+        """The seed."""
+        return int(self.get("", "seed"))
+
+    @property
+    def bundle_dir(self) -> Path:
+        """The bundle's folder."""
+        return self.root / str(self.get("", "bundle"))
+
+    @property
+    def data_source(self) -> str:
+        """The data source; a relative path counts from the project's folder."""
+        source = str(self.get("data", "source"))
+        inside = self.root / source
+        return str(inside) if source not in ("digits", "scenes") and inside.exists() else source
+
+    def override(self, **flags: Any) -> Project:
+        """A copy with flags put over it; ``section__key=value``, None leaves the file's value.
+
+        Raises:
+            ProjectError: a flag's value is not allowed.
+        """
+        values = {section: dict(keys) for section, keys in self.values.items()}
+        for flag, value in flags.items():
+            if value is not None:
+                section, _, key = flag.rpartition("__")
+                values[section][key] = _checked(section, key, value, "the command line")
+        return replace(self, values=values)
+
+
+def default_project(task: str, root: Path = Path()) -> Project:
+    """A project with every default of ``task``."""
+    values = {
+        section: {key: row.default_for(task) for key, row in keys.items()}
+        for section, keys in KEYS.items()
+    }
+    values[""]["task"] = task
+    return Project(root, values)
+
+
+def load_project(path: Path) -> Project:
+    """Reads and validates edgecnn.toml.
+
+    Raises:
+        ProjectError: missing, not TOML, an unknown key, or a value that is not allowed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProjectError(
+            f"cannot read the project file '{path}': {getattr(error, 'strerror', None) or error}",
+            hint="run edgecnn new NAME, or give a model or bundle on the command line",
+        ) from error
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ProjectError(
+            f"'{path}' is not valid TOML: {error}", hint="mend the line named above"
+        ) from error
+    task = _checked("", "task", data.get("task", "classify"), _place(path, text, "", "task"))
+    values = {section: dict(keys) for section, keys in default_project(task).values.items()}
+    for section, key, value in _flatten(data):
+        place = _place(path, text, section, key)
+        if section not in KEYS or key not in KEYS[section]:
+            raise _unknown(section, key, value, place)
+        values[section][key] = _checked(section, key, value, place)
+    return Project(path.parent, values)
+
+
+def project_text(project: Project) -> str:
+    """The file that ``edgecnn new`` writes: every key with its meaning and what is allowed."""
+    lines = ["# edgecnn project file: https://toml.io. Flags on the command line override it."]
+    for section, keys in KEYS.items():
+        if section:
+            lines += ["", f"[{section}]"]
+        for key, row in keys.items():
+            note = row.help + (f" ({' | '.join(row.choices)})" if row.choices else "")
+            lines.append(f"{key} = {_toml(project.get(section, key))}  # {note}")
+    return "\n".join(lines) + "\n"
+
+
+def _flatten(data: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
+    rows = []
+    for key, value in data.items():
+        if isinstance(value, dict) and key in KEYS:
+            rows += [(key, inner, item) for inner, item in value.items()]
+        else:
+            rows.append(("", key, value))
+    return rows
+
+
+def _unknown(section: str, key: str, value: Any, place: str) -> ProjectError:
+    known = list(KEYS.get(section, {})) if section else [*KEYS[""], *(s for s in KEYS if s)]
+    near = get_close_matches(key, known, n=1, cutoff=0.5)
+    where = f" in [{section}]" if section else ""
+    return ProjectError(
+        f"{place}: unknown key '{key}' = {value!r}{where}, allowed: {', '.join(known)}",
+        hint=f"did you mean '{near[0]}'?" if near else "remove it or spell it as listed",
+    )
+
+
+def _checked(section: str, key: str, value: Any, place: str) -> Any:
+    row = KEYS[section][key]
+    dotted = f"{section}.{key}" if section else key
+    if _fits(row, value):
+        return value
+    raise ProjectError(
+        f"{place}: {dotted} = {value!r}, allowed: {row.allowed()}",
+        hint=f"set {dotted} to an allowed value",
+    )
+
+
+def _fits(row: Key, value: Any) -> bool:
+    def number(item: Any, kinds: tuple[type, ...]) -> bool:
+        return (
+            isinstance(item, kinds)
+            and not isinstance(item, bool)
+            and (row.low is None or item >= row.low)
+            and (row.high is None or item <= row.high)
+        )
+
+    if row.kind == "str":
+        return isinstance(value, str) and (not row.choices or value in row.choices)
+    if row.kind == "bool":
+        return isinstance(value, bool)
+    if row.kind == "strs":
+        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    if row.kind == "ints":
+        return (
+            isinstance(value, list)
+            and len(value) == 2
+            and all(number(item, (int,)) for item in value)
+        )
+    return number(value, (int,) if row.kind == "int" else (int, float))
+
+
+def _place(path: Path, text: str, section: str, key: str) -> str:
+    """``edgecnn.toml, line 12``; tomllib keeps no positions, so the line is looked up."""
+    current = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        bare = line.strip()
+        if bare.startswith("["):
+            current = bare.strip("[]").split("#")[0].strip(" ]")
+            if not section and current.split(".")[0] == key:
+                return f"{path}, line {number}"
+        elif current == section and bare.split("=")[0].strip().strip("\"'") == key:
+            return f"{path}, line {number}"
+    return str(path)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return repr(value)

@@ -1,0 +1,1 @@
+"""The zoo: one file per family, an explicit table of names."""

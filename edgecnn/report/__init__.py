@@ -1,0 +1,1 @@
+"""Renders what was measured: self-contained HTML, model card; never recomputes."""

@@ -1,0 +1,1 @@
+"""Fitting Keras models: loop, schedules, tasks."""

@@ -1,0 +1,320 @@
+"""Contract 5: what a target is, and the frozen results it returns.
+
+A target is one folder behind one protocol: ``check → compile → deploy → benchmark``. Results are
+plain data; ``to_json`` gives the objects that ``--json`` prints and bundles keep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from edgecnn.core.bundle import Golden
+from edgecnn.core.postprocess import PostprocessSpec
+from edgecnn.core.progress import Progress, SilentProgress
+from edgecnn.core.tflite.model import TfModel
+
+API = 1
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A .tflite as targets get it: bytes, parsed form, and what is needed to judge its outputs.
+
+    Attributes:
+        path: where it came from (for messages and names).
+        golden: recorded inputs and outputs (bundles), or None for a bare file.
+        postprocess: to compare decoded results, or None.
+        recipe: the bundle's variant name; ``"file"`` for a bare file.
+    """
+
+    path: Path
+    data: bytes
+    sha256: str
+    model: TfModel
+    golden: Golden | None = None
+    postprocess: PostprocessSpec | None = None
+    recipe: str = "file"
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a target runs.
+
+    Attributes:
+        dtypes: activation dtypes, numpy names.
+        granularity: ``per-channel`` or ``per-tensor`` weights.
+        delegate: accelerator library or ``""``.
+        unit: what its benchmark counts: ``ms`` or ``instructions``.
+        extra: the extra of the edgecnn distribution it needs, or ``""``.
+    """
+
+    dtypes: tuple[str, ...]
+    granularity: str
+    delegate: str
+    unit: str
+    extra: str = ""
+
+
+@dataclass(frozen=True)
+class OpFinding:
+    """Whether one op runs on the target's accelerator or core.
+
+    Attributes:
+        index, op, name: position, code (``CONV_2D``) and layer name.
+        mapped: True if it runs there.
+        reason: why not; None if mapped.
+        rewrite: what to change in the model; None if mapped or unknown.
+        rule, got, allowed: the limit that was missed and its values; None if mapped.
+    """
+
+    index: int
+    op: str
+    name: str
+    mapped: bool
+    reason: str | None = None
+    rewrite: str | None = None
+    rule: str | None = None
+    got: str | None = None
+    allowed: str | None = None
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """``edgecnn.check/1``. ``memory`` holds bytes by name; ``fits`` is None when not applicable."""
+
+    target: str
+    ops: tuple[OpFinding, ...]
+    memory: Mapping[str, Any]
+    fits: bool | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def mapped(self) -> int:
+        """How many ops run on the target."""
+        return sum(op.mapped for op in self.ops)
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of ``edgecnn check --json``."""
+        return {
+            "schema": "edgecnn.check/1",
+            "target": self.target,
+            "ops": [asdict(op) for op in self.ops],
+            "mapped": self.mapped,
+            "total": len(self.ops),
+            "memory": dict(self.memory),
+            "fits": self.fits,
+            "notes": list(self.notes),
+        }
+
+
+@dataclass(frozen=True)
+class StepInfo:
+    """One step of a compiled program: the .tflite op indices it runs, its name, its kernel."""
+
+    ops: tuple[int, ...]
+    name: str
+    kernel: str
+
+
+@dataclass(frozen=True)
+class CompileResult:
+    """``edgecnn.compile/1``: files written (paths relative to the output folder) and memory."""
+
+    target: str
+    model_sha256: str
+    output_dir: Path
+    files: tuple[str, ...]
+    arena_bytes: int | None = None
+    static_bytes: int | None = None
+    code_bytes: int | None = None
+    weight_bytes: int | None = None
+    steps: tuple[StepInfo, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of ``edgecnn compile --json``."""
+        return {
+            "schema": "edgecnn.compile/1",
+            "target": self.target,
+            "model_sha256": self.model_sha256,
+            "files": list(self.files),
+            "ram": {"arena_bytes": self.arena_bytes, "static_bytes": self.static_bytes},
+            "flash": {"code_bytes": self.code_bytes, "weight_bytes": self.weight_bytes},
+            "steps": [asdict(step) | {"ops": list(step.ops)} for step in self.steps],
+            "notes": list(self.notes),
+        }
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """What one step cost: instructions, or milliseconds."""
+
+    ops: tuple[int, ...]
+    name: str
+    instructions: int | None = None
+    ms: float | None = None
+
+
+@dataclass(frozen=True)
+class BenchReport:
+    """``edgecnn.bench/1``. Times in ms; not applicable = None.
+
+    Attributes:
+        unit: ``instructions`` or ``ms``; what ``samples`` holds (every one, in order).
+        first: the first inference, apart from ``samples``.
+        cycles_estimate: an estimate, never measured.
+        output_fnv1a: FNV-1a 32 of the outputs on ``lcg:1``, 8 hex digits.
+        bit_exact: outputs on ``lcg:1`` equal LiteRT's reference kernels, byte for byte.
+        max_diff_lsb: largest difference to those, in LSB, over lcg:1 and the golden vector.
+        replayed: the golden vector was replayed on the target and agreed.
+        decoded_equal: the decoded result on the golden vector is the same.
+        conditions: threads, CPU, governor, emulator, compiler, versions …
+        tainted: reasons to distrust the figures (throttling, load).
+    """
+
+    target: str
+    unit: str
+    samples: tuple[float, ...] = ()
+    first: float | None = None
+    compile: CompileResult | None = None
+    instructions: int | None = None
+    cycles_estimate: int | None = None
+    arena_bytes: int | None = None
+    static_bytes: int | None = None
+    stack_bytes: int | None = None
+    code_bytes: int | None = None
+    weight_bytes: int | None = None
+    per_step: tuple[StepCost, ...] = ()
+    output_fnv1a: str | None = None
+    bit_exact: bool | None = None
+    max_diff_lsb: int | None = None
+    numerics: str | None = None
+    replayed: bool = False
+    decoded_equal: bool | None = None
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+    tainted: tuple[str, ...] = ()
+
+    def percentile(self, q: float) -> float | None:
+        """The q-th percentile (0–100) of the samples, linear interpolation; None without any."""
+        if not self.samples:
+            return None
+        ordered = sorted(self.samples)
+        at = (len(ordered) - 1) * q / 100
+        low = int(at)
+        high = min(low + 1, len(ordered) - 1)
+        return ordered[low] + (ordered[high] - ordered[low]) * (at - low)
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of ``edgecnn bench --json``."""
+        return {
+            "schema": "edgecnn.bench/1",
+            "target": self.target,
+            "compile": self.compile.to_json() if self.compile else None,
+            "unit": self.unit,
+            "samples": list(self.samples),
+            "first": self.first,
+            **{f"p{q}": self.percentile(q) for q in (50, 90, 95, 99)},
+            "instructions": self.instructions,
+            "cycles_estimate": self.cycles_estimate,
+            "ram": {
+                "arena_bytes": self.arena_bytes,
+                "static_bytes": self.static_bytes,
+                "stack_bytes": self.stack_bytes,
+            },
+            "flash": {"code_bytes": self.code_bytes, "weight_bytes": self.weight_bytes},
+            "per_step": [_step_json(step, self.unit) for step in self.per_step],
+            "input": "lcg:1",
+            "output_fnv1a": self.output_fnv1a,
+            "bit_exact": self.bit_exact,
+            "max_diff_lsb": self.max_diff_lsb,
+            "numerics": self.numerics,
+            "replayed": self.replayed,
+            "decoded_equal": self.decoded_equal,
+            "conditions": dict(self.conditions),
+            "tainted": list(self.tainted),
+        }
+
+
+def _step_json(step: StepCost, unit: str) -> dict[str, Any]:
+    value = step.instructions if unit == "instructions" else step.ms
+    return {"ops": list(step.ops), "name": step.name, unit: value}
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Where a model was put: ``local`` or ``user@host``, and its path there."""
+
+    device: str
+    path: str
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What the user may set on compile and benchmark.
+
+    Attributes:
+        name: prefix of all C symbols (mcu); None: made from the file's name.
+        device: ``local`` or ``user@host``; None: the target's default.
+        threads: interpreter threads; None: the target's default.
+        runs, warmup: timed inferences, and inferences before them.
+        numerics: ``litert-ref``.
+    """
+
+    name: str | None = None
+    device: str | None = None
+    threads: int | None = None
+    runs: int = 50
+    warmup: int = 5
+    numerics: str = "litert-ref"
+    progress: Progress = field(default_factory=SilentProgress, compare=False)
+
+
+class Target(Protocol):
+    """One place where a model runs. Instances are immutable."""
+
+    @property
+    def api(self) -> int:
+        """The version of this protocol that the target is written for (1)."""
+
+    @property
+    def name(self) -> str:
+        """The kebab-case name for ``-t``."""
+
+    @property
+    def summary(self) -> str:
+        """One line for ``edgecnn targets``."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it runs."""
+
+    def check(self, model: ModelFile) -> CheckReport:
+        """Says op by op what runs there, and what it takes, without compiling.
+
+        Raises:
+            UnsupportedModelError: the model is of a kind that the target cannot judge at all.
+        """
+
+    def compile(self, model: ModelFile, output_dir: Path, options: RunOptions) -> CompileResult:
+        """Writes what the device needs into ``output_dir``, atomically.
+
+        Raises:
+            UnsupportedModelError, ToolError, MissingExtraError, UsageError.
+        """
+
+    def deploy(self, compiled: CompileResult, options: RunOptions) -> Deployment:
+        """Brings the compiled files to the device.
+
+        Raises:
+            TargetError: the device cannot be reached, or the target has nothing to deploy to.
+        """
+
+    def benchmark(self, model: ModelFile, options: RunOptions) -> BenchReport:
+        """Replays the golden vector, then measures.
+
+        Raises:
+            UnsupportedModelError, ToolError, TargetError, MissingExtraError.
+        """
