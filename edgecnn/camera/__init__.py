@@ -1,1 +1,1 @@
-"""The detection loop: capture, preprocess, infer, decode, draw, write. Gets a Predictor handed in."""
+"""The detection loop: capture, preprocess, infer, decode, draw, write; gets a Predictor."""

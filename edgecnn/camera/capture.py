@@ -86,7 +86,8 @@ def _checked_url(text: str) -> str:
         )
     if not parts.hostname:
         raise UsageError(
-            f"--source '{parts.scheme}://…' names no host", hint="expected scheme://host[:port]/path"
+            f"--source '{parts.scheme}://…' names no host",
+            hint="expected scheme://host[:port]/path",
         )
     host = f"{parts.hostname}:{port}" if port else parts.hostname
     user = f"{parts.username}:***@" if parts.password else ""

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -362,4 +361,4 @@ def _roll_forward(root: Path, manifest: Manifest) -> None:
     for name, digest in manifest.files.items():
         staged = root / (name + _STAGED)
         if staged.is_file() and sha256_file(staged) == digest:
-            os.replace(staged, root / name)
+            staged.replace(root / name)

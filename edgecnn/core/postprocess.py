@@ -35,6 +35,7 @@ class ClassifySpec:
         """Raises BundleError when a field holds what it must not."""
         _one_of("activation", self.activation, get_args(Activation))
         _strings("labels", self.labels)
+        _strings("scores", (self.scores,))
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,15 @@ class GridLevel:
     cols: int
     stride: int
     anchors: tuple[tuple[float, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises BundleError when a field holds what it must not."""
+        for key in ("rows", "cols", "stride"):
+            value = getattr(self, key)
+            if not isinstance(value, int) or not 1 <= value <= 8192:
+                _bad(f"levels.{key}", value, "1 to 8192")
+        for anchor in self.anchors:
+            _numbers("levels.anchors", anchor, 2)
 
 
 @dataclass(frozen=True)
@@ -85,6 +95,9 @@ class DetectSpec:
         _one_of("activation", self.activation, get_args(Activation))
         _one_of("coding", self.coding, get_args(BoxCoding))
         _strings("labels", self.labels)
+        _strings("scores, boxes", (self.scores, self.boxes))
+        _numbers("box_scale", (self.box_scale,), 1)
+        _numbers("variances", self.variances, 4)
         if not self.levels:
             _bad("levels", self.levels, "at least one feature map")
         for key in ("score_threshold", "nms_iou"):
@@ -144,6 +157,12 @@ def _one_of(key: str, value: object, allowed: tuple[str, ...]) -> None:
 def _strings(key: str, value: object) -> None:
     if not isinstance(value, tuple) or not all(isinstance(item, str) for item in value):
         _bad(key, value, "a list of strings")
+
+
+def _numbers(key: str, value: object, count: int) -> None:
+    good = isinstance(value, tuple) and len(value) == count
+    if not good or not all(isinstance(v, (int, float)) and 0 < v < 1e9 for v in value):  # type: ignore[attr-defined]
+        _bad(key, value, f"{count} positive numbers")
 
 
 def _bad(key: str, value: object, expected: object) -> NoReturn:

@@ -31,9 +31,9 @@ class ImageInput:
         name: the model input's name.
         height, width: of the tensor, pixels.
         colour: channel order of the tensor; ``gray`` has one channel.
-        fit: ``stretch`` to the tensor's size; ``letterbox``: keep the aspect ratio and pad, centred,
-            with ``pad_value``; ``crop``: keep the aspect ratio and cut the centre.
-        resize: cv2's INTER_LINEAR_EXACT or INTER_NEAREST_EXACT, or ``area`` (INTER_AREA, allowed by
+        fit: ``stretch`` to the tensor's size; ``letterbox``: keep the aspect ratio and pad,
+            centred, with ``pad_value``; ``crop``: keep the aspect ratio and cut the centre.
+        resize: cv2's INTER_LINEAR_EXACT or INTER_NEAREST_EXACT, or ``area`` (INTER_AREA, by
             whole factors only; other factors fall back to linear-exact).
         scale, offset: per channel; real value = scale · byte + offset.
         pad_value: byte that letterboxing fills with.
@@ -55,6 +55,10 @@ class ImageInput:
         _one_of("fit", self.fit, get_args(Fit))
         _one_of("resize", self.resize, get_args(Resize))
         _one_of("colour", self.colour, get_args(Colour))
+        _whole("height", self.height)
+        _whole("width", self.width)
+        _whole("pad_value", self.pad_value)
+        _text("name", self.name)
         if not (0 < self.height <= 8192 and 0 < self.width <= 8192):
             _bad("height × width", f"{self.height} × {self.width}", "1 to 8192 pixels")
         for key, values in (("scale", self.scale), ("offset", self.offset)):
@@ -76,6 +80,12 @@ class ArrayInput:
     name: str
     shape: tuple[int, ...]
     kind: Literal["array"] = "array"
+
+    def __post_init__(self) -> None:
+        """Raises BundleError when a field holds what it must not."""
+        _text("name", self.name)
+        for dim in self.shape:
+            _whole("shape", dim)
 
 
 InputSpec = ImageInput | ArrayInput
@@ -145,7 +155,9 @@ def _input_from_json(item: Any) -> InputSpec:
     kind = item.get("kind") if isinstance(item, dict) else None
     if kind not in kinds:
         _bad("kind", kind, " or ".join(kinds))
-    fields = {key: tuple(v) if isinstance(v, list) else v for key, v in item.items()}
+    fields: dict[str, Any] = {
+        key: tuple(v) if isinstance(v, list) else v for key, v in item.items()
+    }
     try:
         return kinds[kind](**fields)
     except TypeError as error:
@@ -158,6 +170,16 @@ def _input_from_json(item: Any) -> InputSpec:
 def _one_of(key: str, value: object, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         _bad(key, value, " | ".join(allowed))
+
+
+def _whole(key: str, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        _bad(key, value, "a whole number")
+
+
+def _text(key: str, value: object) -> None:
+    if not isinstance(value, str):
+        _bad(key, value, "text")
 
 
 def _bad(key: str, value: object, expected: object) -> NoReturn:

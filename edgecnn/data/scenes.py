@@ -25,7 +25,8 @@ from edgecnn.data.scenes_draw import Material, SceneStyle, compose, smooth_glyph
 SPLITS: tuple[str, ...] = ("train", "val", "test")
 LABELS = tuple("0123456789")
 SIZE = 96
-DEFAULT_COUNTS = {"train": 100_000, "val": 300, "test": 300}
+DEFAULT_COUNTS = {"train": 3200, "val": 200, "test": 500}
+_WIDE_SHARE = 0.3  # of the scenes that are 4:3 like a camera's frame, the rest square
 _PHOTOS = ("china.jpg", "flower.jpg")
 
 
@@ -54,12 +55,19 @@ class SceneSet:
         return self._count
 
     def __getitem__(self, index: int) -> Sample:
-        """Scene ``index``: uint8 BGR (size, size, 3) with its boxes; IndexError past the end."""
+        """Scene ``index``: uint8 BGR (height, width, 3) with its boxes; IndexError past the end."""
         if not 0 <= index < self._count:
             raise IndexError(index)
-        rng = np.random.default_rng((self.seed, SPLITS.index(self.split), index))
-        image, boxes, classes = compose(rng, self._material, self.style, (self.size, self.size))
-        return Sample(self._id(index), image, boxes=boxes, box_labels=classes)
+        return self.fresh(index)
+
+    def fresh(self, number: int) -> Sample:
+        """Scene ``number`` ≥ 0 of the endless series that the set is the start of."""
+        rng = np.random.default_rng((self.seed, SPLITS.index(self.split), number))
+        width, height = self.size, self.size
+        if rng.random() < _WIDE_SHARE:
+            height = self.size * 3 // 4
+        image, boxes, classes = compose(rng, self._material, self.style, (width, height))
+        return Sample(self._id(number), image, boxes=boxes, box_labels=classes)
 
     def _id(self, index: int) -> str:
         return f"scenes/{self.split}/{self.seed}/{index}"
@@ -78,9 +86,10 @@ def open_scenes(
     Args:
         split: ``train``, ``val`` or ``test``.
         seed: another seed gives other scenes from the same material.
-        count: how many; default 300, for train 100,000 (read in order, none is seen twice before).
+        count: how many; default 3200 train (training goes on past them with fresh ones), 200 val,
+            500 test.
         style: what they look like.
-        size: side in pixels.
+        size: width in pixels; scenes are square or 4:3.
 
     Raises:
         UnknownNameError: no such split.

@@ -135,7 +135,9 @@ def draw_glyph(
     scale = rng.uniform(*style.height) / (side * _INK_SHARE)
     stretch = rng.uniform(0.8, 1.25)
     angle = np.deg2rad(rng.uniform(-style.rotation, style.rotation))
-    turn = np.array([[np.cos(angle) * stretch, np.sin(angle) * stretch], [-np.sin(angle), np.cos(angle)]])
+    turn = np.array(
+        [[np.cos(angle) * stretch, np.sin(angle) * stretch], [-np.sin(angle), np.cos(angle)]]
+    )
     turn *= scale
     out = int(np.ceil(side * scale * 1.35)) + 2
     shift = (out - 1) / 2 - turn @ np.full(2, (side - 1) / 2)
@@ -152,7 +154,7 @@ def ink_colour(
     spot: tuple[int, int],
     style: SceneStyle,
 ) -> NDArray[np.float32]:
-    """A colour that stands out from what is under ``patch``, lighter or darker: float32 (3,) BGR."""
+    """A colour lighter or darker than what is under ``patch``: float32 (3,) BGR."""
     x, y = spot
     under = float(canvas[y : y + patch.shape[0], x : x + patch.shape[1]].mean())
     step = rng.uniform(*style.contrast)

@@ -19,6 +19,16 @@ FILE_NAME = "edgecnn.toml"
 SCHEMA = 1
 
 
+_KIND_WORDS = {
+    "str": "a string",
+    "int": "an integer",
+    "float": "a number",
+    "bool": "true | false",
+    "ints": "a list of two integers",
+    "strs": "a list of strings",
+}
+
+
 @dataclass(frozen=True)
 class Key:
     """One allowed key.
@@ -46,8 +56,7 @@ class Key:
         """What may stand here, in words."""
         if self.choices:
             return " | ".join(self.choices)
-        words = {"str": "a string", "int": "an integer", "float": "a number", "bool": "true | false",
-                 "ints": "a list of two integers", "strs": "a list of strings"}[self.kind]  # fmt: skip
+        words = _KIND_WORDS[self.kind]
         if self.low is not None and self.high is not None:
             return f"{words} from {self.low:g} to {self.high:g}"
         return f"{words} ≥ {self.low:g}" if self.low is not None else words
@@ -70,25 +79,31 @@ KEYS: dict[str, dict[str, Key]] = {
         ),
     },
     "model": {
-        "name": Key("str", {"classify": "resnet8", "detect": "detector"}, "see edgecnn models"),
+        "name": Key("str", {"classify": "resnet8", "detect": "ssd_mobilenet"},
+                    "see edgecnn models"),
         "input_size": Key("ints", {"classify": [32, 32], "detect": [96, 96]}, "height, width",
                           low=8, high=1024),
         "colour": Key("str", {"classify": "gray", "detect": "rgb"}, "channels of the input",
                       ("rgb", "bgr", "gray")),
         "width": Key("float", 1.0, "width multiplier of the MobileNets", low=0.05, high=4.0),
         "fit": Key("str", {"classify": "stretch", "detect": "letterbox"},
-                   "how an image is brought to the input's shape", ("stretch", "letterbox", "crop")),
+                   "how an image is brought to the input's shape",
+                   ("stretch", "letterbox", "crop")),
     },
     "train": {
-        "epochs": Key("int", {"classify": 30, "detect": 30}, "passes over the data", low=1, high=10000),
+        "epochs": Key("int", {"classify": 30, "detect": 30}, "passes over the data",
+                      low=1, high=10000),
         "batch_size": Key("int", 32, "images per step", low=1, high=4096),
         "learning_rate": Key("float", 0.002, "peak of the cosine schedule", low=1e-6, high=10.0),
         "weight_decay": Key("float", 0.0001, "of AdamW", low=0.0, high=1.0),
         "patience": Key("int", {"classify": 15, "detect": 30},
                         "epochs without improvement before training stops", low=1, high=10000),
-        "flip": Key("bool", False, "augment with mirrored images (wrong for digits and text)"),
+        "max_minutes": Key("float", 0.0, "time budget; the schedule shortens itself; 0: none",
+                           low=0.0, high=100000.0),
         "augment": Key("bool", True, "augment the training images"),
-        "weights": Key("str", "", "weights to start from: '' | zoo | a .keras file"),
+        "flip": Key("str", "auto", "mirror images; auto: not where classes are single signs",
+                    ("auto", "yes", "no")),
+        "weights": Key("str", "", "a .keras file to start from"),
     },
     "quantize": {
         "recipe": Key("str", "int8", "name of the recipe", ("int8",)),

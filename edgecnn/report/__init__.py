@@ -1,1 +1,1 @@
-"""Renders what was measured: self-contained HTML, model card; never recomputes."""
+"""One self-contained HTML file, the model card and the summary table: renders, never recomputes."""

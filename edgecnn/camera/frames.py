@@ -1,0 +1,94 @@
+"""A captured frame, and the protocol of what gives frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+import numpy as np
+
+from edgecnn.camera.capture import Capture, Image
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One captured frame.
+
+    Attributes:
+        image: uint8 (H, W, 3), BGR; the consumer owns it.
+        sequence: number of the frame in the source, from 0; gaps are dropped frames.
+        captured_s: ``time.monotonic()`` when the source's read returned it.
+        timestamp_s: position in the file, or seconds since the live source's first frame.
+        capture_ms: how long the source's read took.
+    """
+
+    image: Image
+    sequence: int
+    captured_s: float
+    timestamp_s: float
+    capture_ms: float
+
+
+class Source(Protocol):
+    """Frames, one after the other."""
+
+    @property
+    def live(self) -> bool:
+        """Frames come in real time, and may be dropped."""
+
+    @property
+    def fps(self) -> float | None:
+        """Nominal frames per second, if the source says so."""
+
+    @property
+    def dropped(self) -> int:
+        """How many captured frames were replaced by newer ones before anyone took them."""
+
+    @property
+    def ended(self) -> bool:
+        """No frame will come any more."""
+
+    def read(self, timeout_s: float) -> Frame | None:
+        """The next frame; None: none came within the time, or the source has ended.
+
+        Raises:
+            CameraError: a live source was lost for good.
+        """
+
+    def close(self) -> None:
+        """Releases everything; may be called twice."""
+
+
+class Closing:
+    """Makes ``with source:`` close it."""
+
+    def close(self) -> None:
+        """Releases everything; may be called twice."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def read_image(capture: Capture) -> Image | None:
+    """The capture's next frame as uint8 (H, W, 3) BGR; None when it gives none."""
+    import cv2
+
+    try:
+        ok, image = capture.read()
+    except cv2.error:
+        return None
+    if not ok or image is None:
+        return None
+    if image.ndim == 2:
+        return np.repeat(image[:, :, None], 3, axis=2)
+    return np.ascontiguousarray(image[:, :, :3])

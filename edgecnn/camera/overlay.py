@@ -1,0 +1,142 @@
+"""Boxes, labels and the status line drawn on a frame."""
+
+from __future__ import annotations
+
+import colorsys
+import math
+import unicodedata
+from dataclasses import dataclass
+
+from edgecnn.camera.capture import Image
+from edgecnn.camera.result import FrameResult, Item
+
+Colour = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class OverlayOptions:
+    """How results are drawn.
+
+    Attributes:
+        boxes, labels, scores, status: what to draw; ``status`` is the line with rate and age.
+        min_side: smaller frames are enlarged by a whole factor until their short side has at
+            least so many pixels, so that text can be read.
+    """
+
+    boxes: bool = True
+    labels: bool = True
+    scores: bool = True
+    status: bool = True
+    min_side: int = 240
+
+
+@dataclass(frozen=True)
+class _Style:
+    thickness: int
+    font_scale: float
+    font_thickness: int
+    pad: int
+
+
+def class_colour(index: int) -> Colour:
+    """A class's colour, B, G, R bytes: always the same, neighbours far apart in hue.
+
+    >>> class_colour(3) == class_colour(3) != class_colour(4)
+    True
+    """
+    hue = (0.58 + index * 0.61803398875) % 1
+    value = (1.0, 0.82)[(index // 8) % 2]
+    red, green, blue = colorsys.hsv_to_rgb(hue, 0.78, value)
+    return round(blue * 255), round(green * 255), round(red * 255)
+
+
+def draw(image: Image, result: FrameResult, options: OverlayOptions, fps: float | None) -> Image:
+    """The frame with its results drawn on it.
+
+    Args:
+        image: uint8 (H, W, 3) BGR; drawn on in place unless it must be enlarged.
+        result: boxes in pixels of ``image``.
+        options: what to draw.
+        fps: frames per second for the status line, or None.
+
+    Returns:
+        uint8 (k·H, k·W, 3) BGR with the whole factor k of ``min_side``.
+    """
+    import cv2
+
+    height, width = image.shape[:2]
+    factor = max(1, math.ceil(options.min_side / max(1, min(height, width))))
+    if factor > 1:
+        size = (width * factor, height * factor)
+        image = cv2.resize(image, size, interpolation=cv2.INTER_NEAREST)
+    style = _style(min(image.shape[:2]))
+    # The best detection is drawn last, on top.
+    for item in reversed(result.items):
+        _draw_item(image, item, options, factor, style)
+    if options.status:
+        rate = "" if fps is None else f"{fps:.1f} FPS  "
+        _text(image, f"{rate}{result.age_ms:.0f} ms", (0, 0), (32, 32, 32), style)
+    return image
+
+
+def _style(short_side: int) -> _Style:
+    size = min(max(short_side / 480, 0.6), 3.0)
+    return _Style(max(1, round(2 * size)), 0.55 * size, max(1, round(1.4 * size)), round(4 * size))
+
+
+def _draw_item(
+    image: Image, item: Item, options: OverlayOptions, factor: int, style: _Style
+) -> None:
+    import cv2
+
+    colour = class_colour(item.class_index)
+    words = [item.label] if options.labels else []
+    words += [f"{item.score * 100:.0f}%"] if options.scores else []
+    text = " ".join(words)
+    if item.whole_frame:
+        if text:
+            _text(image, text, (0, image.shape[0]), colour, style)
+        return
+    x1, y1, x2, y2 = (round(value * factor) for value in item.box_xyxy)
+    if options.boxes:
+        corner = (max(x1, x2 - 1), max(y1, y2 - 1))
+        cv2.rectangle(image, (x1, y1), corner, colour, style.thickness, cv2.LINE_AA)
+    if text:
+        _text(image, text, (x1 - style.thickness // 2, y1), colour, style, above=True)
+
+
+def _text(
+    image: Image,
+    text: str,
+    at: tuple[int, int],
+    colour: Colour,
+    style: _Style,
+    *,
+    above: bool = False,
+) -> None:
+    """Text on a filled plate at ``at``, moved so that it lies inside the image."""
+    import cv2
+
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    text = plain_text(text)
+    (width, height), base = cv2.getTextSize(text, font, style.font_scale, style.font_thickness)
+    plate_w, plate_h = width + 2 * style.pad, height + base + style.pad
+    x = max(0, min(at[0], image.shape[1] - plate_w))
+    y = at[1] - plate_h if above else at[1]
+    y = max(0, min(y, image.shape[0] - plate_h))
+    cv2.rectangle(image, (x, y), (x + plate_w - 1, y + plate_h - 1), colour, cv2.FILLED)
+    blue, green, red = colour
+    ink = (0, 0, 0) if 0.114 * blue + 0.587 * green + 0.299 * red > 120 else (255, 255, 255)
+    origin = (x + style.pad, y + height + style.pad // 2)
+    cv2.putText(image, text, origin, font, style.font_scale, ink, style.font_thickness, cv2.LINE_AA)
+
+
+def plain_text(text: str, limit: int = 40) -> str:
+    """Text that OpenCV's fonts can draw: ASCII, accents dropped, at most ``limit`` characters.
+
+    >>> plain_text("Pièce n° 4")
+    'Piece n? 4'
+    """
+    kept = (c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    ascii_text = "".join(c if " " <= c <= "~" else "?" for c in kept)
+    return ascii_text if len(ascii_text) <= limit else ascii_text[: limit - 3] + "..."

@@ -1,0 +1,69 @@
+"""One frame in, named detections out: preprocess → infer → decode, each timed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from edgecnn.camera.capture import Image
+from edgecnn.camera.result import Item, items_of
+from edgecnn.core.decode import decode
+from edgecnn.core.imaging import Preprocessor
+from edgecnn.core.postprocess import DetectSpec, PostprocessSpec
+from edgecnn.core.preprocess import PreprocessSpec
+from edgecnn.core.runtime import Predictor
+
+
+class Pipeline:
+    """A model with its two specs.
+
+    Args:
+        predictor: runs the model.
+        preprocess: must describe one image input.
+        postprocess: how outputs become detections.
+        score_threshold: instead of the model's own; for classifiers the least score shown.
+
+    Raises:
+        BundleError: the model does not take one image.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        preprocess: PreprocessSpec,
+        postprocess: PostprocessSpec,
+        score_threshold: float | None = None,
+    ) -> None:
+        if isinstance(postprocess, DetectSpec) and score_threshold is not None:
+            postprocess = replace(postprocess, score_threshold=score_threshold)
+        self._predictor = predictor
+        self._postprocess = postprocess
+        self._threshold = score_threshold or 0.0
+        self._input = predictor.inputs[0]
+        self._preprocess = Preprocessor(preprocess.image, self._input)
+
+    def run(self, image: Image, times: dict[str, float]) -> tuple[Item, ...]:
+        """Detections on ``image`` (uint8 (H, W, 3) BGR), best first; boxes in its pixels.
+
+        ``times`` gets the milliseconds of ``preprocess``, ``infer`` and ``decode``.
+        """
+        with timed(times, "preprocess"):
+            tensor, frame_map = self._preprocess(image)
+        with timed(times, "infer"):
+            outputs = self._predictor.predict({self._input.name: tensor})
+        with timed(times, "decode"):
+            decoded = decode(self._postprocess, outputs, self._predictor.outputs, frame_map)
+            size = (image.shape[0], image.shape[1])
+            return items_of(decoded, self._postprocess.labels, size, self._threshold)
+
+
+@contextmanager
+def timed(times: dict[str, float], stage: str) -> Iterator[None]:
+    """Notes the block's milliseconds under ``stage``."""
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        times[stage] = (time.perf_counter() - start) * 1e3

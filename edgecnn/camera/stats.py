@@ -1,0 +1,45 @@
+"""Percentiles of an endless run in bounded memory."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+_STEP = math.log(1.005)
+_SMALLEST_MS = 1e-3
+_BUCKETS = 4200
+
+
+class Percentiles:
+    """A histogram of milliseconds with buckets 0.5 % wide, from 1 µs to 20 minutes: 33 KiB.
+
+    >>> spread = Percentiles()
+    >>> for ms in range(1, 101):
+    ...     spread.add(ms)
+    >>> round(spread.percentile(50)), round(spread.percentile(95))
+    (50, 95)
+    """
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(_BUCKETS, np.int64)
+        self.count = 0
+
+    def add(self, ms: float) -> None:
+        """Counts one value."""
+        bucket = int(math.log(max(ms, _SMALLEST_MS) / _SMALLEST_MS) / _STEP + 0.5)
+        self._counts[min(bucket, _BUCKETS - 1)] += 1
+        self.count += 1
+
+    def percentile(self, q: float) -> float | None:
+        """The q-th percentile (0–100) by nearest rank, within 0.25 %; None without values."""
+        if not self.count:
+            return None
+        rank = max(1, math.ceil(self.count * q / 100))
+        bucket = int(np.searchsorted(np.cumsum(self._counts), rank))
+        return _SMALLEST_MS * math.exp(bucket * _STEP) if bucket else 0.0
+
+    def to_json(self) -> dict[str, float | None]:
+        """``{"p50", "p95"}`` in ms, rounded to the microsecond."""
+        values = {f"p{q}": self.percentile(q) for q in (50, 95)}
+        return {key: None if ms is None else round(ms, 3) for key, ms in values.items()}

@@ -1,0 +1,119 @@
+"""``edgecnn bench``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgecnn.cli.options import (
+    common,
+    model_argument,
+    project_option,
+    target_option,
+    variant_option,
+)
+from edgecnn.cli.output import print_json, print_table, progress, thousands
+from targets.base import BenchReport
+
+
+@click.command("bench")
+@model_argument
+@target_option(multiple=True)
+@click.option("-d", "--device", default=None, help="local, or user@host.")
+@variant_option
+@click.option("--threads", type=click.IntRange(1, 256), default=None, help="Interpreter threads.")
+@click.option("--runs", type=click.IntRange(1, 100000), default=50, show_default=True,
+              help="Timed inferences.")  # fmt: skip
+@click.option("--warmup", type=click.IntRange(0, 10000), default=5, show_default=True,
+              help="Inferences before them.")  # fmt: skip
+@click.option("--max-p95-ms", type=float, default=None, help="Gate: p95 latency in ms.")
+@click.option("--max-ram", type=int, default=None, help="Gate: RAM in bytes.")
+@click.option("--max-flash", type=int, default=None, help="Gate: flash in bytes.")
+@project_option
+@common
+def command(
+    model: Path | None,
+    targets: tuple[str, ...],
+    device: str | None,
+    variant: str | None,
+    threads: int | None,
+    runs: int,
+    warmup: int,
+    max_p95_ms: float | None,
+    max_ram: int | None,
+    max_flash: int | None,
+    project: Path,
+    as_json: bool,
+    verbose: bool,
+    quiet: bool,
+) -> None:
+    """Measure latency or instructions, memory and exactness on a target.
+
+    With several -t, --json prints a list of objects.
+    """
+    from edgecnn.jobs.on_targets import Gates, bench, gate_bench
+    from edgecnn.jobs.project import load_project
+    from edgecnn.jobs.reference import resolve
+    from targets.base import RunOptions
+
+    reference = resolve(model, project)
+    names = targets or tuple(load_project(project).get("targets", "names"))
+    with progress(silent=as_json or quiet) as bar:
+        options = RunOptions(device=device, threads=threads, runs=runs, warmup=warmup, progress=bar)
+        reports = bench(reference, names, options, variant=variant)
+    if as_json:
+        objects = [report.to_json() for report in reports]
+        print_json(objects[0] if len(objects) == 1 else objects)
+    elif not quiet:
+        for report in reports:
+            _print(report, verbose=verbose)
+    for report in reports:
+        gate_bench(report, Gates(max_p95_ms=max_p95_ms, max_ram=max_ram, max_flash=max_flash))
+
+
+def _print(report: BenchReport, *, verbose: bool) -> None:
+    rows: list[tuple[str, str]] = []
+    if report.unit == "ms":
+        rows += (
+            [(f"p{q}", thousands(report.percentile(q), "ms")) for q in (50, 90, 95, 99)]
+            if report.samples
+            else []
+        )
+        if report.first is not None:
+            rows.insert(0, ("first inference", thousands(report.first, "ms")))
+    for label, value, unit in (
+        ("instructions", report.instructions, ""),
+        ("cycles (estimate)", report.cycles_estimate, ""),
+        ("arena", report.arena_bytes, "bytes"),
+        ("static RAM", report.static_bytes, "bytes"),
+        ("stack", report.stack_bytes, "bytes"),
+        ("code", report.code_bytes, "bytes"),
+        ("weights", report.weight_bytes, "bytes"),
+    ):
+        if value is not None:
+            rows.append((label, thousands(value, unit)))
+    if report.bit_exact is not None:
+        rows.append(("bit-exact", "yes" if report.bit_exact else f"no (max difference"
+                     f" {report.max_diff_lsb} LSB)"))  # fmt: skip
+    rows.append(("golden vector", "replayed, agrees" if report.replayed else "not replayed"))
+    print_table(report.target, ("figure", "value"), rows, numeric=(1,))
+    if verbose and report.per_step:
+        print_table(
+            "",
+            ("ops", "step", report.unit),
+            [
+                (
+                    ", ".join(map(str, step.ops)),
+                    step.name[-60:],
+                    thousands(step.instructions if step.instructions is not None else step.ms),
+                )
+                for step in report.per_step
+            ],
+            numeric=(2,),
+        )
+    if verbose:
+        for key, value in report.conditions.items():
+            click.echo(f"  {key}: {value}")
+    for reason in report.tainted:
+        click.echo(f"  tainted: {reason}")

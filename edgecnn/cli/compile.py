@@ -1,0 +1,86 @@
+"""``edgecnn compile``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgecnn.cli.options import (
+    common,
+    dry_run_option,
+    force_option,
+    model_argument,
+    output_option,
+    project_option,
+    target_option,
+    variant_option,
+)
+from edgecnn.cli.output import print_json, print_table, thousands
+from targets.base import CompileResult
+
+
+@click.command("compile")
+@model_argument
+@target_option(multiple=False)
+@output_option("Folder for the files; a bundle keeps them itself where this is left out.")
+@click.option("--name", default=None, help="Prefix of all C symbols; default: the file's name.")
+@variant_option
+@force_option
+@dry_run_option
+@project_option
+@common
+def command(
+    model: Path | None,
+    target: str,
+    output_dir: Path | None,
+    name: str | None,
+    variant: str | None,
+    force: bool,
+    dry_run: bool,
+    project: Path,
+    as_json: bool,
+    verbose: bool,
+    quiet: bool,
+) -> None:
+    """Make what a target runs: C and ELF for microcontrollers, .tflite for the others."""
+    import tempfile
+
+    from edgecnn.jobs.on_targets import compile_for
+    from edgecnn.jobs.reference import resolve
+    from targets.base import RunOptions
+
+    reference = resolve(model, project)
+    options = RunOptions(name=name)
+    if dry_run:
+        with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
+            made = compile_for(reference, target, Path(scratch), options, variant=variant)
+    else:
+        made = compile_for(reference, target, output_dir, options, variant=variant, force=force)
+    if as_json:
+        print_json(made.to_json())
+    elif not quiet:
+        _print(made, verbose=verbose, dry_run=dry_run)
+
+
+def _print(made: CompileResult, *, verbose: bool, dry_run: bool) -> None:
+    if verbose and made.steps:
+        print_table(
+            "",
+            ("ops", "step", "kernel"),
+            [(", ".join(map(str, s.ops)), s.name[-60:], s.kernel) for s in made.steps],
+        )
+    click.echo(f"{made.target}: {len(made.files)} files {'would go' if dry_run else 'written'} to"
+               f" {'the output folder' if dry_run else made.output_dir}")  # fmt: skip
+    for file in made.files:
+        click.echo(f"  {file}")
+    for label, value in (
+        ("arena", made.arena_bytes),
+        ("static RAM", made.static_bytes),
+        ("code", made.code_bytes),
+        ("weights", made.weight_bytes),
+    ):
+        if value is not None:
+            click.echo(f"  {label:<11}{thousands(value, 'bytes'):>18}")
+    for note in made.notes:
+        click.echo(f"  {note}")

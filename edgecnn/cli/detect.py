@@ -1,0 +1,126 @@
+"""``edgecnn detect``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgecnn.cli.options import common, output_option, project_option, variant_option
+
+if TYPE_CHECKING:
+    from edgecnn.camera.loop import LoopSummary
+
+
+@click.command("detect")
+@click.option("--source", required=True, help="Camera number, video file or URL.")
+@click.option("--model", type=click.Path(path_type=Path), default=None,
+              help="Bundle, .tflite or .keras; default: the project's bundle.")  # fmt: skip
+@output_option("Folder for detections.mp4 and detections.jsonl.")
+@click.option("--threshold", type=float, default=None, help="Least score, 0 to 1.")
+@click.option("--max-frames", type=int, default=None, help="Stop after so many frames.")
+@click.option("--max-seconds", type=float, default=None, help="Stop after so many seconds.")
+@click.option("--realtime", is_flag=True, help="Play a file at its own speed, newest frame first.")
+@click.option("--threads", type=click.IntRange(1, 256), default=None, help="Interpreter threads.")
+@click.option("--labels", type=click.Path(path_type=Path), default=None, help="Label file.")
+@click.option("--preprocess", type=click.Path(path_type=Path), default=None, help="Spec file.")
+@click.option("--postprocess", type=click.Path(path_type=Path), default=None, help="Spec file.")
+@variant_option
+@project_option
+@common
+def command(
+    source: str,
+    model: Path | None,
+    output_dir: Path | None,
+    threshold: float | None,
+    max_frames: int | None,
+    max_seconds: float | None,
+    realtime: bool,
+    threads: int | None,
+    labels: Path | None,
+    preprocess: Path | None,
+    postprocess: Path | None,
+    variant: str | None,
+    project: Path,
+    as_json: bool,
+    verbose: bool,
+    quiet: bool,
+) -> None:
+    """Run the camera loop; needs no display. Ctrl-C ends it cleanly.
+
+    With --json every frame is a line of JSON on stdout, the last line is the summary.
+    """
+    from edgecnn.camera.loop import LoopConfig
+    from edgecnn.jobs.detect import DetectRequest, output_files, run
+    from edgecnn.jobs.reference import resolve
+    from edgecnn.jobs.specs import SpecFiles
+
+    video, lines = output_files(output_dir)
+    config = LoopConfig(
+        max_frames=max_frames,
+        max_seconds=max_seconds,
+        video_out=video,
+        jsonl=lines if lines is not None else (sys.stdout if as_json else None),
+        score_threshold=threshold,
+    )
+    request = DetectRequest(
+        resolve(model, project),
+        source,
+        config,
+        realtime=realtime,
+        variant=variant,
+        threads=threads,
+        files=SpecFiles(preprocess, postprocess, labels),
+    )
+    # Without a terminal nothing is shown, and frames need not be drawn for it.
+    status = _Status() if sys.stderr.isatty() and not (as_json or quiet) else None
+    summary = run(request, status)
+    if as_json and lines is not None:
+        from edgecnn.camera.result import to_line
+
+        click.echo(to_line(summary.to_json()), nl=False)
+    elif not as_json and not quiet:
+        _print(summary, [path for path in (video, lines) if path and path.exists()])
+
+
+class _Status:
+    """One line on a terminal's stderr, redrawn at most five times a second."""
+
+    def __init__(self) -> None:
+        self._last = 0.0
+
+    def __call__(self, image: Any, result: Any) -> None:
+        """Shows the newest frame's result."""
+        import time
+
+        now = time.monotonic()
+        if now - self._last < 0.2:
+            return
+        self._last = now
+        names = ", ".join(item.label for item in result.items[:8])
+        click.echo(f"\rframe {result.frame}  age {result.age_ms:.0f} ms  {names:<40.40}",
+                   nl=False, err=True)  # fmt: skip
+
+
+def _print(summary: LoopSummary, written: list[Path]) -> None:
+    from edgecnn.cli.output import print_table
+
+    def cell(value: float | None) -> str:
+        return "–" if value is None else f"{value:.2f}"
+
+    rows = [
+        (name, cell(spread["p50"]), cell(spread["p95"]))
+        for name, spread in summary.stage_ms.items()
+    ]
+    rows.append(("frame age", cell(summary.age_ms["p50"]), cell(summary.age_ms["p95"])))
+    click.echo("", err=True)
+    print_table(
+        f"{summary.frames} frames, {summary.dropped} dropped, {summary.fps:.1f} FPS",
+        ("stage", "p50 ms", "p95 ms"),
+        rows,
+        numeric=(1, 2),
+    )
+    for path in written:
+        click.echo(f"wrote {path}")

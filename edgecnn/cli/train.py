@@ -1,0 +1,108 @@
+"""``edgecnn train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgecnn.cli.options import (
+    common,
+    dry_run_option,
+    force_option,
+    output_option,
+    project_option,
+    seed_option,
+)
+from edgecnn.cli.output import print_json, progress, thousands
+
+if TYPE_CHECKING:
+    from edgecnn.jobs.project import Project
+
+
+@click.command("train")
+@click.option("--task", type=click.Choice(["classify", "detect"]), default=None,
+              help="Train without a project file, with the task's defaults.")  # fmt: skip
+@click.option("--data", default=None, help="Image folder, archive, digits or scenes.")
+@click.option("--model", default=None, help="A model of the zoo (see edgecnn models).")
+@click.option("--input-size", nargs=2, type=int, default=None, metavar="HEIGHT WIDTH")
+@click.option("--colour", default=None, help="rgb, bgr or gray.")
+@click.option("--width", type=float, default=None, help="Width multiplier.")
+@click.option("--epochs", type=int, default=None)
+@click.option("--batch-size", type=int, default=None)
+@click.option("--learning-rate", type=float, default=None)
+@click.option("--patience", type=int, default=None, help="Epochs without improvement.")
+@click.option("--max-minutes", type=float, default=None, help="Time budget of the training.")
+@click.option("--flip", default=None, help="Mirror images: auto, yes or no.")
+@click.option("--weights", default=None, help="A .keras file to start from.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted run.")
+@output_option("Folder of the bundle; default: the project's.")
+@seed_option
+@force_option
+@dry_run_option
+@project_option
+@common
+@click.pass_context
+def command(ctx: click.Context, **flags: object) -> None:
+    """Train the project's model into a bundle; Ctrl-C keeps a checkpoint for --resume."""
+    from edgecnn.jobs.train import TrainRequest, plan, run
+
+    project = _project(flags)
+    request = TrainRequest(
+        project,
+        output_dir=flags["output_dir"],  # type: ignore[arg-type]
+        resume=bool(flags["resume"]),
+        force=bool(flags["force"]),
+    )
+    as_json, quiet = bool(flags["as_json"]), bool(flags["quiet"])
+    if flags["dry_run"]:
+        planned = plan(request)
+        if as_json:
+            print_json(planned)
+        else:
+            counts = {key: part["count"] for key, part in planned["data"]["splits"].items()}
+            click.echo(f"would train {planned['model']} on {counts} into {planned['bundle']}")
+        return
+    with progress(silent=as_json or quiet) as bar:
+        outcome = run(request, bar)
+    if as_json:
+        print_json(outcome.to_json())
+    elif not quiet:
+        metric = outcome.metric
+        click.echo(
+            f"{metric.name} {metric.value:.4f} on {metric.n} test images"
+            f" (95 % {metric.low:.4f} – {metric.high:.4f})"
+        )
+        click.echo(
+            f"{thousands(outcome.parameters)} parameters, {thousands(outcome.macs)} MACs,"
+            f" {outcome.seconds:.0f} s on {outcome.device}"
+        )
+        click.echo(f"wrote {outcome.bundle.root}")
+
+
+def _project(flags: dict[str, object]) -> Project:
+    from edgecnn.jobs.project import default_project, load_project
+
+    task = flags["task"]
+    path = flags["project"]
+    if not isinstance(path, Path):
+        raise click.UsageError("--project takes a path")
+    project = default_project(str(task)) if task else load_project(path)
+    size = flags["input_size"]
+    minutes = flags["max_minutes"]
+    return project.override(
+        seed=flags["seed"],
+        data__source=flags["data"],
+        model__name=flags["model"],
+        model__input_size=list(size) if isinstance(size, tuple) and size else None,
+        model__colour=flags["colour"],
+        model__width=flags["width"],
+        train__epochs=flags["epochs"],
+        train__batch_size=flags["batch_size"],
+        train__learning_rate=flags["learning_rate"],
+        train__patience=flags["patience"],
+        train__max_minutes=minutes,
+        train__flip=flags["flip"],
+        train__weights=flags["weights"],
+    )

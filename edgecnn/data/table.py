@@ -1,0 +1,129 @@
+"""Data sources by name or path: the one door to data."""
+
+from __future__ import annotations
+
+import importlib
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from edgecnn.core.errors import DataError, UnknownNameError, UsageError
+from edgecnn.core.sample import Dataset
+from edgecnn.data.archive import EXTENSIONS, ArchiveFiles, archive_stamp, is_archive
+from edgecnn.data.digits import digits_record, open_digits
+from edgecnn.data.folder import FolderFiles
+from edgecnn.data.images import Files, ImageSet, ImageSplits, split_facts, unlabelled
+from edgecnn.data.layout import read_layout
+from edgecnn.data.splits import PARTS
+
+# Built-in sources → the task that they are for.
+SOURCES = {"digits": "classify", "scenes": "detect"}
+TASKS = ("classify", "detect")
+
+
+def load_dataset(source: str, task: str, split: str, *, seed: int) -> Dataset:
+    """Opens one split of a data source.
+
+    Args:
+        source: ``digits``, ``scenes``, a folder with a folder per class (with ``train/``,
+            ``val/``, ``test/`` above or without), or an archive of one.
+        task: ``classify`` or ``detect``.
+        split: ``train``, ``val``, ``test``; ``all`` for image folders and digits.
+        seed: of the cuts; the same seed gives the same splits.
+
+    Raises:
+        UnknownNameError: no such task, source or split.
+        UsageError: the source is not for that task.
+        DataError: there is nothing to learn from, or it cannot be read.
+    """
+    kind = _kind(source, task)
+    if kind == "digits":
+        return open_digits(split, seed)
+    if kind == "scenes":
+        scenes = importlib.import_module("edgecnn.data.scenes")
+        return scenes.open_scenes(split, seed)
+    return _splits(source, seed).get(split)
+
+
+def split_record(source: str, task: str, seed: int) -> dict[str, Any]:
+    """What a bundle keeps about its data, so that it can be seen which images were test.
+
+    Returns:
+        ``{"source", "task", "seed", "splits": {"train": {"count", "ids_sha256", "skipped",
+        "duplicates"}, "val": …, "test": …}}``.
+
+    Raises:
+        As :func:`load_dataset`.
+    """
+    kind = _kind(source, task)
+    if kind == "digits":
+        splits = digits_record(seed)
+    elif kind == "scenes":
+        splits = {p: split_facts(load_dataset(source, task, p, seed=seed)) for p in PARTS}
+    else:
+        splits = _splits(source, seed).record()
+    return {"source": source, "task": task, "seed": seed, "splits": splits}
+
+
+def load_images(source: str) -> ImageSet:
+    """All images of a folder or an archive, without labels: for calibration.
+
+    Raises:
+        DataError: nothing is there, or nothing readable.
+    """
+    return unlabelled(_files(Path(source).expanduser()))
+
+
+def _kind(source: str, task: str) -> str:
+    if task not in TASKS:
+        raise UnknownNameError("task", task, TASKS)
+    if source in SOURCES:
+        if SOURCES[source] != task:
+            raise UsageError(
+                f"the data source '{source}' is for {SOURCES[source]}, expected one for {task}",
+                hint=f"use --task {SOURCES[source]}, or another source",
+            )
+        return source
+    path = Path(source).expanduser()
+    if not path.exists():
+        looks_like_path = "/" in source or "\\" in source or is_archive(path)
+        if not looks_like_path:
+            raise UnknownNameError("data source", source, (*SOURCES, "a folder", "an archive"))
+        raise DataError(f"there is no '{source}'", hint="give a folder or an archive of images")
+    if task == "detect":
+        raise UsageError(
+            f"'{source}': detection is trained on the source 'scenes'; folders are for classify",
+            hint="use --data scenes, or --task classify",
+        )
+    return "files"
+
+
+def _files(path: Path) -> Files:
+    if path.is_dir():
+        return FolderFiles(path)
+    if path.is_file() and is_archive(path):
+        return ArchiveFiles(path)
+    if not path.exists():
+        raise DataError(f"there is no '{path}'", hint="give a folder or an archive of images")
+    raise DataError(
+        f"'{path}' is neither a folder nor an archive",
+        hint=f"give a folder of images, or a file named *{', *'.join(EXTENSIONS)}",
+    )
+
+
+def _splits(source: str, seed: int) -> ImageSplits:
+    path = Path(source).expanduser()
+    stamp = FolderFiles(path).stamp if path.is_dir() else archive_stamp(path)
+    return _opened(str(path), stamp, seed)
+
+
+@lru_cache(maxsize=1)
+def _opened(path: str, stamp: str, seed: int) -> ImageSplits:
+    """Cached, since a command opens train, val and test one after the other.
+
+    Unpacking an archive and checking every image once is enough; the stamp makes a changed folder
+    or archive a new entry.
+    """
+    files = _files(Path(path))
+    layout = read_layout(files.images, files.folders, source=files.source, seed=seed)
+    return ImageSplits(files, layout)

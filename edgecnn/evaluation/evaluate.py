@@ -1,0 +1,201 @@
+"""A model's quality on labelled images, by the path that the device takes.
+
+Preprocess, predict and decode are those of the camera loop and of the firmware, so a figure here is
+a figure there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.core.decode import decode
+from edgecnn.core.detections import Classification, Detections
+from edgecnn.core.errors import DataError
+from edgecnn.core.imaging import Preprocessor
+from edgecnn.core.metric import Metric
+from edgecnn.core.postprocess import ClassifySpec, DetectSpec, PostprocessSpec
+from edgecnn.core.preprocess import PreprocessSpec
+from edgecnn.core.progress import Progress, SilentProgress
+from edgecnn.core.runtime import Predictor
+from edgecnn.core.sample import Dataset, Sample
+from edgecnn.evaluation.classification import classification_metric
+from edgecnn.evaluation.detection import MAX_DETECTIONS, ImageResult, detection_metric
+
+# Average precision needs the whole curve, whatever threshold the user looks at.
+CURVE_THRESHOLD = 0.02
+_NAMED = 10
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One image's label and what the model said.
+
+    Attributes:
+        sample: the labelled image.
+        result: decoded, in the image's pixels.
+    """
+
+    sample: Sample
+    result: Classification | Detections
+
+
+def evaluate(
+    predictor: Predictor,
+    dataset: Dataset,
+    preprocess: PreprocessSpec,
+    postprocess: PostprocessSpec,
+    *,
+    limit: int | None = None,
+    progress: Progress | None = None,
+) -> Metric:
+    """Measures a model on a data set, one image at a time.
+
+    Args:
+        predictor: the model, float or quantized.
+        dataset: labelled images; those that cannot be read are left out and counted.
+        preprocess: one image input.
+        postprocess: what the outputs mean; a detector's score threshold is lowered to 0.02.
+        limit: at most so many images, from the start.
+        progress: told of each image.
+
+    Returns:
+        ``accuracy`` or ``map50``, see :mod:`edgecnn.evaluation.classification` and ``detection``;
+        extra also has ``skipped`` {count, first}.
+
+    Raises:
+        DataError: nothing to measure on, labels missing, or classes that the model does not know.
+        BundleError: the specs do not fit the model.
+    """
+    wanted = "detect" if isinstance(postprocess, DetectSpec) else "classify"
+    if dataset.task != wanted:
+        raise DataError(
+            f"the data is for {dataset.task}, the model is for {wanted}",
+            hint=f"evaluate on data for {wanted}",
+        )
+    classes = class_map(dataset.labels, postprocess.labels)
+    spec = _whole_curve(postprocess)
+    skipped: list[str] = []
+    outcomes = run_over(
+        predictor, dataset, preprocess, spec, limit=limit, progress=progress, skipped=skipped
+    )
+    if isinstance(spec, ClassifySpec):
+        metric = _classification(outcomes, classes, spec.labels)
+    else:
+        metric = _detection(outcomes, classes, spec.labels)
+    missing = [*dict.fromkeys([*dataset.skipped, *skipped])]
+    if not metric.n:
+        raise DataError(
+            f"no image to measure on ({len(missing)} could not be read)",
+            hint="check the folder, or choose another split",
+        )
+    note = {"count": len(missing), "first": missing[:_NAMED]}
+    return replace(metric, extra={**metric.extra, "skipped": note})
+
+
+def run_over(
+    predictor: Predictor,
+    dataset: Dataset,
+    preprocess: PreprocessSpec,
+    postprocess: PostprocessSpec,
+    *,
+    limit: int | None = None,
+    progress: Progress | None = None,
+    skipped: list[str] | None = None,
+) -> Iterator[Outcome]:
+    """Every readable image with its decoded result, in order.
+
+    Args:
+        predictor: the model, float or quantized.
+        dataset: images, labelled or not.
+        preprocess: one image input.
+        postprocess: what the outputs mean.
+        limit: at most so many images, from the start.
+        progress: told of each image.
+        skipped: ids of unreadable images are appended here.
+
+    Raises:
+        BundleError: the specs do not fit the model.
+    """
+    progress = progress or SilentProgress()
+    tensor = predictor.inputs[0]
+    prepare = Preprocessor(preprocess.image, tensor)
+    count = len(dataset) if limit is None else min(limit, len(dataset))
+    progress.stage("evaluate", count)
+    for index in range(count):
+        try:
+            sample = dataset[index]
+            array, frame_map = prepare(sample.image)
+        except DataError:
+            if skipped is not None:
+                skipped.append(dataset.ids[index])
+            progress.advance()
+            continue
+        outputs = predictor.predict({tensor.name: array})
+        yield Outcome(sample, decode(postprocess, outputs, predictor.outputs, frame_map))
+        progress.advance()
+
+
+def class_map(data: Sequence[str], model: Sequence[str]) -> NDArray[np.int64]:
+    """The model's class of each of the data's classes: by name, else by place.
+
+    >>> class_map(["b"], ["a", "b"]).tolist(), class_map(["x"], ["a", "b"]).tolist()
+    ([1], [0])
+
+    Raises:
+        DataError: the data has more classes than the model, and other names.
+    """
+    if set(data) <= set(model):
+        return np.array([list(model).index(name) for name in data], np.int64)
+    if len(data) > len(model):
+        unknown = sorted(set(data) - set(model))
+        raise DataError(
+            f"the data has {len(data)} classes, the model knows {len(model)}",
+            hint=f"not known to the model: {', '.join(unknown[:_NAMED])}",
+        )
+    return np.arange(len(data), dtype=np.int64)
+
+
+def _whole_curve(spec: PostprocessSpec) -> PostprocessSpec:
+    if isinstance(spec, ClassifySpec):
+        return spec
+    return replace(
+        spec,
+        score_threshold=min(spec.score_threshold, CURVE_THRESHOLD),
+        max_detections=max(spec.max_detections, MAX_DETECTIONS),
+    )
+
+
+def _classification(
+    outcomes: Iterator[Outcome], classes: NDArray[np.int64], labels: Sequence[str]
+) -> Metric:
+    truth, guess = [], []
+    for outcome in outcomes:
+        if outcome.sample.label is None or not isinstance(outcome.result, Classification):
+            raise _unlabelled(outcome.sample, "a class")
+        truth.append(int(classes[outcome.sample.label]))
+        guess.append(outcome.result.best)
+    return classification_metric(truth, guess, labels)
+
+
+def _detection(
+    outcomes: Iterator[Outcome], classes: NDArray[np.int64], labels: Sequence[str]
+) -> Metric:
+    results = []
+    for outcome in outcomes:
+        sample = outcome.sample
+        if (
+            sample.boxes is None
+            or sample.box_labels is None
+            or not isinstance(outcome.result, Detections)
+        ):
+            raise _unlabelled(sample, "boxes")
+        results.append(ImageResult(outcome.result, sample.boxes, classes[sample.box_labels]))
+    return detection_metric(results, labels)
+
+
+def _unlabelled(sample: Sample, what: str) -> DataError:
+    return DataError(f"'{sample.id}' has no label", hint=f"evaluation needs {what} per image")

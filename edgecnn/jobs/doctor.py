@@ -1,0 +1,79 @@
+"""doctor: what of the stack is here, and what to install for the rest."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import shutil
+import sys
+from dataclasses import asdict, dataclass
+from typing import Any
+
+#: distribution → (what it is for, extra; "" for the base install)
+PARTS: dict[str, tuple[str, str]] = {
+    "numpy": ("everything", ""),
+    "opencv-python-headless": ("images, video, cameras", ""),
+    "ai-edge-litert": ("running .tflite models", ""),
+    "tflite-runtime": ("running .tflite models on armv7l", ""),
+    "keras": ("training", "train"),
+    "tensorflow": ("training and conversion to .tflite", "train"),
+    "scikit-learn": ("the embedded digits and photographs", "train"),
+    "ziglang": ("compiling C for microcontrollers", "mcu"),
+    "unicorn": ("running microcontroller programs in an emulator", "mcu"),
+    "ethos-u-vela": ("compiling for Ethos-U", "ethos"),
+}
+#: Distributions any of which serves.
+_ALTERNATIVES = {
+    "tensorflow": ("tensorflow", "tensorflow-cpu"),
+    "opencv-python-headless": ("opencv-python-headless", "opencv-python", "opencv-contrib-python"),
+    "ai-edge-litert": ("ai-edge-litert", "tflite-runtime"),
+}
+_PROGRAMS = {
+    "edgetpu_compiler": "compiling for the Coral Edge TPU (x86-64 Debian package of Coral)"
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One part of the stack; ``version`` is None where it is missing."""
+
+    name: str
+    version: str | None
+    purpose: str
+    ok: bool
+    advice: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+def examine() -> tuple[Finding, ...]:
+    """Looks at Python, every part and the optional programs."""
+    version = platform.python_version()
+    good = (3, 11) <= sys.version_info[:2] <= (3, 13)
+    findings = [Finding("python", version, "everything", good, "use Python 3.11 to 3.13")]
+    armv7 = platform.machine() == "armv7l"
+    for name, (purpose, extra) in PARTS.items():
+        if name == "tflite-runtime" and not armv7:
+            continue
+        found = _version(_ALTERNATIVES.get(name, (name,)))
+        advice = f"pip install 'edgecnn[{extra}]'" if extra else "pip install edgecnn"
+        findings.append(Finding(name, found, purpose, found is not None, advice))
+    for program, purpose in _PROGRAMS.items():
+        path = shutil.which(program)
+        findings.append(
+            Finding(
+                program, path, purpose, path is not None, "optional; the prediction works without"
+            )
+        )
+    return tuple(findings)
+
+
+def _version(names: tuple[str, ...]) -> str | None:
+    for name in names:
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return None

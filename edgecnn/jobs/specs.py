@@ -1,0 +1,172 @@
+"""Which preprocess and postprocess specs belong to a model, whatever the user named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edgecnn.core import postprocess as post
+from edgecnn.core.errors import DataError, ModelError
+from edgecnn.core.labels import read_labels
+from edgecnn.core.postprocess import ClassifySpec, DetectSpec, PostprocessSpec
+from edgecnn.core.preprocess import ImageInput, PreprocessSpec
+from edgecnn.core.runtime import LiteRTPredictor, Predictor, TensorInfo
+from edgecnn.core.tflite.metadata import specs as embedded_specs
+from edgecnn.jobs.reference import ModelRef, model_file
+
+
+@dataclass(frozen=True)
+class SpecFiles:
+    """Files that override what the model brings; None: not given."""
+
+    preprocess: Path | None = None
+    postprocess: Path | None = None
+    labels: Path | None = None
+
+
+@dataclass(frozen=True)
+class Runnable:
+    """A model ready to run on images: predictor and both specs."""
+
+    predictor: Predictor
+    preprocess: PreprocessSpec
+    postprocess: PostprocessSpec
+
+
+def open_runnable(
+    reference: ModelRef,
+    *,
+    variant: str | None,
+    threads: int | None = None,
+    files: SpecFiles | None = None,
+) -> Runnable:
+    """Opens a bundle's variant, a .tflite or a .keras for images.
+
+    Specs come from the given files, else the bundle, else the .tflite's metadata, else (a
+    quantized image classifier without metadata) from the tensors: the input's whole range is taken
+    as bytes 0 to 255, RGB, and classes are numbered.
+
+    Raises:
+        ModelError: no specs and none can be guessed.
+        DataError: a label file of the wrong length.
+        BundleError: a spec file with a wrong key or value.
+    """
+    files = files or SpecFiles()
+    if reference.kind == "keras":
+        return _finish(_keras(reference.path), None, None, files)
+    model = model_file(reference, variant)
+    predictor = LiteRTPredictor(model.data, threads=threads)
+    if reference.bundle is not None:
+        return _finish(predictor, reference.bundle.preprocess, reference.bundle.postprocess, files)
+    preprocess, postprocess = embedded_specs(model.model)
+    return _finish(predictor, preprocess, postprocess, files)
+
+
+def _keras(path: Path) -> Predictor:
+    from edgecnn.models.io import load_keras
+    from quantization.keras_predictor import KerasPredictor
+
+    return KerasPredictor(load_keras(path))
+
+
+def _finish(
+    predictor: Predictor,
+    preprocess: PreprocessSpec | None,
+    postprocess: PostprocessSpec | None,
+    files: SpecFiles,
+) -> Runnable:
+    if files.preprocess is not None:
+        preprocess = PreprocessSpec.from_json(read_spec(files.preprocess))
+    if files.postprocess is not None:
+        postprocess = post.from_json(read_spec(files.postprocess))
+    preprocess = preprocess or _guess_preprocess(predictor.inputs)
+    postprocess = postprocess or _guess_postprocess(predictor.outputs)
+    if files.labels is not None:
+        labels = read_labels(files.labels, expected=len(postprocess.labels))
+        postprocess = replace(postprocess, labels=labels)
+    _agree(preprocess, postprocess, predictor)
+    return Runnable(predictor, preprocess, postprocess)
+
+
+def _guess_preprocess(inputs: Sequence[TensorInfo]) -> PreprocessSpec:
+    info = inputs[0]
+    quantized = info.scale is not None and info.dtype in ("int8", "uint8")
+    if len(inputs) != 1 or len(info.shape) != 4 or info.shape[3] not in (1, 3) or not quantized:
+        raise ModelError(
+            "the model carries no preprocess spec and none can be guessed from its inputs "
+            f"({', '.join(f'{item.name} {item.dtype} {list(item.shape)}' for item in inputs)})",
+            hint="give --preprocess FILE.json (see docs/specs.md), or use a bundle",
+        )
+    # Byte b is taken as the b-th value of the tensor's range: what quantized image models mean.
+    scale = float(info.scale or 1.0)
+    zero = int(info.zero_point or 0) + (128 if info.dtype == "int8" else 0)
+    return PreprocessSpec(
+        (
+            ImageInput(
+                info.name,
+                info.shape[1],
+                info.shape[2],
+                "gray" if info.shape[3] == 1 else "rgb",
+                scale=(scale,),
+                offset=(-scale * zero,),
+            ),
+        )
+    )
+
+
+def _guess_postprocess(outputs: Sequence[TensorInfo]) -> ClassifySpec:
+    info = outputs[0]
+    classes = info.shape[-1] if info.shape else 0
+    if len(outputs) != 1 or classes < 2 or any(dim != 1 for dim in info.shape[:-1]):
+        raise ModelError(
+            "the model carries no postprocess spec and is no plain classifier "
+            f"({', '.join(f'{item.name} {list(item.shape)}' for item in outputs)})",
+            hint="give --postprocess FILE.json (see docs/specs.md), or use a bundle",
+        )
+    return ClassifySpec(info.name, tuple(str(index) for index in range(classes)))
+
+
+def _agree(pre: PreprocessSpec, after: PostprocessSpec, predictor: Predictor) -> None:
+    shapes = {info.name: info.shape for info in predictor.inputs}
+    for item in pre.inputs:
+        if item.name not in shapes:
+            raise ModelError(
+                f"the preprocess spec names input '{item.name}', the model has {list(shapes)}",
+                hint="name the model's inputs in the spec",
+            )
+        if isinstance(item, ImageInput):
+            wanted = (1, item.height, item.width, item.channels)
+            if tuple(shapes[item.name]) != wanted:
+                raise ModelError(
+                    f"the preprocess spec makes {list(wanted)} of '{item.name}', the model takes"
+                    f" {list(shapes[item.name])}",
+                    hint="give a preprocess spec of the model's own size",
+                )
+    have = [info.name for info in predictor.outputs]
+    wanted_outputs = (
+        [after.scores, after.boxes] if isinstance(after, DetectSpec) else [after.scores]
+    )
+    for name in wanted_outputs:
+        if name not in have:
+            raise ModelError(
+                f"the postprocess spec names output '{name}', the model has {have}",
+                hint="name the model's outputs in the spec",
+            )
+
+
+def read_spec(path: Path) -> Any:
+    """A spec file's JSON.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(
+            f"cannot read the spec '{path}': {getattr(error, 'strerror', None) or error}",
+            hint="give a JSON file as docs/specs.md describes it",
+        ) from error

@@ -1,0 +1,142 @@
+"""A small dense one-stage detector for microcontrollers, Edge TPUs and a Pi.
+
+One anchor-free feature map at stride 8 (as in FCOS, Tian et al. 2019): each cell says how likely
+each class is and how far the box's four sides are. The body is MobileNet v2's inverted residuals;
+where the map is large and has few channels they are fused (1×1 and depthwise in one full
+convolution, as in EfficientNet v2), which trains several times faster on a CPU and suits an Edge
+TPU. ReLU6 keeps the ranges short, both outputs have a scale of their own when quantized, and every
+op is one of CONV_2D, DEPTHWISE_CONV_2D and ADD.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from edgecnn.core.errors import ModelError, UsageError
+from edgecnn.core.postprocess import DetectSpec, GridLevel
+from edgecnn.core.preprocess import Colour, ImageInput, PreprocessSpec
+from edgecnn.models.blocks import (
+    conv,
+    finish,
+    image_input,
+    inverted_residual,
+    round_channels,
+    width_option,
+)
+from edgecnn.models.keras_setup import import_keras
+
+STRIDE = 8
+SCORES, BOXES = "scores", "boxes"
+_BACKGROUND_LOGIT = -3.0  # first guess: nearly every cell is background
+_HALF_BOX = 1.5  # first guess of a side's distance, in cells
+
+
+def build(
+    input_shape: tuple[int, int, int],
+    classes: int,
+    *,
+    width: float = 1.0,
+    depth: int = 3,
+    expand: int = 4,
+) -> Any:
+    """Builds the detector.
+
+    Args:
+        input_shape: (height, width, channels), height and width multiples of 8.
+        classes: how many.
+        width: factor on all channels.
+        depth: inverted residuals at stride 8; each lets a cell see 16 pixels further.
+        expand: their expansion.
+
+    Returns:
+        keras.Model: ``image`` → {``scores``: logits (n, h/8, w/8, classes), ``boxes``: distances
+        left, top, right, bottom in cells (n, h/8, w/8, 4)}.
+
+    Raises:
+        UsageError: a shape or an option out of range.
+    """
+    _check(input_shape, classes, depth, expand)
+    width = width_option(width)
+
+    def channels(count: int) -> int:
+        return round_channels(count * width, 4)
+
+    image = image_input(input_shape)
+    x = conv(image, channels(12), 3, name="stem", stride=2)
+    x = fused_residual(x, channels(24), expand=2, name="fused1", stride=2)
+    x = fused_residual(x, channels(24), expand=2, name="fused2")
+    x = fused_residual(x, channels(48), expand=3, name="fused3", stride=2)
+    for index in range(depth):
+        x = inverted_residual(x, channels(48), expand=expand, name=f"residual{index + 1}")
+    x = conv(x, channels(128), 1, name="head")
+    initial = import_keras().initializers.Constant
+    layers = import_keras().layers
+    scores = layers.Conv2D(classes, 1, bias_initializer=initial(_BACKGROUND_LOGIT), name=SCORES)(x)
+    boxes = layers.Conv2D(4, 1, bias_initializer=initial(_HALF_BOX), name=BOXES)(x)
+    return finish(image, {SCORES: scores, BOXES: boxes}, "detector")
+
+
+def fused_residual(x: Any, filters: int, *, expand: int, name: str, stride: int = 1) -> Any:
+    """EfficientNet v2's block: 3×3 up by ``expand``, linear 1×1 down, and a shortcut."""
+    layers = import_keras().layers
+    before = int(x.shape[-1])
+    y = conv(x, before * expand, 3, name=f"{name}_expand", stride=stride)
+    y = conv(y, filters, 1, name=f"{name}_project", activation="none")
+    if stride == 1 and before == filters:
+        y = layers.Add(name=f"{name}_add")([x, y])
+    return y
+
+
+def detect_spec(model: Any, labels: Sequence[str]) -> DetectSpec:
+    """How the outputs of a model of :func:`build` are decoded.
+
+    Args:
+        model: the Keras model.
+        labels: class names.
+
+    Raises:
+        ModelError: the model has other outputs, or another number of classes.
+    """
+    outputs = model.output if isinstance(model.output, dict) else {}
+    if set(outputs) != {SCORES, BOXES}:
+        raise ModelError(
+            f"the model's outputs are {sorted(outputs) or model.output_names},"
+            f" expected '{BOXES}' and '{SCORES}'",
+            hint="use the zoo's detector, or give a postprocess.json",
+        )
+    rows, cols, classes = outputs[SCORES].shape[1:]
+    if classes != len(labels):
+        raise ModelError(
+            f"the detector has {classes} classes, the data {len(labels)}", hint="train it anew"
+        )
+    stride = int(model.inputs[0].shape[1]) // int(rows)
+    return DetectSpec(SCORES, BOXES, tuple(labels), (GridLevel(int(rows), int(cols), stride),))
+
+
+def detect_preprocess(input_shape: tuple[int, int, int]) -> PreprocessSpec:
+    """Bytes to [-1, 1], letterboxed to (height, width); 1 channel is gray, 3 are RGB."""
+    height, width, channels = input_shape
+    colour: Colour = "gray" if channels == 1 else "rgb"
+    spec = ImageInput(
+        "image", height, width, colour, fit="letterbox", scale=(1 / 127.5,), offset=(-1.0,)
+    )
+    return PreprocessSpec((spec,))
+
+
+def _check(input_shape: tuple[int, int, int], classes: int, depth: int, expand: int) -> None:
+    height, width = input_shape[:2]
+    if height % STRIDE or width % STRIDE or min(height, width) < STRIDE:
+        raise UsageError(
+            f"a detector input of {height} × {width}, expected multiples of {STRIDE}",
+            hint="96 × 96 is a good start",
+        )
+    for key, value, high in (
+        ("classes", classes, 1000),
+        ("depth", depth, 16),
+        ("expand", expand, 8),
+    ):
+        if not 1 <= value <= high:
+            raise UsageError(
+                f"detector: {key} = {value}, expected 1 to {high}", hint=f"change {key}"
+            )

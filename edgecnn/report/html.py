@@ -1,0 +1,162 @@
+"""The report as one HTML file that needs nothing else: no script, no font, no network."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from edgecnn.report.devices import devices
+from edgecnn.report.markup import Html, el, join
+from edgecnn.report.model import ReportData
+from edgecnn.report.parts import folded, section, table
+from edgecnn.report.quality import classes, layers, quality, tile, tiles, training, verdict
+from edgecnn.report.style import CSS
+from edgecnn.report.table import summary_rows
+from edgecnn.report.text import is_number, number
+
+# The page may load nothing: a label that slipped through could not either.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+_PNG = b"\x89PNG\r\n\x1a\n"
+_TASKS = {"classify": "Image classification", "detect": "Object detection"}
+
+
+def render(data: ReportData) -> str:
+    """The whole page; the same data gives the same bytes."""
+    sections = [
+        quality(data),
+        training(data),
+        classes(data),
+        layers(data),
+        devices(data),
+        _samples(data),
+        _reproduce(data),
+    ]
+    head = el(
+        "head",
+        el("meta", charset="utf-8"),
+        el("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        el("meta", name="color-scheme", content="light dark"),
+        el("title", f"{data.name}: edgecnn report"),
+        el("style", Html(CSS)),
+    )
+    body = el(
+        "body",
+        _header(data),
+        el("main", _summary(data), sections),
+        el("footer", "Made by edgecnn from the bundle's files; nothing was measured anew."),
+    )
+    return f"<!DOCTYPE html>\n{el('html', head, body, lang='en')}\n"
+
+
+def _header(data: ReportData) -> Html:
+    count = len(data.labels)
+    classes_text = f"{count} class{'es' if count != 1 else ''}"
+    task = _TASKS.get(data.task, data.task)
+    links = {"quality": "Quality", "training": "Training", "classes": "Classes",
+             "layers": "Layers", "devices": "Devices", "samples": "Samples",
+             "reproduce": "Reproduce"}  # fmt: skip
+    if not data.images:
+        del links["samples"]
+    return el(
+        "header",
+        el("h1", data.name),
+        el("p", f"{task} · {classes_text} · default variant {data.default_variant}", class_="sub"),
+        el("nav", [el("a", title, href=f"#{anchor}") for anchor, title in links.items()]),
+    )
+
+
+def _summary(data: ReportData) -> Html:
+    tone, sentence, small = verdict(data)
+    variant = data.measured
+    rows = summary_rows(data, variant.name if variant else "int8")
+    shown = [
+        row
+        for row in rows
+        if row.value is not None and row.unit in ("ms", "instructions", "ops", "bytes", "cycles")
+    ]
+    note = el("small", small) if small else None
+    return join(
+        el("div", sentence, note, class_=f"verdict {tone}".strip()),
+        el(
+            "div",
+            tiles(data),
+            [tile(row.shown, row.what + (" (estimate)" if "estimate" in row.note else ""))
+             for row in shown],
+            class_="tiles",
+        ),
+    )  # fmt: skip
+
+
+def _samples(data: ReportData) -> Html | None:
+    pictures = [
+        el(
+            "figure",
+            el("img", src=_data_uri(png), alt=caption, loading="lazy"),
+            el("figcaption", caption),
+        )
+        for caption, png in data.images
+        if png.startswith(_PNG)
+    ]
+    if not pictures:
+        return None
+    return section("samples", "Samples", el("div", pictures, class_="samples"))
+
+
+def _data_uri(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def _reproduce(data: ReportData) -> Html:
+    facts: list[list[Any]] = [["seed", str(data.seed)]]
+    facts += [[key, str(value)] for key, value in data.versions.items()]
+    facts += [[f"data: {key}", _plain(value)] for key, value in data.data.items()]
+    hashes = [[el("code", path), el("code", digest)] for path, digest in data.files.items()]
+    labels = ", ".join(data.labels)
+    commands = "edgecnn train\nedgecnn quantize\n" + "".join(
+        f"edgecnn bench -t {target}\n"
+        for target in dict.fromkeys(row.target for row in data.targets if row.bench)
+    )
+    specs = [
+        folded(f"{title} specification", table(["field", "value"], _rows(spec)))
+        for title, spec in (("preprocess", data.preprocess), ("postprocess", data.postprocess))
+        if spec is not None
+    ]  # fmt: skip
+    known = [[el("span", key, class_="key"), value] for key, value in facts]
+    right = el(
+        "div",
+        el("pre", commands + "edgecnn report"),
+        el("p", f"Labels: {labels}", class_="sub") if labels else None,
+        specs,
+    )
+    return section(
+        "reproduce",
+        "Reproduce",
+        el("div", table(["what", "value"], known), right, class_="grid2"),
+        folded(f"SHA-256 of the {len(hashes)} files", table(["file", "SHA-256"], hashes))
+        if hashes
+        else None,
+    )
+
+
+def _rows(spec: Any, prefix: str = "") -> list[list[Any]]:
+    """Flat (path, value) rows of a spec; long lists shortened."""
+    rows: list[list[Any]] = []
+    for key, value in spec.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            for k, item in enumerate(value[:16]):
+                rows += _rows(item, f"{prefix}{key}[{k}].")
+        elif key != "labels":
+            rows.append([el("code", prefix + str(key)), _plain(value)])
+    return rows
+
+
+def _plain(value: Any) -> str:
+    if is_number(value):
+        return number(value, 4)
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        shown = ", ".join(_plain(item) for item in value[:12])
+        return shown + (f" … ({len(value)})" if len(value) > 12 else "")
+    return "–" if value is None else str(value)

@@ -1,0 +1,1 @@
+"""int8 .tflite → plain C: importer → IR → passes → planner → emitted files. Start at ``api``."""

@@ -1,0 +1,1 @@
+"""Program → C text. Deterministic: the same model gives the same bytes."""

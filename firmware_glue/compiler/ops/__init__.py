@@ -1,0 +1,1 @@
+"""One file per op or family of ops; ``table`` lists them all."""

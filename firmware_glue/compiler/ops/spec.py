@@ -1,0 +1,177 @@
+"""What the compiler knows about an op: ``OpSpec``, its limits as ``Rule``s, and its kernel calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from firmware_glue.compiler.ir import Graph, Op, Shape
+
+Array = NDArray[Any]
+MAX_DIMS = 8
+"""Loops of the strided kernels; the C side's EC_MAX_DIMS."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A limit of an op.
+
+    Attributes:
+        check: (graph, op) → None if it holds, else the offending value as text. Its docstring is
+            the message that users read.
+        allowed: the allowed values as text.
+        rewrite: what to change in the model, or None.
+    """
+
+    check: Callable[[Graph, Op], str | None]
+    allowed: str
+    rewrite: str | None = None
+
+    @property
+    def message(self) -> str:
+        """The sentence shown to the user."""
+        return (self.check.__doc__ or self.check.__name__).strip()
+
+
+def rule(
+    allowed: str, rewrite: str | None = None
+) -> Callable[[Callable[[Graph, Op], str | None]], Rule]:
+    """Decorator: a check function as a :class:`Rule`."""
+    return lambda check: Rule(check, allowed, rewrite)
+
+
+class OptionError(Exception):
+    """Options that an op's parser does not cover. Caught by the importer; never leaves it."""
+
+    def __init__(self, message: str, got: str, allowed: str, rewrite: str | None = None) -> None:
+        super().__init__(message)
+        self.message, self.got, self.allowed, self.rewrite = message, got, allowed, rewrite
+
+
+@dataclass(frozen=True)
+class Params:
+    """A ``const`` parameter struct of a kernel: C type, and (field, value) in declared order."""
+
+    struct: str
+    fields: tuple[tuple[str, int | float | tuple[int, ...]], ...]
+
+
+@dataclass(frozen=True)
+class TensorArg:
+    """A pointer to a tensor: its bytes in the arena, or its constant array."""
+
+    tensor: int
+
+
+@dataclass(frozen=True)
+class ConstArg:
+    """A pointer to a constant array that the compiler made (multipliers, a table)."""
+
+    role: str
+    data: Array = field(compare=False)
+
+
+@dataclass(frozen=True)
+class ScratchArg:
+    """A pointer to the step's own scratch memory."""
+
+    ctype: str
+
+
+NULL = None
+Arg = TensorArg | ConstArg | ScratchArg | None
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a C kernel: ``kernel(&params, args…)``."""
+
+    kernel: str
+    header: str
+    params: Params
+    args: tuple[Arg, ...]
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """The output may share memory with a dying input, if it starts ≥ ``lead`` bytes before it."""
+
+    input: int
+    output: int
+    lead: int
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """An op as kernel calls.
+
+    Attributes:
+        kernel: the kernel's name as reports print it.
+        overlaps: (input, output) tensor pairs that may share memory.
+    """
+
+    kernel: str
+    calls: tuple[Call, ...]
+    scratch_bytes: int = 0
+    overlaps: tuple[Overlap, ...] = ()
+
+
+@dataclass(frozen=True)
+class OpSpec:
+    """One op.
+
+    Attributes:
+        parse: .tflite options by schema name → the op's frozen options (None if it has none).
+        infer: output shapes from input shapes, options and constant operands.
+        reference: input arrays (None where absent) → output arrays, bit-exact numpy.
+        lower: the kernel calls; None for an op that has to be folded away by a pass.
+        rules: limits, checked in this order; the first miss of an op is reported.
+    """
+
+    parse: Callable[[Mapping[str, Any]], Any]
+    infer: Callable[[Graph, Op], tuple[Shape, ...]]
+    reference: Callable[[Graph, Op, tuple[Array, ...]], tuple[Array, ...]]
+    lower: Callable[[Graph, Op], Lowered] | None
+    rules: tuple[Rule, ...] = ()
+
+
+def no_options(options: Mapping[str, Any]) -> None:
+    """Parser of ops without options."""
+
+
+def same_shape(graph: Graph, op: Op) -> tuple[Shape, ...]:
+    """Shape rule of elementwise unary ops."""
+    return (graph.input(op, 0).shape,)
+
+
+def const_ints(graph: Graph, op: Op, position: int) -> tuple[int, ...] | None:
+    """A constant integer operand as a flat tuple; None if absent or not constant."""
+    data = graph.constant(op, position)
+    return None if data is None else tuple(int(v) for v in np.ravel(data))
+
+
+def known_ints(graph: Graph, op: Op, position: int) -> tuple[int, ...]:
+    """A constant integer operand that a rule has already guaranteed.
+
+    Raises:
+        ValueError: it is not constant.
+    """
+    values = const_ints(graph, op, position)
+    if values is None:
+        raise ValueError(f"{op.code} operand {position} is not constant")
+    return values
+
+
+def tensor_args(op: Op, count: int) -> tuple[Arg, ...]:
+    """The first ``count`` inputs as arguments; absent ones are NULL."""
+    ids = (op.input_id(position) for position in range(count))
+    return tuple(NULL if tensor_id < 0 else TensorArg(tensor_id) for tensor_id in ids)
+
+
+def out_args(op: Op) -> tuple[Arg, ...]:
+    """The outputs as arguments."""
+    return tuple(TensorArg(tensor_id) for tensor_id in op.outputs)

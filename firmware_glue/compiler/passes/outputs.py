@@ -1,0 +1,31 @@
+"""Gives every graph output memory in the arena."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from firmware_glue.compiler.ir import COPY, VIEW, Graph, Lifetime, Op, Tensor
+
+
+def materialize_outputs(graph: Graph) -> Graph:
+    """Copies outputs that are constants, or views of constants, into the arena.
+
+    Applies where an output has no memory of its own. Exact: a copy.
+    """
+    constants = {i for i, tensor in graph.tensors.items() if tensor.is_constant}
+    for op in graph.ops:
+        if op.code == VIEW and op.inputs[0] in constants:
+            constants.update(op.outputs)
+    tensors: dict[int, Tensor] = {}
+    copies: list[Op] = []
+    outputs = list(graph.outputs)
+    fresh = max(graph.tensors, default=0) + 1
+    for position, tensor_id in enumerate(outputs):
+        if tensor_id not in constants:
+            continue
+        source = graph.tensors[tensor_id]
+        tensors[fresh] = replace(source, lifetime=Lifetime.ACTIVATION, data=None)
+        copies.append(Op(COPY, (tensor_id,), (fresh,), None, (), source.name))
+        outputs[position] = fresh
+        fresh += 1
+    return replace(graph.with_ops((*graph.ops, *copies), tensors), outputs=tuple(outputs))

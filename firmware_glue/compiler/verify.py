@@ -1,0 +1,79 @@
+"""Checks a graph: limits of each op for the user, and invariants that a pass must not break."""
+
+from __future__ import annotations
+
+from edgecnn.core.tflite.model import NO_TENSOR
+from firmware_glue.compiler.ir import Graph, Op
+from firmware_glue.compiler.ops.spec import OpSpec
+from firmware_glue.compiler.ops.table import OPS
+from firmware_glue.compiler.problems import OpProblem
+
+
+class GraphError(Exception):
+    """A pass broke the graph: a bug of the compiler, never the user's fault."""
+
+
+def check_limits(graph: Graph) -> tuple[OpProblem, ...]:
+    """The first missed limit of each op. Never raises."""
+    found = (_op_problem(graph, op, OPS[op.code]) for op in graph.ops)
+    return tuple(problem for problem in found if problem is not None)
+
+
+def _op_problem(graph: Graph, op: Op, spec: OpSpec) -> OpProblem | None:
+    def problem(rule: str, got: str, allowed: str, rewrite: str | None = None) -> OpProblem:
+        index = op.sources[0] if op.sources else -1
+        return OpProblem(index, op.code, op.name, rule, got, allowed, rewrite)
+
+    try:
+        for tensor_id in (*op.inputs, *op.outputs):
+            if tensor_id != NO_TENSOR and min(graph.tensors[tensor_id].shape, default=1) < 1:
+                shape = list(graph.tensors[tensor_id].shape)
+                return problem("Tensors must not be empty.", f"shape {shape}", "dimensions ≥ 1")
+        for limit in spec.rules:
+            got = limit.check(graph, op)
+            if got is not None:
+                return problem(limit.message, got, limit.allowed, limit.rewrite)
+        shapes = spec.infer(graph, op)
+        declared = tuple(graph.tensors[i].shape for i in op.outputs)
+    except (ValueError, IndexError, KeyError, ZeroDivisionError, TypeError) as error:
+        return problem("Operands must fit each other.", str(error) or repr(error), "valid operands")
+    if shapes != declared:
+        got = f"{[list(s) for s in declared]}, computed {[list(s) for s in shapes]}"
+        return problem("Output shapes must follow from the inputs.", got, "the computed shapes")
+    return None
+
+
+def verify(graph: Graph, stage: str) -> Graph:
+    """Returns the graph if it is sound.
+
+    Raises:
+        GraphError: naming ``stage``, the pass that broke it.
+    """
+    known = set(graph.inputs) | {i for i, t in graph.tensors.items() if t.is_constant}
+    for op in graph.ops:
+        missing = [i for i in op.inputs if i != NO_TENSOR and i not in known]
+        if missing:
+            raise GraphError(f"{stage}: {op.code} '{op.name}' reads {missing} before it is written")
+        twice = [i for i in op.outputs if i in known]
+        if twice:
+            raise GraphError(f"{stage}: {op.code} '{op.name}' writes {twice} again")
+        known.update(op.outputs)
+    lost = [i for i in graph.outputs if i not in known]
+    if lost:
+        raise GraphError(f"{stage}: outputs {lost} are never written")
+    for tensor_id, tensor in graph.tensors.items():
+        if tensor.is_constant and (tensor.data is None or tensor.data.shape != tensor.shape):
+            raise GraphError(f"{stage}: constant {tensor_id} '{tensor.name}' has no fitting data")
+    return graph
+
+
+def is_sound(graph: Graph) -> OpProblem | None:
+    """A model whose ops are out of order or unconnected, as a problem of the user's file."""
+    try:
+        verify(graph, "import")
+    except GraphError as error:
+        return OpProblem(
+            -1, "GRAPH", "main", "Every tensor must be written once, before it is read.",
+            str(error), "ops in execution order",
+        )  # fmt: skip
+    return None

@@ -1,0 +1,1 @@
+"""The device part: boards, C toolchain, ELF sizes, emulators. Knows the compiler's files only."""

@@ -1,0 +1,1 @@
+"""Emulators behind one protocol (:mod:`firmware_glue.device.emulate.base`)."""

@@ -1,0 +1,1 @@
+"""Portable C99 kernels: any core, any compiler."""

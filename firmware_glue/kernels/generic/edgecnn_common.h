@@ -1,0 +1,167 @@
+/* Fixed-point arithmetic and helpers shared by all kernels. C99, also valid C++. No libc.
+ *
+ * Quantized values stand for scale * (q - zero_point). Kernels get -zero_point of the inputs as
+ * "offset" and +zero_point of the output. The Python twin is compiler/fixed_point.py.
+ */
+#ifndef EDGECNN_COMMON_H
+#define EDGECNN_COMMON_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define EC_MAX_DIMS 8
+
+#if defined(__GNUC__)
+#define EC_INLINE static inline __attribute__((always_inline))
+#define EC_NOINLINE __attribute__((noinline))
+#else
+#define EC_INLINE static inline
+#define EC_NOINLINE
+#endif
+
+/* Kernels are inlined into each layer with constant parameters (speed). With
+ * EDGECNN_SHARED_KERNELS one copy per kernel and model is shared by its layers (size). */
+#if defined(EDGECNN_SHARED_KERNELS)
+#define EC_KERNEL static EC_NOINLINE
+#else
+#define EC_KERNEL EC_INLINE
+#endif
+
+/* Sizes of a sliding window. clip_h/clip_w: some window leaves the input along that axis. */
+typedef struct {
+    int32_t batches, in_h, in_w, in_c;
+    int32_t out_h, out_w, out_c;
+    int32_t k_h, k_w, stride_h, stride_w, dilation_h, dilation_w;
+    int32_t pad_top, pad_left, clip_h, clip_w;
+} ec_window;
+
+/* The taps of one window that lie inside the input: [ky0, ky1) x [kx0, kx1). */
+typedef struct {
+    int32_t y, x; /* input position of tap (0, 0), may be outside */
+    int32_t ky0, ky1, kx0, kx1;
+} ec_taps;
+
+EC_INLINE int32_t ec_first_tap(int32_t origin, int32_t dilation) {
+    return origin >= 0 ? 0 : (dilation - 1 - origin) / dilation;
+}
+
+EC_INLINE int32_t ec_end_tap(int32_t origin, int32_t dilation, int32_t size, int32_t taps) {
+    const int32_t room = origin >= size ? 0 : (size - origin + dilation - 1) / dilation;
+    return room < taps ? room : taps;
+}
+
+EC_INLINE ec_taps ec_clip_window(const ec_window *g, int32_t oy, int32_t ox) {
+    ec_taps t;
+    t.y = oy * g->stride_h - g->pad_top;
+    t.x = ox * g->stride_w - g->pad_left;
+    t.ky0 = g->clip_h ? ec_first_tap(t.y, g->dilation_h) : 0;
+    t.ky1 = g->clip_h ? ec_end_tap(t.y, g->dilation_h, g->in_h, g->k_h) : g->k_h;
+    t.kx0 = g->clip_w ? ec_first_tap(t.x, g->dilation_w) : 0;
+    t.kx1 = g->clip_w ? ec_end_tap(t.x, g->dilation_w, g->in_w, g->k_w) : g->k_w;
+    return t;
+}
+
+EC_INLINE int32_t ec_clamp(int32_t x, int32_t low, int32_t high) {
+    return x < low ? low : x > high ? high : x;
+}
+
+/* a * b / 2^31 to nearest, ties towards +infinity, saturated: gemmlowp's
+ * SaturatingRoundingDoublingHighMul. */
+EC_INLINE int32_t ec_high_mul_sat(int32_t a, int32_t b) {
+    if (a == INT32_MIN && b == INT32_MIN) {
+        return INT32_MAX;
+    }
+    return (int32_t)(((int64_t)a * b + ((int64_t)1 << 30)) >> 31);
+}
+
+/* The same where b >= 0: cannot saturate. */
+EC_INLINE int32_t ec_high_mul(int32_t a, int32_t b) {
+    return (int32_t)(((int64_t)a * b + ((int64_t)1 << 30)) >> 31);
+}
+
+/* x / 2^right to nearest, ties away from zero; 1 <= right <= 31, x > INT32_MIN. */
+EC_INLINE int32_t ec_round_shift_positive(int32_t x, int32_t right) {
+    const int32_t y = x + (x >> 31);
+    return (y >> right) + ((y >> (right - 1)) & 1);
+}
+
+EC_INLINE int32_t ec_round_shift(int32_t x, int32_t right) {
+    return right > 0 ? ec_round_shift_positive(x, right) : x;
+}
+
+EC_INLINE int32_t ec_shift_left(int32_t x, int32_t left) {
+    return (int32_t)((uint32_t)x << left);
+}
+
+/* x * 2^left, saturated. */
+EC_INLINE int32_t ec_shift_left_sat(int32_t x, int32_t left) {
+    const int32_t limit = INT32_MAX >> left;
+    return x > limit ? INT32_MAX : x < -limit - 1 ? INT32_MIN : ec_shift_left(x, left);
+}
+
+/* acc * multiplier / 2^31 * 2^shift, rounded twice (TFLite's MultiplyByQuantizedMultiplier). */
+EC_INLINE int32_t ec_requant(int32_t acc, int32_t multiplier, int32_t shift) {
+    if (shift > 0) {
+        return ec_high_mul(ec_shift_left(acc, shift), multiplier);
+    }
+    return ec_round_shift(ec_high_mul(acc, multiplier), -shift);
+}
+
+/* The same where shift < 0 is known: no branches. */
+EC_INLINE int32_t ec_requant_right(int32_t acc, int32_t multiplier, int32_t shift) {
+    return ec_round_shift_positive(ec_high_mul(acc, multiplier), -shift);
+}
+
+/* acc * multiplier / 2^31 * 2^shift, rounded once. */
+EC_INLINE int32_t ec_requant_single(int32_t acc, int32_t multiplier, int32_t shift) {
+    const int32_t total = 31 - shift;
+    return (int32_t)(((int64_t)acc * multiplier + ((int64_t)1 << (total - 1))) >> total);
+}
+
+/* acc[j] += sum of (x[i] + x_offset) * (w[i + j * stride] + w_offset), four filters at once. */
+EC_INLINE void ec_dot4(
+    const int8_t *x, const int8_t *w, int32_t count, int32_t stride, int32_t x_offset,
+    int32_t w_offset, int32_t acc[4]) {
+    const int8_t *w0 = w, *w1 = w + stride, *w2 = w + 2 * stride, *w3 = w + 3 * stride;
+    int32_t a0 = acc[0], a1 = acc[1], a2 = acc[2], a3 = acc[3];
+    for (int32_t i = 0; i < count; ++i) {
+        const int32_t v = x[i] + x_offset;
+        a0 += v * (w0[i] + w_offset);
+        a1 += v * (w1[i] + w_offset);
+        a2 += v * (w2[i] + w_offset);
+        a3 += v * (w3[i] + w_offset);
+    }
+    acc[0] = a0;
+    acc[1] = a1;
+    acc[2] = a2;
+    acc[3] = a3;
+}
+
+EC_INLINE int32_t ec_dot1(
+    const int8_t *x, const int8_t *w, int32_t count, int32_t x_offset, int32_t w_offset,
+    int32_t acc) {
+    for (int32_t i = 0; i < count; ++i) {
+        acc += (x[i] + x_offset) * (w[i] + w_offset);
+    }
+    return acc;
+}
+
+/* Advances an odometer over dims (last one fastest) and the offsets a and b along with it.
+ * Returns 0 when it wraps around. */
+EC_INLINE int ec_next(
+    int32_t rank, const int32_t *dims, int32_t *index, const int32_t *strides_a, int32_t *a,
+    const int32_t *strides_b, int32_t *b) {
+    for (int32_t d = rank - 1; d >= 0; --d) {
+        *a += strides_a[d];
+        *b += strides_b[d];
+        if (++index[d] < dims[d]) {
+            return 1;
+        }
+        *a -= strides_a[d] * dims[d];
+        *b -= strides_b[d] * dims[d];
+        index[d] = 0;
+    }
+    return 0;
+}
+
+#endif

@@ -1,0 +1,135 @@
+"""Calibration samples: checked one by one, handed to the converter in the model's order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.core.errors import DataError
+from edgecnn.core.progress import Progress, SilentProgress
+from edgecnn.core.runtime import TensorInfo
+from quantization.types import Calibration, SampleDict
+
+_HINT = "calibration must give {input name: float32 array (1, …)} of preprocessed real values"
+
+
+def check_sample(sample: Any, inputs: Sequence[TensorInfo], number: int) -> list[NDArray[Any]]:
+    """The sample's arrays in the order of ``inputs``.
+
+    Args:
+        sample: {input name: float32 (1, …)}.
+        inputs: what the float model takes.
+        number: for messages, counted from 0.
+
+    Raises:
+        DataError: missing or unknown inputs, wrong shape or dtype, NaN or infinity.
+    """
+    where = f"calibration sample {number}"
+    if not isinstance(sample, Mapping):
+        raise DataError(f"{where} is a {type(sample).__name__}, expected a dict", hint=_HINT)
+    names = [info.name for info in inputs]
+    if sorted(sample) != sorted(names):
+        raise DataError(
+            f"{where} has inputs {sorted(sample)}, the model takes {sorted(names)}", hint=_HINT
+        )
+    arrays = []
+    for info in inputs:
+        array = np.asarray(sample[info.name])
+        if array.dtype != np.dtype(info.dtype):
+            raise DataError(
+                f"{where}: input '{info.name}' has dtype {array.dtype}, expected {info.dtype}",
+                hint=_HINT,
+            )
+        if array.shape != info.shape:
+            raise DataError(
+                f"{where}: input '{info.name}' has shape {array.shape}, expected {info.shape}",
+                hint=_HINT,
+            )
+        if not np.isfinite(array).all():
+            raise DataError(
+                f"{where}: input '{info.name}' holds NaN or infinity",
+                hint="remove the sample or fix its preprocessing",
+            )
+        arrays.append(np.ascontiguousarray(array))
+    return arrays
+
+
+def first_samples(
+    calibration: Calibration, inputs: Sequence[TensorInfo], count: int
+) -> list[dict[str, NDArray[Any]]]:
+    """The first ``count`` samples, checked.
+
+    Raises:
+        DataError: a sample cannot be used, or there is none.
+    """
+    samples = []
+    for number, sample in enumerate(islice(calibration(), count)):
+        arrays = check_sample(sample, inputs, number)
+        samples.append({i.name: a for i, a in zip(inputs, arrays, strict=True)})
+    if not samples:
+        raise _empty()
+    return samples
+
+
+class RepresentativeDataset:
+    """What the converter calls for samples; counts them as they go by.
+
+    Attributes:
+        seen: samples given in the last pass.
+    """
+
+    def __init__(
+        self,
+        calibration: Calibration,
+        inputs: Sequence[TensorInfo],
+        samples: int,
+        progress: Progress | None = None,
+    ) -> None:
+        self._calibration = calibration
+        self._inputs = tuple(inputs)
+        self._samples = samples
+        self._progress = progress or SilentProgress()
+        self.seen = 0
+        self._low = np.inf
+        self._high = -np.inf
+
+    def __call__(self) -> Iterator[list[NDArray[Any]]]:
+        """One pass, at most ``samples`` long.
+
+        Raises:
+            DataError: a sample cannot be used, or there is none.
+        """
+        self.seen = 0
+        samples: Iterator[SampleDict] = islice(self._calibration(), self._samples)
+        for number, sample in enumerate(samples):
+            arrays = check_sample(sample, self._inputs, number)
+            self._low = min(self._low, *(float(a.min(initial=np.inf)) for a in arrays))
+            self._high = max(self._high, *(float(a.max(initial=-np.inf)) for a in arrays))
+            self.seen += 1
+            self._progress.advance()
+            yield arrays
+        if not self.seen:
+            raise _empty()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was odd about the last pass, with numbers."""
+        notes = []
+        if self.seen < self._samples:
+            notes.append(
+                f"only {self.seen} calibration samples, the recipe asks for {self._samples}:"
+                " ranges may be too narrow"
+            )
+        if self.seen and self._low == self._high:
+            notes.append(f"every calibration value is {self._low:g}: ranges mean nothing")
+        return tuple(notes)
+
+
+def _empty() -> DataError:
+    return DataError(
+        "calibration gave no samples", hint="give at least one; 100 to 500 typical ones are best"
+    )

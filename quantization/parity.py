@@ -1,0 +1,93 @@
+"""The parity verdict: one metric on the Keras model, the float file and the quantized file."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from edgecnn.core.errors import QuantizationError
+from edgecnn.core.metric import Metric
+from edgecnn.core.progress import Progress
+from edgecnn.core.runtime import LiteRTPredictor, Predictor
+from quantization.types import Drop, MetricFunction
+
+Z95 = 1.959964
+# Points are differences of ratios: 0.3 − 0.1 must not miss a gate of 20 by a rounding error.
+_TOLERANCE = 1e-9
+
+
+def measure(
+    metric: MetricFunction,
+    predictors: dict[str, Predictor],
+    progress: Progress,
+) -> dict[str, Metric | None]:
+    """Measures each predictor on the same test data.
+
+    Args:
+        metric: the measurement.
+        predictors: by the names that the result has.
+        progress: one stage per predictor.
+    """
+    results: dict[str, Metric | None] = {}
+    for name, predictor in predictors.items():
+        progress.stage(f"measure {name}")
+        results[name] = metric(predictor)
+    return results
+
+
+def file_predictor(model: bytes) -> Predictor:
+    """The predictor that stands for a .tflite in the verdict: LiteRT's default kernels."""
+    return LiteRTPredictor(model)
+
+
+def drop(reference: Metric, quantized: Metric) -> Drop:
+    """How many points the quantized model lost, with a 95 % interval.
+
+    Where both metrics carry one score per test sample the interval is paired: the mean of the
+    differences d ± 1.96 standard errors after adding half a pair of +1 and half a pair of −1 and
+    one of 0 (the adjusted Wald interval for matched pairs, Agresti and Min 2005): for right/wrong
+    scores Σd = b − c and Σd² = b + c are the discordant counts, and no discordant pair at all does
+    not give a false certainty of ±0. Otherwise the two metrics' own intervals are joined by
+    Newcombe's square-and-add rule (1998), which takes them as independent: too wide, never too
+    narrow, for one data set.
+
+    Args:
+        reference: the float model's metric.
+        quantized: the quantized model's metric, on the same samples in the same order.
+
+    Raises:
+        QuantizationError: the two were measured on different data or are different metrics.
+    """
+    if reference.name != quantized.name or reference.n != quantized.n:
+        raise QuantizationError(
+            f"'{reference.name}' on {reference.n} samples cannot be compared with"
+            f" '{quantized.name}' on {quantized.n}",
+            hint="measure both models with one metric on the same test data",
+        )
+    points = 100 * float(reference.value - quantized.value)
+    if reference.per_sample is not None and quantized.per_sample is not None:
+        low, high = _paired(reference.per_sample, quantized.per_sample)
+        return Drop(points, 100 * low, 100 * high, reference.n, paired=True)
+    low = math.hypot(reference.value - reference.low, quantized.high - quantized.value)
+    high = math.hypot(reference.high - reference.value, quantized.value - quantized.low)
+    return Drop(points, points - 100 * low, points + 100 * high, reference.n, paired=False)
+
+
+def within(drop_points: float, max_drop: float | None) -> bool:
+    """Whether the point estimate meets the gate (None: no gate)."""
+    return max_drop is None or drop_points <= max_drop + _TOLERANCE
+
+
+def _paired(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
+    if first.shape != second.shape:
+        raise QuantizationError(
+            f"{first.shape} and {second.shape} scores per sample cannot be paired",
+            hint="measure both models on the same test data",
+        )
+    differences = np.asarray(first, np.float64) - np.asarray(second, np.float64)
+    n = len(differences) + 2
+    mean = float(differences.sum()) / n
+    variance = (float((differences**2).sum()) + 1) / n - mean * mean
+    half = Z95 * math.sqrt(max(variance, 0.0) / n)
+    return max(-1.0, mean - half), min(1.0, mean + half)

@@ -1,0 +1,178 @@
+"""What the stages of this room hand to each other: frozen, plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from edgecnn.core.bundle import Golden
+from edgecnn.core.metric import Metric
+from edgecnn.core.runtime import Predictor
+from quantization.recipe import Recipe
+
+SampleDict = Mapping[str, NDArray[Any]]
+"""One sample: input name → float32 array (1, …), real values."""
+
+Calibration = Callable[[], Iterator[SampleDict]]
+"""Starts a fresh pass over the calibration samples."""
+
+MetricFunction = Callable[[Predictor], Metric]
+"""Measures a predictor on the test data; always the same data in the same order."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One place where a model is not what its recipe promises.
+
+    Attributes:
+        index: op index in the main subgraph; None for a model input or output.
+        op, name: op code (or ``input``/``output``) and layer name.
+        rule: what should hold, one line.
+        got, allowed: the value found and those allowed.
+        cure: what to change in the model.
+    """
+
+    index: int | None
+    op: str
+    name: str
+    rule: str
+    got: str
+    allowed: str
+    cure: str
+
+    def __str__(self) -> str:
+        """One line for error details: ``#4 ELU dense/Elu: … got … Cure: …``."""
+        where = f"#{self.index} " if self.index is not None else ""
+        return (
+            f"{where}{self.op} '{self.name}': {self.rule}; got {self.got}, allowed {self.allowed}."
+            f" {self.cure}"
+        )
+
+
+@dataclass(frozen=True)
+class LayerError:
+    """What quantization did to one op's output, over all inspected samples.
+
+    Attributes:
+        index, op, name: of the int8 model's op.
+        sqnr_db: 10·log10(Σ float² / Σ (float − int8)²), clipped to ±120 dB.
+        cosine: of the two outputs, in [−1, 1].
+    """
+
+    index: int
+    op: str
+    name: str
+    sqnr_db: float
+    cosine: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values, as ``edgecnn quantize --json`` prints them."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Drop:
+    """How much quality was lost, in points (100 × (float − quantized)); negative is a gain.
+
+    Attributes:
+        points: the point estimate.
+        low, high: 95 % interval.
+        n: test samples.
+        paired: the interval comes from per-sample differences; else from the two own intervals.
+    """
+
+    points: float
+    low: float
+    high: float
+    n: int
+    paired: bool
+
+
+@dataclass(frozen=True)
+class QuantizeRequest:
+    """What to quantize, and with what.
+
+    Attributes:
+        model: a ``keras.Model``, or the path of a .keras file or a SavedModel folder.
+        calibration: starts a pass over real-valued samples, {input name: float32 (1, …)}.
+        recipe: how to quantize.
+        golden_inputs: samples for the golden vector; empty: the first calibration samples.
+        metric: measures a predictor; None: no parity verdict.
+        max_drop: the gate, in points; None: no gate.
+        metadata: .tflite metadata for both files (preprocess and postprocess specs).
+    """
+
+    model: Any
+    calibration: Calibration
+    recipe: Recipe
+    golden_inputs: Sequence[SampleDict] = ()
+    metric: MetricFunction | None = None
+    max_drop: float | None = None
+    metadata: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def model_path(self) -> Path | None:
+        """The model's path where it is one."""
+        return Path(self.model) if isinstance(self.model, (str, Path)) else None
+
+
+@dataclass(frozen=True)
+class QuantizationResult:
+    """Everything that a variant in a bundle holds, and the verdict.
+
+    Attributes:
+        model: the quantized .tflite.
+        float32: the float .tflite of the same model.
+        recipe: what made it.
+        golden, golden_float32: golden vectors of both files.
+        layers: per-op errors, worst first; empty for the ``float32`` recipe.
+        metrics: ``float`` (Keras), ``float_tflite``, ``quantized``; None where not measured.
+        drop: quality lost; None without a metric.
+        max_drop: the gate, points.
+        passed: the drop is within the gate (True without one).
+        audit: findings that the recipe tolerates.
+        warnings: one line each.
+    """
+
+    model: bytes
+    float32: bytes
+    recipe: Recipe
+    golden: Golden
+    golden_float32: Golden
+    layers: tuple[LayerError, ...] = ()
+    metrics: Mapping[str, Metric | None] = field(default_factory=dict)
+    drop: Drop | None = None
+    max_drop: float | None = None
+    passed: bool = True
+    audit: tuple[Finding, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def drop_points(self) -> float | None:
+        """100 × (float − quantized), or None."""
+        return self.drop.points if self.drop else None
+
+    @property
+    def drop_interval(self) -> tuple[float, float] | None:
+        """95 % interval of :attr:`drop_points`, or None."""
+        return (self.drop.low, self.drop.high) if self.drop else None
+
+    def metrics_json(self) -> dict[str, Any]:
+        """What a bundle's ``metrics.json`` holds: metrics, drop, layers, verdict."""
+        drop = self.drop
+        return {
+            "metrics": {
+                name: metric.to_json() if metric else None for name, metric in self.metrics.items()
+            },
+            "drop_points": drop.points if drop else None,
+            "drop_interval95": [drop.low, drop.high] if drop else None,
+            "drop_paired": drop.paired if drop else None,
+            "max_drop": self.max_drop,
+            "layers": [layer.to_json() for layer in self.layers],
+            "passed": self.passed,
+            "warnings": list(self.warnings),
+        }

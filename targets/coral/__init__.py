@@ -1,0 +1,1 @@
+"""Google Coral Edge TPU: predicts what the compiler maps, runs it where it is installed."""

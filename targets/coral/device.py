@@ -1,0 +1,65 @@
+"""Finds an Edge TPU on this machine and runs compiled models on it."""
+
+from __future__ import annotations
+
+from ctypes.util import find_library
+from pathlib import Path
+
+from edgecnn.core.errors import TargetError
+from edgecnn.core.runtime import LiteRTPredictor
+from targets.base import ModelFile
+from targets.coral.rules.view import EDGE_TPU_OP
+from targets.golden import Arrays, Run
+
+_USB = Path("/sys/bus/usb/devices")
+
+
+def edge_tpu_library(usb_ids: tuple[str, ...], device: str | None) -> str:
+    """The name of libedgetpu, where it and an accelerator are there.
+
+    Raises:
+        TargetError: one of them is missing, or another device was asked for.
+    """
+    missing = [] if usb_device_present(usb_ids) else ["no Edge TPU on USB"]
+    library = find_library("edgetpu")
+    if library is None:
+        missing.append("no libedgetpu")
+    if library is None or missing or device not in (None, "local"):
+        where = f" at '{device}'" if device not in (None, "local") else ""
+        raise TargetError(
+            f"no Edge TPU found to measure on{where} ({', '.join(missing) or 'not local'})",
+            hint="edgecnn check -t coral-usb predicts the mapping without a device;"
+            " -t host measures the model on this machine's CPU",
+        )
+    return library
+
+
+def usb_device_present(usb_ids: tuple[str, ...], root: Path = _USB) -> bool:
+    """Whether a device with one of the ``vendor:product`` ids is on USB (Linux)."""
+    for folder in root.glob("*"):
+        try:
+            vendor = (folder / "idVendor").read_text().strip()
+            product = (folder / "idProduct").read_text().strip()
+        except OSError:
+            continue
+        if f"{vendor}:{product}" in usb_ids:
+            return True
+    return False
+
+
+def is_compiled(model: ModelFile) -> bool:
+    """Whether the file comes from the Edge TPU compiler."""
+    return any(op.custom_code == EDGE_TPU_OP for op in model.model.main.operators)
+
+
+def by_name(predictor: LiteRTPredictor, model: ModelFile) -> Run:
+    """A function that runs the compiled model under the original's tensor names, in its order."""
+    original = LiteRTPredictor(model.data, threads=1, resolver="reference")
+
+    def run(inputs: Arrays) -> Arrays:
+        given = (inputs[info.name] for info in original.inputs)
+        names = (info.name for info in predictor.inputs)
+        results = predictor.predict(dict(zip(names, given, strict=True)))
+        return dict(zip((info.name for info in original.outputs), results.values(), strict=True))
+
+    return run

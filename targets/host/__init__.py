@@ -1,0 +1,1 @@
+"""This machine with LiteRT: the reference target."""

@@ -1,0 +1,143 @@
+"""Targets that run the .tflite itself with LiteRT: shared by ``host`` and ``raspberry_pi``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgecnn.core.errors import TargetError
+from edgecnn.core.files import write_atomic
+from targets.base import (
+    API,
+    BenchReport,
+    Capabilities,
+    CheckReport,
+    CompileResult,
+    Deployment,
+    ModelFile,
+    OpFinding,
+    RunOptions,
+)
+from targets.golden import ACCELERATOR_LSB, judge
+from targets.inference import load, timed_report
+
+DEPLOYED = "model.tflite"
+# Custom ops that LiteRT's own resolver brings along.
+_BUNDLED_CUSTOM = ("AudioSpectrogram", "Mfcc", "NumericVerify", "TFLite_Detection_PostProcess")
+
+
+@dataclass(frozen=True)
+class LiteRTSettings:
+    """A LiteRT target's TOML: its name, summary and default number of threads."""
+
+    name: str
+    summary: str
+    threads: int
+
+
+@dataclass(frozen=True)
+class LiteRTTarget:
+    """Runs the model with LiteRT on this machine.
+
+    Attributes:
+        place: says what this machine stands for: given the device (``local``, ``user@host`` or
+            None) it returns reasons to distrust the figures, or raises TargetError.
+    """
+
+    settings: LiteRTSettings
+    place: Callable[[str | None], tuple[str, ...]]
+    api: int = API
+    capabilities: Capabilities = Capabilities(
+        dtypes=("float32", "int8", "uint8", "int16"),
+        granularity="per-channel",
+        delegate="XNNPACK",
+        unit="ms",
+    )
+
+    @property
+    def name(self) -> str:
+        """The name for ``-t``."""
+        return self.settings.name
+
+    @property
+    def summary(self) -> str:
+        """One line for ``edgecnn targets``."""
+        return self.settings.summary
+
+    def check(self, model: ModelFile) -> CheckReport:
+        """Every builtin op runs in LiteRT; custom ops do not."""
+        graph = model.model.main
+        findings = tuple(
+            OpFinding(op.index, op.display_code, graph.op_name(op), True)
+            if op.code != "CUSTOM" or op.custom_code in _BUNDLED_CUSTOM
+            else _custom_finding(op.index, op.custom_code, graph.op_name(op))
+            for op in graph.operators
+        )
+        fits = all(finding.mapped for finding in findings)
+        memory = {"file_bytes": len(model.data), "arena_bytes": None}
+        return CheckReport(self.name, findings, memory, fits)
+
+    def compile(self, model: ModelFile, output_dir: Path, options: RunOptions) -> CompileResult:
+        """Writes ``model.tflite``: LiteRT runs the file as it is."""
+        write_atomic(output_dir / DEPLOYED, model.data)
+        return CompileResult(self.name, model.sha256, output_dir, (DEPLOYED,))
+
+    def deploy(self, compiled: CompileResult, options: RunOptions) -> Deployment:
+        """Leaves the file where it was written: the device is this machine.
+
+        Raises:
+            TargetError: another device was asked for.
+        """
+        self.place(options.device)
+        return Deployment("local", str(compiled.output_dir / compiled.files[0]))
+
+    def benchmark(self, model: ModelFile, options: RunOptions) -> BenchReport:
+        """Judges the outputs, then times inferences (setting inputs and reading outputs included).
+
+        Raises:
+            TargetError: another device was asked for.
+            UsageError: fewer than one thread or run.
+            ModelError: LiteRT refuses the model.
+        """
+        doubts = self.place(options.device)
+        loaded = load(model.data, options, self.settings.threads)
+        options.progress.stage("replay")
+        verdict = judge(loaded.predictor.predict, model, ACCELERATOR_LSB)
+        return timed_report(self.name, loaded, verdict, options, doubts)
+
+
+def _custom_finding(index: int, custom_code: str, name: str) -> OpFinding:
+    if custom_code.startswith("Flex"):
+        rewrite = "convert again without SELECT_TF_OPS, with ops that LiteRT has"
+    elif custom_code == "edgetpu-custom-op":
+        rewrite = "use the model from before the Edge TPU compiler"
+    elif custom_code == "ethos-u":
+        rewrite = "use the model from before Vela"
+    else:
+        rewrite = "leave the op out of the model and compute it outside"
+    return OpFinding(
+        index,
+        f"CUSTOM:{custom_code}",
+        name,
+        False,
+        f"LiteRT has no kernel for the custom op '{custom_code}'",
+        rewrite,
+        "builtin_op",
+        custom_code,
+        "Ops must be builtin ops of LiteRT.",
+    )
+
+
+def refuse_remote(device: str | None, target: str) -> None:
+    """Accepts None and ``local``.
+
+    Raises:
+        TargetError: another device was asked for.
+    """
+    if device in (None, "local"):
+        return
+    raise TargetError(
+        f"target '{target}': measuring on '{device}' over the network is not available yet",
+        hint=f"install edgecnn on that machine and run edgecnn bench -t {target} -d local there",
+    )

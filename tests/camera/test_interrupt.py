@@ -1,0 +1,69 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from edgecnn.camera.interrupt import stop_on_interrupt
+from tests.camera.doubles import video_frames
+from tests.run import ROOT
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from edgecnn.camera.loop import LoopConfig, run_loop
+from edgecnn.camera.source import NewestSource, ReconnectPolicy
+from tests.camera.doubles import DETECT, PREPROCESS, FakeCamera, FakeDetector
+source = NewestSource(lambda: FakeCamera(100_000, 0.01), "fake", ReconnectPolicy())
+config = LoopConfig(jsonl=sys.stdout, video_out=Path(sys.argv[1]), max_seconds=60)
+run_loop(source, FakeDetector(), PREPROCESS, DETECT, config)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_finishes_the_files(number: signal.Signals, tmp_path: Path) -> None:
+    out = tmp_path / "o.avi"
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(out)],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    for _ in range(12):
+        assert process.stdout.readline()
+    assert not out.exists()
+    process.send_signal(number)
+    rest, errors = process.communicate(timeout=30)
+    assert process.returncode == 0 and errors == ""
+    last = json.loads(rest.splitlines()[-1])
+    assert last["schema"] == "edgecnn.detect/1" and last["ended"] == "interrupted"
+    assert len(video_frames(out)) == last["frames"] >= 12
+    assert [path.name for path in tmp_path.iterdir()] == ["o.avi"]
+
+
+def test_handlers_come_back_and_a_second_ctrl_c_aborts() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    stop = threading.Event()
+    with pytest.raises(KeyboardInterrupt), stop_on_interrupt(stop):
+        signal.raise_signal(signal.SIGINT)
+        assert stop.is_set()
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_outside_the_main_thread_nothing_is_touched() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    inside = []
+
+    def work() -> None:
+        with stop_on_interrupt(threading.Event()):
+            inside.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert inside == [before]

@@ -1,0 +1,212 @@
+import io
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgecnn.camera.loop import STAGES, LoopConfig, run_loop
+from edgecnn.camera.source import FileSource, NewestSource, ReconnectPolicy, open_source
+from edgecnn.core.errors import CameraError, UsageError
+from edgecnn.core.postprocess import ClassifySpec
+from edgecnn.core.preprocess import ImageInput, PreprocessSpec
+from edgecnn.core.runtime import LiteRTPredictor
+from tests.builders import tiny_classifier
+from tests.camera.doubles import (
+    CLASSIFY,
+    DETECT,
+    PREPROCESS,
+    FakeCamera,
+    FakeClassifier,
+    FakeDetector,
+    cameras,
+    make_video,
+    video_frames,
+)
+
+QUICK = ReconnectPolicy(attempts=1, backoff_s=0.01, backoff_max_s=0.01)
+
+
+def detect(source, config: LoopConfig, predictor=None, **more):
+    return run_loop(source, predictor or FakeDetector(), PREPROCESS, DETECT, config, **more)
+
+
+def lines(text: str) -> list[dict]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_json_lines_are_what_the_design_says(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    source = open_source(str(make_video(tmp_path / "a.mp4", 6)))
+    summary = detect(source, LoopConfig(jsonl=stream))
+    *frames, last = lines(stream.getvalue())
+    assert len(frames) == summary.frames == 6
+    for k, line in enumerate(frames):
+        assert list(line) == ["frame", "timestamp_s", "age_ms", "detections", "stage_ms"]
+        assert line["frame"] == k and line["age_ms"] >= 0
+        assert set(line["stage_ms"]) == set(STAGES)
+        # 32 × 32 input pixels are 64 × 48 frame pixels; the box is clipped at the corner.
+        assert line["detections"] == [
+            {"label": "green", "score": 0.75, "box_xyxy": [8.0, 6.0, 24.0, 18.0], "track": None}
+        ]
+    assert last["schema"] == "edgecnn.detect/1"
+    assert (last["frames"], last["dropped"], last["ended"]) == (6, 0, "source")
+    assert set(last["stage_ms"]) == set(STAGES) and last["fps"] > 0
+    assert last["stage_ms"]["infer"]["p95"] >= last["stage_ms"]["infer"]["p50"]
+
+
+def test_a_classifier_gives_its_best_class_on_the_whole_frame(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    source = open_source(str(make_video(tmp_path / "a.mp4", 2)))
+    run_loop(source, FakeClassifier(), PREPROCESS, CLASSIFY, LoopConfig(jsonl=stream))
+    found = lines(stream.getvalue())[0]["detections"]
+    assert [item["label"] for item in found] == ["red"]
+    assert found[0]["box_xyxy"] == [0, 0, 64, 48] and 0.5 < found[0]["score"] < 1
+
+
+@pytest.mark.parametrize(("threshold", "count"), [(None, 1), (0.7, 1), (0.8, 0)])
+def test_threshold(threshold: float | None, count: int, tmp_path: Path) -> None:
+    for predictor, spec, expected in (
+        (FakeDetector(), DETECT, count),
+        (FakeClassifier(), CLASSIFY, int((threshold or 0) < 0.95)),
+    ):
+        stream = io.StringIO()
+        source = open_source(str(make_video(tmp_path / "a.avi", 1)))
+        config = LoopConfig(jsonl=stream, score_threshold=threshold)
+        run_loop(source, predictor, PREPROCESS, spec, config)
+        assert len(lines(stream.getvalue())[0]["detections"]) == expected
+
+
+def test_a_real_model_runs_in_the_loop(tmp_path: Path) -> None:
+    predictor = LiteRTPredictor(tiny_classifier(size=16, classes=4), threads=1)
+    name = predictor.inputs[0].name
+    preprocess = PreprocessSpec((ImageInput(name, 16, 16),))
+    spec = ClassifySpec(predictor.outputs[0].name, ("a", "b", "c", "d"))
+    stream = io.StringIO()
+    source = open_source(str(make_video(tmp_path / "a.mp4", 3)))
+    summary = run_loop(source, predictor, preprocess, spec, LoopConfig(jsonl=stream))
+    assert summary.frames == 3
+    assert lines(stream.getvalue())[0]["detections"][0]["label"] in "abcd"
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi"])
+def test_the_video_holds_every_frame_with_its_boxes(suffix: str, tmp_path: Path) -> None:
+    clip = make_video(tmp_path / "in.avi", 7, 25, (320, 240))
+    out = tmp_path / "deep" / f"out{suffix}"
+    seen = []
+    config = LoopConfig(video_out=out)
+    detect(open_source(str(clip)), config, on_frame=lambda image, result: seen.append(image.shape))
+    frames = video_frames(out)
+    assert len(frames) == 7 and seen == [(240, 320, 3)] * 7
+    plain = video_frames(clip)[0]
+    difference = np.abs(frames[0].astype(int) - plain).max(axis=2)
+    assert difference[30:90, 40:120].max() > 60 and difference[150:, 200:].max() < 40
+    assert [path.name for path in out.parent.iterdir()] == [out.name]
+
+
+def test_limits(tmp_path: Path) -> None:
+    clip = make_video(tmp_path / "a.avi", 9)
+    assert detect(open_source(str(clip)), LoopConfig(max_frames=4)).frames == 4
+    camera = FakeCamera(10_000, 0.002)
+    source = NewestSource(lambda: camera, "fake", QUICK)
+    summary = detect(source, LoopConfig(max_seconds=0.4))
+    assert summary.ended == "limit" and 0 < summary.frames < 200 and camera.released.is_set()
+    for key in ("max_frames", "max_seconds"):
+        with pytest.raises(UsageError, match=f"--{key.replace('_', '-')} is 0"):
+            LoopConfig(**{key: 0})
+    with pytest.raises(UsageError, match="threshold is 1.5"):
+        LoopConfig(score_threshold=1.5)
+
+
+class OutpacedDetector(FakeDetector):
+    """A model so slow that the camera gives at least four frames during each run."""
+
+    def __init__(self, camera: FakeCamera) -> None:
+        super().__init__()
+        self.camera = camera
+        self.lag: list[int] = []
+
+    def predict(self, inputs):
+        goal = self.camera.number + 4
+        self.lag.append(self.camera.number - round(float(inputs["x"].mean()) * 255))
+        while self.camera.left and self.camera.number < goal:
+            time.sleep(0.001)
+        return super().predict(inputs)
+
+
+def test_lag_does_not_grow_with_a_slow_model() -> None:
+    camera = FakeCamera(60, 0.004)
+    source = NewestSource(lambda: camera, "fake", None)
+    stream = io.StringIO()
+    model = OutpacedDetector(camera)
+    summary = detect(source, LoopConfig(jsonl=stream), model)
+    sequence = [line["frame"] for line in lines(stream.getvalue())[:-1]]
+    assert sequence == sorted(sequence) and sequence[-1] == 59
+    assert summary.frames <= 16 and summary.dropped == 60 - summary.frames
+    assert sorted(model.lag)[len(model.lag) // 2] <= 4
+
+
+def test_a_lost_camera_leaves_whole_files_and_an_error(tmp_path: Path) -> None:
+    opener, _ = cameras(FakeCamera(5, 0.02), FakeCamera(0))
+    source = NewestSource(opener, "camera 0", QUICK)
+    config = LoopConfig(video_out=tmp_path / "o.avi", jsonl=tmp_path / "o.jsonl")
+    with pytest.raises(CameraError, match="camera 0 was lost"):
+        detect(source, config)
+    last = lines((tmp_path / "o.jsonl").read_text())[-1]
+    assert last["ended"] == "lost" and last["frames"] == len(video_frames(tmp_path / "o.avi")) > 0
+
+
+def test_a_source_without_frames_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(CameraError, match="gave no frame"):
+        detect(FileSource(FakeCamera(0)), LoopConfig(video_out=tmp_path / "o.avi"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("key", ["video_out", "jsonl"])
+def test_an_output_that_cannot_be_written(key: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    camera = FakeCamera(3)
+    for path in (tmp_path / "file" / "o.mp4", tmp_path):
+        target = path.with_suffix(".mp4") if key == "video_out" and path == tmp_path else path
+        if target != path:
+            target.mkdir()
+        with pytest.raises(UsageError):
+            detect(FileSource(camera), LoopConfig(**{key: target}))
+    assert camera.left == 3 and camera.released.is_set()
+    with pytest.raises(UsageError, match=r"suffix '.mkv', expected .mp4 or .avi"):
+        detect(FileSource(camera), LoopConfig(video_out=tmp_path / "o.mkv"))
+
+
+def test_a_bug_leaves_the_old_files_alone(tmp_path: Path) -> None:
+    config = LoopConfig(video_out=tmp_path / "o.avi", jsonl=tmp_path / "o.jsonl")
+    for path in (config.video_out, config.jsonl):
+        path.write_text("old")
+
+    def fails(image, result) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        detect(FileSource(FakeCamera(3)), config, on_frame=fails)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["o.avi", "o.jsonl"]
+    assert config.video_out.read_text() == config.jsonl.read_text() == "old"
+
+
+def test_a_reader_that_goes_away_ends_the_loop(tmp_path: Path) -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    config = LoopConfig(jsonl=Closed(), video_out=tmp_path / "o.avi")
+    summary = detect(FileSource(FakeCamera(5)), config)
+    assert summary.ended == "reader" and len(video_frames(tmp_path / "o.avi")) == 1
+
+
+def test_frames_that_change_size_still_make_one_video(tmp_path: Path) -> None:
+    class Changing(FakeCamera):
+        def read(self):
+            ok, image = super().read()
+            return ok, image if self.left % 2 or not ok else np.zeros((300, 500, 3), np.uint8)
+
+    detect(FileSource(Changing(6), 25), LoopConfig(video_out=tmp_path / "o.mp4"))
+    assert len(video_frames(tmp_path / "o.mp4")) == 6

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+
+from edgecnn.camera.overlay import OverlayOptions, class_colour, draw, plain_text
+from edgecnn.camera.result import FrameResult, Item, items_of
+from edgecnn.camera.stats import Percentiles
+from edgecnn.core.detections import Classification, Detections
+
+
+def result(*items: Item) -> FrameResult:
+    return FrameResult(0, 0.0, 12.0, items, {})
+
+
+@pytest.mark.parametrize("shape", [(480, 640, 3), (96, 96, 3), (8, 300, 3), (2000, 3000, 3)])
+def test_any_frame_size_is_drawn_on_within_bounds(shape: tuple[int, int, int]) -> None:
+    box = Item("long label " * 9, 3, 0.5, (0.0, 0.0, float(shape[1]), float(shape[0])))
+    image = draw(np.zeros(shape, np.uint8), result(box), OverlayOptions(), 30.0)
+    assert image.dtype == np.uint8 and image.any()
+    factor = image.shape[0] // shape[0]
+    assert image.shape == (shape[0] * factor, shape[1] * factor, 3)
+    assert min(image.shape[:2]) >= 240
+
+
+def test_a_box_has_its_class_colour_where_it_belongs() -> None:
+    options = OverlayOptions(labels=False, scores=False, status=False)
+    item = Item("a", 1, 0.9, (100.0, 120.0, 200.0, 220.0))
+    image = draw(np.zeros((480, 640, 3), np.uint8), result(item), options, None)
+    assert tuple(image[120, 150].tolist()) == class_colour(1)
+    assert not image[150:190, 130:170].any() and not image[:100].any() and not image[:, 230:].any()
+
+
+def test_nothing_to_draw_leaves_the_frame() -> None:
+    options = OverlayOptions(status=False)
+    frame = np.full((480, 640, 3), 7, np.uint8)
+    assert (draw(frame.copy(), result(), options, None) == frame).all()
+
+
+def test_colours_are_distinct_and_fixed() -> None:
+    colours = [class_colour(k) for k in range(20)]
+    assert len(set(colours)) == 20 and colours == [class_colour(k) for k in range(20)]
+
+
+def test_text_that_the_font_lacks() -> None:
+    assert plain_text("Ångström Zähler") == "Angstrom Zahler"
+    assert plain_text("日本\n\x00") == "????"
+    assert len(plain_text("x" * 500)) == 40
+
+
+def test_items_of_odd_results() -> None:
+    nan = Classification(np.float32([np.nan, np.nan]))
+    assert items_of(nan, ("a", "b"), (4, 4)) == ()
+    boxes = Detections(np.float32([[1, 2, 3, 4]]), np.float32([0.5]), np.int64([7]))
+    assert items_of(boxes, ("a",), (4, 4))[0].label == "class 7"
+
+
+def test_percentiles_against_numpy_in_bounded_memory() -> None:
+    values = np.random.default_rng(0).lognormal(2, 1.5, 5000)
+    spread = Percentiles()
+    size = spread._counts.nbytes
+    for value in values:
+        spread.add(float(value))
+    for q in (1, 50, 95, 99):
+        expected = np.percentile(values, q, method="inverted_cdf")
+        assert spread.percentile(q) == pytest.approx(expected, rel=0.003)
+    assert spread._counts.nbytes == size and spread.count == 5000
+    assert Percentiles().to_json() == {"p50": None, "p95": None}
+    spread.add(1e12)
+    spread.add(0.0)

@@ -1,0 +1,203 @@
+"""Instruction counts are exact, and faults say where."""
+
+import builtins
+
+import pytest
+from tests.firmware_glue.device.programs import program
+
+from edgecnn.core.errors import MissingExtraError, TargetError, ToolError
+from firmware_glue.device.board import load_board
+from firmware_glue.device.emulate.base import Program, Span
+from firmware_glue.device.emulate.unicorn_arm import ArmMachine, UnicornSession, find_unicorn
+
+CORES = ("cortex-m4", "cortex-m0plus")
+LOOP = """
+/* movs, then 7 times 3 instructions per turn, then bx: 2 + 3 n */
+__attribute__((naked)) KEEP void loop7(void) {
+  __asm__ volatile("movs r0, #7\\n1: adds r1, #3\\n subs r0, #1\\n bne 1b\\n bx lr");
+}
+int main(void) { loop7(); edgecnn_ready(); return 0; }
+"""
+CONDITIONAL = """
+/* 4 + 10 turns of 5 (it, and two of which one fails, subs, bne) + bx */
+__attribute__((naked)) KEEP void choose(void) {
+  __asm__ volatile("movs r0, #10\\n movs r1, #0\\n movs r2, #0\\n movs r3, #0\\n"
+                   "1: cmp r1, #0\\n ite eq\\n addeq.w r2, #1\\n addne.w r3, #1\\n"
+                   "subs r0, #1\\n bne 1b\\n bx lr");
+}
+int main(void) { choose(); return 0; }
+"""
+MIXED = """
+volatile uint32_t cells[64], result;
+KEEP uint32_t pick(uint32_t i) {
+  switch (i % 7u) {
+    case 0: return cells[1];
+    case 1: return cells[2] + i;
+    case 2: return i * 3u;
+    case 3: cells[5] = i; return 9u;
+    case 4: return i / 5u;
+    case 5: return i ^ 77u;
+    default: return 0xdeadu;
+  }
+}
+KEEP void work(void) {
+  uint32_t a = 0u;
+  for (uint32_t i = 0u; i < 200u; ++i) {
+    a += pick(i);
+    cells[i & 63u] = a;
+    a ^= (uint32_t)(((uint64_t)a * i) >> 13);
+  }
+  result = a;
+}
+int main(void) { work(); return 0; }
+"""
+MODEL = """
+__attribute__((section(".edgecnn.arena"), aligned(16))) int8_t arena[16];
+static KEEP int deep(volatile int8_t *a, int n) {
+  volatile int8_t local[64];
+  local[n] = a[n];
+  return n == 0 ? local[0] : deep(a, n - 1) + local[n];
+}
+KEEP void invoke(void) { arena[8] = (int8_t)deep(arena, 3); }
+int main(void) { for (;;) { edgecnn_ready(); invoke(); } }
+"""
+
+
+def machine(core: str, code: str, **options: float) -> ArmMachine:
+    return ArmMachine(program(core, code), load_board(core), **options)
+
+
+def count(core: str, code: str, function: str) -> int:
+    elf = program(core, code)
+    return ArmMachine(elf, load_board(core)).count_call(elf.address(function)).instructions
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_counts_a_loop_of_known_length(core: str) -> None:
+    assert count(core, LOOP, "loop7") == 1 + 7 * 3 + 1
+
+
+def test_counts_conditional_instructions_that_fail_their_condition() -> None:
+    assert count("cortex-m4", CONDITIONAL, "choose") == 4 + 10 * 6 + 1
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_counts_as_stepping_does(core: str) -> None:
+    """Switch tables, calls, 64-bit products: against a hook on every instruction."""
+    import unicorn
+
+    elf = program(core, MIXED)
+    stepped = ArmMachine(elf, load_board(core))
+    stepped.run_until(elf.address("work"))
+    seen: list[int] = []
+    uc = stepped._uc
+    uc.hook_add(unicorn.UC_HOOK_CODE, lambda _uc, at, _size, _user: seen.append(at))
+    uc.ctl_flush_tb()
+    stepped.run_until(uc.reg_read(unicorn.arm_const.UC_ARM_REG_LR) & ~1)
+
+    counted = ArmMachine(elf, load_board(core)).count_call(elf.address("work"))
+    skipped = 0
+    if core == "cortex-m4":
+        # The per-instruction hook leaves out those whose condition fails; blocks hold them.
+        sizes = {at: n for (at, n) in counted.entered}
+        assert sizes
+        skipped = counted.instructions - len(seen)
+        assert 0 <= skipped < 0.1 * len(seen)
+    assert counted.instructions == len(seen) + skipped
+
+
+def test_the_reset_code_initialises_data_bss_and_stack() -> None:
+    code = """
+    volatile uint32_t set[3] = {11u, 22u, 33u};
+    volatile uint32_t zero[3];
+    int main(void) { edgecnn_ready(); set[0] += zero[2]; return 0; }
+    """
+    elf = program("cortex-m4", code)
+    runner = ArmMachine(elf, load_board("cortex-m4"))
+    ram = load_board("cortex-m4").memory
+    runner.write(elf.address("zero"), b"\xff" * 12)
+    runner.run_until(elf.address("edgecnn_ready"))
+    assert runner.read(elf.address("set"), 12) == bytes.fromhex("0b000000" "16000000" "21000000")
+    assert runner.read(elf.address("zero"), 12) == bytes(12)
+    assert runner.read(ram.ram_origin, 4) == b"\xa5" * 4
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_a_session_runs_again_and_again(core: str) -> None:
+    elf = program(core, MODEL)
+    model = Program(elf, "arena", (Span(0, 4),), (Span(8, 1),), "invoke")
+    session = UnicornSession(model, load_board(core))
+    first = session.run([bytes([1, 2, 3, 4])], count=True)
+    second = session.run([bytes([10, 2, 3, 4])])
+    third = session.run([bytes([1, 2, 3, 4])], count=True)
+    assert (first.outputs, second.outputs) == ((bytes([10]),), (bytes([19]),))
+    assert second.instructions is None
+    assert first.instructions == third.instructions
+    assert first.instructions and first.cycles_estimate
+    assert first.cycles_estimate > first.instructions
+    assert 4 * 64 <= first.stack_bytes < 600
+
+
+def test_inputs_of_the_wrong_size_are_refused() -> None:
+    elf = program("cortex-m4", MODEL)
+    model = Program(elf, "arena", (Span(0, 4),), (Span(8, 1),), "invoke")
+    session = UnicornSession(model, load_board("cortex-m4"))
+    with pytest.raises(TargetError, match=r"inputs of \[3\] bytes were given; .* takes \[4\]"):
+        session.run([b"abc"])
+
+
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [
+        ("*(volatile uint32_t *)0x40000000 = 1u;", "WRITE_UNMAPPED"),
+        ("(void)*(volatile uint32_t *)0x90000000;", "READ_UNMAPPED"),
+        ("*(volatile uint32_t *)0x00000000 = 1u;", "WRITE_PROT"),
+        ("__asm__ volatile(\".hword 0xde00\");", "xception"),
+        ("((void (*)(void))0x30000001)();", "FETCH"),
+        ("((void (*)(void))0x20000001)();", "FETCH"),
+    ],
+)
+def test_a_fault_names_the_place(body: str, what: str) -> None:
+    code = "KEEP void victim(void) { " + body + " }\nint main(void) { victim(); return 0; }"
+    runner = machine("cortex-m4", code)
+    with pytest.raises(ToolError) as caught:
+        runner.run_until(runner._elf.address("edgecnn_fault"))
+    details = " ".join(caught.value.details)
+    assert what in details
+    assert "pc 0x" in details
+    assert "victim+0x" in details or "FETCH" in what
+
+
+def test_a_stack_overflow_is_a_fault() -> None:
+    code = """
+    KEEP uint32_t deeper(uint32_t n) { volatile uint32_t a[8]; a[n & 7u] = n;
+      return n == 0u ? 0u : deeper(n - 1u) + a[n & 7u]; }
+    int main(void) { return (int)deeper(100000u); }
+    """
+    runner = machine("cortex-m0plus", code)
+    with pytest.raises(ToolError, match="unicorn failed") as caught:
+        runner.run_until(runner._elf.address("edgecnn_fault"))
+    assert "deeper+0x" in " ".join(caught.value.details)
+
+
+def test_an_endless_loop_hits_the_limit() -> None:
+    code = "KEEP void spin(void) { for (;;) { __asm__ volatile(\"\"); } } int main(void) { spin(); }"
+    runner = machine("cortex-m4", code, limit_s=0.05)
+    with pytest.raises(ToolError, match="timed out") as caught:
+        runner.run_until(runner._elf.address("edgecnn_fault"))
+    assert "spin+0x" in " ".join(caught.value.details)
+    assert "0.05 s" in caught.value.hint
+
+
+def test_without_unicorn_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def blocked(name: str, *rest: object, **more: object) -> object:
+        if name.split(".")[0] == "unicorn":
+            raise ImportError(name)
+        return real(name, *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(builtins, "__import__", blocked)
+    with pytest.raises(MissingExtraError, match="needs 'unicorn'") as caught:
+        find_unicorn()
+    assert caught.value.hint == "pip install 'edgecnn[mcu]'"

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgecnn.core.errors import QuantizationError, UnknownNameError
+from edgecnn.core.tflite.reader import read_model
+from quantization.audit import audit, require
+from tests.builders import ModelBuilder
+
+
+def conv(scales, dtype="int8"):
+    build = ModelBuilder()
+    kind = {"scale": 0.05, "zero_point": 3} if dtype == "int8" else {}
+    x = build.tensor((1, 8, 8, 3), dtype, **kind)
+    y = build.tensor((1, 8, 8, 4), dtype, **kind)
+    weights = np.ones((4, 3, 3, 3), dtype)
+    w = build.tensor((4, 3, 3, 3), dtype, scale=scales, data=weights) if scales else build.tensor(
+        (4, 3, 3, 3), dtype, data=weights
+    )  # fmt: skip
+    b = build.tensor(
+        (4,), "int32" if scales else dtype, data=np.zeros(4, np.int32 if scales else dtype)
+    )
+    build.op("CONV_2D", [x, w, b], [y], padding="SAME")
+    return read_model(build.build([x], [y]))
+
+
+def test_full_int8_is_clean():
+    assert audit(conv([0.1] * 4)) == ()
+
+
+def test_per_tensor_filters():
+    (finding,) = audit(conv([0.1]))
+    assert (finding.index, finding.op) == (0, "CONV_2D")
+    assert (finding.got, finding.allowed) == ("1 for 4 channels", "4")
+
+
+def test_float_model():
+    rules = [finding.rule for finding in audit(conv(None, "float32"))]
+    assert "the model's inputs are int8" in rules
+    assert "the model's outputs are int8" in rules
+    assert "every op computes in int8" in rules
+    assert audit(conv(None, "float32"), "float32") == ()
+
+
+def test_unknown_promise():
+    with pytest.raises(UnknownNameError, match="int7"):
+        audit(conv([0.1] * 4), "int7")
+
+
+@pytest.mark.train
+class TestConverted:
+    """What TensorFlow's converter leaves in float without a word."""
+
+    nets = None
+
+    @pytest.fixture(autouse=True)
+    def _nets(self):
+        self.nets = pytest.importorskip("tests.quantization.nets")
+
+    def convert(self, *middle):
+        from quantization.calibration import RepresentativeDataset
+        from quantization.convert import to_int8
+        from quantization.freeze import load_and_freeze
+        from quantization.recipe import get_recipe
+
+        frozen = load_and_freeze(self.nets.head(*middle))
+        items = RepresentativeDataset(self.nets.calibration(self.nets.samples(4)), frozen.inputs, 4)
+        return read_model(to_int8(frozen, get_recipe("int8"), items))
+
+    def test_elu_is_named_with_its_cure(self):
+        layers = self.nets.layers
+        model = self.convert(layers.Conv2D(4, 3, name="first"), layers.ELU(name="my_elu"))
+        (finding,) = audit(model)
+        assert (finding.op, finding.name, finding.got) == ("ELU", "my_elu", "float32")
+        with pytest.raises(QuantizationError, match="not full int8: 1 of") as caught:
+            require(model, "int8")
+        (detail,) = caught.value.details
+        assert "'my_elu'" in detail
+        assert "hard_silu instead of elu" in detail
+        assert "{" not in detail
+
+    def test_layer_normalization_is_named(self):
+        layers = self.nets.layers
+        model = self.convert(layers.Conv2D(4, 3), layers.LayerNormalization(name="my_norm"))
+        findings = audit(model)
+        assert findings
+        assert all("my_norm" in finding.name for finding in findings)
+        assert any("BatchNormalization" in finding.cure for finding in findings)

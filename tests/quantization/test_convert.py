@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgecnn.core.errors import DataError, ModelError, QuantizationError
+from edgecnn.core.runtime import LiteRTPredictor
+from edgecnn.core.tflite.model import DType
+from edgecnn.core.tflite.reader import read_model
+
+pytestmark = pytest.mark.train
+nets = pytest.importorskip("tests.quantization.nets")
+
+from quantization.audit import audit  # noqa: E402
+from quantization.calibration import RepresentativeDataset  # noqa: E402
+from quantization.convert import to_float, to_int8  # noqa: E402
+from quantization.freeze import load_and_freeze  # noqa: E402
+from quantization.keras_predictor import KerasPredictor  # noqa: E402
+from quantization.recipe import get_recipe  # noqa: E402
+
+layers = nets.layers
+BATCH_OPS = {"SHAPE", "STRIDED_SLICE", "PACK", "READ_VARIABLE", "VAR_HANDLE"}
+
+
+def int8_of(model, items=None):
+    frozen = load_and_freeze(model)
+    items = items or nets.samples(16, frozen.inputs[0].shape[1:])
+    samples = RepresentativeDataset(nets.calibration(items), frozen.inputs, len(items))
+    return to_int8(frozen, get_recipe("int8"), samples)
+
+
+CASES = {
+    "classifier": nets.classifier,
+    "detector": nets.detector,
+    "dilated": lambda: nets.head(layers.Conv2D(4, 3, dilation_rate=2, padding="same")),
+    "batch norm first": lambda: nets.head(layers.BatchNormalization(), layers.Conv2D(4, 3)),
+    "hard swish": lambda: nets.head(layers.Conv2D(4, 3), layers.Activation("hard_silu")),
+    "padding, pools": lambda: nets.head(
+        layers.ZeroPadding2D(((0, 1), (0, 1))),
+        layers.Conv2D(4, 3, strides=2),
+        layers.AveragePooling2D(2),
+        layers.LeakyReLU(negative_slope=0.1),
+    ),
+    "separable, multiplier": lambda: nets.head(
+        layers.SeparableConv2D(6, 3), layers.DepthwiseConv2D(3, depth_multiplier=2)
+    ),
+    "nested": lambda: nets.head(nets.keras.Sequential([layers.Conv2D(4, 3, name="in")], name="n")),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_float_equals_keras_and_int8_is_int8(name):
+    model = CASES[name]()
+    keras_predictor = KerasPredictor(model)
+    float_bytes, int8_bytes = to_float(load_and_freeze(model)), int8_of(model)
+    float_predictor = LiteRTPredictor(float_bytes, resolver="reference")
+    int8_predictor = LiteRTPredictor(int8_bytes, resolver="reference")
+    sample = nets.samples(1, seed=9)[0]
+    want = keras_predictor.predict(sample)
+    got = float_predictor.predict(sample)
+    raw = int8_predictor.predict({"image": int8_predictor.inputs[0].quantize(sample["image"])})
+    assert list(got) == list(want) == list(raw)  # names, in Keras' order
+    for info in int8_predictor.outputs:
+        np.testing.assert_allclose(got[info.name], want[info.name], atol=1e-4)
+        restored = info.dequantize(raw[info.name])
+        span = float(np.ptp(want[info.name])) or 1.0
+        assert np.abs(restored - want[info.name]).max() < 0.15 * span + 4 * (info.scale or 0)
+    for data in (float_bytes, int8_bytes):
+        parsed = read_model(data)
+        assert not BATCH_OPS & {op.code for op in parsed.main.operators}
+        assert [s.key for s in parsed.signatures] == ["serving_default"]
+    assert audit(read_model(int8_bytes)) == ()
+
+
+def test_layer_names_and_fixed_batch():
+    model = read_model(int8_of(nets.classifier()))
+    names = [model.main.op_name(op) for op in model.main.operators]
+    assert names == ["stem", "block_1_dw", "block_1_pw", "block_1_add", "pool", "mean", "scores/MatMul1", "scores"]  # fmt: skip
+    assert model.main.tensors[model.main.inputs[0]].shape == (1, 16, 16, 3)
+
+
+def test_filters_per_channel_and_dense_per_tensor():
+    model = read_model(int8_of(nets.classifier()))
+    scales = {}
+    for op in model.main.operators:
+        if op.code in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+            weights = model.main.tensors[op.inputs[1]]
+            assert weights.dtype is DType.INT8
+            assert set(weights.quantization.zero_point) == {0}
+            scales[op.code] = len(weights.quantization.scale)
+    assert scales == {"CONV_2D": 8, "DEPTHWISE_CONV_2D": 8, "FULLY_CONNECTED": 1}
+
+
+def test_upsampling_becomes_a_resize_and_leaves_the_model_alone():
+    model = nets.detector()
+    before = [type(layer).__name__ for layer in model.layers]
+    codes = [op.code for op in read_model(int8_of(model)).main.operators]
+    assert "RESIZE_NEAREST_NEIGHBOR" in codes
+    assert "TILE" not in codes
+    assert [type(layer).__name__ for layer in model.layers] == before
+
+
+def test_same_bytes_again():
+    model, items = nets.classifier(), nets.samples(8)
+    assert int8_of(model, items) == int8_of(model, items)
+
+
+def test_keras_file_and_saved_model(tmp_path):
+    model = nets.detector()
+    path, folder = tmp_path / "model.keras", tmp_path / "exported"
+    model.save(path)
+    model.export(folder, verbose=False)
+    assert to_float(load_and_freeze(path)) == to_float(load_and_freeze(model))
+    frozen = load_and_freeze(folder)
+    data = to_float(frozen)
+    sample = nets.samples(1)[0]
+    want = list(KerasPredictor(model).predict(sample).values())
+    predictor = LiteRTPredictor(data)
+    assert predictor.inputs[0].shape == (1, 16, 16, 3)
+    got = list(predictor.predict({predictor.inputs[0].name: sample["image"]}).values())
+    for w in want:
+        assert any(g.shape == w.shape and np.allclose(g, w, atol=1e-4) for g in got)
+    assert not BATCH_OPS & {op.code for op in read_model(data).main.operators}
+
+
+def test_paths_that_cannot_be_quantized(tmp_path):
+    (tmp_path / "model.tflite").write_bytes(b"x")
+    with pytest.raises(QuantizationError, match="already a .tflite"):
+        load_and_freeze(tmp_path / "model.tflite")
+    for name in ("missing.keras", "model.h5"):
+        with pytest.raises(ModelError, match="is no .keras file"):
+            load_and_freeze(tmp_path / name)
+    (tmp_path / "broken.keras").write_bytes(b"PK\x03\x04 no zip")
+    with pytest.raises(ModelError, match="cannot be read as a Keras model") as caught:
+        load_and_freeze(tmp_path / "broken.keras")
+    assert "\n" not in caught.value.message
+
+
+def test_lambda_and_unknown_classes_are_refused(tmp_path):
+    nets.head(layers.Lambda(lambda x: x * 2)).save(tmp_path / "lambda.keras")
+    with pytest.raises(ModelError, match="Lambda layer"):
+        load_and_freeze(tmp_path / "lambda.keras")
+
+    class Own(layers.Layer):
+        def call(self, x):
+            return x
+
+    nets.head(Own()).save(tmp_path / "own.keras")
+    with pytest.raises(ModelError, match="does not know") as caught:
+        load_and_freeze(tmp_path / "own.keras")
+    assert "\n" not in caught.value.message
+
+
+def test_open_sizes_are_refused():
+    image = nets.keras.Input((None, None, 3), name="image")
+    model = nets.keras.Model(image, layers.Conv2D(2, 3)(image))
+    with pytest.raises(QuantizationError, match="needs fixed sizes"):
+        load_and_freeze(model)
+
+
+def test_bad_calibration_comes_through_the_converter():
+    bad = [{"image": np.full((1, *nets.SHAPE), np.nan, np.float32)}]
+    with pytest.raises(DataError, match="NaN"):
+        int8_of(nets.head(layers.Conv2D(2, 3)), bad)
+
+
+def test_converter_errors_are_one_line():
+    class Bessel(layers.Layer):
+        def call(self, x):
+            return nets.tensorflow.math.special.bessel_j0(x)
+
+    with pytest.raises(QuantizationError, match="converter does not take this model") as caught:
+        to_float(load_and_freeze(nets.head(Bessel())))
+    assert "\n" not in caught.value.message
+
+
+def test_nothing_is_printed(capfd):
+    int8_of(nets.head(layers.Conv2D(2, 3)))
+    out, err = capfd.readouterr()
+    assert (out, err) == ("", "")
