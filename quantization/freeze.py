@@ -70,7 +70,7 @@ def freeze_keras(model: Any) -> FrozenModel:
     flow = import_tensorflow()
     keras = import_keras_on_tensorflow()
     inputs, outputs = input_infos(model), output_infos(model)
-    traced = with_plain_upsampling(keras, model)
+    traced = for_conversion(keras, model)
     specs = [flow.TensorSpec(i.shape, i.dtype, name=f"input_{k}") for k, i in enumerate(inputs)]
 
     def forward(*values: Any) -> tuple[Any, ...]:
@@ -135,32 +135,39 @@ def freeze_saved_model(path: Path) -> FrozenModel:
     return FrozenModel(function, inputs, outputs_found)
 
 
-def with_plain_upsampling(keras: Any, model: Any) -> Any:
-    """The model, or a copy of it whose nearest-neighbour upsampling is one resize op.
+def for_conversion(keras: Any, model: Any) -> Any:
+    """The model, or where it holds one of these a copy that computes the same without it.
 
-    Keras repeats rows and columns, which becomes RESHAPE + TILE; LiteRT's reference kernels and
-    most compilers have no int8 TILE, while RESIZE_NEAREST_NEIGHBOR copies the same values.
+    - Nearest-neighbour upsampling: Keras repeats rows and columns, which becomes RESHAPE + TILE;
+      LiteRT's reference kernels and most compilers have no int8 TILE, while
+      RESIZE_NEAREST_NEIGHBOR copies the same values.
+    - Mixed precision: training on a GPU leaves layers that compute in 16 bits, which the converter
+      does not take; their weights are float32 anyway.
     """
     kind = keras.layers.UpSampling2D
 
-    def wanted(layer: Any) -> bool:
+    def nearest(layer: Any) -> bool:
         return type(layer) is kind and layer.interpolation == "nearest"
 
-    if not any(wanted(layer) for layer in _all_layers(model)):
+    def mixed(layer: Any) -> bool:
+        return str(layer.compute_dtype) in ("float16", "bfloat16")
+
+    if not any(nearest(layer) or mixed(layer) for layer in _all_layers(model)):
         return model
 
     class NearestResize(kind):  # type: ignore[misc, valid-type]
         def call(self, inputs: Any) -> Any:
-            rows, columns = 1, 2
-            if self.data_format == "channels_first":
-                rows, columns = 2, 3
+            rows, columns = (2, 3) if self.data_format == "channels_first" else (1, 2)
             size = (inputs.shape[rows] * self.size[0], inputs.shape[columns] * self.size[1])
             return keras.ops.image.resize(
                 inputs, size, interpolation="nearest", data_format=self.data_format
             )
 
     def clone(layer: Any) -> Any:
-        return (NearestResize if wanted(layer) else type(layer)).from_config(layer.get_config())
+        config = layer.get_config()
+        if mixed(layer):
+            config["dtype"] = "float32"
+        return (NearestResize if nearest(layer) else type(layer)).from_config(config)
 
     copy = keras.models.clone_model(model, clone_function=clone, recursive=True)
     copy.set_weights(model.get_weights())

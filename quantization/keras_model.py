@@ -95,7 +95,8 @@ def output_infos(model: Any) -> tuple[TensorInfo, ...]:
     return tuple(
         TensorInfo(
             name, (1, *(1 if dim is None else int(dim) for dim in tensor.shape[1:])),
-            str(tensor.dtype),
+            # Mixed precision ends here: what leaves the model is float32.
+            "float32" if "float" in str(tensor.dtype) else str(tensor.dtype),
         )
         for name, tensor in zip(unique(names), model.outputs, strict=True)
     )  # fmt: skip

@@ -96,7 +96,10 @@ def run_named(
             )
         arrays.append(np.ascontiguousarray(array, dtype=info.dtype))
     results = run(arrays)
-    return {info.name: np.array(value) for info, value in zip(outputs, results, strict=True)}
+    return {
+        info.name: np.asarray(value).astype(info.dtype, copy=False)
+        for info, value in zip(outputs, results, strict=True)
+    }
 
 
 def _compiled(model: Any, inputs: tuple[TensorInfo, ...]) -> Callable[[list[Array]], Any]:

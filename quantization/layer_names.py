@@ -17,13 +17,13 @@ from typing import Any
 from edgecnn.core.tflite.model import TfModel
 
 _NUMBERED = re.compile(r"(.+)_\d+")
-# Of the names that a fused op has, the one that did the work.
+# Of the names that a fused op has, the one that did the work; the converter adds a digit to it.
 _WORK: Mapping[str, re.Pattern[str]] = MappingProxyType(
     {
-        "CONV_2D": re.compile(r".*/convolution\d*"),
-        "DEPTHWISE_CONV_2D": re.compile(r".*/(depthwise|convolution)\d*"),
-        "TRANSPOSE_CONV": re.compile(r".*/conv_transpose\d*"),
-        "FULLY_CONNECTED": re.compile(r".*/(MatMul|Tensordot/MatMul|convolution)\d*"),
+        "CONV_2D": re.compile(r"(.*/convolution)\d*"),
+        "DEPTHWISE_CONV_2D": re.compile(r"(.*/(?:depthwise|convolution))\d*"),
+        "TRANSPOSE_CONV": re.compile(r"(.*/conv_transpose)\d*"),
+        "FULLY_CONNECTED": re.compile(r"(.*/(?:MatMul|convolution))\d*"),
     }
 )
 
@@ -111,7 +111,7 @@ def tensor_names(model: TfModel, layers: frozenset[str]) -> dict[int, str]:
         for index in op.outputs:
             parts = graph.tensors[index].name.split(";")
             work = _WORK.get(op.code)
-            telling = [part for part in parts if work and work.fullmatch(part)]
+            telling = [found[1] for part in parts if work and (found := work.fullmatch(part))]
             tokens[index] = (telling or parts)[0]
     owners = {index: _owner(token, layers) for index, token in tokens.items()}
     used = Counter(owners.values())

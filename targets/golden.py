@@ -18,6 +18,7 @@ from edgecnn.core.detections import Classification, Detections
 from edgecnn.core.errors import BundleError
 from edgecnn.core.lcg import lcg_inputs, outputs_fnv1a
 from edgecnn.core.runtime import LiteRTPredictor, TensorInfo
+from edgecnn.core.tflite.model import DType
 from targets.base import ModelFile
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -89,8 +90,13 @@ def judge(run: Run, model: ModelFile, tolerance_lsb: int) -> Verdict:
     lsbs = [difference.lsb for difference in compared if difference.lsb is not None]
     worst = max(lsbs, default=None)
     relative = max(difference.relative for difference in compared)
-    reasons = _reasons(worst, tolerance_lsb, relative, decoded)
-    return Verdict(exact, worst, outputs_fnv1a(ours), not reasons, decoded, reasons)
+    reasons = [
+        *_lsb_reasons(worst, tolerance_lsb),
+        *_float_reasons(relative, _float_tolerance(model, tolerance_lsb)),
+    ]
+    if decoded is False:
+        reasons.append("decoded results on the golden vector differ from the reference kernels'")
+    return Verdict(exact, worst, outputs_fnv1a(ours), not reasons, decoded, tuple(reasons))
 
 
 @dataclass(frozen=True)
@@ -114,23 +120,31 @@ def _compare(got: Arrays, expected: Arrays) -> _Difference:
     return _Difference(lsb, relative)
 
 
-def _reasons(
-    lsb: int | None, tolerance_lsb: int, relative: float, decoded: bool | None
-) -> tuple[str, ...]:
-    reasons = []
-    if lsb is not None and lsb > tolerance_lsb:
-        reasons.append(
-            f"outputs differ from the reference kernels by up to {lsb} LSB"
-            f" (allowed: {tolerance_lsb})"
-        )
-    if relative > FLOAT_RELATIVE:
-        reasons.append(
-            f"float outputs differ from the reference kernels by {relative:.2g}"
-            f" of their range (allowed: {FLOAT_RELATIVE:g})"
-        )
-    if decoded is False:
-        reasons.append("decoded results on the golden vector differ from the reference kernels'")
-    return tuple(reasons)
+def _float_tolerance(model: ModelFile, tolerance_lsb: int) -> float:
+    """What float outputs may differ by, as a fraction of their range.
+
+    Where 8-bit weights or activations stand before a float output, as many LSB of 8 bits are
+    allowed as for an 8-bit output.
+    """
+    types = {tensor.dtype for tensor in model.model.main.tensors}
+    if types & {DType.INT8, DType.UINT8, DType.INT4}:
+        return max(FLOAT_RELATIVE, tolerance_lsb / 256)
+    return FLOAT_RELATIVE
+
+
+def _lsb_reasons(lsb: int | None, tolerance: int) -> list[str]:
+    if lsb is None or lsb <= tolerance:
+        return []
+    return [f"outputs differ from the reference kernels by up to {lsb} LSB (allowed: {tolerance})"]
+
+
+def _float_reasons(relative: float, tolerance: float) -> list[str]:
+    if relative <= tolerance:
+        return []
+    return [
+        f"float outputs differ from the reference kernels by {relative:.2g} of their range"
+        f" (allowed: {tolerance:.2g})"
+    ]
 
 
 def _golden_samples(

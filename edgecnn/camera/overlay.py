@@ -27,7 +27,7 @@ class OverlayOptions:
     labels: bool = True
     scores: bool = True
     status: bool = True
-    min_side: int = 240
+    min_side: int = 320
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,11 @@ def draw(image: Image, result: FrameResult, options: OverlayOptions, fps: float 
         size = (width * factor, height * factor)
         image = cv2.resize(image, size, interpolation=cv2.INTER_NEAREST)
     style = _style(min(image.shape[:2]))
-    # The best detection is drawn last, on top.
+    # Plates over boxes, and the best detection last, on top.
     for item in reversed(result.items):
-        _draw_item(image, item, options, factor, style)
+        _draw_box(image, item, options, factor, style)
+    for item in reversed(result.items):
+        _draw_label(image, item, options, factor, style)
     if options.status:
         rate = "" if fps is None else f"{fps:.1f} FPS  "
         _text(image, f"{rate}{result.age_ms:.0f} ms", (0, 0), (32, 32, 32), style)
@@ -80,29 +82,36 @@ def draw(image: Image, result: FrameResult, options: OverlayOptions, fps: float 
 
 
 def _style(short_side: int) -> _Style:
-    size = min(max(short_side / 480, 0.6), 3.0)
+    size = min(max(short_side / 480, 0.75), 3.0)
     return _Style(max(1, round(2 * size)), 0.55 * size, max(1, round(1.4 * size)), round(4 * size))
 
 
-def _draw_item(
+def _draw_box(
     image: Image, item: Item, options: OverlayOptions, factor: int, style: _Style
 ) -> None:
     import cv2
 
-    colour = class_colour(item.class_index)
-    words = [item.label] if options.labels else []
-    words += [f"{item.score * 100:.0f}%"] if options.scores else []
-    text = " ".join(words)
-    if item.whole_frame:
-        if text:
-            _text(image, text, (0, image.shape[0]), colour, style)
+    if item.whole_frame or not options.boxes:
         return
     x1, y1, x2, y2 = (round(value * factor) for value in item.box_xyxy)
-    if options.boxes:
-        corner = (max(x1, x2 - 1), max(y1, y2 - 1))
-        cv2.rectangle(image, (x1, y1), corner, colour, style.thickness, cv2.LINE_AA)
-    if text:
-        _text(image, text, (x1 - style.thickness // 2, y1), colour, style, above=True)
+    corner = (max(x1, x2 - 1), max(y1, y2 - 1))
+    colour = class_colour(item.class_index)
+    cv2.rectangle(image, (x1, y1), corner, colour, style.thickness, cv2.LINE_AA)
+
+
+def _draw_label(
+    image: Image, item: Item, options: OverlayOptions, factor: int, style: _Style
+) -> None:
+    words = [item.label] if options.labels else []
+    words += [f"{item.score * 100:.0f}%"] if options.scores else []
+    if not words:
+        return
+    colour = class_colour(item.class_index)
+    if item.whole_frame:
+        _text(image, " ".join(words), (0, image.shape[0]), colour, style)
+        return
+    x, y = round(item.box_xyxy[0] * factor), round(item.box_xyxy[1] * factor)
+    _text(image, " ".join(words), (x - style.thickness // 2, y), colour, style, above=True)
 
 
 def _text(

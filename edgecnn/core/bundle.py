@@ -18,6 +18,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -35,7 +36,11 @@ from edgecnn.core.preprocess import PreprocessSpec
 SCHEMA = "edgecnn.bundle/1"
 MANIFEST = "bundle.json"
 _STAGED = ".new"
+_MAX_PATH = 200
 _HINT_REMAKE = "run the edgecnn command that makes it again"
+# What numpy and zipfile raise on bytes that are no such archive.
+_NO_ARCHIVE = (ValueError, TypeError, LookupError, OSError, EOFError, RuntimeError, MemoryError,
+               zipfile.BadZipFile, zlib.error)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -75,20 +80,19 @@ class Golden:
         Raises:
             BundleError: not such a file.
         """
+        hint = "run edgecnn quantize again"
+        sides: dict[str, dict[int, tuple[str, NDArray[Any]]]] = {"i": {}, "o": {}}
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-                arrays = {key: archive[key] for key in archive.files}
-        except (ValueError, OSError, zipfile.BadZipFile, EOFError, KeyError) as error:
-            raise BundleError(
-                f"the golden vector cannot be read: {error}", hint="run edgecnn quantize again"
-            ) from error
-
-        def side(letter: str) -> dict[str, NDArray[Any]]:
-            keys = [key for key in arrays if key[0] == letter and ":" in key]
-            keys.sort(key=lambda key: int(key[1 : key.index(":")]))
-            return {key[key.index(":") + 1 :]: arrays[key] for key in keys}
-
-        return cls(side("i"), side("o"))
+                for key in archive.files:
+                    place, _, name = key.partition(":")
+                    sides[place[:1]][int(place[1:])] = name, archive[key]
+        except _NO_ARCHIVE as error:
+            raise BundleError(f"the golden vector cannot be read: {error}", hint=hint) from error
+        if not all(sides.values()):
+            raise BundleError("the golden vector has no inputs or no outputs", hint=hint)
+        inputs, outputs = (dict(side[k] for k in sorted(side)) for side in sides.values())
+        return cls(inputs, outputs)
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,7 @@ class BundleEdit:
     def __init__(self, bundle: Bundle) -> None:
         self._root = bundle.root
         self.manifest = bundle.manifest
+        self._before = set(bundle.manifest.files)
         self._staged: dict[str, str] = {}
 
     def write(self, path: str, data: bytes | str) -> None:
@@ -163,12 +168,20 @@ class BundleEdit:
         manifest = replace(self.manifest, files=files)
         write_atomic(self._root / MANIFEST, dump_json(manifest.to_json()))
         _roll_forward(self._root, manifest)
+        for path in self._before - set(files):
+            (self._root / path).unlink(missing_ok=True)
         return manifest
 
     def abandon(self) -> None:
-        """Removes what was staged."""
-        for path in self._staged:
-            (self._root / (path + _STAGED)).unlink(missing_ok=True)
+        """Removes what was staged, unless bundle.json already vouches for it."""
+        try:
+            data = json.loads((self._root / MANIFEST).read_text(encoding="utf-8"))
+            vouched = data["files"]
+        except (OSError, ValueError, LookupError, TypeError):
+            vouched = {}
+        for path, digest in self._staged.items():
+            if vouched.get(path) != digest:
+                (self._root / (path + _STAGED)).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -196,8 +209,6 @@ class Bundle:
             with old.edit() as edit:
                 for path in old.manifest.files:
                     edit.remove(path)
-            for path in old.manifest.files:
-                (root / path).unlink(missing_ok=True)
         elif any(root.iterdir()):
             raise UsageError(
                 f"'{root}' is not empty and holds no bundle",
@@ -249,7 +260,8 @@ class Bundle:
     @contextmanager
     def edit(self) -> Iterator[BundleEdit]:
         """All of the block's writes, or none; :meth:`reload` gives the new state."""
-        transaction = BundleEdit(self)
+        # From the disk: an earlier edit may have gone ahead of this object.
+        transaction = BundleEdit(self.reload())
         try:
             yield transaction
             transaction.commit()
@@ -333,7 +345,8 @@ def _missing_hint(name: str) -> str:
 
 def _safe(path: str) -> None:
     pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or "\\" in path or path in ("", MANIFEST):
+    odd = ".." in pure.parts or any(char in path for char in "\\\0:") or len(path) > _MAX_PATH
+    if pure.is_absolute() or odd or path in ("", MANIFEST):
         raise BundleError(f"'{path}' is no path inside a bundle", hint=_HINT_REMAKE)
 
 

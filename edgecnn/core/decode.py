@@ -152,7 +152,7 @@ def _best_scores(
     spec: DetectSpec, raw: NDArray[Any], info: TensorInfo
 ) -> tuple[Float, NDArray[np.int64]]:
     """The highest score of each candidate and its class."""
-    label = raw.argmax(axis=1)  # quantization and activation keep the order
+    label = raw.argmax(axis=1).astype(np.int64)  # quantization and activation keep the order
     if spec.activation == "softmax":
         real = activate(info.dequantize(raw), "softmax")
         return real.max(axis=1), label

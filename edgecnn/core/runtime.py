@@ -6,6 +6,7 @@ tflite-runtime 2.14 (armv7l) is the fallback.
 
 from __future__ import annotations
 
+import ctypes
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -236,6 +237,8 @@ def _delegates(module: Any, library: str | None) -> list[Any] | None:
     if library is None:
         return None
     try:
+        # First: where a library is missing, load_delegate's own object fails once more when freed.
+        ctypes.CDLL(library)
         return [module.load_delegate(library)]
     except (ValueError, OSError, RuntimeError) as error:
         raise TargetError(

@@ -247,7 +247,7 @@ def _checked(section: str, key: str, value: Any, place: str) -> Any:
 
 
 def _fits(row: Key, value: Any) -> bool:
-    def number(item: Any, kinds: tuple[type, ...]) -> bool:
+    def number(item: Any, kinds: tuple[type[int], ...] | tuple[type[int], type[float]]) -> bool:
         return (
             isinstance(item, kinds)
             and not isinstance(item, bool)

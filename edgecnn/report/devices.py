@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgecnn.report import svg
 from edgecnn.report.markup import Html, el
-from edgecnn.report.model import ReportData, TargetResult, dig
+from edgecnn.report.model import ReportData, TargetResult, dig, dig_list, dig_map
 from edgecnn.report.parts import badge, dash, figure, missing, section, table, verdict_badge
 from edgecnn.report.text import (
     is_number,
@@ -63,7 +63,7 @@ def _speed(row: TargetResult) -> Html:
             for key in ("p95", "first")
             if is_number(row.bench_value(key))
         ]
-        small.append(f"n = {len(row.bench_value('samples') or [])}")
+        small.append(f"n = {len(dig_list(row.bench, 'samples'))}")
         main = milliseconds(row.bench_value("p50"))
         return el("span", main, el("small", ", ".join(small)))
     count = row.bench_value("instructions")
@@ -78,8 +78,7 @@ def _speed(row: TargetResult) -> Html:
 
 
 def _sum_cell(row: TargetResult, memory: str) -> Html:
-    parts = row.bench_value(memory)
-    values = parts if isinstance(parts, dict) else {}
+    values = dig_map(row.bench, memory)
     whole = total(*values.values())
     tip = ", ".join(f"{_word(key)} {size(v)}" for key, v in values.items() if is_number(v))
     return el("span", size(whole) if whole is not None else dash(), title=tip or None)
@@ -114,19 +113,18 @@ def _replayed(row: TargetResult) -> Html:
 
 
 def _remarks(row: TargetResult) -> Html:
-    lines = [badge(str(line), "warn") for line in row.bench_value("tainted") or []]
-    conditions = row.bench_value("conditions")
-    if isinstance(conditions, dict):
-        facts = [
-            f"{str(key).replace('_', ' ')} {value}"
-            for key, value in conditions.items()
-            if isinstance(value, str) or is_number(value)
-        ]
+    lines = [badge(str(line), "warn") for line in dig_list(row.bench, "tainted")]
+    facts = [
+        f"{str(key).replace('_', ' ')} {value}"
+        for key, value in dig_map(row.bench, "conditions").items()
+        if isinstance(value, str) or is_number(value)
+    ]
+    if facts:
         lines.append(el("small", " · ".join(facts[:8])))
     fits = dig(row.check, "fits")
     if isinstance(fits, bool):
         lines.append(badge("fits" if fits else "does not fit", "ok" if fits else "bad"))
-    notes = [*(dig(row.check, "notes") or []), *(row.bench_value("compile", "notes") or [])]
+    notes = [*dig_list(row.check, "notes"), *dig_list(row.bench, "compile", "notes")]
     return el("div", lines, [el("small", note) for note in dict.fromkeys(map(str, notes))])
 
 
@@ -145,8 +143,8 @@ def _closer(row: TargetResult) -> Html | None:
 
 
 def _memory_bar(row: TargetResult, memory: str) -> Html | None:
-    values = row.bench_value(memory)
-    if not isinstance(values, dict) or total(*values.values()) is None:
+    values = dig_map(row.bench, memory)
+    if total(*values.values()) is None:
         return None
     parts = [
         svg.Bar(_word(key), value, size(value), tone=f"s{k % 4 + 1}")
@@ -162,7 +160,7 @@ def _memory_bar(row: TargetResult, memory: str) -> Html | None:
 
 def _steps(row: TargetResult) -> Html | None:
     unit = row.bench_value("unit")
-    steps = [step for step in row.bench_value("per_step") or [] if isinstance(step, dict)]
+    steps = [step for step in dig_list(row.bench, "per_step") if isinstance(step, dict)]
     key = "instructions" if unit == "instructions" else "ms"
     known = [step for step in steps if is_number(step.get(key))]
     if not known:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 
+from edgecnn.report import compare
 from edgecnn.report.devices import devices
 from edgecnn.report.markup import Html, el, join
 from edgecnn.report.model import ReportData
@@ -20,8 +22,32 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _TASKS = {"classify": "Image classification", "detect": "Object detection"}
 
 
-def render(data: ReportData) -> str:
-    """The whole page; the same data gives the same bytes."""
+def render(data: ReportData | Sequence[ReportData]) -> str:
+    """The whole page, of one bundle or of several with a comparison; same data, same bytes."""
+    bundles = (data,) if isinstance(data, ReportData) else tuple(data)
+    title = ", ".join(item.name for item in bundles) or "nothing"
+    head = el(
+        "head",
+        el("meta", charset="utf-8"),
+        el("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        el("meta", name="color-scheme", content="light dark"),
+        el("title", f"{title}: edgecnn report"),
+        el("style", Html(CSS)),
+    )
+    several = len(bundles) > 1
+    pages = [_one(item, f"b{k}-" if several else "") for k, item in enumerate(bundles, 1)]
+    body = el(
+        "body",
+        compare.comparison(bundles) if several else None,
+        pages,
+        el("footer", "Made by edgecnn from the bundle's files; nothing was measured anew."),
+    )
+    return f"<!DOCTYPE html>\n{el('html', head, body, lang='en')}\n"
+
+
+def _one(data: ReportData, prefix: str) -> Html:
+    """One bundle's part; ``prefix`` keeps the anchors of several apart."""
     sections = [
         quality(data),
         training(data),
@@ -31,22 +57,10 @@ def render(data: ReportData) -> str:
         _samples(data),
         _reproduce(data),
     ]
-    head = el(
-        "head",
-        el("meta", charset="utf-8"),
-        el("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        el("meta", name="color-scheme", content="light dark"),
-        el("title", f"{data.name}: edgecnn report"),
-        el("style", Html(CSS)),
-    )
-    body = el(
-        "body",
-        _header(data),
-        el("main", _summary(data), sections),
-        el("footer", "Made by edgecnn from the bundle's files; nothing was measured anew."),
-    )
-    return f"<!DOCTYPE html>\n{el('html', head, body, lang='en')}\n"
+    page = join(_header(data), el("main", _summary(data), sections))
+    # Quotes in any text are escaped, so these can only be our own attributes.
+    page = Html(page.replace(' id="', f' id="{prefix}').replace(' href="#', f' href="#{prefix}'))
+    return el("article", page, id=prefix.rstrip("-") or None)
 
 
 def _header(data: ReportData) -> Html:
@@ -56,7 +70,7 @@ def _header(data: ReportData) -> Html:
     links = {"quality": "Quality", "training": "Training", "classes": "Classes",
              "layers": "Layers", "devices": "Devices", "samples": "Samples",
              "reproduce": "Reproduce"}  # fmt: skip
-    if not data.images:
+    if not any(png.startswith(_PNG) for _, png in data.images):
         del links["samples"]
     return el(
         "header",
@@ -122,7 +136,9 @@ def _reproduce(data: ReportData) -> Html:
         for title, spec in (("preprocess", data.preprocess), ("postprocess", data.postprocess))
         if spec is not None
     ]  # fmt: skip
-    known = [[el("span", key, class_="key"), value] for key, value in facts]
+    known = [
+        [el("span", key, class_="key"), el("span", value, class_="any")] for key, value in facts
+    ]
     right = el(
         "div",
         el("pre", commands + "edgecnn report"),

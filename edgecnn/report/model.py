@@ -33,8 +33,7 @@ class Variant:
     @property
     def metrics(self) -> Json:
         """``float``, ``float_tflite``, ``quantized`` → metric object or None."""
-        found = (self.quantize or {}).get("metrics")
-        return found if isinstance(found, Mapping) else {}
+        return dig_map(self.quantize, "metrics")
 
     def metric(self, name: str) -> Json | None:
         """One of :attr:`metrics`, or None when it was not measured."""
@@ -44,7 +43,7 @@ class Variant:
     @property
     def layers(self) -> tuple[Json, ...]:
         """Per-layer errors, lowest SQNR first."""
-        rows = [row for row in _list(self.quantize, "layers") if isinstance(row, Mapping)]
+        rows = [row for row in dig_list(self.quantize, "layers") if isinstance(row, Mapping)]
         return tuple(sorted(rows, key=_by_sqnr))
 
 
@@ -60,7 +59,7 @@ class TargetResult:
     @property
     def findings(self) -> tuple[Json, ...]:
         """Ops that do not run there."""
-        rows = [row for row in _list(self.check, "ops") if isinstance(row, Mapping)]
+        rows = [row for row in dig_list(self.check, "ops") if isinstance(row, Mapping)]
         return tuple(row for row in rows if row.get("mapped") is False)
 
     def bench_value(self, *keys: str) -> Any:
@@ -175,9 +174,16 @@ def dig(data: Any, *keys: str) -> Any:
     return data
 
 
-def _list(data: Json | None, key: str) -> Sequence[Any]:
-    found = (data or {}).get(key)
+def dig_list(data: Any, *keys: str) -> Sequence[Any]:
+    """The list at a path of keys, or an empty one."""
+    found = dig(data, *keys)
     return found if isinstance(found, list) else []
+
+
+def dig_map(data: Any, *keys: str) -> Json:
+    """The object at a path of keys, or an empty one."""
+    found = dig(data, *keys)
+    return found if isinstance(found, Mapping) else {}
 
 
 def _by_sqnr(row: Json) -> float:

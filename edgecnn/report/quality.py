@@ -6,7 +6,7 @@ from typing import Any
 
 from edgecnn.report import heatmap, svg
 from edgecnn.report.markup import Html, el, join
-from edgecnn.report.model import Json, ReportData, Variant, dig
+from edgecnn.report.model import Json, ReportData, Variant, dig, dig_list
 from edgecnn.report.parts import badge, figure, figure_text, folded, missing, section, table
 from edgecnn.report.table import metric_name
 from edgecnn.report.text import MINUS, interval, is_number, number, percent, size
@@ -66,7 +66,7 @@ def quality(data: ReportData) -> Html:
     warnings = [
         el("p", badge("warning", "warn"), " ", f"{variant.name}: {line}")
         for variant in data.variants
-        for line in (variant.quantize or {}).get("warnings", [])
+        for line in dig_list(variant.quantize, "warnings")
     ]
     caption = "n: test images."
     return section("quality", "Quality", table(head, rows, caption=caption), warnings)

@@ -48,6 +48,9 @@ vertical-align:top}}
 th{{font-weight:600;color:var(--muted);font-size:12.5px;vertical-align:bottom}}
 td.num,th.num{{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}}
 td small{{color:var(--muted);display:block}}
+.any{{overflow-wrap:anywhere}}
+ul{{margin:12px 0;padding-left:20px}}
+article+article{{margin-top:40px;border-top:4px solid var(--line)}}
 td b,.key{{white-space:nowrap}}
 .badge{{margin:1px 0}}
 code{{font:12.5px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from edgecnn.report.model import ReportData, dig
+from edgecnn.report.model import ReportData, dig, dig_map
 from edgecnn.report.text import (
     MISSING,
     interval,
@@ -87,8 +87,8 @@ def _mcu_rows(data: ReportData, target: str, recipe: str) -> list[Row]:
     result = data.result(target, recipe)
     bench = result.bench if result else None
     count = dig(bench, "instructions")
-    ram = total(*((dig(bench, "ram") or {}).values()))
-    flash = total(*((dig(bench, "flash") or {}).values()))
+    ram = total(*dig_map(bench, "ram").values())
+    flash = total(*dig_map(bench, "flash").values())
     exact = dig(bench, "bit_exact")
     return [
         Row(f"{target}, instructions", _num(count), "instructions", short(count)),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from edgecnn.core.tflite.model import NO_TENSOR
 from firmware_glue.compiler.ir import Graph, Op
-from firmware_glue.compiler.ops.spec import OpSpec
 from firmware_glue.compiler.ops.table import OPS
 from firmware_glue.compiler.problems import OpProblem
 
@@ -15,11 +14,14 @@ class GraphError(Exception):
 
 def check_limits(graph: Graph) -> tuple[OpProblem, ...]:
     """The first missed limit of each op. Never raises."""
-    found = (_op_problem(graph, op, OPS[op.code]) for op in graph.ops)
+    found = (op_problem(graph, op) for op in graph.ops)
     return tuple(problem for problem in found if problem is not None)
 
 
-def _op_problem(graph: Graph, op: Op, spec: OpSpec) -> OpProblem | None:
+def op_problem(graph: Graph, op: Op) -> OpProblem | None:
+    """The first limit that an op misses, or None. Never raises."""
+    spec = OPS[op.code]
+
     def problem(rule: str, got: str, allowed: str, rewrite: str | None = None) -> OpProblem:
         index = op.sources[0] if op.sources else -1
         return OpProblem(index, op.code, op.name, rule, got, allowed, rewrite)

@@ -34,7 +34,7 @@ COMMON_FLAGS = (
 _LINK_FLAGS = ("-nostdlib", "-lcompiler_rt", "-Wl,--gc-sections", "-Wl,-e,edgecnn_reset")
 _START_UP = ("startup.c", "memory.c")
 _LINKER_SCRIPT = "image.ld"
-_HINT = "look at the compiler's lines above; -v shows the command"
+_HINT = "if the C code was not changed by hand, please report it with the lines above"
 
 
 @dataclass(frozen=True)

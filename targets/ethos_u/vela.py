@@ -104,7 +104,7 @@ def run_vela(data: bytes, settings: VelaSettings, *, stem: str) -> VelaResult:
             hint=hint,
         )
         compiled = output / f"{stem}_vela.tflite"
-        reports = sorted(output.glob(f"{stem}_summary_*.csv"))
+        reports = sorted(output.glob("*_summary_*.csv"))
         if finished.returncode != 0 or not compiled.is_file() or not reports:
             raise ToolError("vela", finished.returncode, error_text(finished.text), hint=hint)
         return VelaResult(

@@ -92,16 +92,16 @@ def test_a_real_model_runs_in_the_loop(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".mp4", ".avi"])
 def test_the_video_holds_every_frame_with_its_boxes(suffix: str, tmp_path: Path) -> None:
-    clip = make_video(tmp_path / "in.avi", 7, 25, (320, 240))
+    clip = make_video(tmp_path / "in.avi", 7, 25, (480, 360))
     out = tmp_path / "deep" / f"out{suffix}"
     seen = []
     config = LoopConfig(video_out=out)
     detect(open_source(str(clip)), config, on_frame=lambda image, result: seen.append(image.shape))
     frames = video_frames(out)
-    assert len(frames) == 7 and seen == [(240, 320, 3)] * 7
+    assert len(frames) == 7 and seen == [(360, 480, 3)] * 7
     plain = video_frames(clip)[0]
     difference = np.abs(frames[0].astype(int) - plain).max(axis=2)
-    assert difference[30:90, 40:120].max() > 60 and difference[150:, 200:].max() < 40
+    assert difference[45:135, 60:180].max() > 60 and difference[220:, 300:].max() < 40
     assert [path.name for path in out.parent.iterdir()] == [out.name]
 
 

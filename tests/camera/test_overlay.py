@@ -18,7 +18,7 @@ def test_any_frame_size_is_drawn_on_within_bounds(shape: tuple[int, int, int]) -
     assert image.dtype == np.uint8 and image.any()
     factor = image.shape[0] // shape[0]
     assert image.shape == (shape[0] * factor, shape[1] * factor, 3)
-    assert min(image.shape[:2]) >= 240
+    assert min(image.shape[:2]) >= 320
 
 
 def test_a_box_has_its_class_colour_where_it_belongs() -> None:

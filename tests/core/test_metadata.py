@@ -124,14 +124,13 @@ def outside() -> bytes:
         fb.StartObject(3)
         if data:
             fb.PrependUint64Slot(2, len(data), 0)
-            fb.PrependUint64Slot(1, 1 << 40, 0)
+            fb.PrependUint64Slot(1, 0x1122334455667788, 0)
         return int(fb.EndObject())
 
     build._write_buffer = large  # type: ignore[method-assign]
     raw = bytearray(build.build([x], [y]))
     raw += bytes(-len(raw) % 16)
-    raw.replace(b"", b"")
-    where = raw.index(struct.pack("<Q", 1 << 40))
+    where = raw.index(struct.pack("<Q", 0x1122334455667788))
     struct.pack_into("<Q", raw, where, len(raw))
     return bytes(raw + bytes([1, 2, 3, 4]))
 

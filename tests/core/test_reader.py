@@ -10,6 +10,7 @@ from edgecnn.core.errors import ModelError
 from edgecnn.core.tflite import schema
 from edgecnn.core.tflite.model import DType, TfModel
 from edgecnn.core.tflite.reader import read_model, read_model_file
+from tests.builders import _ENUMS as ENUMS
 from tests.builders import ModelBuilder, tiny_classifier
 from tests.run import shared
 
@@ -73,7 +74,9 @@ def option_values(table: object, fields: tuple[schema.Field, ...]) -> dict[str, 
             values[field.name] = tuple(getattr(table, name)(k) for k in range(count))
             continue
         value = getattr(table, name)()
-        values[field.name] = schema.ENUMS[field.kind][value] if field.kind in schema.ENUMS else value
+        values[field.name] = (
+            schema.ENUMS[field.kind][value] if field.kind in schema.ENUMS else value
+        )
     return values
 
 
@@ -134,6 +137,54 @@ def test_tables_of_facts_agree_with_the_schema_package() -> None:
             for field in fields
         }
         assert adders <= ours, f"{name} lacks {adders - ours}"
+
+
+def sample_value(field: schema.Field):
+    if field.kind in schema.ENUMS:
+        return schema.ENUMS[field.kind][1]
+    return {"bool": True, "f4": 0.5, "i4[]": (3, 4)}.get(field.kind, 5)
+
+
+@pytest.mark.parametrize("code", sorted(schema.OP_OPTIONS))
+def test_options_of_every_op_are_read_back(code: str) -> None:
+    known = {name for name in dir(tflite) if name.startswith(f"{schema.OP_OPTIONS[code]}Add")}
+    options = {
+        field.name: sample_value(field)
+        for field in schema.OPTION_FIELDS[schema.OP_OPTIONS[code]]
+        if field.kind not in ("str", "f4[]")
+        and "".join(p[:1].upper() + p[1:] for p in field.name.split("_"))
+        in {name.split("Add", 1)[1] for name in known}
+    }
+    written = {
+        key: value if key in ENUMS or not isinstance(value, str) else 1
+        for key, value in options.items()
+    }
+    build = ModelBuilder()
+    x, y = build.tensor((1, 4), "float32"), build.tensor((1, 4), "float32")
+    build.op(code, [x], [y], **written)
+    data = build.build([x], [y])
+    if any(key.endswith("subgraph_index") or key == "subgraph" for key in options):
+        with pytest.raises(ModelError, match="subgraph"):
+            read_model(data)
+        return
+    (op,) = read_model(data).main.operators
+    assert op.code == code
+    assert {key: op.options[key] for key in options} == options
+
+
+def test_missing_options_have_the_schemas_defaults() -> None:
+    build = ModelBuilder()
+    x, y = build.tensor((1, 4), "float32"), build.tensor((1, 4), "float32")
+    build.op("ADD", [x, x], [y])
+    data = bytearray(build.build([x], [y]))
+    root = tflite.Model.GetRootAsModel(data, 0)
+    tab = root.Subgraphs(0).Operators(0)._tab
+    data[tab.Pos + tab.Offset(10)] = 0  # builtin_options_type: NONE
+    (op,) = read_model(bytes(data)).main.operators
+    assert dict(op.options) == {"fused_activation_function": "NONE", "pot_scale_int16": True}
+    data[tab.Pos + tab.Offset(10)] = 1
+    with pytest.raises(ModelError, match="options of kind Conv2DOptions, expected AddOptions"):
+        read_model(bytes(data))
 
 
 def test_constants_cannot_be_written_to() -> None:

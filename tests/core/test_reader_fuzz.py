@@ -24,7 +24,9 @@ def flip_bits(data: bytearray, rng: random.Random) -> None:
 
 def set_words(data: bytearray, rng: random.Random) -> None:
     for _ in range(rng.randint(1, 4)):
-        value = rng.choice([0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, len(data), rng.getrandbits(16)])
+        value = rng.choice(
+            [0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, len(data), rng.getrandbits(16)]
+        )
         struct.pack_into("<I", data, 4 * rng.randrange(2, len(data) // 4), value)
 
 

@@ -75,7 +75,8 @@ def test_float_equals_keras_and_int8_is_int8(name):
 def test_layer_names_and_fixed_batch():
     model = read_model(int8_of(nets.classifier()))
     names = [model.main.op_name(op) for op in model.main.operators]
-    assert names == ["stem", "block_1_dw", "block_1_pw", "block_1_add", "pool", "mean", "scores/MatMul1", "scores"]  # fmt: skip
+    blocks = ["stem", "block_1_dw", "block_1_pw", "block_1_add"]
+    assert names == [*blocks, "pool", "mean", "scores/MatMul", "scores"]
     assert model.main.tensors[model.main.inputs[0]].shape == (1, 16, 16, 3)
 
 
@@ -98,6 +99,24 @@ def test_upsampling_becomes_a_resize_and_leaves_the_model_alone():
     assert "RESIZE_NEAREST_NEIGHBOR" in codes
     assert "TILE" not in codes
     assert [type(layer).__name__ for layer in model.layers] == before
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_models_convert_in_float32(policy):
+    nets.keras.config.set_dtype_policy(policy)
+    try:
+        model = nets.head(layers.Conv2D(4, 3, name="first"), layers.ReLU())
+    finally:
+        nets.keras.config.set_dtype_policy("float32")
+    frozen = load_and_freeze(model)
+    parsed = read_model(to_float(frozen)).main
+    assert [op.code for op in parsed.operators] == ["CONV_2D", "RESHAPE", "FULLY_CONNECTED"]
+    sample = nets.samples(1)[0]
+    want = KerasPredictor(model).predict(sample)["scores"]
+    assert want.dtype == np.float32
+    got = LiteRTPredictor(to_float(frozen)).predict(sample)["scores"]
+    np.testing.assert_allclose(got, want, atol=0.05)
+    assert audit(read_model(int8_of(model))) == ()
 
 
 def test_same_bytes_again():

@@ -6,6 +6,7 @@ from edgecnn.core.tflite.model import NO_TENSOR
 from firmware_glue.compiler.importer import constant_like
 from firmware_glue.compiler.ir import Graph, Op, Tensor
 from firmware_glue.compiler.ops.table import OPS
+from firmware_glue.compiler.verify import op_problem
 
 
 def fold_constants(graph: Graph) -> Graph:
@@ -31,20 +32,11 @@ def _fold(graph: Graph, op: Op) -> dict[int, Tensor] | None:
     present = [v for v, i in zip(values, op.inputs, strict=True) if i != NO_TENSOR]
     if op.code != "SHAPE" and (not present or any(v is None for v in present)):
         return None
-    spec = OPS[op.code]
-    try:
-        # Limits on dtypes are for kernels; integer shape arithmetic folds without them.
-        shapes = spec.infer(graph, op)
-        if shapes != tuple(graph.tensors[i].shape for i in op.outputs):
-            return None
-        padded = (*values, *[None] * (4 - len(values)))
-        results = spec.reference(graph, op, padded)  # type: ignore[arg-type]
-    except (ValueError, IndexError, KeyError, TypeError, ZeroDivisionError, AttributeError):
+    if op_problem(graph, op) is not None:
         return None
-    folded = {}
-    for tensor_id, data in zip(op.outputs, results, strict=True):
-        tensor = graph.tensors[tensor_id]
-        if data.dtype.name != tensor.dtype.value or data.shape != tensor.shape:
-            return None
-        folded[tensor_id] = constant_like(tensor, data)
-    return folded
+    padded = (*values, *[None] * (4 - len(values)))
+    results = OPS[op.code].reference(graph, op, padded)  # type: ignore[arg-type]
+    return {
+        tensor_id: constant_like(graph.tensors[tensor_id], data)
+        for tensor_id, data in zip(op.outputs, results, strict=True)
+    }

@@ -105,6 +105,8 @@ class ArmMachine:
         Raises:
             ToolError: a fault or the time limit.
         """
+        # Translated code keeps the hooks and the end address of the run that it was made in.
+        self._uc.ctl_flush_tb()
         try:
             self._uc.emu_start(self.pc | 1, address, timeout=int(self._limit_s * 1_000_000))
         except self._unicorn.UcError as error:
@@ -126,12 +128,10 @@ class ArmMachine:
             entered[key] = get(key, 0) + 1
 
         handle = self._uc.hook_add(self._unicorn.UC_HOOK_BLOCK, hook)
-        self._uc.ctl_flush_tb()  # code translated before does not call the hook
         try:
             self.run_until(address)
         finally:
             self._uc.hook_del(handle)
-            self._uc.ctl_flush_tb()
         return BlockCounts(entered, {key: self.read(*key) for key in entered})
 
     def count_call(self, function: int) -> BlockCounts:

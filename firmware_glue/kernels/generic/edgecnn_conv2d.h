@@ -54,15 +54,16 @@ EC_KERNEL void ec_conv2d_s8(
     const int32_t *multipliers, const int8_t *shifts, int8_t *out) {
     const ec_window *g = &p->window;
     const int32_t filter = g->k_h * g->k_w * p->group_in_c;
+    const int32_t groups = g->in_c / p->group_in_c;
     for (int32_t n = 0; n < g->batches; ++n) {
         const int8_t *image = in + n * g->in_h * g->in_w * g->in_c;
         for (int32_t oy = 0; oy < g->out_h; ++oy) {
             for (int32_t ox = 0; ox < g->out_w; ++ox) {
                 const ec_taps t = ec_clip_window(g, oy, ox);
-                const int8_t *from = image;
-                int32_t oc = 0;
-                for (int32_t end = p->group_out_c; end <= g->out_c; end += p->group_out_c) {
-                    for (; oc + 4 <= end; oc += 4) {
+                for (int32_t group = 0; group < groups; ++group) {
+                    const int8_t *from = image + group * p->group_in_c;
+                    int32_t oc = group * p->group_out_c;
+                    for (int32_t quad = 0; quad < p->group_out_c / 4; ++quad) {
                         int32_t acc[4] = {0, 0, 0, 0};
                         for (int32_t j = 0; bias != NULL && j < 4; ++j) {
                             acc[j] = bias[oc + j];
@@ -72,13 +73,14 @@ EC_KERNEL void ec_conv2d_s8(
                             out[oc + j] =
                                 ec_conv2d_output(p, acc[j], multipliers, shifts, oc + j);
                         }
+                        oc += 4;
                     }
-                    for (; oc < end; ++oc) {
+                    for (int32_t rest = 0; rest < p->group_out_c % 4; ++rest) {
                         int32_t acc[4] = {bias != NULL ? bias[oc] : 0, 0, 0, 0};
                         ec_conv2d_window(p, &t, from, filters + oc * filter, 1, acc);
                         out[oc] = ec_conv2d_output(p, acc[0], multipliers, shifts, oc);
+                        oc += 1;
                     }
-                    from += p->group_in_c;
                 }
                 out += g->out_c;
             }

@@ -67,13 +67,14 @@ EC_KERNEL void ec_depthwise_conv2d_s8(
     const ec_depthwise_params *p, const int8_t *in, const int8_t *filters, const int32_t *bias,
     const int32_t *multipliers, const int8_t *shifts, int8_t *out) {
     const ec_window *g = &p->window;
+    const int32_t quads = p->depth_multiplier == 1 ? g->out_c / 4 : 0;
     for (int32_t n = 0; n < g->batches; ++n) {
         const int8_t *image = in + n * g->in_h * g->in_w * g->in_c;
         for (int32_t oy = 0; oy < g->out_h; ++oy) {
             for (int32_t ox = 0; ox < g->out_w; ++ox) {
                 const ec_taps t = ec_clip_window(g, oy, ox);
                 int32_t oc = 0;
-                for (; p->depth_multiplier == 1 && oc + 4 <= g->out_c; oc += 4) {
+                for (int32_t quad = 0; quad < quads; ++quad) {
                     int32_t acc[4] = {0, 0, 0, 0};
                     for (int32_t j = 0; bias != NULL && j < 4; ++j) {
                         acc[j] = bias[oc + j];
@@ -82,11 +83,13 @@ EC_KERNEL void ec_depthwise_conv2d_s8(
                     for (int32_t j = 0; j < 4; ++j) {
                         out[oc + j] = ec_depthwise_output(p, acc[j], multipliers, shifts, oc + j);
                     }
+                    oc += 4;
                 }
-                for (; oc < g->out_c; ++oc) {
+                for (int32_t rest = 4 * quads; rest < g->out_c; ++rest) {
                     const int32_t start = bias != NULL ? bias[oc] : 0;
                     const int32_t acc = ec_depthwise_acc1(p, &t, image, filters, oc, start);
                     out[oc] = ec_depthwise_output(p, acc, multipliers, shifts, oc);
+                    oc += 1;
                 }
                 out += g->out_c;
             }

@@ -25,7 +25,7 @@ EC_KERNEL void ec_fully_connected_s8(
     const int32_t depth = p->in_depth;
     for (int32_t r = 0; r < p->rows; ++r) {
         int32_t oc = 0;
-        for (; oc + 4 <= p->out_depth; oc += 4) {
+        for (int32_t quad = 0; quad < p->out_depth / 4; ++quad) {
             int32_t acc[4] = {0, 0, 0, 0};
             for (int32_t j = 0; bias != NULL && j < 4; ++j) {
                 acc[j] = bias[oc + j];
@@ -34,12 +34,14 @@ EC_KERNEL void ec_fully_connected_s8(
             for (int32_t j = 0; j < 4; ++j) {
                 out[oc + j] = ec_fully_connected_output(p, acc[j], multipliers, shifts, oc + j);
             }
+            oc += 4;
         }
-        for (; oc < p->out_depth; ++oc) {
+        for (int32_t rest = 0; rest < p->out_depth % 4; ++rest) {
             const int32_t start = bias != NULL ? bias[oc] : 0;
             const int32_t acc = ec_dot1(
                 in, filters + oc * depth, depth, p->in_offset, p->filter_offset, start);
             out[oc] = ec_fully_connected_output(p, acc, multipliers, shifts, oc);
+            oc += 1;
         }
         in += depth;
         out += p->out_depth;

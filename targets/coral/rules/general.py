@@ -122,7 +122,8 @@ GENERAL = (
     Rule(
         three_inner_dimensions,
         LIMITATION,
-        "use batch 1 and at most height, width and channels (reshape the rest into them)",
+        "use batch 1 and at most height, width and channels; for UpSampling2D use"
+        " interpolation='bilinear', which needs no such shapes",
     ),
 )
 STATIC = Rule(

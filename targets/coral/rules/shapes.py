@@ -155,8 +155,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         Rule(
             interpolation_precision,
             LIMITATION,
-            "repeat the pixel instead: UpSampling2D(interpolation='nearest') or tf.tile, or let"
-            " ADD or MUL broadcast it",
+            "repeat the pixel with tf.tile instead, or let ADD or MUL broadcast it",
         ),
         _RESIZE_FITS,
     ),

@@ -22,7 +22,7 @@ CONDITIONAL = """
 /* 4 + 10 turns of 5 (it, and two of which one fails, subs, bne) + bx */
 __attribute__((naked)) KEEP void choose(void) {
   __asm__ volatile("movs r0, #10\\n movs r1, #0\\n movs r2, #0\\n movs r3, #0\\n"
-                   "1: cmp r1, #0\\n ite eq\\n addeq.w r2, #1\\n addne.w r3, #1\\n"
+                   "1: cmp r1, #0\\n ite eq\\n addeq r2, r2, #1\\n addne r3, r3, #1\\n"
                    "subs r0, #1\\n bne 1b\\n bx lr");
 }
 int main(void) { choose(); return 0; }

@@ -1,0 +1,162 @@
+"""The compiler's front door: :func:`compile_model` and :func:`check_ops`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from edgecnn.core.errors import UnknownNameError
+from edgecnn.core.tflite.model import TfModel
+from firmware_glue.compiler.emit import model_c, weights
+from firmware_glue.compiler.emit.header import ARENA_ALIGN, IoInfo, model_h
+from firmware_glue.compiler.emit.text import sanitize_name
+from firmware_glue.compiler.importer import Imported, import_model
+from firmware_glue.compiler.passes import FIRST, run_passes
+from firmware_glue.compiler.planner.check import check_plan
+from firmware_glue.compiler.planner.layout import plan_layout
+from firmware_glue.compiler.planner.program import MemoryPlan, Program
+from firmware_glue.compiler.planner.schedule import schedule
+from firmware_glue.compiler.problems import OpProblem, raise_problems
+from firmware_glue.compiler.verify import check_limits, is_sound, verify
+from firmware_glue.kernels import with_includes
+
+NUMERICS = ("litert-ref",)
+STATE_BYTES = 12
+"""The caller's ``<name>_state`` on a 32-bit core: three pointers."""
+
+
+@dataclass(frozen=True)
+class StepSummary:
+    """One step: .tflite op indices, layer name, kernel, C function."""
+
+    ops: tuple[int, ...]
+    name: str
+    kernel: str
+    function: str
+
+
+@dataclass(frozen=True)
+class CompiledModel:
+    """C text and what is known about it.
+
+    Attributes:
+        name: prefix of all C symbols.
+        files: relative file name → text; the folder compiles on its own.
+        arena_bytes, static_bytes: RAM: the arena, and the state struct on a 32-bit core.
+        weight_bytes: filters, biases and constant operands as stored.
+        lower_bound_bytes: no arena of this program can be smaller.
+        plan: offsets of all buffers.
+    """
+
+    name: str
+    files: Mapping[str, str]
+    arena_bytes: int
+    static_bytes: int
+    weight_bytes: int
+    lower_bound_bytes: int
+    inputs: tuple[IoInfo, ...]
+    outputs: tuple[IoInfo, ...]
+    steps: tuple[StepSummary, ...]
+    plan: MemoryPlan
+    program: Program
+    numerics: str = "litert-ref"
+
+
+def check_ops(model: TfModel) -> tuple[OpProblem, ...]:
+    """Everything that keeps a model from being compiled, in the file's order. Never raises.
+
+    One row per op at most; index −1 stands for the interface or the graph as a whole.
+    """
+    return _checked(model)[1]
+
+
+def _checked(model: TfModel) -> tuple[Imported, tuple[OpProblem, ...]]:
+    imported = import_model(model)
+    problems = list(imported.problems)
+    if not problems:
+        unsound = is_sound(imported.graph)
+        if unsound is not None:
+            return imported, (unsound,)
+    graph = FIRST(imported.graph)
+    problems += check_limits(graph)
+    ordered = sorted(problems, key=lambda problem: problem.index)
+    return Imported(graph, ()), tuple(ordered)
+
+
+def compile_model(model: TfModel, *, name: str, numerics: str = "litert-ref") -> CompiledModel:
+    """Compiles a .tflite to C. Pure: writes no files.
+
+    Args:
+        model: the parsed file.
+        name: prefix of all C symbols; made a valid identifier.
+        numerics: ``litert-ref``: every op exactly as LiteRT's BUILTIN_REF computes it.
+
+    Raises:
+        UnsupportedModelError: some ops have no kernel, or miss a limit; all are listed.
+        UnknownNameError: unknown ``numerics``.
+    """
+    if numerics not in NUMERICS:
+        raise UnknownNameError("numerics", numerics, NUMERICS)
+    imported, problems = _checked(model)
+    raise_problems(problems, len(model.main.operators))
+    graph = run_passes(verify(imported.graph, "fold_constants"))
+    program = schedule(graph)
+    plan = plan_layout(program.buffers, program.allowances)
+    check_plan(program, plan)
+    return _emit(program, plan, sanitize_name(name), numerics)
+
+
+def _emit(program: Program, plan: MemoryPlan, name: str, numerics: str) -> CompiledModel:
+    inputs = _interface(program, plan, name, "input", program.graph.inputs)
+    outputs = _interface(program, plan, name, "output", program.graph.outputs)
+    constants = weights.collect(program, name)
+    headers = {call.header for step in program.steps for call in step.calls}
+    # An arena of 0 bytes would be no array.
+    arena_bytes = max(plan.arena_bytes, 1)
+    files = {
+        f"{name}.h": model_h(name, arena_bytes, len(program.steps), inputs, outputs),
+        f"{name}.c": model_c.model_c(program, plan, constants, name),
+        f"{name}_weights.h": weights.weights_h(constants, name),
+        f"{name}_weights.c": weights.weights_c(constants, name),
+        **with_includes(headers | {"edgecnn_common.h"}),
+    }
+    steps = tuple(
+        StepSummary(
+            step.sources, step.name, step.kernel, model_c.step_function(name, number, step)
+        )
+        for number, step in enumerate(program.steps)
+    )
+    return CompiledModel(
+        name, MappingProxyType(files), arena_bytes, STATE_BYTES, constants.weight_bytes,
+        plan.lower_bound_bytes, inputs, outputs, steps, plan, program, numerics,
+    )  # fmt: skip
+
+
+def _interface(
+    program: Program, plan: MemoryPlan, name: str, kind: str, tensor_ids: tuple[int, ...]
+) -> tuple[IoInfo, ...]:
+    rows = []
+    for k, tensor_id in enumerate(tensor_ids):
+        tensor = program.graph.tensors[tensor_id]
+        quantized = tensor.quantization is not None
+        rows.append(
+            IoInfo(
+                tensor.name, tensor.shape, tensor.dtype.value, tensor.nbytes,
+                plan.offsets[program.homes[tensor_id]], f"{name}_{kind}{k}",
+                tensor.scale if quantized else None, tensor.zero_point if quantized else None,
+            )
+        )  # fmt: skip
+    return tuple(rows)
+
+
+__all__ = [
+    "ARENA_ALIGN",
+    "CompiledModel",
+    "IoInfo",
+    "OpProblem",
+    "StepSummary",
+    "check_ops",
+    "compile_model",
+    "sanitize_name",
+]

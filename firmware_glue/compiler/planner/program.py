@@ -1,0 +1,104 @@
+"""What runs, in order, and the memory it needs: Program → Steps and Buffers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from firmware_glue.compiler.ir import Graph
+from firmware_glue.compiler.ops.spec import Call
+
+BEFORE = -1
+"""The time at which inputs are written, before step 0."""
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A block of the arena.
+
+    Attributes:
+        first, last: steps at which it is first written and last needed; −1 is before step 0, and
+            the number of steps is after the last one.
+    """
+
+    name: str
+    nbytes: int
+    first: int
+    last: int
+    align: int = 4
+
+    @property
+    def padded(self) -> int:
+        """Size up to the next multiple of the alignment."""
+        return -(-self.nbytes // self.align) * self.align
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """At ``step``, buffer ``written`` may share memory with dying buffer ``read``.
+
+    It has to start at least ``lead`` bytes before it.
+    """
+
+    step: int
+    read: int
+    written: int
+    lead: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """One piece of work: an op, a fused group or a chain of ops.
+
+    Attributes:
+        sources: .tflite op indices.
+        code: op codes for comments.
+        inputs, outputs: tensor ids for comments.
+        reads, writes: buffers.
+        scratch: buffer of its own, or None.
+    """
+
+    name: str
+    code: str
+    kernel: str
+    sources: tuple[int, ...]
+    calls: tuple[Call, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    reads: tuple[int, ...]
+    writes: tuple[int, ...]
+    scratch: int | None = None
+
+
+@dataclass(frozen=True)
+class Program:
+    """Steps in order, their buffers, and where each tensor lives.
+
+    Attributes:
+        homes: tensor id → buffer; tensors that are constants are missing.
+        constants: tensor id → the constant whose bytes it shows (views of constants).
+    """
+
+    graph: Graph
+    steps: tuple[Step, ...]
+    buffers: tuple[Buffer, ...]
+    homes: Mapping[int, int]
+    constants: Mapping[int, int]
+    allowances: tuple[Allowance, ...]
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """Where each buffer lies.
+
+    Attributes:
+        offsets: bytes from the start of the arena, one per buffer.
+        arena_bytes: end of the highest buffer.
+        lower_bound_bytes: no plan of this program can be smaller.
+        strategy: the search that found it.
+    """
+
+    offsets: tuple[int, ...]
+    arena_bytes: int
+    lower_bound_bytes: int
+    strategy: str

@@ -1,0 +1,140 @@
+"""Preprocess and postprocess specs: JSON round trips, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+from edgecnn.core import postprocess as post
+from edgecnn.core.errors import BundleError
+from edgecnn.core.postprocess import ClassifySpec, DetectSpec, GridLevel
+from edgecnn.core.preprocess import ArrayInput, ImageInput, PreprocessSpec, table
+from edgecnn.core.runtime import TensorInfo
+
+IMAGE = ImageInput("x", 32, 48, "bgr", "letterbox", "area", (0.5, 0.25, 1.0), (0.0, 1.0, -1.0), 9)
+DETECT = DetectSpec(
+    "s", "b", ("a", "b"), (GridLevel(4, 4, 8, ((1.0, 2.0),)), GridLevel(2, 2, 16, ((3.0, 4.0),))),
+    coding="center-size",
+)  # fmt: skip
+
+
+def through_text(data):
+    return json.loads(json.dumps(data))
+
+
+@pytest.mark.parametrize(
+    "spec", [PreprocessSpec((IMAGE,)), PreprocessSpec((ArrayInput("y", (1, 4)), IMAGE))]
+)
+def test_preprocess_round_trip(spec: PreprocessSpec) -> None:
+    assert PreprocessSpec.from_json(through_text(spec.to_json())) == spec
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        ClassifySpec("s", ("a", "b"), "softmax"),
+        DETECT,
+        DetectSpec("s", "b", ("a",), (GridLevel(1, 2, 3),)),
+    ],
+)
+def test_postprocess_round_trip(spec) -> None:
+    assert post.from_json(through_text(post.to_json(spec))) == spec
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"fit": "squeeze"}, "fit = 'squeeze', expected stretch"),
+        ({"resize": "linear"}, "resize"),
+        ({"colour": "yuv"}, "colour"),
+        ({"height": 0}, "height"),
+        ({"height": 9999}, "height"),
+        ({"height": "32"}, "height"),
+        ({"width": 1.5}, "width"),
+        ({"scale": [1, 2]}, "scale"),
+        ({"scale": [float("nan")]}, "scale"),
+        ({"scale": "big"}, "scale|cannot be read"),
+        ({"offset": None}, "cannot be read"),
+        ({"pad_value": 256}, "pad_value"),
+        ({"name": 3}, "name"),
+        ({"kind": "audio"}, "kind"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+def test_bad_preprocess_fields_are_named(change: dict, text: str) -> None:
+    data = PreprocessSpec((IMAGE,)).to_json()
+    data["inputs"][0].update(change)
+    with pytest.raises(BundleError, match=text) as caught:
+        PreprocessSpec.from_json(data)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"activation": "relu"}, "activation"),
+        ({"coding": "xyxy"}, "coding"),
+        ({"labels": [1]}, "labels"),
+        ({"labels": "ab"}, "labels"),
+        ({"levels": []}, "levels"),
+        ({"levels": None}, "cannot be read"),
+        ({"levels": [3]}, "cannot be read"),
+        ({"levels": [{"rows": 1}]}, "cannot be read"),
+        ({"levels": [{"rows": -1, "cols": 1, "stride": 8}]}, "rows"),
+        ({"levels": [{"rows": 1, "cols": 1, "stride": "8"}]}, "stride"),
+        ({"levels": [{"rows": 1, "cols": 1, "stride": 8}]}, "without anchors"),
+        ({"levels": [{"rows": 1, "cols": 1, "stride": 8, "anchors": [[1, -1]]}]}, "anchors"),
+        ({"score_threshold": 1.5}, "score_threshold"),
+        ({"nms_iou": "x"}, "cannot be read"),
+        ({"max_detections": 0}, "max_detections"),
+        ({"variances": [1]}, "variances"),
+        ({"box_scale": 0}, "box_scale"),
+        ({"scores": None}, "scores"),
+        ({"kind": "segment"}, "kind"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+def test_bad_postprocess_fields_are_named(change: dict, text: str) -> None:
+    data = through_text(post.to_json(DETECT))
+    data.update(change)
+    with pytest.raises(BundleError, match=text) as caught:
+        post.from_json(data)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("data", [None, [], 3, {}, {"schema": "x"}])
+def test_other_json_is_refused(data) -> None:
+    with pytest.raises(BundleError, match="schema"):
+        PreprocessSpec.from_json(data)
+    with pytest.raises(BundleError, match="schema"):
+        post.from_json(data)
+
+
+@pytest.mark.parametrize("inputs", [None, [], {}, [3], [None]])
+def test_bad_input_lists_are_refused(inputs) -> None:
+    with pytest.raises(BundleError):
+        PreprocessSpec.from_json({"schema": "edgecnn.preprocess/1", "inputs": inputs})
+
+
+def test_image_is_the_only_input() -> None:
+    assert PreprocessSpec((IMAGE,)).image is IMAGE
+    with pytest.raises(BundleError, match="expected one image"):
+        _ = PreprocessSpec((ArrayInput("y", (1,)),)).image
+    with pytest.raises(BundleError, match="expected one image"):
+        _ = PreprocessSpec((IMAGE, IMAGE)).image
+
+
+def test_table_folds_the_quantization_in() -> None:
+    info = TensorInfo("x", (1, 32, 48, 3), "uint8", 0.5, 10)
+    got = table(IMAGE, info)
+    bytes_ = np.arange(256)
+    for c, (scale, offset) in enumerate(zip(IMAGE.scale, IMAGE.offset, strict=True)):
+        expected = np.clip(np.rint((bytes_ * scale + offset) / 0.5) + 10, 0, 255)
+        assert np.array_equal(got[:, c], expected)
+    assert got.dtype == np.uint8
+
+
+def test_candidates_count_cells_and_anchors() -> None:
+    assert DETECT.candidates == 16 + 4
+    levels = (GridLevel(3, 5, 8), GridLevel(2, 2, 16, ((1, 1), (2, 2))))
+    assert DetectSpec("s", "b", ("a",), levels).candidates == 15 + 8
