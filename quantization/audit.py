@@ -18,6 +18,9 @@ FLOATS = frozenset({DType.FLOAT32, DType.FLOAT16, DType.FLOAT64, DType.BFLOAT16}
 _INTEGERS = frozenset({DType.INT8, DType.INT32, DType.INT64, DType.BOOL, DType.UINT32})
 _FILTER_AXIS = MappingProxyType({"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "TRANSPOSE_CONV": 0})
 _CROSSINGS = frozenset({"QUANTIZE", "DEQUANTIZE"})
+_SOFTMAX_FACTOR = 2.0**26
+# 255 steps of this span 0.000025; the converter itself stops at 0.000002.
+_DEAD_SCALE = 1e-7
 _CURES: Mapping[str, str] = MappingProxyType(
     {
         "ELU": "Use relu, relu6 or hard_silu instead of elu (selu).",
@@ -40,7 +43,7 @@ def audit(model: TfModel, expect: str = "int8") -> tuple[Finding, ...]:
     Args:
         model: a parsed .tflite.
         expect: ``int8``: int8 inputs and outputs, no float op, builtin ops only, one filter scale
-            per output channel; ``float32``: builtin ops only.
+            per output channel, a softmax that LiteRT can run; ``float32``: builtin ops only.
 
     Raises:
         UnknownNameError: ``expect`` is neither.
@@ -66,6 +69,46 @@ def require(model: TfModel, expect: str) -> None:
             hint="change the layers named above, or use the recipe float32",
             details=[str(finding) for finding in findings],
         )
+
+
+def collapsed_ranges(model: TfModel) -> tuple[str, ...]:
+    """A warning if ops give next to nothing: the signal dies, in an untrained net or on bad data.
+
+    Returns:
+        One line naming the first op, or nothing.
+    """
+    graph = model.main
+    dead = [
+        op
+        for op in graph.operators
+        if op.outputs
+        and graph.tensors[op.outputs[0]].dtype is DType.INT8
+        and (found := graph.tensors[op.outputs[0]].quantization) is not None
+        and found.scale[0] < _DEAD_SCALE
+    ]
+    if not dead:
+        return ()
+    more = f" and {len(dead) - 1} more ops" if len(dead) > 1 else ""
+    return (
+        f"the calibrated outputs of '{graph.op_name(dead[0])}'{more} are (nearly) zero:"
+        " is the model trained, and the calibration data preprocessed as in training?",
+    )
+
+
+def _softmax_is_alive(model: TfModel) -> Iterator[Finding]:
+    # LiteRT ends the whole process (TFLITE_CHECK) where this factor is not above 1.
+    for graph in model.subgraphs:
+        for op in graph.operators:
+            if op.code != "SOFTMAX":
+                continue
+            quantization = graph.tensors[op.inputs[0]].quantization
+            scale = quantization.scale[0] if quantization else 1.0
+            if scale * float(op.options.get("beta", 1.0)) * _SOFTMAX_FACTOR <= 1:
+                yield Finding(
+                    op.index, op.code, graph.op_name(op), "logits differ from zero",
+                    f"scale {scale:.2g}", f"scale above {1 / _SOFTMAX_FACTOR:.2g}",
+                    "Train the model first, and calibrate with data preprocessed as in training.",
+                )  # fmt: skip
 
 
 def _int8_io(model: TfModel) -> Iterator[Finding]:
@@ -131,7 +174,13 @@ def _filters_per_channel(model: TfModel) -> Iterator[Finding]:
 
 _RULES: Mapping[str, tuple[Callable[[TfModel], Iterator[Finding]], ...]] = MappingProxyType(
     {
-        "int8": (_int8_io, _builtin_only, _no_float_islands, _filters_per_channel),
+        "int8": (
+            _int8_io,
+            _builtin_only,
+            _no_float_islands,
+            _filters_per_channel,
+            _softmax_is_alive,
+        ),
         "float32": (_builtin_only,),
     }
 )

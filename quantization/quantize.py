@@ -57,7 +57,9 @@ def quantize(request: QuantizeRequest, progress: Progress | None = None) -> Quan
         )
         data = to_int8(frozen, recipe, samples)
         warnings += samples.warnings
-    audit.require(read_model(data), recipe.activations)
+    converted = read_model(data)
+    audit.require(converted, recipe.activations)
+    warnings += audit.collapsed_ranges(converted)
     float32 = embed(float32, request.metadata)
     data = embed(data, request.metadata)
 

@@ -38,6 +38,7 @@ _CLASSES = {
     "L2_NORMALIZATION": "L2NormOptions",
     "UNIDIRECTIONAL_SEQUENCE_RNN": "SequenceRNNOptions",
     "CONV_3D_TRANSPOSE": "Conv3DOptions",
+    **dict.fromkeys(("RANDOM_UNIFORM", "RANDOM_STANDARD_NORMAL", "MULTINOMIAL"), "RandomOptions"),
 }
 _DEFAULTS = {"stride_w": 1, "stride_h": 1, "stride_d": 1, "depth_multiplier": 1, "beta": 1.0}
 _ENUMS = {

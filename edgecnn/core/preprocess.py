@@ -33,7 +33,7 @@ class ImageInput:
         colour: channel order of the tensor; ``gray`` has one channel.
         fit: ``stretch`` to the tensor's size; ``letterbox``: keep the aspect ratio and pad,
             centred, with ``pad_value``; ``crop``: keep the aspect ratio and cut the centre.
-        resize: cv2's INTER_LINEAR_EXACT or INTER_NEAREST_EXACT, or ``area`` (INTER_AREA, by
+        resize: OpenCV 5's INTER_LINEAR_EXACT or INTER_NEAREST_EXACT, or ``area`` (INTER_AREA, by
             whole factors only; other factors fall back to linear-exact).
         scale, offset: per channel; real value = scale · byte + offset.
         pad_value: byte that letterboxing fills with.

@@ -98,10 +98,10 @@ def detect_spec(model: Any, labels: Sequence[str]) -> DetectSpec:
     Raises:
         ModelError: the model has other outputs, or another number of classes.
     """
-    outputs = model.output if isinstance(model.output, dict) else {}
-    if set(outputs) != {SCORES, BOXES}:
+    outputs = getattr(model, "output", None)
+    if not isinstance(outputs, dict) or set(outputs) != {SCORES, BOXES}:
         raise ModelError(
-            f"the model's outputs are {sorted(outputs) or model.output_names},"
+            f"the model's outputs are {list(getattr(model, 'output_names', []))},"
             f" expected '{BOXES}' and '{SCORES}'",
             hint="use the zoo's detector, or give a postprocess.json",
         )

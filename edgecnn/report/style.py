@@ -96,6 +96,17 @@ svg.plot text.heat-ink{{fill:var(--bg)}}
 body{{font-size:11.5px}}
 nav{{display:none}}
 main,header,footer{{max-width:none;padding:0}}
+.scroll{{overflow:visible}}
+table{{font-size:10px}}
+th,td{{padding:3px 8px 3px 0}}
+.badge{{font-size:9px;line-height:14px;padding:0 5px}}
+th{{font-size:9.5px}}
+.tiles{{grid-template-columns:repeat(5,1fr);gap:6px}}
+.tile b{{font-size:15px}}
+.tile span{{font-size:10px}}
+.grid3{{grid-template-columns:repeat(3,1fr)}}
+.grid2{{grid-template-columns:1fr 1fr}}
+.samples{{grid-template-columns:repeat(4,1fr)}}
 h2,h3{{break-after:avoid}}
 tr,.tile,.verdict,svg{{break-inside:avoid}}
 details::details-content{{content-visibility:visible;display:block;height:auto}}

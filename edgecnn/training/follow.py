@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from edgecnn.core.progress import Progress
@@ -46,13 +46,13 @@ def follower(
             self.state = state
             self.diverged: float | None = None
             self.epoch = state.epoch
-            self.began = time.monotonic()
+            self.began = monotonic()
             self.noted = 0.0
             self.said = 0.0
             self.rate = config.learning_rate
 
         def seconds(self) -> float:
-            return state.seconds + time.monotonic() - self.began
+            return state.seconds + monotonic() - self.began
 
         def set_rate(self, batch: float) -> None:
             done = (self.epoch + batch / steps) / config.epochs
@@ -70,7 +70,7 @@ def follower(
             self.set_rate(batch + 1)
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            now, note = time.monotonic(), ""
+            now, note = monotonic(), ""
             if now - self.noted > _NOTE_EVERY_S:
                 self.noted, note = now, f"loss {float((logs or {}).get('loss', math.nan)):.4f}"
             progress.advance(1, note)
@@ -92,7 +92,7 @@ def follower(
                 model.stop_training = True
             if work_dir is not None:
                 checkpoint.save(work_dir, model, self.state)
-            now = time.monotonic()
+            now = monotonic()
             if self.state.done or now - self.said >= _SAY_EVERY_S:
                 self.said = now
                 progress.say(_line(row, config, self.state.epoch - state.epoch, state.seconds))

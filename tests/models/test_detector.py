@@ -47,7 +47,7 @@ def test_becomes_few_kinds_of_int8_ops() -> None:
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = tf.int8
     parsed = read_model(converter.convert())
-    kinds = {op.name for op in parsed.subgraphs[0].operators}
+    kinds = {op.code for op in parsed.main.operators}
     assert kinds <= {"CONV_2D", "DEPTHWISE_CONV_2D", "ADD"}
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from edgecnn.core.errors import QuantizationError, UnknownNameError
 from edgecnn.core.tflite.reader import read_model
-from quantization.audit import audit, require
+from quantization.audit import audit, collapsed_ranges, require
 from tests.builders import ModelBuilder
 
 
@@ -41,6 +41,31 @@ def test_float_model():
     assert "the model's outputs are int8" in rules
     assert "every op computes in int8" in rules
     assert audit(conv(None, "float32"), "float32") == ()
+
+
+def test_softmax_that_would_end_the_process_is_refused():
+    def softmax(scale):
+        build = ModelBuilder()
+        x = build.tensor((1, 4), "int8", scale=scale, zero_point=0)
+        y = build.tensor((1, 4), "int8", scale=1 / 256, zero_point=-128)
+        build.op("SOFTMAX", [x], [y], beta=1.0)
+        return read_model(build.build([x], [y]))
+
+    assert audit(softmax(2**-25)) == ()
+    (finding,) = audit(softmax(2**-26))
+    assert "Train the model first" in finding.cure
+
+
+def test_collapsed_ranges_are_a_warning():
+    build = ModelBuilder()
+    x = build.tensor((1, 4), "int8", scale=0.1, zero_point=0)
+    y = build.tensor((1, 4), "int8", scale=1e-8, zero_point=0)
+    z = build.tensor((1, 4), "int8", scale=1e-8, zero_point=0)
+    build.op("RELU", [x], [y])
+    build.op("RELU", [y], [z])
+    (warning,) = collapsed_ranges(read_model(build.build([x], [z])))
+    assert "and 1 more ops are (nearly) zero" in warning
+    assert collapsed_ranges(conv([0.1] * 4)) == ()
 
 
 def test_unknown_promise():

@@ -24,8 +24,8 @@ from edgecnn.core.tflite.sniff import why_not_tflite
 from edgecnn.core.tflite.tensors import TensorReader
 from edgecnn.core.tflite.walker import Table, Walker
 
-MAX_TENSORS = 1 << 16
-MAX_OPERATORS = 1 << 16
+MAX_TENSORS = 1 << 15
+MAX_OPERATORS = 1 << 15
 MAX_SUBGRAPHS = 1 << 10
 MAX_FILE_BYTES = (1 << 32) - 1
 

@@ -18,6 +18,8 @@ from edgecnn.core.errors import ModelError
 HINT_DAMAGED = "the file is damaged or cut short: convert or download it again"
 _BUDGET_FACTOR = 4
 _BUDGET_BASE = 1 << 20
+# Bytes of vectors that become Python numbers, whatever the file's size: shapes, scales, indices.
+_NUMBERS_BUDGET = 1 << 24
 
 _SCALARS = {
     "i1": struct.Struct("<b"),
@@ -45,6 +47,7 @@ class Walker:
         self.source = source
         self.size = len(data)
         self._budget = _BUDGET_FACTOR * self.size + _BUDGET_BASE
+        self._numbers_budget = _NUMBERS_BUDGET
 
     def damaged(self, what: str) -> NoReturn:
         """Raises the ModelError that says what does not hold."""
@@ -59,6 +62,17 @@ class Walker:
         self._budget -= nbytes
         if self._budget < 0:
             self.damaged("its tables refer to the same bytes over and over")
+
+    def spend_numbers(self, nbytes: int) -> None:
+        """Charges ``nbytes`` that become Python numbers, which take many times that.
+
+        Raises:
+            ModelError: more than any real model has.
+        """
+        self.spend(nbytes)
+        self._numbers_budget -= nbytes
+        if self._numbers_budget < 0:
+            self.damaged(f"its shapes, scales and indices take over {_NUMBERS_BUDGET >> 20} MiB")
 
     def check(self, pos: int, nbytes: int, what: str) -> None:
         """Checks that ``nbytes`` at ``pos`` lie in the file.
@@ -159,7 +173,7 @@ class Table:
     def numbers(self, slot: int, dtype: str) -> tuple[Any, ...]:
         """A vector of scalars as Python numbers; charged to the budget."""
         array = self.array(slot, dtype)
-        self._walker.spend(array.nbytes)
+        self._walker.spend_numbers(array.nbytes)
         return tuple(array.tolist())
 
     def text(self, slot: int, default: str = "") -> str:

@@ -24,25 +24,27 @@ class Span:
 class Program:
     """An image with a model in it, and how to drive it.
 
-    The program initialises itself and then, for ever, calls ``ready`` and ``invoke`` in turn; the
-    host places inputs and reads outputs while it stands at ``ready``.
+    The program (``device/app/bench.c``) initialises itself and then, for ever, calls ``ready`` and
+    ``invoke`` in turn; the host places inputs and reads outputs while it stands at ``ready``.
 
     Attributes:
-        arena: the symbol of the arena.
-        inputs, outputs: where tensors lie in it.
-        ready, invoke: symbols of functions without arguments that matter to the host.
-        step: the symbol of the function that runs one step, or None.
-        steps: how many steps an invocation runs.
+        inputs, outputs: where tensors lie in the arena.
+        invoke: the symbol of the function that runs the model once.
+        steps: how many steps an invocation runs; 0: they cannot be counted one by one.
+        arena, ready: symbols of the arena and of the function to stop at.
+        by_step: the symbol of a word; if it is not 0, ``step`` is called before each step and
+            after the last one.
     """
 
     elf: Elf
-    arena: str
     inputs: tuple[Span, ...]
     outputs: tuple[Span, ...]
     invoke: str
-    ready: str = "edgecnn_ready"
-    step: str | None = None
     steps: int = 0
+    arena: str = "edgecnn_arena"
+    ready: str = "edgecnn_ready"
+    by_step: str = "edgecnn_by_step"
+    step: str = "edgecnn_step"
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ class EmulationResult:
         instructions: executed from the first instruction of ``invoke`` to its return, both
             included; conditional instructions count also where the condition fails, as they do
             in a core's pipeline. None where not counted.
-        per_step: the same for each step, from its function's first instruction to its return.
+        per_step: the same for each step, from one call of the step hook to the next, without the
+            hook itself.
         cycles_estimate: from the board's cost table; None without one.
         stack_bytes: the deepest that the stack has been since start-up, measured by its paint.
     """

@@ -99,6 +99,11 @@ class ArmMachine:
         """The address of the next instruction."""
         return int(self._uc.reg_read(self._arm.UC_ARM_REG_PC)) & ~1
 
+    @property
+    def return_address(self) -> int:
+        """At a function's first instruction: where it returns to."""
+        return int(self._uc.reg_read(self._arm.UC_ARM_REG_LR)) & ~1
+
     def run_until(self, address: int) -> None:
         """Runs until the instruction at ``address`` is the next.
 
@@ -141,7 +146,7 @@ class ArmMachine:
             ToolError: a fault or the time limit.
         """
         self.run_until(function)
-        return self.count_until(int(self._uc.reg_read(self._arm.UC_ARM_REG_LR)) & ~1)
+        return self.count_until(self.return_address)
 
     def _at(self) -> str:
         return f"pc 0x{self.pc:08x} in {self._elf.where(self.pc)}"
@@ -164,19 +169,38 @@ class UnicornSession:
 
     def run(self, inputs: Sequence[bytes], *, count: bool = False) -> EmulationResult:
         """Runs one inference; see :meth:`firmware_glue.device.emulate.base.Session.run`."""
+        total: BlockCounts | None = None
+        steps: tuple[int, ...] = ()
+        if count and self._program.steps:
+            self._place(inputs)
+            steps = self._count_steps()
         self._place(inputs)
-        counts = None
         if count:
-            counts = self._machine.count_call(self._invoke)
+            total = self._machine.count_call(self._invoke)
         else:
             self._machine.run_until(self._invoke)
         self._machine.run_until(self._ready)
         return EmulationResult(
             outputs=tuple(self._read(span) for span in self._program.outputs),
-            stack_bytes=self._stack_bytes(),
-            instructions=counts.instructions if counts else None,
-            cycles_estimate=counts.cycles(self._board) if counts else None,
+            stack_bytes=self._stack_bytes,
+            instructions=total.instructions if total else None,
+            per_step=steps,
+            cycles_estimate=total.cycles(self._board) if total else None,
         )
+
+    def _count_steps(self) -> tuple[int, ...]:
+        """One inference with the hook between steps."""
+        elf, machine = self._program.elf, self._machine
+        flag, hook = elf.address(self._program.by_step), elf.address(self._program.step)
+        machine.write(flag, (1).to_bytes(4, "little"))
+        machine.run_until(hook)
+        counts = []
+        for _ in range(self._program.steps):
+            machine.run_until(machine.return_address)
+            counts.append(machine.count_until(hook).instructions)
+        machine.run_until(self._ready)
+        machine.write(flag, bytes(4))
+        return tuple(counts)
 
     def _place(self, inputs: Sequence[bytes]) -> None:
         spans = self._program.inputs
@@ -192,6 +216,7 @@ class UnicornSession:
     def _read(self, span: Span) -> bytes:
         return self._machine.read(self._arena + span.offset, span.bytes)
 
+    @property
     def _stack_bytes(self) -> int:
         memory = self._board.memory
         paint = self._machine.read(memory.ram_origin, memory.stack_bytes)

@@ -1,0 +1,101 @@
+"""A model on an emulated core: compiled, built, run on given inputs, counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from firmware_glue.compiler.api import CompiledModel
+from firmware_glue.device.board import Board
+from firmware_glue.device.elf import Elf, read_elf
+from firmware_glue.device.emulate.base import LIMIT_S, EmulationResult, Emulator, Program, Span
+from firmware_glue.device.size import ModelSize, model_size
+from firmware_glue.device.toolchain import Toolchain, app_file, start_up_sources
+
+_APP = "edgecnn_bench.c"
+
+
+@dataclass(frozen=True)
+class BuiltModel:
+    """A compiled model linked into the measuring program.
+
+    Attributes:
+        compiled: the compiler's result.
+        image: the ELF file's bytes.
+        elf: the same, read.
+        size: what the model takes in flash and RAM, weights and arena apart.
+    """
+
+    compiled: CompiledModel
+    image: bytes = field(repr=False)
+    elf: Elf = field(repr=False)
+    size: ModelSize
+
+    @property
+    def program(self) -> Program:
+        """How an emulator drives it."""
+        model = self.compiled
+        return Program(
+            elf=self.elf,
+            inputs=tuple(Span(io.offset, io.nbytes) for io in model.inputs),
+            outputs=tuple(Span(io.offset, io.nbytes) for io in model.outputs),
+            invoke=f"{model.name}_invoke",
+            steps=len(model.steps),
+        )
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What was measured.
+
+    Attributes:
+        counted: the inference on the first input, counted.
+        replayed: outputs on all further inputs, in order.
+    """
+
+    built: BuiltModel
+    counted: EmulationResult
+    replayed: tuple[tuple[bytes, ...], ...]
+
+
+def build_model(compiled: CompiledModel, board: Board, toolchain: Toolchain) -> BuiltModel:
+    """Builds the measuring program with ``compiled`` in it.
+
+    Raises:
+        ToolError: the compiler failed.
+    """
+    sources = {**start_up_sources(), _APP: app_file("bench.c"), **compiled.files}
+    name = compiled.name
+    flags = (f"-DEDGECNN_MODEL={name}", f'-DEDGECNN_MODEL_HEADER="{name}.h"')
+    image = toolchain.build(board, sources, flags=flags)
+    elf = read_elf(image)
+    return BuiltModel(
+        compiled, image, elf, model_size(elf, toolchain, board, compiled.weight_bytes)
+    )
+
+
+def run_benchmark(
+    built: BuiltModel,
+    board: Board,
+    emulator: Emulator,
+    inputs: Sequence[Sequence[bytes]],
+    *,
+    limit_s: float = LIMIT_S,
+) -> Benchmark:
+    """Counts one inference on the first of ``inputs`` and replays the others, in one session.
+
+    Args:
+        built: the image.
+        board: what it was built for.
+        emulator: what runs it.
+        inputs: at least one sample; each has the bytes of every input, in the model's order.
+        limit_s: seconds for one run.
+
+    Raises:
+        ToolError: a fault in the program, or the limit.
+        TargetError: inputs of the wrong size.
+    """
+    session = emulator.open(built.program, board, limit_s=limit_s)
+    counted = session.run(inputs[0], count=True)
+    replayed = tuple(session.run(sample).outputs for sample in inputs[1:])
+    return Benchmark(built, counted, replayed)
