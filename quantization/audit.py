@@ -64,8 +64,8 @@ def require(model: TfModel, expect: str) -> None:
     if findings:
         ops = {finding.index for finding in findings if finding.index is not None}
         raise QuantizationError(
-            f"the converted model is not full {expect}: {len(ops)} of"
-            f" {len(model.main.operators)} ops and {len(findings)} findings",
+            f"{len(ops)} of {len(model.main.operators)} ops of the converted model are not as the"
+            f" recipe promises (full {expect})",
             hint="change the layers named above, or use the recipe float32",
             details=[str(finding) for finding in findings],
         )

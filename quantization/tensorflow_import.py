@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, cast
 
 from edgecnn.core.errors import MissingExtraError, QuantizationError
 
@@ -85,6 +85,30 @@ def quiet() -> Iterator[None]:
         flow.setLevel(levels[1])
 
 
+class _Detour:
+    """``sys.stderr`` while descriptor 2 is turned away: writes to a copy of it.
+
+    Log handlers made meanwhile keep this object for ever, so afterwards it passes everything on to
+    the stream that it stood in for.
+    """
+
+    def __init__(self, stream: Any, descriptor: int) -> None:
+        self._stream = stream
+        self._descriptor: int | None = descriptor
+
+    def write(self, text: str) -> int:
+        if self._descriptor is None:
+            return int(self._stream.write(text))
+        os.write(self._descriptor, text.encode("utf-8", "backslashreplace"))
+        return len(text)
+
+    def end(self) -> None:
+        self._descriptor = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 @contextmanager
 def _stderr_fd_away() -> Iterator[None]:
     try:
@@ -92,21 +116,25 @@ def _stderr_fd_away() -> Iterator[None]:
     except OSError:  # no stderr at all (a service without a console)
         yield
         return
-    old_stream = sys.stderr
-    own = _is_fd_2(old_stream)
-    with tempfile.TemporaryFile() as sink:
-        if own:
-            old_stream.flush()
-            sys.stderr = os.fdopen(os.dup(saved), "w", buffering=1, errors="backslashreplace")
-        os.dup2(sink.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
-            if own:
-                sys.stderr.close()
-                sys.stderr = old_stream
+    stream = sys.stderr
+    # Nested: the outer detour already leads to the terminal.
+    own = _is_fd_2(stream) and not isinstance(stream, _Detour)
+    detour = _Detour(stream, saved) if own else None
+    try:
+        with tempfile.TemporaryFile() as sink:
+            if detour is not None:
+                stream.flush()
+                sys.stderr = cast(Any, detour)
+            os.dup2(sink.fileno(), 2)
+            try:
+                yield
+            finally:
+                os.dup2(saved, 2)
+                if detour is not None:
+                    detour.end()
+                    sys.stderr = stream
+    finally:
+        os.close(saved)
 
 
 def _is_fd_2(stream: Any) -> bool:

@@ -23,6 +23,7 @@ from edgecnn.training.config import TrainConfig
 from edgecnn.training.keras_setup import seed_everything
 from edgecnn.training.loop import FitResult, FitTask, fit
 from edgecnn.training.pixels import Pixels, labels_of
+from edgecnn.training.transfer import copy_matching, weights_digest
 
 _VAL_BATCH = 256
 
@@ -38,6 +39,7 @@ class ClassifyRequest:
         config: how long and how hard.
         options: the model family's own, for example ``{"width": 0.5}``.
         augment: None: what suits the labels.
+        initial: a Keras model to start from: layers with the same name and shapes are copied.
     """
 
     model_name: str
@@ -47,6 +49,7 @@ class ClassifyRequest:
     config: TrainConfig = TrainConfig()
     options: Mapping[str, Any] = field(default_factory=dict)
     augment: Augment | None = None
+    initial: Any = None
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,12 @@ class TrainResult:
     Attributes:
         model: the Keras model with the best epoch's weights; input ``image``, output ``scores``.
         run: history, best epoch, seconds, device.
+        copied_layers: how many layers started from ``initial``.
     """
 
     model: Any
     run: FitResult
+    copied_layers: int = 0
 
 
 def default_preprocess(input_shape: tuple[int, int, int]) -> PreprocessSpec:
@@ -119,6 +124,7 @@ def train_classifier(
         classes=len(labels),
         **request.options,
     )
+    copied = 0 if request.initial is None else copy_matching(model, request.initial)
     rule = request.augment or default_augment(labels)
     train = _TrainBatches(
         Pixels(request.train, spec, progress),
@@ -137,7 +143,7 @@ def train_classifier(
         data_identity=_identity(request, rule),
     )
     run = fit(model, task, config, progress=progress, work_dir=work_dir, resume=resume)
-    return TrainResult(model, run)
+    return TrainResult(model, run, copied)
 
 
 def cross_entropy(label_smoothing: float) -> Any:
@@ -214,5 +220,6 @@ def _identity(request: ClassifyRequest, rule: Augment) -> str:
         digest(request.val.ids),
         request.preprocess.to_json(),
         asdict(rule),
+        weights_digest(request.initial),
     ]
     return repr(facts)

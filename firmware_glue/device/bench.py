@@ -10,9 +10,7 @@ from firmware_glue.device.board import Board
 from firmware_glue.device.elf import Elf, read_elf
 from firmware_glue.device.emulate.base import LIMIT_S, EmulationResult, Emulator, Program, Span
 from firmware_glue.device.size import ModelSize, model_size
-from firmware_glue.device.toolchain import Toolchain, app_file, start_up_sources
-
-_APP = "edgecnn_bench.c"
+from firmware_glue.device.toolchain import APP_FOLDER, Toolchain, app_file, start_up_sources
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ def build_model(compiled: CompiledModel, board: Board, toolchain: Toolchain) -> 
     Raises:
         ToolError: the compiler failed.
     """
-    sources = {**start_up_sources(), _APP: app_file("bench.c"), **compiled.files}
+    sources = {**start_up_sources(), f"{APP_FOLDER}/bench.c": app_file("bench.c"), **compiled.files}
     name = compiled.name
     flags = (f"-DEDGECNN_MODEL={name}", f'-DEDGECNN_MODEL_HEADER="{name}.h"')
     image = toolchain.build(board, sources, flags=flags)

@@ -7,7 +7,7 @@ from functools import cache
 
 from firmware_glue.device.board import Board
 from firmware_glue.device.elf import Elf, read_elf
-from firmware_glue.device.toolchain import Toolchain, app_file, start_up_sources
+from firmware_glue.device.toolchain import APP_FOLDER, Toolchain, app_file, start_up_sources
 
 
 @dataclass(frozen=True)
@@ -65,5 +65,5 @@ def empty_size(toolchain: Toolchain, board: Board) -> ImageSize:
     Raises:
         ToolError: it cannot be built.
     """
-    sources = {**start_up_sources(), "main.c": app_file("bench.c")}
+    sources = {**start_up_sources(), f"{APP_FOLDER}/bench.c": app_file("bench.c")}
     return image_size(read_elf(toolchain.build(board, sources)))

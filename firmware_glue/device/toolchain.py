@@ -32,7 +32,10 @@ COMMON_FLAGS = (
     "-fno-sanitize=all",
 )
 _LINK_FLAGS = ("-nostdlib", "-lcompiler_rt", "-Wl,--gc-sections", "-Wl,-e,edgecnn_reset")
+# A folder of its own: a model may be called "startup" or "memory" too.
+APP_FOLDER = "edgecnn_app"
 _START_UP = ("startup.c", "memory.c")
+_SHARED_FLAGS = ("-shared", "-fPIC", "-O2", "-nostdlib", "-fno-sanitize=all")
 _LINKER_SCRIPT = "image.ld"
 _HINT = "if the C code was not changed by hand, please report it with the lines above"
 
@@ -48,6 +51,11 @@ class Toolchain:
 
     command: tuple[str, ...]
     description: str
+
+    def flags(self, board: Board) -> tuple[str, ...]:
+        """The flags that C for ``board`` is compiled with."""
+        spec = board.compiler
+        return ("-target", spec.target, f"-mcpu={spec.mcpu}", *COMMON_FLAGS, *spec.flags)
 
     def build(
         self,
@@ -78,14 +86,26 @@ class Toolchain:
             units = _place(root, sources)
             _place(root, {_LINKER_SCRIPT: linker_script(board)})
             # Names relative to the build folder, so that its own name leaves no trace in the image.
-            spec = board.compiler
             command = [
-                *self.command, "cc", "-target", spec.target, f"-mcpu={spec.mcpu}",
-                *COMMON_FLAGS, *spec.flags, *flags, "-I.", *units,
+                *self.command, "cc", *self.flags(board), *flags, "-I.", *units,
                 *_LINK_FLAGS, "-T", _LINKER_SCRIPT, "-o", "image.elf",
             ]  # fmt: skip
             _run(command, root, timeout_s)
             return (root / "image.elf").read_bytes()
+
+    def build_shared(self, source: str, name: str, *, timeout_s: float = TIMEOUT_S) -> bytes:
+        """Compiles C (without a libc) to a shared library of this machine, called ``name``.
+
+        Raises:
+            ToolError: the compiler failed or took too long.
+            TargetError: the compiler cannot be started.
+        """
+        with tempfile.TemporaryDirectory(prefix="edgecnn-build-") as folder:
+            root = Path(folder)
+            _place(root, {"library.c": source})
+            command = [*self.command, "cc", *_SHARED_FLAGS, "library.c", "-o", name]
+            _run(command, root, timeout_s)
+            return (root / name).read_bytes()
 
 
 def find_toolchain() -> Toolchain:
@@ -104,8 +124,8 @@ def find_toolchain() -> Toolchain:
 
 
 def start_up_sources() -> dict[str, str]:
-    """The C files of every image: vector table and start-up, and the memory functions."""
-    return {name: app_file(name) for name in _START_UP}
+    """The C files of every image by path: vector table, start-up, and memory functions."""
+    return {f"{APP_FOLDER}/{name}": app_file(name) for name in _START_UP}
 
 
 def app_file(name: str) -> str:

@@ -101,7 +101,7 @@ _image = st.tuples(st.lists(_found, max_size=8), st.lists(_truth, max_size=5))
 
 
 @given(st.lists(_image, min_size=1, max_size=4))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_equals_pycocotools_on_random_cases(images) -> None:
     results = [result(*image) for image in images]
     metric = detection_metric(results, LABELS, rounds=2)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from firmware_glue.device.board import Cycles
 
 
-
 @dataclass(frozen=True)
 class Instruction:
     """One instruction; ``second`` is 0 for 16-bit ones."""

@@ -7,7 +7,7 @@ once. Nothing of NVIC or SysTick exists there: an access to them is a fault.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -16,6 +16,7 @@ from edgecnn.core.errors import MissingExtraError, TargetError, ToolError
 from firmware_glue.device.board import Board
 from firmware_glue.device.elf import Elf
 from firmware_glue.device.emulate.base import LIMIT_S, EmulationResult, Program, Span
+from firmware_glue.device.emulate.block_counter import Block, BlockCounter, block_counter
 from firmware_glue.device.emulate.thumb import count_instructions, cycles, decode
 
 _PAGE = 0x1000
@@ -34,8 +35,8 @@ _CPUS: Mapping[str, str] = {
 class BlockCounts:
     """How often each run of code, (address, bytes), was entered."""
 
-    entered: Mapping[tuple[int, int], int]
-    code: Mapping[tuple[int, int], bytes] = field(repr=False)
+    entered: Mapping[Block, int]
+    code: Mapping[Block, bytes] = field(repr=False)
 
     @property
     def instructions(self) -> int:
@@ -56,8 +57,16 @@ class BlockCounts:
 class ArmMachine:
     """A core with an image in its flash, stopped at reset. One thread; not to be shared."""
 
-    def __init__(self, elf: Elf, board: Board, *, limit_s: float = LIMIT_S) -> None:
+    def __init__(
+        self,
+        elf: Elf,
+        board: Board,
+        *,
+        limit_s: float = LIMIT_S,
+        counter: Callable[[], BlockCounter] = block_counter,
+    ) -> None:
         self._unicorn = _import_unicorn()
+        self._counter = counter
         self._arm: Any = self._unicorn.arm_const
         self._elf = elf
         self._board = board
@@ -125,18 +134,13 @@ class ArmMachine:
         Raises:
             ToolError: a fault or the time limit.
         """
-        entered: dict[tuple[int, int], int] = {}
-        get = entered.get
-
-        def hook(_uc: Any, start: int, size: int, _user: Any) -> None:
-            key = (start, size)
-            entered[key] = get(key, 0) + 1
-
-        handle = self._uc.hook_add(self._unicorn.UC_HOOK_BLOCK, hook)
+        counter = self._counter()
+        counter.attach(self._uc)
         try:
             self.run_until(address)
         finally:
-            self._uc.hook_del(handle)
+            counter.detach(self._uc)
+        entered = counter.entered()
         return BlockCounts(entered, {key: self.read(*key) for key in entered})
 
     def count_call(self, function: int) -> BlockCounts:

@@ -11,7 +11,11 @@
 
 #define EC_MAX_DIMS 8
 
-#if defined(__GNUC__)
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 8
+/* noipa: GCC 12 at -O1 was seen to call a step "free of side effects", and to drop it. */
+#define EC_INLINE static inline __attribute__((always_inline))
+#define EC_NOINLINE __attribute__((noipa))
+#elif defined(__GNUC__)
 #define EC_INLINE static inline __attribute__((always_inline))
 #define EC_NOINLINE __attribute__((noinline))
 #else

@@ -3,12 +3,13 @@
 import builtins
 
 import pytest
-from tests.firmware_glue.device.programs import program
 
 from edgecnn.core.errors import MissingExtraError, TargetError, ToolError
 from firmware_glue.device.board import load_board
 from firmware_glue.device.emulate.base import Program, Span
+from firmware_glue.device.emulate.block_counter import NativeCounter, PythonCounter, _hook_library
 from firmware_glue.device.emulate.unicorn_arm import ArmMachine, UnicornSession, find_unicorn
+from tests.firmware_glue.device.programs import program
 
 CORES = ("cortex-m4", "cortex-m0plus")
 LOOP = """
@@ -94,6 +95,19 @@ def test_counts_as_a_hook_on_every_instruction_does() -> None:
     assert count("cortex-m0plus", MIXED, "work") == len(seen) > 5000
 
 
+@pytest.mark.parametrize("core", CORES)
+def test_both_counters_agree(core: str) -> None:
+    elf = program(core, MIXED)
+    library = _hook_library()
+    assert library is not None
+    entered = [
+        ArmMachine(elf, load_board(core), counter=counter).count_call(elf.address("work")).entered
+        for counter in (PythonCounter, lambda: NativeCounter(library))
+    ]
+    assert entered[0] == entered[1]
+    assert len(entered[0]) > 10
+
+
 def test_counts_as_single_steps_do() -> None:
     """As above where instructions are conditional: a step covers a whole IT block."""
     elf = program("cortex-m4", MIXED)
@@ -125,7 +139,7 @@ def test_the_reset_code_initialises_data_bss_and_stack() -> None:
     ram = load_board("cortex-m4").memory
     runner.write(elf.address("zero"), b"\xff" * 12)
     runner.run_until(elf.address("edgecnn_ready"))
-    assert runner.read(elf.address("set"), 12) == bytes.fromhex("0b000000" "16000000" "21000000")
+    assert runner.read(elf.address("set"), 12) == bytes.fromhex("0b0000001600000021000000")
     assert runner.read(elf.address("zero"), 12) == bytes(12)
     assert runner.read(ram.ram_origin, 4) == b"\xa5" * 4
 
@@ -160,7 +174,7 @@ def test_inputs_of_the_wrong_size_are_refused() -> None:
         ("*(volatile uint32_t *)0x40000000 = 1u;", "WRITE_UNMAPPED"),
         ("(void)*(volatile uint32_t *)0x90000000;", "READ_UNMAPPED"),
         ("*(volatile uint32_t *)0x00000000 = 1u;", "WRITE_PROT"),
-        ("__asm__ volatile(\".hword 0xde00\");", "INSN_INVALID"),
+        ('__asm__ volatile(".hword 0xde00");', "INSN_INVALID"),
         ("((void (*)(void))0x30000001)();", "FETCH"),
         ("((void (*)(void))0x20000001)();", "FETCH"),
     ],
@@ -189,7 +203,7 @@ def test_a_stack_overflow_is_a_fault() -> None:
 
 
 def test_an_endless_loop_hits_the_limit() -> None:
-    code = "KEEP void spin(void) { for (;;) { __asm__ volatile(\"\"); } } int main(void) { spin(); }"
+    code = 'KEEP void spin(void) { for (;;) { __asm__ volatile(""); } } int main(void) { spin(); }'
     runner = machine("cortex-m4", code, limit_s=0.05)
     with pytest.raises(ToolError, match="timed out") as caught:
         runner.run_until(runner._elf.address("edgecnn_fault"))

@@ -1,0 +1,1 @@
+"""Microcontroller cores and boards: int8 .tflite → C → ELF → emulator."""

@@ -1,0 +1,55 @@
+"""Whether a compiled model fits a board's memory: before any C compiler runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgecnn.core.errors import PlanError
+from firmware_glue.compiler.api import CompiledModel
+from firmware_glue.device.board import Board
+
+
+def memory_rows(board: Board, compiled: CompiledModel | None) -> dict[str, Any]:
+    """Bytes by name; what the model takes is None where it cannot be compiled."""
+    return {
+        "arena_bytes": compiled.arena_bytes if compiled else None,
+        "arena_lower_bound_bytes": compiled.lower_bound_bytes if compiled else None,
+        "static_bytes": compiled.static_bytes if compiled else None,
+        "weight_bytes": compiled.weight_bytes if compiled else None,
+        "stack_bytes": board.memory.stack_bytes,
+        "ram_bytes": board.memory.ram_bytes,
+        "flash_bytes": board.memory.flash_bytes,
+    }
+
+
+def fits(board: Board, compiled: CompiledModel) -> bool:
+    """Arena, static data and stack fit the RAM, and the weights fit the flash."""
+    return not _missing(board, compiled)
+
+
+def require_fit(board: Board, compiled: CompiledModel) -> None:
+    """Refuses a model that is too large for the board.
+
+    Raises:
+        PlanError: it is; the bytes needed and those there are named.
+    """
+    missing = _missing(board, compiled)
+    if missing:
+        raise PlanError(
+            f"'{compiled.name}' does not fit '{board.name}': {'; '.join(missing)}",
+            hint="choose a smaller model, a smaller input, or a larger board",
+        )
+
+
+def _missing(board: Board, compiled: CompiledModel) -> list[str]:
+    memory = board.memory
+    ram = compiled.arena_bytes + compiled.static_bytes + memory.stack_bytes
+    rows = (
+        ("RAM (arena, static data, stack)", ram, memory.ram_bytes),
+        ("flash (weights alone)", compiled.weight_bytes, memory.flash_bytes),
+    )
+    return [
+        f"{what}: {needed:,} bytes needed, {available:,} available"
+        for what, needed, available in rows
+        if needed > available
+    ]

@@ -1,0 +1,80 @@
+"""Counts a built model on an emulated core, and judges its outputs to the last bit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from firmware_glue.device.bench import BuiltModel
+from firmware_glue.device.board import Board
+from firmware_glue.device.emulate.base import EmulationResult, Emulator, Session
+from targets.base import BenchReport, CompileResult, ModelFile, StepCost
+from targets.golden import Arrays, judge, lcg_reference
+
+TOLERANCE_LSB = 0
+
+
+def measure(
+    model: ModelFile,
+    built: BuiltModel,
+    board: Board,
+    emulator: Emulator,
+    compiled: CompileResult,
+    conditions: Mapping[str, Any],
+) -> BenchReport:
+    """Counts one inference on lcg:1, then replays lcg:1 and the golden vector.
+
+    Raises:
+        ToolError: the program crashed or hit the time limit.
+        ModelError: LiteRT refuses the model, so that there is no reference.
+    """
+    inputs, reference = lcg_reference(model)
+    session = emulator.open(built.program, board)
+    counted = session.run(_raw(inputs), count=True)
+    verdict = judge(
+        lambda sample: _replay(session, sample, inputs, reference), model, TOLERANCE_LSB
+    )
+    instructions = counted.instructions
+    return BenchReport(
+        board.name,
+        "instructions",
+        samples=() if instructions is None else (instructions,),
+        first=instructions,
+        compile=compiled,
+        instructions=instructions,
+        cycles_estimate=counted.cycles_estimate,
+        arena_bytes=compiled.arena_bytes,
+        static_bytes=compiled.static_bytes,
+        stack_bytes=counted.stack_bytes,
+        code_bytes=compiled.code_bytes,
+        weight_bytes=compiled.weight_bytes,
+        per_step=_per_step(built, counted),
+        output_fnv1a=verdict.output_fnv1a,
+        bit_exact=verdict.bit_exact,
+        max_diff_lsb=verdict.max_diff_lsb,
+        numerics=built.compiled.numerics,
+        replayed=verdict.replayed,
+        decoded_equal=verdict.decoded_equal,
+        conditions=conditions,
+        tainted=verdict.reasons,
+    )
+
+
+def _per_step(built: BuiltModel, counted: EmulationResult) -> tuple[StepCost, ...]:
+    steps = zip(built.compiled.steps, counted.per_step, strict=True)
+    return tuple(StepCost(step.ops, step.name, instructions=n) for step, n in steps)
+
+
+def _replay(session: Session, sample: Arrays, inputs: Arrays, reference: Arrays) -> Arrays:
+    """One inference by name; order, shapes and dtypes are the reference's."""
+    result = session.run(_raw({name: sample[name] for name in inputs}))
+    return {
+        name: np.frombuffer(raw, array.dtype).reshape(array.shape)
+        for (name, array), raw in zip(reference.items(), result.outputs, strict=True)
+    }
+
+
+def _raw(arrays: Arrays) -> list[bytes]:
+    return [np.ascontiguousarray(array).tobytes() for array in arrays.values()]

@@ -1,0 +1,165 @@
+"""The targets ``cortex-m4``, ``cortex-m0plus`` …: one per board of firmware_glue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgecnn.core.errors import MissingExtraError, TargetError
+from edgecnn.core.files import write_atomic
+from firmware_glue.compiler.api import CompiledModel, check_ops, compile_model
+from firmware_glue.device.bench import BuiltModel, build_model
+from firmware_glue.device.board import Board, load_board
+from firmware_glue.device.emulate.table import find_emulator
+from firmware_glue.device.toolchain import find_toolchain
+from targets.base import (
+    API,
+    BenchReport,
+    Capabilities,
+    CheckReport,
+    CompileResult,
+    Deployment,
+    ModelFile,
+    RunOptions,
+    StepInfo,
+)
+from targets.mcu.findings import findings, interface_notes
+from targets.mcu.fit import fits, memory_rows, require_fit
+from targets.mcu.measure import measure
+
+_CODE_NOTE = "code comes on top of the weights; compile tells how much"
+
+
+@dataclass(frozen=True)
+class McuTarget:
+    """A microcontroller: the model as C, built and counted on an emulated core."""
+
+    board: Board
+    api: int = API
+    capabilities: Capabilities = Capabilities(
+        dtypes=("int8",),
+        granularity="per-channel",
+        delegate="",
+        unit="instructions",
+        extra="mcu",
+    )
+
+    @property
+    def name(self) -> str:
+        """The name for ``-t``."""
+        return self.board.name
+
+    @property
+    def summary(self) -> str:
+        """One line for ``edgecnn targets``."""
+        return self.board.summary
+
+    def check(self, model: ModelFile) -> CheckReport:
+        """Says op by op whether there is a kernel, and what memory the model takes.
+
+        Nothing else on the board could run an op, so one without a kernel means ``fits`` is false.
+        """
+        problems = check_ops(model.model)
+        ops = findings(model.model, problems)
+        if problems:
+            memory = memory_rows(self.board, None)
+            return CheckReport(self.name, ops, memory, False, interface_notes(problems))
+        compiled = compile_model(model.model, name="model")
+        memory = memory_rows(self.board, compiled)
+        return CheckReport(self.name, ops, memory, fits(self.board, compiled), (_CODE_NOTE,))
+
+    def compile(self, model: ModelFile, output_dir: Path, options: RunOptions) -> CompileResult:
+        """Writes the C files and, where the C compiler is installed, an ELF image that runs them.
+
+        Raises:
+            UnsupportedModelError: ops without a kernel, all of them named.
+            PlanError: the board's memory does not hold the model.
+            ToolError: the C compiler failed.
+            UsageError: the folder cannot be written to.
+        """
+        compiled = self._compiled(model, options)
+        files: dict[str, str | bytes] = dict(compiled.files)
+        built: BuiltModel | None = None
+        notes: tuple[str, ...] = ()
+        try:
+            built = build_model(compiled, self.board, find_toolchain())
+        except MissingExtraError as error:
+            notes = (f"C only, no ELF: {error.message} ({error.hint})",)
+        else:
+            files[f"{compiled.name}.elf"] = built.image
+        for name, content in files.items():
+            write_atomic(output_dir / name, content)
+        return self._result(model, output_dir, tuple(files), compiled, built, notes)
+
+    def deploy(self, compiled: CompileResult, options: RunOptions) -> Deployment:
+        """Has nothing to deploy to.
+
+        Raises:
+            TargetError: always.
+        """
+        raise TargetError(
+            f"target '{self.name}' is an emulated core: there is no device to deploy to",
+            hint="add the compiled C files to your firmware project",
+        )
+
+    def benchmark(self, model: ModelFile, options: RunOptions) -> BenchReport:
+        """Replays lcg:1 and the golden vector on the emulated core, and counts instructions.
+
+        Raises:
+            UnsupportedModelError, PlanError: as :meth:`compile`.
+            MissingExtraError: the C compiler or the emulator is not installed.
+            ToolError: the compiler failed, or the program crashed in the emulator.
+        """
+        toolchain, emulator = find_toolchain(), find_emulator(self.board)
+        compiled = self._compiled(model, options)
+        options.progress.stage("build")
+        built = build_model(compiled, self.board, toolchain)
+        result = self._result(model, Path(), (), compiled, built, ("nothing was written",))
+        options.progress.stage("emulate")
+        conditions = {
+            "emulator": emulator.description,
+            "compiler": toolchain.description,
+            "flags": " ".join(toolchain.flags(self.board)),
+            "core": self.board.cpu,
+            "clock_hz": self.board.clock.hz,
+            "counted": "instructions of one invoke, from its first to its return",
+            "cycles": "an estimate: zero wait states, every branch taken",
+        }
+        return measure(model, built, self.board, emulator, result, conditions)
+
+    def _compiled(self, model: ModelFile, options: RunOptions) -> CompiledModel:
+        name = model.path.stem if options.name is None else options.name
+        compiled = compile_model(model.model, name=name, numerics=options.numerics)
+        require_fit(self.board, compiled)
+        return compiled
+
+    def _result(
+        self,
+        model: ModelFile,
+        output_dir: Path,
+        files: tuple[str, ...],
+        compiled: CompiledModel,
+        built: BuiltModel | None,
+        notes: tuple[str, ...],
+    ) -> CompileResult:
+        return CompileResult(
+            self.name,
+            model.sha256,
+            output_dir,
+            files,
+            arena_bytes=compiled.arena_bytes,
+            static_bytes=built.size.static_bytes if built else compiled.static_bytes,
+            code_bytes=built.size.code_bytes if built else None,
+            weight_bytes=compiled.weight_bytes,
+            steps=tuple(StepInfo(step.ops, step.name, step.kernel) for step in compiled.steps),
+            notes=notes,
+        )
+
+
+def make(name: str) -> McuTarget:
+    """The target of that name.
+
+    Raises:
+        UnknownNameError: no such board.
+    """
+    return McuTarget(load_board(name))
