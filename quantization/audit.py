@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
 from edgecnn.core.errors import QuantizationError, UnknownNameError
+from edgecnn.core.tflite.hazards import SOFTMAX_FACTOR, softmax_aborts
 from edgecnn.core.tflite.model import NO_TENSOR, DType, TfModel, TfOperator, TfSubgraph
 from quantization.types import Finding
 
@@ -18,7 +19,6 @@ FLOATS = frozenset({DType.FLOAT32, DType.FLOAT16, DType.FLOAT64, DType.BFLOAT16}
 _INTEGERS = frozenset({DType.INT8, DType.INT32, DType.INT64, DType.BOOL, DType.UINT32})
 _FILTER_AXIS = MappingProxyType({"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "TRANSPOSE_CONV": 0})
 _CROSSINGS = frozenset({"QUANTIZE", "DEQUANTIZE"})
-_SOFTMAX_FACTOR = 2.0**26
 # 255 steps of this span 0.000025; the converter itself stops at 0.000002.
 _DEAD_SCALE = 1e-7
 _CURES: Mapping[str, str] = MappingProxyType(
@@ -99,14 +99,12 @@ def _softmax_is_alive(model: TfModel) -> Iterator[Finding]:
     # LiteRT ends the whole process (TFLITE_CHECK) where this factor is not above 1.
     for graph in model.subgraphs:
         for op in graph.operators:
-            if op.code != "SOFTMAX":
-                continue
-            quantization = graph.tensors[op.inputs[0]].quantization
-            scale = quantization.scale[0] if quantization else 1.0
-            if scale * float(op.options.get("beta", 1.0)) * _SOFTMAX_FACTOR <= 1:
+            if softmax_aborts(graph, op):
+                quantization = graph.tensors[op.inputs[0]].quantization
+                scale = quantization.scale[0] if quantization else 0.0
                 yield Finding(
                     op.index, op.code, graph.op_name(op), "logits differ from zero",
-                    f"scale {scale:.2g}", f"scale above {1 / _SOFTMAX_FACTOR:.2g}",
+                    f"scale {scale:.2g}", f"scale above {1 / SOFTMAX_FACTOR:.2g}",
                     "Train the model first, and calibrate with data preprocessed as in training.",
                 )  # fmt: skip
 

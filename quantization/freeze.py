@@ -15,6 +15,7 @@ from typing import Any
 
 from edgecnn.core.errors import ModelError, QuantizationError
 from edgecnn.core.runtime import TensorInfo
+from quantization.deployable import all_layers, for_conversion
 from quantization.keras_model import call_flat, input_infos, load_keras, one_line, output_infos
 from quantization.layer_names import layer_node_names, rename_nodes
 from quantization.tensorflow_import import import_keras_on_tensorflow, import_tensorflow, quiet
@@ -86,7 +87,7 @@ def freeze_keras(model: Any) -> FrozenModel:
                 hint="check that model(x) runs on one sample of the calibration data",
             ) from error
         graph_def, old_inputs, old_outputs = _constant_graph(concrete)
-        layers = frozenset(layer.name for layer in _all_layers(traced))
+        layers = frozenset(layer.name for layer in all_layers(traced))
         names = layer_node_names((n.name for n in graph_def.node), layers, model.name)
         function, outputs = _rebuild(
             graph_def, names, list(zip(old_inputs, inputs, strict=True)),
@@ -133,53 +134,6 @@ def freeze_saved_model(path: Path) -> FrozenModel:
             list(zip(old_outputs, outputs, strict=True)),
         )  # fmt: skip
     return FrozenModel(function, inputs, outputs_found)
-
-
-def for_conversion(keras: Any, model: Any) -> Any:
-    """The model, or where it holds one of these a copy that computes the same without it.
-
-    - Nearest-neighbour upsampling: Keras repeats rows and columns, which becomes RESHAPE + TILE;
-      LiteRT's reference kernels and most compilers have no int8 TILE, while
-      RESIZE_NEAREST_NEIGHBOR copies the same values.
-    - Mixed precision: training on a GPU leaves layers that compute in 16 bits, which the converter
-      does not take; their weights are float32 anyway.
-    """
-    kind = keras.layers.UpSampling2D
-
-    def nearest(layer: Any) -> bool:
-        return type(layer) is kind and layer.interpolation == "nearest"
-
-    def mixed(layer: Any) -> bool:
-        return str(layer.compute_dtype) in ("float16", "bfloat16")
-
-    if not any(nearest(layer) or mixed(layer) for layer in _all_layers(model)):
-        return model
-
-    class NearestResize(kind):  # type: ignore[misc, valid-type]
-        def call(self, inputs: Any) -> Any:
-            rows, columns = (2, 3) if self.data_format == "channels_first" else (1, 2)
-            size = (inputs.shape[rows] * self.size[0], inputs.shape[columns] * self.size[1])
-            return keras.ops.image.resize(
-                inputs, size, interpolation="nearest", data_format=self.data_format
-            )
-
-    def clone(layer: Any) -> Any:
-        config = layer.get_config()
-        if mixed(layer):
-            config["dtype"] = "float32"
-        return (NearestResize if nearest(layer) else type(layer)).from_config(config)
-
-    copy = keras.models.clone_model(model, clone_function=clone, recursive=True)
-    copy.set_weights(model.get_weights())
-    return copy
-
-
-def _all_layers(model: Any) -> list[Any]:
-    """The model's layers, those of nested models too."""
-    found = []
-    for layer in model.layers:
-        found += [layer, *(_all_layers(layer) if getattr(layer, "layers", None) else [])]
-    return found
 
 
 def _info(name: str, shape: Any, dtype: Any) -> TensorInfo:

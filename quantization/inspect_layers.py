@@ -142,6 +142,8 @@ def _sums(real: NDArray[np.float64], restored: NDArray[np.float64]) -> NDArray[n
 
 def _error(pair: LayerPair, sums: NDArray[np.float64]) -> LayerError:
     signal, noise, dot, power = (float(value) for value in sums)
+    if not math.isfinite(signal + noise):  # the float model gave NaN or infinity
+        return LayerError(pair.op.index, pair.op.display_code, pair.name, -LIMIT_DB, 0.0)
     norm = math.sqrt(signal * power)
     if norm > 0:
         cosine = max(-1.0, min(1.0, dot / norm))

@@ -16,8 +16,13 @@ _LOCK = threading.Lock()
 
 
 @contextmanager
-def held_stderr() -> Iterator[None]:
-    """Collects file descriptor 2 for the block, then writes on what is no chatter."""
+def held_stderr(*, pass_on: bool = True) -> Iterator[None]:
+    """Collects file descriptor 2 for the block, then writes on what is no chatter.
+
+    Args:
+        pass_on: False drops everything: for libraries that complain of each damaged file which
+            we then name ourselves.
+    """
     with _LOCK:
         try:
             saved = os.dup(_STDERR)
@@ -34,7 +39,8 @@ def held_stderr() -> Iterator[None]:
                 finally:
                     os.dup2(saved, _STDERR)
                     sink.seek(0)
-                    _pass_on(sink.read())
+                    if pass_on:
+                        _pass_on(sink.read())
         finally:
             os.close(saved)
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from edgecnn.core.errors import DataError, MissingExtraError, ModelError, TargetError
 from edgecnn.core.quiet import held_stderr
+from edgecnn.core.tflite.hazards import refuse_hazards
 from edgecnn.core.tflite.model import TfModel
 from edgecnn.core.tflite.reader import read_model
 
@@ -103,6 +104,7 @@ class LiteRTPredictor:
     ) -> None:
         self._model = model
         self._read = read_model(model)
+        refuse_hazards(self._read)
         self._threads = threads
         self._preserve_all = preserve_all
         self._delegate = delegate

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.core.errors import DataError
+from edgecnn.core.quiet import held_stderr
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm")
 _THREADS = 4
@@ -50,7 +50,8 @@ def unreadable(names: Sequence[str], read: Callable[[str], bytes]) -> tuple[str,
         except (OSError, DataError):
             return True
 
-    with _quiet_cv2(), ThreadPoolExecutor(_THREADS) as pool:
+    # libpng and OpenCV write about each damaged file to stderr, and no log level stops them all.
+    with held_stderr(pass_on=False), ThreadPoolExecutor(_THREADS) as pool:
         flags = list(pool.map(broken, names, chunksize=1))
     return tuple(name for name, bad in zip(names, flags, strict=True) if bad)
 
@@ -64,19 +65,3 @@ def _imdecode(data: bytes, flags: int) -> NDArray[Any] | None:
         return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:  # larger than OpenCV's pixel limit
         return None
-
-
-@contextmanager
-def _quiet_cv2() -> Iterator[None]:
-    """OpenCV warns of each damaged file on stderr; we name them ourselves."""
-    import cv2
-
-    if not hasattr(cv2, "setLogLevel"):
-        yield
-        return
-    before = cv2.getLogLevel()
-    cv2.setLogLevel(0)
-    try:
-        yield
-    finally:
-        cv2.setLogLevel(before)

@@ -40,7 +40,7 @@ def save_keras(path: Path, model: Any) -> None:
     temporary = path.with_name(f".{secrets.token_hex(4)}.{path.stem}.keras")
     try:
         model.save(temporary)
-        with temporary.open("rb") as stream:
+        with temporary.open("r+b") as stream:  # Windows syncs only what may be written
             os.fsync(stream.fileno())
         temporary.replace(path)
     except OSError as error:

@@ -11,35 +11,44 @@ from typing import Any
 from edgecnn.core.errors import MissingExtraError
 from edgecnn.core.quiet import held_stderr
 
-# Keras' own name of a backend → the module that it needs, in the order in which we choose.
-BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
+# Keras' names of its backends, which are their modules' names too; Keras' own choice first.
+BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def import_keras() -> Any:
-    """Imports Keras 3 with the backend of ``KERAS_BACKEND``, else the first that is installed.
+    """Imports Keras 3, quietly.
+
+    The backend is that of ``KERAS_BACKEND`` or of the user's keras.json; where TensorFlow is not
+    installed and nothing is said, the first of JAX and PyTorch that is.
 
     Returns:
         The ``keras`` module.
 
     Raises:
-        MissingExtraError: Keras or a backend is not installed.
+        MissingExtraError: Keras or the backend is not installed.
     """
-    # TensorFlow reads these while it is imported: its banner is no news to the user.
+    if "keras" in sys.modules:
+        return sys.modules["keras"]
+    # TensorFlow reads these while it is imported: its banner is no news to the user, and taking
+    # the whole GPU at once would lock others out.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     if find_spec("keras") is None:
         raise MissingExtraError("training", "keras", "train")
     wanted = os.environ.get("KERAS_BACKEND")
     if wanted is None:
-        present = [name for name, module in BACKENDS.items() if find_spec(module) is not None]
+        present = [name for name in BACKENDS if find_spec(name) is not None]
         if not present:
             raise MissingExtraError("training", "tensorflow", "train")
-        os.environ["KERAS_BACKEND"] = present[0]
-    elif find_spec(BACKENDS.get(wanted, wanted)) is None:
+        if present[0] != BACKENDS[0]:
+            os.environ["KERAS_BACKEND"] = present[0]
+    elif find_spec(wanted) is None:
         raise MissingExtraError(f"training with KERAS_BACKEND={wanted}", wanted, "train")
-    if "keras" in sys.modules:
-        return sys.modules["keras"]
-    with held_stderr():
-        return importlib.import_module("keras")
+    try:
+        with held_stderr():
+            return importlib.import_module("keras")
+    except ModuleNotFoundError as error:  # keras.json names a backend that is not there
+        raise MissingExtraError("training", error.name or "keras", "train") from error
 
 
 def seed_everything(seed: int) -> None:

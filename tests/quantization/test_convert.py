@@ -17,6 +17,7 @@ from quantization.convert import to_float, to_int8  # noqa: E402
 from quantization.freeze import load_and_freeze  # noqa: E402
 from quantization.keras_predictor import KerasPredictor  # noqa: E402
 from quantization.recipe import get_recipe  # noqa: E402
+from quantization.tensorflow_import import quiet  # noqa: E402
 
 layers = nets.layers
 BATCH_OPS = {"SHAPE", "STRIDED_SLICE", "PACK", "READ_VARIABLE", "VAR_HANDLE"}
@@ -90,6 +91,23 @@ def test_filters_per_channel_and_dense_per_tensor():
             assert set(weights.quantization.zero_point) == {0}
             scales[op.code] = len(weights.quantization.scale)
     assert scales == {"CONV_2D": 8, "DEPTHWISE_CONV_2D": 8, "FULLY_CONNECTED": 1}
+
+
+def test_same_quantization_as_the_plain_keras_road():
+    flow, model, items = nets.tensorflow, nets.classifier(), nets.samples(8)
+    converter = flow.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [flow.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([item["image"]] for item in items)
+    converter.target_spec.supported_ops = [flow.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = flow.int8
+    converter._experimental_disable_per_channel_quantization_for_dense_layers = True
+    with quiet():
+        plain = read_model(converter.convert()).main
+    ours = read_model(int8_of(model, items)).main
+    assert [op.code for op in plain.operators] == [op.code for op in ours.operators]
+    for theirs, mine in zip(plain.operators, ours.operators, strict=True):
+        for left, right in zip(theirs.outputs, mine.outputs, strict=True):
+            assert plain.tensors[left].quantization == ours.tensors[right].quantization
 
 
 def test_upsampling_becomes_a_resize_and_leaves_the_model_alone():

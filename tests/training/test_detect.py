@@ -160,14 +160,14 @@ def test_learns_resumes_and_starts_from_another_model(tmp_path) -> None:
     from edgecnn.training.config import TrainConfig
     from edgecnn.training.detect import DetectRequest, train_detector
 
-    data, val = (Memory([drawn(i) for i in range(*r)]) for r in ((0, 128), (500, 520)))
+    data, val = (Memory([drawn(i) for i in range(*r)]) for r in ((0, 96), (500, 516)))
     request = DetectRequest(
         model_names("detect")[0],
         data,
         val,
         PreprocessSpec((IMAGE,)),
         score=map50,
-        config=TrainConfig(epochs=6, batch_size=16, learning_rate=5e-3, augment=False),
+        config=TrainConfig(epochs=5, batch_size=16, learning_rate=5e-3, augment=False),
         options={"width": 0.5, "depth": 1, "expand": 2},
     )
     done = train_detector(request, work_dir=tmp_path)
@@ -176,7 +176,7 @@ def test_learns_resumes_and_starts_from_another_model(tmp_path) -> None:
     assert set(done.run.history[0]) >= {"val_map50", "val_loss"}
     assert done.postprocess.labels == ("a", "b") and done.model.output_names
     again = train_detector(request, work_dir=tmp_path, resume=True)
-    assert again.run.resumed_at == 6
+    assert again.run.resumed_at == 5
     for one, other in zip(done.model.get_weights(), again.model.get_weights(), strict=True):
         assert np.array_equal(one, other)
     short = replace(

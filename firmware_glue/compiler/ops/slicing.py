@@ -82,7 +82,7 @@ def _strided_index(graph: Graph, op: Op) -> tuple[slice | int, ...]:
 
 
 def _strided_views(graph: Graph, op: Op, ins: Arrays, outs: Arrays) -> Move:
-    return Move((Copy(0, ins[0][_strided_index(graph, op)], outs[0]),))
+    return Move((Copy(0, ins[0][(*_strided_index(graph, op), ...)], outs[0]),))
 
 
 def _strided_shape(graph: Graph, op: Op) -> tuple[Shape, ...]:
@@ -136,7 +136,7 @@ def _join_views(parts: list[Array], whole: Array, axis: int) -> Move:
 
 
 def _concat_views(graph: Graph, op: Op, ins: Arrays, outs: Arrays) -> Move:
-    return _join_views(list(ins), outs[0], op.options.axis % outs[0].ndim)
+    return _join_views(list(ins[: len(op.inputs)]), outs[0], op.options.axis % outs[0].ndim)
 
 
 def _concat_shape(graph: Graph, op: Op) -> tuple[Shape, ...]:
@@ -150,7 +150,7 @@ def _pack_axis(graph: Graph, op: Op) -> int:
 
 def _pack_views(graph: Graph, op: Op, ins: Arrays, outs: Arrays) -> Move:
     axis = _pack_axis(graph, op)
-    return _join_views([np.expand_dims(part, axis) for part in ins], outs[0], axis)
+    return _join_views([np.expand_dims(part, axis) for part in ins[: len(op.inputs)]], outs[0], axis)
 
 
 def _pack_shape(graph: Graph, op: Op) -> tuple[Shape, ...]:

@@ -79,7 +79,7 @@ def conv(rng: Rng) -> bytes:
     ]
     y = build.tensor((n, *out, per * groups), "int8", out_scale, zero(rng))
     build.op(
-        "CONV_2D", [x, f, b], [y], padding=padding, stride_h=stride[0], stride_w=stride[1],
+        "CONV_2D", [x, f, b] if b >= 0 else [x, f], [y], padding=padding, stride_h=stride[0], stride_w=stride[1],
         dilation_h_factor=dilation[0], dilation_w_factor=dilation[1],
         fused_activation_function=pick(rng, *ACTIVATIONS),
     )  # fmt: skip
@@ -109,7 +109,7 @@ def depthwise(rng: Rng) -> bytes:
     ]
     y = build.tensor((n, *out, c * multiplier), "int8", out_scale, zero(rng))
     build.op(
-        "DEPTHWISE_CONV_2D", [x, f, b], [y], padding=padding, stride_h=stride[0],
+        "DEPTHWISE_CONV_2D", [x, f, b] if b >= 0 else [x, f], [y], padding=padding, stride_h=stride[0],
         stride_w=stride[1], dilation_h_factor=dilation[0], dilation_w_factor=dilation[1],
         depth_multiplier=multiplier, fused_activation_function=pick(rng, *ACTIVATIONS),
     )  # fmt: skip

@@ -1,0 +1,36 @@
+"""Well-formed models on which the native interpreter would end the whole process."""
+
+from __future__ import annotations
+
+from edgecnn.core.errors import ModelError
+from edgecnn.core.tflite.model import DType, TfModel, TfOperator, TfSubgraph
+
+#: LiteRT checks that input scale × beta × 2²⁶ is above 1 with an assertion that aborts.
+SOFTMAX_FACTOR = 2.0**26
+
+
+def softmax_aborts(graph: TfSubgraph, op: TfOperator) -> bool:
+    """Whether this SOFTMAX's multiplier is one that LiteRT aborts on."""
+    if op.code != "SOFTMAX" or not op.inputs or op.inputs[0] < 0:
+        return False
+    tensor = graph.tensors[op.inputs[0]]
+    if tensor.dtype not in (DType.INT8, DType.UINT8):
+        return False
+    scale = tensor.quantization.scale[0] if tensor.quantization else 0.0
+    return scale * float(op.options.get("beta", 1.0)) * SOFTMAX_FACTOR <= 1
+
+
+def refuse_hazards(model: TfModel) -> None:
+    """Raises before the interpreter gets such a model.
+
+    Raises:
+        ModelError: naming the op, its index and the value.
+    """
+    for graph in model.subgraphs:
+        for op in graph.operators:
+            if softmax_aborts(graph, op):
+                raise ModelError(
+                    f"op #{op.index} SOFTMAX '{graph.op_name(op)}': input scale × beta is at most"
+                    f" 2^-26, which LiteRT cannot run",
+                    hint="the model looks untrained or miscalibrated: convert it again",
+                )
