@@ -27,7 +27,7 @@ from edgecnn.cli.output import print_json, print_table, progress
 def command(
     model: Path | None,
     data: str | None,
-    split: str,
+    split: str | None,
     variant: str | None,
     limit: int | None,
     threads: int | None,

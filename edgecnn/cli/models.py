@@ -23,8 +23,5 @@ def command(as_json: bool, verbose: bool, quiet: bool) -> None:
     print_table(
         "",
         ("model", "task", "input", "what it is"),
-        [
-            (row.name, row.task, "×".join(map(str, row.input_shape)), row.summary)
-            for row in rows
-        ],
+        [(row.name, row.task, "×".join(map(str, row.input_shape)), row.summary) for row in rows],
     )

@@ -88,7 +88,16 @@ def _project(flags: dict[str, object]) -> Project:
     path = flags["project"]
     if not isinstance(path, Path):
         raise click.UsageError("--project takes a path")
-    project = default_project(str(task)) if task else load_project(path)
+    data, model = flags["data"], flags["model"]
+    project = (
+        default_project(
+            str(task),
+            source=data if isinstance(data, str) else None,
+            model=model if isinstance(model, str) else None,
+        )
+        if task
+        else load_project(path)
+    )
     size = flags["input_size"]
     minutes = flags["max_minutes"]
     return project.override(

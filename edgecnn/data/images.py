@@ -93,6 +93,11 @@ class ImageSplits:
         self._layout = layout
         self._open: dict[str, ImageSet] = {}
 
+    @property
+    def own_test(self) -> bool:
+        """Whether the data set brings its test split itself."""
+        return self._layout.own_test
+
     @cached_property
     def _parts(self) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
         return drop_duplicates(self._layout.parts, content_keys(self._files))

@@ -24,11 +24,13 @@ class Layout:
         labels: class names in natural order.
         classes: path → class index.
         parts: split → paths, sorted; ``train``, ``val``, ``test``.
+        own_test: the data set brings its test split itself, it was not cut here.
     """
 
     labels: tuple[str, ...]
     classes: Mapping[str, int]
     parts: Mapping[str, tuple[str, ...]]
+    own_test: bool = False
 
 
 def natural_key(text: str) -> tuple[tuple[int, int | str], ...]:
@@ -123,7 +125,7 @@ def _layout(
             parts[part] = cut(left, share, seed)
             parts["train"] -= parts[part]
     ordered = {part: tuple(sorted(parts[part], key=natural_key)) for part in PARTS}
-    return Layout(labels, classes_of, ordered)
+    return Layout(labels, classes_of, ordered, own_test="test" in by_part)
 
 
 def _enough(by_class: Mapping[str, list[str]], source: str) -> None:

@@ -45,6 +45,20 @@ def load_dataset(source: str, task: str, split: str, *, seed: int) -> Dataset:
     return _splits(source, seed).get(split)
 
 
+def evaluation_split(source: str, task: str, seed: int) -> str:
+    """Which split judges a model that was not trained on ``source``.
+
+    Its test split where the data set brings one; all images of plain class folders, since none of
+    them was trained on.
+
+    Raises:
+        As :func:`load_dataset`.
+    """
+    if _kind(source, task) != "files" or _splits(source, seed).own_test:
+        return "test"
+    return "all"
+
+
 def split_record(source: str, task: str, seed: int) -> dict[str, Any]:
     """What a bundle keeps about its data, so that it can be seen which images were test.
 

@@ -9,7 +9,7 @@ from edgecnn.core.errors import DataError
 from edgecnn.core.metric import Metric
 from edgecnn.core.postprocess import ClassifySpec, DetectSpec
 from edgecnn.core.progress import Progress
-from edgecnn.data.table import load_dataset
+from edgecnn.data.table import evaluation_split, load_dataset
 from edgecnn.evaluation.evaluate import evaluate
 from edgecnn.jobs.reference import ModelRef
 from edgecnn.jobs.specs import SpecFiles, open_runnable
@@ -21,14 +21,15 @@ class EvalRequest:
 
     Attributes:
         data: source; None: what the bundle was trained on.
-        split: ``test``, ``val`` or ``train``.
+        split: ``test``, ``val``, ``train`` or ``all``; None: the test split of what the model was
+            trained on, or what :func:`edgecnn.data.table.evaluation_split` says of other data.
         seed: of the split; None: the bundle's, or 42.
         limit: at most so many images.
     """
 
     reference: ModelRef
     data: str | None
-    split: str = "test"
+    split: str | None = None
     variant: str | None = None
     seed: int | None = None
     limit: int | None = None
@@ -76,7 +77,9 @@ def run(request: EvalRequest, progress: Progress) -> EvalResult:
     if not source:
         raise DataError("no data to evaluate on", hint="add --data FOLDER (or digits, scenes)")
     task = "detect" if isinstance(runnable.postprocess, DetectSpec) else "classify"
-    dataset = load_dataset(source, task, request.split, seed=seed)
+    trained_on = str(manifest.data.get("source", "")) if manifest else ""
+    default = "test" if source == trained_on else evaluation_split(source, task, seed)
+    dataset = load_dataset(source, task, request.split or default, seed=seed)
     classes = runnable.postprocess.labels
     if len(dataset.labels) > len(classes):
         raise DataError(

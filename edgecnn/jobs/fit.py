@@ -19,8 +19,6 @@ from edgecnn.training.config import TrainConfig
 from edgecnn.training.detect import DetectRequest, train_detector
 from edgecnn.training.loop import FitResult
 
-_WITH_WIDTH = ("mobilenet_v1", "mobilenet_v2", "ssd_mobilenet")
-
 
 @dataclass(frozen=True)
 class Fitted:
@@ -50,7 +48,11 @@ def fit_model(project: Project, job: FitJob) -> Fitted:
         UsageError, DataError, MissingExtraError, KeyboardInterrupt.
     """
     fitted = _classify(project, job) if project.task == "classify" else _detect(project, job)
-    return replace(fitted, config=train_config(project).to_json())
+    return replace(
+        fitted,
+        config=train_config(project).to_json(),
+        initial_weights=str(project.get("train", "weights")),
+    )
 
 
 def train_config(project: Project) -> TrainConfig:
@@ -79,8 +81,9 @@ def preprocess_spec(project: Project) -> PreprocessSpec:
 
 
 def _options(project: Project) -> dict[str, Any]:
-    name, width = project.get("model", "name"), float(project.get("model", "width"))
-    return {"width": width} if name in _WITH_WIDTH and width != 1.0 else {}
+    # A row of the zoo may have a width of its own (mobilenet_v1_025): 1.0 leaves it that.
+    width = float(project.get("model", "width"))
+    return {"width": width} if width != 1.0 else {}
 
 
 def _augment(project: Project, labels: tuple[str, ...]) -> Augment:
@@ -94,6 +97,11 @@ def _splits(project: Project) -> tuple[Any, Any]:
     return tuple(load_dataset(source, task, part, seed=seed) for part in ("train", "val"))  # type: ignore[return-value]
 
 
+def _initial(project: Project) -> Any:
+    weights = str(project.get("train", "weights"))
+    return load_keras(project.root / weights) if weights else None
+
+
 def _classify(project: Project, job: FitJob) -> Fitted:
     train, val = _splits(project)
     spec = preprocess_spec(project)
@@ -105,6 +113,7 @@ def _classify(project: Project, job: FitJob) -> Fitted:
         train_config(project),
         options=_options(project),
         augment=_augment(project, train.labels),
+        initial=_initial(project),
     )
     result = train_classifier(
         request, progress=job.progress, work_dir=job.work_dir, resume=job.resume
@@ -116,7 +125,6 @@ def _classify(project: Project, job: FitJob) -> Fitted:
 def _detect(project: Project, job: FitJob) -> Fitted:
     train, val = _splits(project)
     spec = preprocess_spec(project)
-    weights = str(project.get("train", "weights"))
     request = DetectRequest(
         str(project.get("model", "name")),
         train,
@@ -126,9 +134,9 @@ def _detect(project: Project, job: FitJob) -> Fitted:
         config=train_config(project),
         options=_options(project),
         augment=_augment(project, train.labels),
-        initial=load_keras(project.root / weights) if weights else None,
+        initial=_initial(project),
     )
     result = train_detector(
         request, progress=job.progress, work_dir=job.work_dir, resume=job.resume
     )
-    return Fitted(result.model, spec, result.postprocess, result.run, {}, initial_weights=weights)
+    return Fitted(result.model, spec, result.postprocess, result.run, {})

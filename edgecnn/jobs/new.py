@@ -10,7 +10,7 @@ from pathlib import Path
 from edgecnn.core.errors import UnknownNameError, UsageError
 from edgecnn.core.files import make_folder, write_atomic
 from edgecnn.jobs.project import FILE_NAME, default_project, project_text
-from edgecnn.models.table import model_info, model_names
+from edgecnn.models.table import model_names
 
 _SAMPLES = 20
 
@@ -56,13 +56,10 @@ def run(request: NewRequest) -> NewResult:
     goal = request.folder / FILE_NAME
     if goal.exists() and not request.force:
         raise UsageError(f"'{goal}' exists", hint="choose another folder, or pass --force")
-    project = default_project(request.task).override(
-        name=name,
-        seed=request.seed,
-        data__source=request.data,
-        model__name=request.model,
-        model__input_size=_size_of(request.model, request.task),
-        model__colour=None if request.data in (None, "digits", "scenes") else "rgb",
+    if request.model is not None and request.model not in model_names(request.task):
+        raise UnknownNameError(f"{request.task} model", request.model, model_names(request.task))
+    project = default_project(request.task, source=request.data, model=request.model).override(
+        name=name, seed=request.seed
     )
     existed = request.folder.exists()
     make_folder(request.folder)
@@ -75,15 +72,6 @@ def run(request: NewRequest) -> NewResult:
             shutil.rmtree(request.folder, ignore_errors=True)
         raise
     return NewResult(request.folder, (FILE_NAME, ".gitignore", *files), note)
-
-
-def _size_of(model: str | None, task: str) -> list[int] | None:
-    """The zoo's own input size of a model that the user named."""
-    if model is None:
-        return None
-    if model not in model_names(task):
-        raise UnknownNameError(f"{task} model", model, model_names(task))
-    return list(model_info(model).size)
 
 
 def _samples(request: NewRequest) -> tuple[tuple[str, ...], str]:

@@ -122,9 +122,7 @@ def _emit(program: Program, plan: MemoryPlan, name: str, numerics: str) -> Compi
         **with_includes(headers | {"edgecnn_common.h"}),
     }
     steps = tuple(
-        StepSummary(
-            step.sources, step.name, step.kernel, model_c.step_function(name, number, step)
-        )
+        StepSummary(step.sources, step.name, step.kernel, model_c.step_function(name, number, step))
         for number, step in enumerate(program.steps)
     )
     return CompiledModel(

@@ -67,7 +67,7 @@ def multiply_single(acc: ArrayLike, multiplier: ArrayLike, shift: ArrayLike) -> 
 
 
 def saturating_shift_left(values: ArrayLike, left: int, bits: int = 32) -> Ints:
-    """value · 2^left, saturated to a signed integer of ``bits`` bits."""
+    """Value · 2^left, saturated to a signed integer of ``bits`` bits."""
     limit = 1 << (bits - 1)
     return np.clip(np.asarray(values, np.int64) << left, -limit, limit - 1)
 

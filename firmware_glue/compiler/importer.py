@@ -54,13 +54,9 @@ def _tensor(tensor: TfTensor) -> Tensor:
 
 
 def _op(subgraph: TfSubgraph, operator: TfOperator) -> Op | OpProblem:
-    def problem(
-        rule: str, got: str, allowed: str, rewrite: str | None = None
-    ) -> OpProblem:
+    def problem(rule: str, got: str, allowed: str, rewrite: str | None = None) -> OpProblem:
         name = subgraph.op_name(operator)
-        return OpProblem(
-            operator.index, operator.display_code, name, rule, got, allowed, rewrite
-        )
+        return OpProblem(operator.index, operator.display_code, name, rule, got, allowed, rewrite)
 
     spec = OPS.get(operator.code)
     if spec is None:
@@ -101,7 +97,7 @@ def _interface_problems(subgraph: TfSubgraph) -> list[OpProblem]:
 
 def constant_like(tensor: Tensor, data: np.ndarray) -> Tensor:
     """``tensor`` as a constant with these contents."""
-    array = np.ascontiguousarray(data)
+    array = np.array(data, order="C").reshape(tensor.shape)
     array.flags.writeable = False
     return Tensor(
         tensor.name, tensor.shape, tensor.dtype, Lifetime.CONSTANT, tensor.quantization, array

@@ -80,9 +80,7 @@ def model_c(program: Program, plan: MemoryPlan, constants: Constants, name: str)
     return "\n".join(parts) + _TAIL.format(n=name, cases="\n".join(cases))
 
 
-def _step(
-    program: Program, plan: MemoryPlan, constants: Constants, name: str, number: int
-) -> str:
+def _step(program: Program, plan: MemoryPlan, constants: Constants, name: str, number: int) -> str:
     step = program.steps[number]
     lines = [
         f"/* Step {number}: {step.code} {_sources(step)}'{text.comment(step.name)[:70]}'",
@@ -150,9 +148,7 @@ def _call(
     return f"{indent}{call.kernel}(\n{text.wrap(args, indent + '    ')[:-1]});"
 
 
-def _arg(
-    program: Program, plan: MemoryPlan, constants: Constants, arg: Arg, step: Step
-) -> str:
+def _arg(program: Program, plan: MemoryPlan, constants: Constants, arg: Arg, step: Step) -> str:
     if isinstance(arg, ConstArg):
         return constants.symbol(arg.data)
     if isinstance(arg, ScratchArg):

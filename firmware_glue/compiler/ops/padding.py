@@ -70,9 +70,7 @@ def _as_4d(array: Array, spatial: int) -> Array:
     return array.reshape(shape[0], shape[1], width, rest)
 
 
-def _block_pairs(
-    graph: Graph, op: Op, image: Array, batched: Array
-) -> list[tuple[Array, Array]]:
+def _block_pairs(graph: Graph, op: Op, image: Array, batched: Array) -> list[tuple[Array, Array]]:
     """Pairs (view of the image, view of the batch of blocks) that correspond."""
     spatial = len(known_ints(graph, op, 1))
     (bh, bw), edges = _blocks(graph, op), [*_paddings(graph, op, 2), (0, 0)]

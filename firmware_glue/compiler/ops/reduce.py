@@ -1,4 +1,7 @@
-"""The reduce family over any axes: MEAN, SUM, REDUCE_MAX, REDUCE_MIN. A new op is one row."""
+"""The reduce family over any axes: MEAN, REDUCE_MAX, REDUCE_MIN. A new op is one row.
+
+SUM is left out: LiteRT's reference kernel gives garbage for int8 (2.3.0), so there is no judge.
+"""
 
 from __future__ import annotations
 
@@ -68,13 +71,10 @@ def infer(graph: Graph, op: Op) -> tuple[Shape, ...]:
     return (tuple(size for i, size in enumerate(shape) if i not in axes),)
 
 
-def _sum_multiplier(graph: Graph, op: Op) -> tuple[int, int]:
-    return fixed_point.quantize_multiplier(graph.input(op, 0).scale / graph.output(op).scale)
-
-
 def _mean_multiplier(graph: Graph, op: Op) -> tuple[int, int]:
     # 1/N goes into the multiplier, with as many bits as N has and the shift allows.
-    multiplier, shift = _sum_multiplier(graph, op)
+    real = graph.input(op, 0).scale / graph.output(op).scale
+    multiplier, shift = fixed_point.quantize_multiplier(real)
     count = _count(graph, op)
     bits = min(count.bit_length() - 1, 32, 31 + shift)
     return (multiplier << bits) // count, shift - bits
@@ -150,7 +150,6 @@ def _pick_row(name: str, pick: Callable[..., Array]) -> OpSpec:
 
 SPECS = {
     "MEAN": _sum_row(_mean_multiplier),
-    "SUM": _sum_row(_sum_multiplier),
     "REDUCE_MAX": _pick_row("max", np.max),
     "REDUCE_MIN": _pick_row("min", np.min),
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -150,7 +149,9 @@ def _pack_axis(graph: Graph, op: Op) -> int:
 
 def _pack_views(graph: Graph, op: Op, ins: Arrays, outs: Arrays) -> Move:
     axis = _pack_axis(graph, op)
-    return _join_views([np.expand_dims(part, axis) for part in ins[: len(op.inputs)]], outs[0], axis)
+    return _join_views(
+        [np.expand_dims(part, axis) for part in ins[: len(op.inputs)]], outs[0], axis
+    )
 
 
 def _pack_shape(graph: Graph, op: Op) -> tuple[Shape, ...]:

@@ -1,4 +1,4 @@
-"""What the compiler knows about an op: ``OpSpec``, its limits as ``Rule``s, and its kernel calls."""
+"""What the compiler knows about an op: ``OpSpec``, its limits (``Rule``) and kernel calls."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Params:
     """A ``const`` parameter struct of a kernel: C type, and (field, value) in declared order."""
 
     struct: str
-    fields: tuple[tuple[str, int | float | tuple[int, ...]], ...]
+    fields: tuple[tuple[str, int | float | tuple[int, ...] | Params], ...]
 
 
 @dataclass(frozen=True)

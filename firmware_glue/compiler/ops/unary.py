@@ -24,8 +24,10 @@ from firmware_glue.compiler.ops.spec import (
     OpSpec,
     Overlap,
     Params,
+    Rule,
     no_options,
     out_args,
+    rule,
     same_shape,
     tensor_args,
 )
@@ -86,9 +88,26 @@ def _high_mul16(a: Ints, b: int) -> Ints:
     return np.minimum((a * b + (1 << 14)) >> 15, 32767)
 
 
+def _round_shift16(values: Ints, right: int) -> Ints:
+    # From 16 bits on, the reference's int16 mask wraps to −1; it then gives 1 or −1.
+    return np.where(values < 0, -1, 1) if right >= 16 else fixed_point.round_shift(values, right)
+
+
+def _hard_swish_multiplier(x: Tensor, y: Tensor) -> tuple[int, int]:
+    hires_scale = np.float32(x.scale) * np.float32(1 / 128)
+    return fixed_point.quantize_multiplier(float(hires_scale / np.float32(y.scale)))
+
+
+@rule("an output scale above 1/128 of the input's")
+def hard_swish_scale(graph: Graph, op: Op) -> str | None:
+    """The output scale must not be that much finer than the input's."""
+    x, y = graph.input(op, 0), graph.output(op)
+    return f"{x.scale:g} to {y.scale:g}" if _hard_swish_multiplier(x, y)[1] > 0 else None
+
+
 def _hard_swish(options: Any, x: Tensor, y: Tensor, q: Ints) -> Ints:
     hires_scale = np.float32(x.scale) * np.float32(1 / 128)
-    out_m, out_shift = fixed_point.quantize_multiplier(float(hires_scale / np.float32(y.scale)))
+    out_m, out_shift = _hard_swish_multiplier(x, y)
     reluish_scale = np.float32(3.0) / np.float32(32768.0)
     relu_m, relu_shift = fixed_point.quantize_multiplier(float(hires_scale / reluish_scale))
     hires = (q - x.zero_point) * 128
@@ -99,11 +118,11 @@ def _hard_swish(options: Any, x: Tensor, y: Tensor, q: Ints) -> Ints:
     reluish = _high_mul16(reluish, _to_int16_multiplier(relu_m))
     if relu_shift > 0:
         reluish = fixed_point.saturating_shift_left(reluish, 1, 16)
-    reluish = fixed_point.round_shift(reluish, max(-relu_shift, 0))
+    reluish = _round_shift16(reluish, max(-relu_shift, 0))
     reluish = (reluish + (1 << 15)) >> 1
     product = reluish * preshift
     value = np.sign(product) * (np.abs(product) >> 15)
-    return fixed_point.round_shift(value, max(-out_shift, 0)) + y.zero_point
+    return _round_shift16(value, -out_shift) + y.zero_point
 
 
 def requantize(options: Any, x: Tensor, y: Tensor, q: Ints) -> Ints:
@@ -140,13 +159,17 @@ def table_call(function: Function, graph: Graph, op: Op) -> Lowered:
     return Lowered("lut_8", (Call("ec_lut_8", "edgecnn_lut.h", params, args),), 0, (overlap,))
 
 
-def _row(function: Function, parse: Callable[[Mapping[str, Any]], Any] = no_options) -> OpSpec:
+def _row(
+    function: Function,
+    parse: Callable[[Mapping[str, Any]], Any] = no_options,
+    rules: tuple[Rule, ...] = (),
+) -> OpSpec:
     return OpSpec(
         parse,
         same_shape,
         lambda graph, op, values: table_reference(function, graph, op, values),
         lambda graph, op: table_call(function, graph, op),
-        (*int8_activations(), per_tensor(0)),
+        (*int8_activations(), per_tensor(0), *rules),
     )
 
 
@@ -158,5 +181,5 @@ SPECS = {
     "RELU_N1_TO_1": _row(_relu(-1.0, 1.0)),
     "RELU_0_TO_1": _row(_relu(0.0, 1.0)),
     "LEAKY_RELU": _row(_leaky_relu, lambda options: float(options["alpha"])),
-    "HARD_SWISH": _row(_hard_swish),
+    "HARD_SWISH": _row(_hard_swish, rules=(hard_swish_scale,)),
 }

@@ -111,9 +111,7 @@ class Geometry:
         return int(np.max(written - first_read, initial=0))
 
 
-def geometry(
-    in_shape: Shape, kernel: tuple[int, int], out_c: int, window: Window
-) -> Geometry:
+def geometry(in_shape: Shape, kernel: tuple[int, int], out_c: int, window: Window) -> Geometry:
     """The geometry of a window over an NHWC input, padded as TFLite pads.
 
     Raises:

@@ -21,9 +21,9 @@ def check_plan(program: Program, plan: MemoryPlan) -> None:
         PlanError: the plan does not hold.
     """
     owners = np.full(plan.arena_bytes, _FREE, np.int64)
-    for index, (buffer, offset) in enumerate(zip(program.buffers, plan.offsets, strict=True)):
-        if offset < 0 or offset + buffer.nbytes > plan.arena_bytes or offset % buffer.align:
-            _fail(f"buffer {index} '{buffer.name}' at {offset} leaves the arena or is misaligned")
+    for index, (block, offset) in enumerate(zip(program.buffers, plan.offsets, strict=True)):
+        if offset < 0 or offset + block.nbytes > plan.arena_bytes or offset % block.align:
+            _fail(f"buffer {index} '{block.name}' at {offset} leaves the arena or is misaligned")
     for tensor_id in program.graph.inputs:
         _take(owners, program, plan, program.homes[tensor_id])
     for number, step in enumerate(program.steps):

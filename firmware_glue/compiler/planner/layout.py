@@ -45,7 +45,7 @@ def plan_layout(buffers: Sequence[Buffer], allowances: Sequence[Allowance] = ())
         ((*fit.place(order), name, order) for name, order in orders.items()), key=lambda r: r[0]
     )
     peak, offsets, strategy, order = best
-    random = Random(_SEED)  # noqa: S311 - a search, no secret
+    random = Random(_SEED)
     for _ in range(_ROUNDS if len(buffers) > 1 else 0):
         if peak <= bound:
             break

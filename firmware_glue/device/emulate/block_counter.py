@@ -115,7 +115,7 @@ class NativeCounter:
                 f"the program has more than {self._table.used} blocks of code, too many to count",
                 hint="please report this with the model",
             )
-        slots = np.frombuffer(self._slots, np.uint64).reshape(_SLOTS, 2)
+        slots = np.frombuffer(bytes(self._slots), np.uint64).reshape(_SLOTS, 2)
         used = slots[slots[:, 0] != 0].tolist()
         return {(key >> 32, key & 0xFFFFFFFF): entered for key, entered in used}
 

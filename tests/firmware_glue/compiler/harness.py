@@ -85,7 +85,9 @@ class Runner:
 
     GUARD = 64
 
-    def __init__(self, handle: ctypes.CDLL, model: CompiledModel) -> None:
+    def __init__(
+        self, handle: ctypes.CDLL, model: CompiledModel, memory_of: Runner | None = None
+    ) -> None:
         self.model = model
         self._handle = handle
         size = model.arena_bytes + 2 * self.GUARD + 16
@@ -93,6 +95,8 @@ class Runner:
         shift = -(self._memory.ctypes.data + self.GUARD) % 16
         self._start = self.GUARD + shift
         self.arena = self._memory[self._start : self._start + model.arena_bytes]
+        if memory_of is not None:
+            self.arena = memory_of.arena[: model.arena_bytes]
         self._state = _State()
         init = getattr(handle, f"{model.name}_init")
         assert init(ctypes.byref(self._state), ctypes.c_void_p(self.arena.ctypes.data)) == 0

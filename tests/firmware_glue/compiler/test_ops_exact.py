@@ -14,7 +14,7 @@ from tests.firmware_glue.compiler import cases, movement_cases
 from tests.firmware_glue.compiler.harness import Library, Reference, random_inputs
 
 MAKERS = {**cases.CASES, **movement_cases.CASES}
-COUNT = 24
+COUNT = 16
 
 
 def _rng(code: str, index: int) -> np.random.Generator:
@@ -48,9 +48,7 @@ def _numpy(name: str, library: Library, inputs: list[np.ndarray]) -> list[np.nda
 
 
 @pytest.mark.parametrize("code", sorted(MAKERS))
-def test_c_and_numpy_equal_litert(
-    code: str, library: tuple[Library, dict[str, bytes]]
-) -> None:
+def test_c_and_numpy_equal_litert(code: str, library: tuple[Library, dict[str, bytes]]) -> None:
     built, models = library
     wrong = []
     for index in range(COUNT):
@@ -58,7 +56,7 @@ def test_c_and_numpy_equal_litert(
         data = models[name]
         reference, run = Reference(data), built.runner(name)
         rng = _rng(code, 1000 + index)
-        for _ in range(3):
+        for _ in range(2):
             inputs = random_inputs(read_model(data), rng)
             want = reference(inputs)
             for kind, got in (("C", run(inputs)), ("numpy", _numpy(name, built, inputs))):

@@ -1,0 +1,93 @@
+"""Whole models and graphs: C == LiteRT's BUILTIN_REF, tensor by tensor, in the planned memory."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgecnn.core.tflite.reader import read_model
+from tests.builders import tiny_classifier
+from tests.firmware_glue.compiler.graphs import GRAPHS, random_graph
+from tests.firmware_glue.compiler.harness import STRICT, Library, Reference, Runner, random_inputs
+
+SHARED = Path(os.environ.get("EDGECNN_SHARED", Path(__file__).parents[3] / "../shared"))
+MLPERF = SHARED / "models" / "mlperf_tiny"
+RANDOM = 40
+
+
+def _models() -> dict[str, bytes]:
+    models = {name: make(np.random.default_rng(5)) for name, make in GRAPHS.items()}
+    models |= {f"dag_{i}": random_graph(np.random.default_rng([9, i])) for i in range(RANDOM)}
+    models["tiny"] = tiny_classifier()
+    return models
+
+
+@pytest.fixture(scope="session")
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Library, dict[str, bytes]]:
+    library, models = Library(tmp_path_factory.mktemp("graphs")), _models()
+    for name, data in models.items():
+        library.add(data, name)
+    # -O2 and the strict warnings; one case of every graph.
+    library.build(*STRICT, "-O2")
+    return library, models
+
+
+def _compare(data: bytes, runner: Runner, seed: int) -> None:
+    inputs = random_inputs(read_model(data), np.random.default_rng(seed))
+    reference = Reference(data)
+    want = reference(inputs)
+    for tensor_id, value in runner.steps(inputs).items():
+        if tensor_id < len(read_model(data).main.tensors):
+            np.testing.assert_array_equal(value, reference.tensor(tensor_id), str(tensor_id))
+    for got, expected in zip(runner(inputs), want, strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("name", sorted(_models()))
+def test_graph_equals_litert(name: str, graphs: tuple[Library, dict[str, bytes]]) -> None:
+    library, models = graphs
+    for seed in (1, 2):
+        _compare(models[name], library.runner(name), seed)
+
+
+@pytest.fixture(scope="session")
+def mlperf(tmp_path_factory: pytest.TempPathFactory) -> tuple[Library, dict[str, bytes]]:
+    if not MLPERF.is_dir():
+        pytest.skip("EDGECNN_SHARED holds no models/mlperf_tiny")
+    files = {"vww": "vww_96_int8.tflite", "kws": "kws_ref_model.tflite"}
+    models = {name: (MLPERF / file).read_bytes() for name, file in files.items()}
+    library = Library(tmp_path_factory.mktemp("mlperf"))
+    for name, data in models.items():
+        library.add(data, name)
+    library.build(*STRICT, "-O2")
+    return library, models
+
+
+@pytest.mark.parametrize("name", ["vww", "kws"])
+def test_mlperf_tensor_by_tensor(name: str, mlperf: tuple[Library, dict[str, bytes]]) -> None:
+    library, models = mlperf
+    _compare(models[name], library.runner(name), 7)
+
+
+def test_two_models_share_an_arena(mlperf: tuple[Library, dict[str, bytes]]) -> None:
+    library, models = mlperf
+    big, small = library.runner("vww"), library.runner("kws")
+    shared = Runner(library.handle, library.models["kws"], memory_of=big)
+    inputs = {
+        name: random_inputs(read_model(data), np.random.default_rng(3))
+        for name, data in models.items()
+    }
+    alone = {"vww": big(inputs["vww"]), "kws": small(inputs["kws"])}
+    for name, runner in (("kws", shared), ("vww", big), ("kws", shared)):
+        np.testing.assert_array_equal(runner(inputs[name])[0], alone[name][0])
+
+
+def test_mlperf_memory(mlperf: tuple[Library, dict[str, bytes]]) -> None:
+    library, _ = mlperf
+    vww, kws = library.models["vww"], library.models["kws"]
+    assert (vww.weight_bytes, kws.weight_bytes) == (219_064, 24_368)
+    assert vww.lower_bound_bytes <= vww.arena_bytes <= 36_896
+    assert kws.lower_bound_bytes <= kws.arena_bytes <= 10_048

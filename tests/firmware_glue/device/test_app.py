@@ -1,0 +1,80 @@
+"""The C that every image carries: clean under strict warnings, and right at every alignment."""
+
+import pytest
+
+from firmware_glue.device.board import load_board
+from firmware_glue.device.emulate.unicorn_arm import ArmMachine
+from firmware_glue.device.toolchain import APP_FOLDER, app_file, find_toolchain, start_up_sources
+from tests.firmware_glue.device.programs import program
+
+CORES = ("cortex-m4", "cortex-m0plus")
+STRICT = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wstrict-prototypes", "-Werror")
+MEMORY = """
+#include <stddef.h>
+void *memcpy(void *, const void *, size_t);
+void *memmove(void *, const void *, size_t);
+void *memset(void *, int, size_t);
+int memcmp(const void *, const void *, size_t);
+static uint8_t from[96], to[96], expected[96];
+volatile uint32_t failures, cases;
+static void fill(void) {
+  for (uint32_t i = 0u; i < 96u; ++i) {
+    from[i] = (uint8_t)(i * 7u + 1u); to[i] = expected[i] = (uint8_t)(200u - i);
+  }
+}
+static void judge(const uint8_t *got) {
+  for (uint32_t i = 0u; i < 96u; ++i) { failures += got[i] != expected[i]; }
+  ++cases;
+}
+KEEP void check(void) {
+  for (uint32_t d = 0u; d < 6u; ++d) for (uint32_t s = 0u; s < 6u; ++s)
+    for (size_t n = 0u; n < 48u; ++n) {
+      volatile uint8_t *e = expected;
+      fill();
+      for (size_t i = 0u; i < n; ++i) { e[d + i] = from[s + i]; }
+      memcpy(to + d, from + s, n); judge(to);
+      failures += memcmp(to + d, from + s, n) != 0;
+      if (n > 0u) { to[d] = (uint8_t)(from[s] + 1u); failures += memcmp(to + d, from + s, n) <= 0; }
+      fill();
+      for (size_t i = 0u; i < n; ++i) { e[d + i] = (uint8_t)(s + 250u); }
+      memset(to + d, (int)s + 250, n); judge(to);
+      fill();
+      for (size_t i = 0u; i < 96u; ++i) { e[i] = from[i]; }
+      for (size_t i = 0u; i < n; ++i) { e[d + i] = (uint8_t)((s + i) * 7u + 1u); }
+      memmove(from + d, from + s, n); judge(from);
+    }
+}
+int main(void) { check(); edgecnn_ready(); return 0; }
+"""
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_memory_functions_at_every_alignment(core: str) -> None:
+    elf = program(core, MEMORY)
+    machine = ArmMachine(elf, load_board(core))
+    machine.run_until(elf.address("edgecnn_ready"))
+    assert int.from_bytes(machine.read(elf.address("cases"), 4), "little") == 6 * 6 * 48 * 3
+    assert int.from_bytes(machine.read(elf.address("failures"), 4), "little") == 0
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_strict_warnings(core: str) -> None:
+    header = """
+    #include <stdint.h>
+    #define m_ARENA_BYTES 8
+    #define m_ARENA_ALIGN 16
+    typedef struct { uint8_t *arena; void (*hook)(void *, int); } m_state;
+    int m_init(m_state *state, void *arena);
+    int m_invoke(m_state *state);
+    """
+    model = """
+    #include "m.h"
+    int m_init(m_state *state, void *arena) { state->arena = arena; return 0; }
+    int m_invoke(m_state *state) { if (state->hook) { state->hook(0, 0); } return 0; }
+    """
+    bench = {f"{APP_FOLDER}/bench.c": app_file("bench.c")}
+    builder, board = find_toolchain(), load_board(core)
+    builder.build(board, {**start_up_sources(), **bench}, flags=STRICT)
+    sources = {**start_up_sources(), **bench, "m.h": header, "m.c": model}
+    names = ("-DEDGECNN_MODEL=m", '-DEDGECNN_MODEL_HEADER="m.h"')
+    assert builder.build(board, sources, flags=(*STRICT, *names))
