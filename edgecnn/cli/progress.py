@@ -70,8 +70,10 @@ class RichProgress:
         elif time.monotonic() - self._last > _PLAIN_INTERVAL_S:
             self._last = time.monotonic()
             of = f"/{self._total}" if self._total else ""
-            self._console.print(f"  {self._name} {self._done}{of}  {note}", markup=False)
+            self._console.print(
+                f"  {self._name} {self._done}{of}  {note}", markup=False, soft_wrap=True
+            )
 
     def say(self, line: str) -> None:
         """Prints one line that stays."""
-        self._console.print(line, markup=False)
+        self._console.print(line, markup=False, soft_wrap=True)

@@ -81,22 +81,6 @@ def load_keras(path: Path) -> Any:
         ) from error
 
 
-def fixed_batch(model: Any) -> Any:
-    """The same model with batch 1, sharing no variables with ``model``.
-
-    A fixed batch keeps SHAPE, STRIDED_SLICE and PACK out of the converted model. Layer and output
-    names stay.
-    """
-    keras = import_keras()
-    inputs = [
-        keras.Input(batch_shape=(1, *tensor.shape[1:]), dtype=tensor.dtype, name=tensor.name)
-        for tensor in model.inputs
-    ]
-    copy = keras.models.clone_model(model, input_tensors=inputs if len(inputs) > 1 else inputs[0])
-    copy.set_weights(model.get_weights())
-    return copy
-
-
 def _config(path: Path) -> Any:
     """The architecture, read without Keras."""
     try:

@@ -20,7 +20,7 @@ from edgecnn.data.augment import Augment, augment_batch, default_augment
 from edgecnn.data.splits import digest
 from edgecnn.models.table import build_model, model_info, model_names
 from edgecnn.training.config import TrainConfig
-from edgecnn.training.keras_setup import seed_everything
+from edgecnn.training.keras_setup import import_keras, seed_everything
 from edgecnn.training.loop import FitResult, FitTask, fit
 from edgecnn.training.pixels import Pixels, labels_of
 from edgecnn.training.transfer import copy_matching, weights_digest
@@ -142,14 +142,15 @@ def train_classifier(
         tie_break="val_loss",
         data_identity=_identity(request, rule),
     )
-    run = fit(model, task, config, progress=progress, work_dir=work_dir, resume=resume)
+    # A second model on the same layers is compiled, so that the one that is saved stays free of
+    # optimizer state, twice the weights' size.
+    shadow = import_keras().Model(model.inputs, model.outputs[0])
+    run = fit(shadow, task, config, progress=progress, work_dir=work_dir, resume=resume)
     return TrainResult(model, run, copied)
 
 
 def cross_entropy(label_smoothing: float) -> Any:
     """Categorical cross-entropy on probabilities, with one-hot targets."""
-    from edgecnn.training.keras_setup import import_keras
-
     return import_keras().losses.CategoricalCrossentropy(label_smoothing=label_smoothing)
 
 

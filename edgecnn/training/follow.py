@@ -28,91 +28,103 @@ def stop_reason(state: RunState, config: TrainConfig) -> str | None:
     return "epochs" if state.epoch >= config.epochs else None
 
 
-def follower(
-    model: Any,
-    task: FitTask,
-    config: TrainConfig,
-    state: RunState,
-    progress: Progress,
-    work_dir: Path | None,
-) -> Any:
-    """A ``keras.callbacks.Callback`` whose ``state`` follows the run; ``diverged``: a bad loss."""
-    keras = import_keras()
-    steps = len(task.train)
+class Follow:
+    """What follows a run: ``state`` after the last whole epoch; ``diverged``: a bad loss, or None.
 
-    class Follow(keras.callbacks.Callback):  # type: ignore[name-defined]
-        def __init__(self) -> None:
-            super().__init__()
-            self.state = state
-            self.diverged: float | None = None
-            self.epoch = state.epoch
-            self.began = monotonic()
-            self.noted = 0.0
-            self.said = 0.0
-            self.rate = config.learning_rate
+    Not a Keras callback itself (Keras is imported on use); :meth:`callback` makes the one that
+    calls it.
+    """
 
-        def seconds(self) -> float:
-            return state.seconds + monotonic() - self.began
+    def __init__(
+        self,
+        model: Any,
+        task: FitTask,
+        config: TrainConfig,
+        state: RunState,
+        progress: Progress,
+        work_dir: Path | None,
+    ) -> None:
+        self.model, self.task, self.config = model, task, config
+        self.start, self.state = state, state
+        self.progress, self.work_dir = progress, work_dir
+        self.diverged: float | None = None
+        self.steps = len(task.train)
+        self.epoch = state.epoch
+        self.began = monotonic()
+        self.noted = self.said = 0.0
+        self.rate = config.learning_rate
 
-        def set_rate(self, batch: float) -> None:
-            done = (self.epoch + batch / steps) / config.epochs
-            if config.max_seconds is not None:
-                done = max(done, self.seconds() / config.max_seconds)
-            self.rate = config.rate_at(done)
-            model.optimizer.learning_rate.assign(self.rate)
+    def callback(self) -> Any:
+        """The ``keras.callbacks.Callback`` for ``fit``."""
+        return import_keras().callbacks.LambdaCallback(
+            on_epoch_begin=self.epoch_begins,
+            on_epoch_end=self.epoch_ends,
+            on_train_batch_begin=lambda batch, logs: self.set_rate(batch + 1),
+            on_train_batch_end=self.batch_ends,
+        )
 
-        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-            self.epoch = epoch
-            # JAX copies the rate here and not again until the next epoch: give it the middle's.
-            self.set_rate(steps / 2)
+    def seconds(self) -> float:
+        """Seconds of training, resumed parts included."""
+        return self.start.seconds + monotonic() - self.began
 
-        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-            self.set_rate(batch + 1)
+    def set_rate(self, batch: float) -> None:
+        """Sets the learning rate for ``batch`` of the running epoch."""
+        done = (self.epoch + batch / self.steps) / self.config.epochs
+        if self.config.max_seconds is not None:
+            done = max(done, self.seconds() / self.config.max_seconds)
+        self.rate = self.config.rate_at(done)
+        self.model.optimizer.learning_rate.assign(self.rate)
 
-        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            now, note = monotonic(), ""
-            if now - self.noted > _NOTE_EVERY_S:
-                self.noted, note = now, f"loss {float((logs or {}).get('loss', math.nan)):.4f}"
-            progress.advance(1, note)
-            if config.max_seconds is not None and self.seconds() >= config.max_seconds:
-                model.stop_training = True
+    def epoch_begins(self, epoch: int, logs: Any = None) -> None:
+        """Sets a rate that also serves backends that read it once an epoch."""
+        self.epoch = epoch
+        # JAX copies the rate here and not again until the next epoch: give it the middle's.
+        self.set_rate(self.steps / 2)
 
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            loss = float((logs or {})["loss"])
-            if not math.isfinite(loss):
-                self.diverged = loss
-                model.stop_training = True
-                return
-            row: Row = {"epoch": epoch + 1, "loss": loss, "learning_rate": self.rate}
-            row |= {key: float(value) for key, value in task.validate(model).items()}
-            row["seconds"] = self.seconds()
-            self.state = self.next_state(row)
-            reason = stop_reason(self.state, config)
-            if reason is not None:
-                model.stop_training = True
-            if work_dir is not None:
-                checkpoint.save(work_dir, model, self.state)
-            now = monotonic()
-            if self.state.done or now - self.said >= _SAY_EVERY_S:
-                self.said = now
-                progress.say(_line(row, config, self.state.epoch - state.epoch, state.seconds))
+    def batch_ends(self, batch: int, logs: Any = None) -> None:
+        """Tells the progress, and stops at the time budget."""
+        now, note = monotonic(), ""
+        if now - self.noted > _NOTE_EVERY_S:
+            self.noted, note = now, f"loss {float((logs or {}).get('loss', math.nan)):.4f}"
+        self.progress.advance(1, note)
+        if self.config.max_seconds is not None and self.seconds() >= self.config.max_seconds:
+            self.model.stop_training = True
 
-        def next_state(self, row: Row) -> RunState:
-            last, value = self.state, float(row[task.monitor])
-            best = last.history[last.best_epoch - 1] if last.best_epoch else None
-            improved = task.better(row, best)
-            after = RunState(
-                identity=last.identity,
-                epoch=int(row["epoch"]),
-                seconds=float(row["seconds"]),
-                history=(*last.history, row),
-                best_epoch=int(row["epoch"]) if improved else last.best_epoch,
-                best_value=value if improved else last.best_value,
-                best_weights=tuple(model.get_weights()) if improved else last.best_weights,
-            )
-            return replace(after, done=stop_reason(after, config) is not None)
+    def epoch_ends(self, epoch: int, logs: Any = None) -> None:
+        """Validates, keeps the best weights and the checkpoint, and decides whether to go on."""
+        loss = float((logs or {})["loss"])
+        if not math.isfinite(loss):
+            self.diverged = loss
+            self.model.stop_training = True
+            return
+        row: Row = {"epoch": epoch + 1, "loss": loss, "learning_rate": self.rate}
+        row |= {key: float(value) for key, value in self.task.validate(self.model).items()}
+        row["seconds"] = self.seconds()
+        self.state = self._next_state(row)
+        if stop_reason(self.state, self.config) is not None:
+            self.model.stop_training = True
+        if self.work_dir is not None:
+            checkpoint.save(self.work_dir, self.model, self.state)
+        now = monotonic()
+        if self.state.done or now - self.said >= _SAY_EVERY_S:
+            self.said = now
+            done = self.state.epoch - self.start.epoch
+            self.progress.say(_line(row, self.config, done, self.start.seconds))
 
-    return Follow()
+    def _next_state(self, row: Row) -> RunState:
+        last, value = self.state, float(row[self.task.monitor])
+        best = last.history[last.best_epoch - 1] if last.best_epoch else None
+        improved = self.task.better(row, best)
+        after = RunState(
+            identity=last.identity,
+            epoch=int(row["epoch"]),
+            seconds=float(row["seconds"]),
+            history=(*last.history, row),
+            best_epoch=int(row["epoch"]) if improved else last.best_epoch,
+            best_value=value if improved else last.best_value,
+            best_weights=tuple(self.model.get_weights()) if improved else last.best_weights,
+        )
+        return replace(after, done=stop_reason(after, self.config) is not None)
 
 
 def _line(row: Row, config: TrainConfig, epochs_now: int, seconds_before: float) -> str:

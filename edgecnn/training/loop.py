@@ -17,7 +17,7 @@ from edgecnn.core.progress import Progress, SilentProgress
 from edgecnn.training import checkpoint
 from edgecnn.training.checkpoint import Row, RunState
 from edgecnn.training.config import TrainConfig
-from edgecnn.training.follow import follower, stop_reason
+from edgecnn.training.follow import Follow, stop_reason
 from edgecnn.training.keras_setup import device_name, import_keras
 from edgecnn.training.task import Batches, FitTask
 
@@ -122,7 +122,7 @@ def _run(
     work_dir: Path | None,
 ) -> RunState:
     """Trains from ``state`` to the end and returns the last state."""
-    watch = follower(model, task, config, state, progress, work_dir)
+    watch = Follow(model, task, config, state, progress, work_dir)
     steps = len(task.train)
     try:
         model.fit(
@@ -132,7 +132,7 @@ def _run(
             steps_per_epoch=steps,
             shuffle=False,
             verbose=0,
-            callbacks=[watch],
+            callbacks=[watch.callback()],
         )
     except KeyboardInterrupt:
         kept = watch.state.epoch

@@ -60,7 +60,7 @@ def multiply_double(acc: ArrayLike, multiplier: ArrayLike, shift: ArrayLike) -> 
 
 
 def multiply_single(acc: ArrayLike, multiplier: ArrayLike, shift: ArrayLike) -> Ints:
-    """MultiplyByQuantizedMultiplier with single rounding: (acc·m + 2^(t−1)) >> t, t = 31 − shift."""
+    """The same with single rounding: (acc·m + 2^(t−1)) >> t, t = 31 − shift."""
     total = 31 - np.asarray(shift, np.int64)
     product = np.asarray(acc, np.int64) * np.asarray(multiplier, np.int64)
     return (product + (np.int64(1) << (total - 1))) >> total

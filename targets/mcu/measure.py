@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from firmware_glue.device.bench import BuiltModel
 from firmware_glue.device.board import Board
 from firmware_glue.device.emulate.base import EmulationResult, Emulator, Session
+from firmware_glue.device.image import BuiltModel
 from targets.base import BenchReport, CompileResult, ModelFile, StepCost
 from targets.golden import Arrays, judge, lcg_reference
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from edgecnn.core.errors import MissingExtraError, TargetError
 from edgecnn.core.files import write_atomic
 from firmware_glue.compiler.api import CompiledModel, check_ops, compile_model
-from firmware_glue.device.bench import BuiltModel, build_model
 from firmware_glue.device.board import Board, load_board
 from firmware_glue.device.emulate.table import find_emulator
+from firmware_glue.device.image import BuiltModel, build_model
 from firmware_glue.device.toolchain import find_toolchain
 from targets.base import (
     API,

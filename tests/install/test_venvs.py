@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -42,7 +43,13 @@ def make_venv(folder: Path, *pip_arguments: str) -> Path:
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("base")
-    return make_venv(folder / "venv", "-c", str(ROOT / "constraints.txt"), str(ROOT))
+    # A copy, because building a wheel leaves a build folder in the sources.
+    source = folder / "source"
+    for name in ("edgecnn", "quantization", "targets", "firmware_glue"):
+        shutil.copytree(ROOT / name, source / name)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copyfile(ROOT / name, source / name)
+    return make_venv(folder / "venv", "-c", str(ROOT / "constraints.txt"), str(source))
 
 
 @pytest.fixture(scope="module")

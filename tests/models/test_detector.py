@@ -35,9 +35,8 @@ def test_default_fits_a_microcontroller() -> None:
 def test_becomes_few_kinds_of_int8_ops() -> None:
     tf = pytest.importorskip("tensorflow")
     from edgecnn.core.tflite.reader import read_model
-    from edgecnn.models.io import fixed_batch
 
-    model = fixed_batch(build((32, 32, 1), 3, width=0.5, depth=1))
+    model = build((32, 32, 1), 3, width=0.5, depth=1)
     rng = np.random.default_rng(0)
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]

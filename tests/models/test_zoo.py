@@ -7,7 +7,6 @@ pytest.importorskip("keras")
 from edgecnn.core.errors import UnknownNameError, UsageError
 from edgecnn.models.blocks import round_channels, strides_for
 from edgecnn.models.describe import multiply_accumulates
-from edgecnn.models.io import fixed_batch
 from edgecnn.models.keras_setup import import_keras, seed_everything
 from edgecnn.models.table import all_models, build_model, model_info, model_names
 
@@ -85,19 +84,6 @@ def test_odd_sizes_build_and_run(name, shape, classes, options):
     scores = np.asarray(model(np.zeros((2, *shape), "float32")))
     assert scores.shape == (2, classes)
     np.testing.assert_allclose(scores.sum(axis=1), 1, rtol=1e-5)
-
-
-@pytest.mark.parametrize("name", ["resnet8", "mobilenet_v2"])
-def test_fixed_batch_is_the_same_model_with_batch_1(name):
-    seed_everything(2)
-    model = build_model(name, input_shape=(16, 16, 1), classes=4, width=0.25)
-    fixed = fixed_batch(model)
-    assert fixed.inputs[0].shape == (1, 16, 16, 1) and fixed.inputs[0].name == "image"
-    assert fixed.output_names == ["scores"]
-    x = np.random.default_rng(0).normal(size=(1, 16, 16, 1)).astype("float32")
-    np.testing.assert_allclose(fixed(x), model(x), rtol=1e-6)
-    fixed.set_weights([np.zeros_like(w) for w in fixed.get_weights()])
-    assert any(w.any() for w in model.get_weights())
 
 
 def test_batch_norm_follows_short_trainings():

@@ -1,4 +1,4 @@
-"""Ops that take or join parts: SLICE, STRIDED_SLICE, SPLIT, CONCATENATION, PACK, TRANSPOSE, TILE."""
+"""Ops that take or join parts: slices, SPLIT, CONCATENATION, PACK; and TRANSPOSE, TILE."""
 
 from __future__ import annotations
 

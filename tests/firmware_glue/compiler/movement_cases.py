@@ -103,7 +103,10 @@ def slice_(rng: Rng) -> bytes:
     shape = shape_of(rng, 1, 5, 7)
     begin = [int(rng.integers(n)) for n in shape]
     size = [int(rng.integers(1, n - b + 1)) for n, b in zip(shape, begin, strict=True)]
-    given = [-1 if b + s == n and rng.random() < 0.5 else s for b, s, n in zip(begin, size, shape)]
+    given = [
+        -1 if b + s == n and rng.random() < 0.5 else s
+        for b, s, n in zip(begin, size, shape, strict=True)
+    ]
     kind = _dtype(rng)
     x = build.tensor(shape, *kind)
     b, s = (build.tensor((len(shape),), "int32", data=v) for v in (begin, given))

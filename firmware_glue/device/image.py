@@ -1,14 +1,13 @@
-"""A model on an emulated core: compiled, built, run on given inputs, counted."""
+"""A compiled model linked into the measuring program, ready for an emulator."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from firmware_glue.compiler.api import CompiledModel
 from firmware_glue.device.board import Board
 from firmware_glue.device.elf import Elf, read_elf
-from firmware_glue.device.emulate.base import LIMIT_S, EmulationResult, Emulator, Program, Span
+from firmware_glue.device.emulate.base import Program, Span
 from firmware_glue.device.size import ModelSize, model_size
 from firmware_glue.device.toolchain import APP_FOLDER, Toolchain, app_file, start_up_sources
 
@@ -42,20 +41,6 @@ class BuiltModel:
         )
 
 
-@dataclass(frozen=True)
-class Benchmark:
-    """What was measured.
-
-    Attributes:
-        counted: the inference on the first input, counted.
-        replayed: outputs on all further inputs, in order.
-    """
-
-    built: BuiltModel
-    counted: EmulationResult
-    replayed: tuple[tuple[bytes, ...], ...]
-
-
 def build_model(compiled: CompiledModel, board: Board, toolchain: Toolchain) -> BuiltModel:
     """Builds the measuring program with ``compiled`` in it.
 
@@ -70,30 +55,3 @@ def build_model(compiled: CompiledModel, board: Board, toolchain: Toolchain) -> 
     return BuiltModel(
         compiled, image, elf, model_size(elf, toolchain, board, compiled.weight_bytes)
     )
-
-
-def run_benchmark(
-    built: BuiltModel,
-    board: Board,
-    emulator: Emulator,
-    inputs: Sequence[Sequence[bytes]],
-    *,
-    limit_s: float = LIMIT_S,
-) -> Benchmark:
-    """Counts one inference on the first of ``inputs`` and replays the others, in one session.
-
-    Args:
-        built: the image.
-        board: what it was built for.
-        emulator: what runs it.
-        inputs: at least one sample; each has the bytes of every input, in the model's order.
-        limit_s: seconds for one run.
-
-    Raises:
-        ToolError: a fault in the program, or the limit.
-        TargetError: inputs of the wrong size.
-    """
-    session = emulator.open(built.program, board, limit_s=limit_s)
-    counted = session.run(inputs[0], count=True)
-    replayed = tuple(session.run(sample).outputs for sample in inputs[1:])
-    return Benchmark(built, counted, replayed)

@@ -1,0 +1,223 @@
+"""The emitted text: deterministic, clean C99 and C++, sanitized, structs as the headers say."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgecnn.core.tflite.reader import read_model
+from firmware_glue.compiler.api import CompiledModel, compile_model
+from firmware_glue.compiler.ops.spec import Params
+from firmware_glue.kernels import kernel_text
+from tests.builders import ModelBuilder, tiny_classifier
+from tests.firmware_glue.compiler import cases, movement_cases
+from tests.firmware_glue.compiler.graphs import GRAPHS, random_graph
+from tests.firmware_glue.compiler.harness import (
+    STRICT,
+    Library,
+    compiler,
+    random_inputs,
+    run_tool,
+    write,
+)
+
+MAKERS = {**cases.CASES, **movement_cases.CASES}
+
+
+def _compiled(data: bytes, name: str) -> CompiledModel:
+    return compile_model(read_model(data), name=name)
+
+
+def test_same_model_same_bytes() -> None:
+    one, two = (_compiled(tiny_classifier(), "tiny") for _ in range(2))
+    assert dict(one.files) == dict(two.files)
+    assert one.plan == two.plan
+
+
+def test_lines_are_short_and_ascii() -> None:
+    for name, text in _compiled(tiny_classifier(), "tiny").files.items():
+        assert text.isascii() and text.endswith("\n"), name
+        assert max(map(len, text.splitlines())) <= 110, name
+
+
+def test_api_and_summary() -> None:
+    model = _compiled(tiny_classifier(), "tiny")
+    header = model.files["tiny.h"]
+    for word in (
+        f"#define tiny_ARENA_BYTES {model.arena_bytes}",
+        "#define tiny_ARENA_ALIGN 16",
+        f"#define tiny_STEP_COUNT {len(model.steps)}",
+        "#define tiny_INPUT_COUNT 1",
+        f"#define tiny_INPUT0_OFFSET {model.inputs[0].offset}",
+        f"#define tiny_OUTPUT0_BYTES {model.outputs[0].nbytes}",
+        "int tiny_init(tiny_state *state, void *arena);",
+        "int tiny_run_step(tiny_state *state, int step);",
+    ):
+        assert word in header
+    assert [step.ops for step in model.steps] == [(0,), (1,), (2,), (4,), (5,)]
+    assert model.steps[0].kernel == "conv2d_s8"
+    assert f"void {model.steps[1].function}(uint8_t *arena)" in model.files["tiny.c"]
+    assert model.weight_bytes == 8 * 27 + 32 + 72 + 32 + 32 + 16
+    assert not re.search(r"^(?!static|extern|const|typedef)\w[\w ]*\[\d", model.files["tiny.c"])
+
+
+def _all_params() -> dict[str, Params]:
+    found: dict[str, Params] = {}
+    for code, make in MAKERS.items():
+        model = _compiled(make(np.random.default_rng(3)), code.lower())
+        for step in model.program.steps:
+            for call in step.calls:
+                found[call.header + ":" + call.params.struct] = call.params
+                for _, value in call.params.fields:
+                    if isinstance(value, Params):
+                        found["edgecnn_common.h:" + value.struct] = value
+    return found
+
+
+def test_params_follow_the_c_structs() -> None:
+    """Initialisers are positional, so the order of fields is checked here."""
+    for key, params in _all_params().items():
+        header, struct = key.split(":")
+        bodies = re.findall(r"typedef struct \{([^}]*)\} (\w+);", kernel_text(header))
+        body = next(text for text, name in bodies if name == struct)
+        names = []
+        for line in re.sub(r"/\*.*?\*/", "", body, flags=re.DOTALL).split(";"):
+            if line.strip():
+                declared = line.strip().split(" ", 1)[1]
+                names += [re.sub(r"\[.*", "", part).strip() for part in declared.split(",")]
+        assert names == [name for name, _ in params.fields], key
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """One model of every op, and some graphs."""
+    root = tmp_path_factory.mktemp("emit")
+    models = {code.lower(): make(np.random.default_rng(8)) for code, make in MAKERS.items()}
+    models |= {name: make(np.random.default_rng(8)) for name, make in GRAPHS.items()}
+    return [
+        path for name, data in models.items() for path in write(_compiled(data, name), root / name)
+    ]
+
+
+def _unit(folders: list[Path], target: Path) -> Path:
+    target.write_text("".join(f'#undef ALIGNED\n#include "{path}"\n' for path in folders))
+    return target
+
+
+@pytest.mark.parametrize("language", ["c99", "c11", "c++11", "c++20"])
+def test_no_warnings(language: str, folders: list[Path], tmp_path: Path) -> None:
+    kind = "c++" if "+" in language else "c"
+    if kind == "c++" and shutil.which("c++") is None:
+        pytest.skip("no C++ compiler")
+    command = [shutil.which("c++")] if kind == "c++" else list(compiler())
+    unit = _unit(folders, tmp_path / "all.c")
+    run_tool(
+        [*command, "-x", kind, f"-std={language}", *STRICT, "-pedantic", "-fsyntax-only", unit]
+    )
+
+
+def test_clang_has_no_warnings(folders: list[Path], tmp_path: Path) -> None:
+    clang = shutil.which("clang")
+    if clang is None:
+        pytest.importorskip("ziglang", reason="no clang and no ziglang")
+        import sys
+
+        command = [sys.executable, "-m", "ziglang", "cc"]
+    else:
+        command = [clang]
+    unit = _unit(folders, tmp_path / "all.c")
+    run_tool([*command, "-std=c99", *STRICT, "-fsyntax-only", unit])
+
+
+def test_sanitizers(tmp_path: Path) -> None:
+    """One run of every op and several graphs under ASan and UBSan, in exact arenas."""
+    if shutil.which("cc") is None:
+        pytest.skip("no system compiler")
+    models = {code.lower(): make(np.random.default_rng(21)) for code, make in MAKERS.items()}
+    models |= {f"dag{i}": random_graph(np.random.default_rng([3, i])) for i in range(6)}
+    main, includes = [], []
+    for name, data in models.items():
+        compiled = _compiled(data, name)
+        write(compiled, tmp_path / name)
+        includes += [f'#undef ALIGNED\n#include "{name}/{name}{end}.c"' for end in ("", "_weights")]
+        inputs = random_inputs(read_model(data), np.random.default_rng(2))
+        main.append(f"    {{ {name}_state s; uint8_t *a = (uint8_t *)aligned_alloc(16,")
+        main.append(f"        ({name}_ARENA_BYTES + 15) / 16 * 16); {name}_init(&s, a);")
+        for k, value in enumerate(inputs):
+            count = value.size
+            fill = (
+                f"(({'float' if value.dtype == np.float32 else value.dtype.name + '_t'})(i * 37))"
+            )
+            main.append(f"      for (int i = 0; i < {count}; ++i) {name}_input{k}(&s)[i] = {fill};")
+        main.append(f"      if ({name}_invoke(&s) != 0) return 1; free(a); }}")
+    unit = tmp_path / "all.c"
+    unit.write_text(
+        "\n".join(["#include <stdlib.h>", *includes, "int main(void) {", *main, "return 0; }", ""])
+    )
+    program = tmp_path / "run"
+    flags = ["-std=c11", "-O1", "-g0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    run_tool([*compiler(), *flags, unit, "-o", program])
+    run_tool([program])
+
+
+def test_hook_steps_and_errors(tmp_path: Path) -> None:
+    library = Library(tmp_path)
+    library.add(tiny_classifier(), "tiny")
+    library.build()
+    main = tmp_path / "main.c"
+    main.write_text(
+        """
+#include "tiny/tiny.h"
+#include <stddef.h>
+static uint8_t arena[tiny_ARENA_BYTES + 16] __attribute__((aligned(16)));
+static void hook(void *context, int step) { *(int *)context = *(int *)context * 10 + step; }
+int main(void) {
+    tiny_state state;
+    int trace = 0;
+    if (tiny_init(&state, arena + 1) != -1 || tiny_init(&state, NULL) != -1) return 1;
+    if (tiny_init(&state, arena) != 0) return 2;
+    state.hook = hook;
+    state.hook_context = &trace;
+    tiny_input0(&state)[0] = 1;
+    if (tiny_invoke(&state) != 0 || trace != 12345) return 3;
+    if (tiny_run_step(&state, tiny_STEP_COUNT) != -1 || tiny_run_step(&state, -1) != -1) return 4;
+    tiny_reset(&state);
+    return 0;
+}
+"""
+    )
+    sources = sorted((tmp_path / "tiny").glob("*.c"))
+    program = tmp_path / "main"
+    run_tool([*compiler(), "-std=c99", *STRICT, main, *sources, "-o", program])
+    run_tool([program])
+
+
+def test_absent_bias_equals_zero_bias(tmp_path: Path) -> None:
+    """LiteRT's int8 convolutions insist on a bias, so a zero bias is the judge."""
+    rng = np.random.default_rng(4)
+    library, inputs = Library(tmp_path), None
+    for name in ("without", "with"):
+        build = ModelBuilder()
+        x = build.tensor((1, 5, 5, 3), "int8", 0.05, 4)
+        data = np.random.default_rng(1).integers(-127, 128, (6, 3, 3, 3))
+        w = build.tensor((6, 3, 3, 3), "int8", 0.01, data=data)
+        b = build.tensor((6,), "int32", 0.0005, data=np.zeros(6))
+        y = build.tensor((1, 5, 5, 6), "int8", 0.1, -4)
+        operands = [x, w, b] if name == "with" else [x, w]
+        build.op("CONV_2D", operands, [y], padding="SAME")
+        z = build.tensor((1, 5, 5, 6), "int8", 0.1, -4)
+        data = np.random.default_rng(2).integers(-127, 128, (1, 2, 2, 6))
+        w2 = build.tensor((1, 2, 2, 6), "int8", 0.01, data=data, axis=3)
+        b2 = build.tensor((6,), "int32", 0.001, data=np.zeros(6))
+        operands = [y, w2, b2] if name == "with" else [y, w2, -1]
+        build.op("DEPTHWISE_CONV_2D", operands, [z], padding="SAME")
+        data = build.build([x], [z])
+        inputs = random_inputs(read_model(data), rng) if inputs is None else inputs
+        library.add(data, name)
+    library.build()
+    one, two = (library.runner(name)(inputs)[0] for name in ("without", "with"))
+    np.testing.assert_array_equal(one, two)
