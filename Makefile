@@ -12,7 +12,7 @@ PIP_FLAGS ?= --disable-pip-version-check --no-input -q
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long lint format bench clean
+.PHONY: help demo test test-long lint docs format bench clean
 
 help: ## list the targets
 	@$(PYTHON) -c "import re,sys; [print(f'  make {m[1]:<10} {m[2]}') for m in re.finditer(r'^([a-z-]+):[^#]*## (.*)$$', open('Makefile').read(), re.M)]"
@@ -40,7 +40,11 @@ lint: $(VENV)/dev.stamp ## ruff, mypy, import contracts
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	$(PY) -m docs.generate --check
 	$(PY) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
+
+docs: $(VENV)/dev.stamp ## write the pages that are made from the code
+	$(PY) -m docs.generate
 
 format: $(VENV)/dev.stamp ## let ruff format and mend what it can
 	$(PY) -m ruff check --fix .

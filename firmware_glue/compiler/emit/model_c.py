@@ -70,7 +70,7 @@ def model_c(program: Program, plan: MemoryPlan, constants: Constants, name: str)
         f'#include "{name}_weights.h"',
         "",
     ]
-    for number, step in enumerate(program.steps):
+    for number in range(len(program.steps)):
         parts += [_step(program, plan, constants, name, number), ""]
     cases = [
         f"    case {number}:\n        {step_function(name, number, step)}(state->arena);\n"
