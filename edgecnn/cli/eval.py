@@ -13,8 +13,12 @@ from edgecnn.cli.output import print_json, print_table, progress
 @click.command("eval")
 @model_argument
 @click.option("--data", default=None, help="Image folder, archive, digits or scenes.")
-@click.option("--split", type=click.Choice(["train", "val", "test"]), default="test",
-              show_default=True)  # fmt: skip
+@click.option(
+    "--split",
+    type=click.Choice(["train", "val", "test", "all"]),
+    default=None,
+    help="Default: test; all images of a foreign folder without a test split.",
+)
 @variant_option
 @click.option("--limit", type=click.IntRange(1), default=None, help="At most so many images.")
 @click.option("--threads", type=click.IntRange(1, 256), default=None, help="Interpreter threads.")

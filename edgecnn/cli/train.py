@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -78,7 +79,18 @@ def command(ctx: click.Context, **flags: object) -> None:
             f"{thousands(outcome.parameters)} parameters, {thousands(outcome.macs)} MACs,"
             f" {outcome.seconds:.0f} s on {outcome.device}"
         )
+        _print_left_out(outcome.bundle.manifest.data.get("splits", {}))
         click.echo(f"wrote {outcome.bundle.root}")
+
+
+def _print_left_out(splits: Mapping[str, Any]) -> None:
+    """Names the images that could not be read, and copies that stood in two splits."""
+    for part, facts in splits.items():
+        for key, what in (("skipped", "unreadable images"), ("duplicates", "copies of others")):
+            left_out = facts.get(key) or {}
+            if left_out.get("count"):
+                names = ", ".join(left_out.get("first", [])[:5])
+                click.echo(f"{part}: skipped {left_out['count']} {what}: {names}", err=True)
 
 
 def _project(flags: dict[str, object]) -> Project:

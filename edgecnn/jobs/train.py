@@ -115,9 +115,14 @@ def run(request: TrainRequest, progress: Progress) -> TrainOutcome:
     """
     planned = plan(request)
     project, folder = request.project, _folder(request)
-    make_folder(folder.parent)
     work_dir = folder.parent / f".{folder.name}.training"
-    fitted = fit_model(project, FitJob(work_dir, request.resume, progress))
+    # Now, so that a folder that cannot be written to is told of before the training, not after.
+    make_folder(work_dir)
+    try:
+        fitted = fit_model(project, FitJob(work_dir, request.resume, progress))
+    finally:
+        if not any(work_dir.iterdir()):
+            work_dir.rmdir()
     test = load_dataset(project.data_source, project.task, "test", seed=project.seed)
     metric = evaluate(
         KerasPredictor(fitted.model), test, fitted.preprocess, fitted.postprocess, progress=progress

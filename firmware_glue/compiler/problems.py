@@ -44,6 +44,6 @@ def raise_problems(problems: Sequence[OpProblem], total: int) -> None:
     rewrites = dict.fromkeys(p.rewrite for p in problems if p.rewrite)
     raise UnsupportedModelError(
         f"{rejected} of {total} ops cannot be compiled to C",
-        hint="; ".join(rewrites) or "replace these layers by supported ones (docs: SUPPORTED_OPS)",
+        hint="; ".join(rewrites) or "replace these layers by supported ones",
         details=[str(problem) for problem in problems],
     )

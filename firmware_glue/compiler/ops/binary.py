@@ -17,7 +17,6 @@ from firmware_glue.compiler.ops.rules import (
     parse_activation,
     per_tensor,
     rank,
-    same_quantization,
 )
 from firmware_glue.compiler.ops.spec import (
     MAX_DIMS,
@@ -143,8 +142,6 @@ def _row(
         return Lowered(f"{name}_s8", (call,), overlaps=overlaps)
 
     rules = (rank(0, 0, MAX_DIMS), rank(1, 0, MAX_DIMS), *int8_activations(2), per_tensor(0, 1))
-    if not arithmetic:
-        rules = (*rules, same_quantization(lambda op: (0, 1)))
     return OpSpec(parse if arithmetic else no_options, infer, reference, lower, rules)
 
 

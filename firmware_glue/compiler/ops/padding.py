@@ -137,7 +137,7 @@ def _spatial(graph: Graph, op: Op) -> str | None:
 _BLOCK_RULES = (constant(1, "block shape"), constant(2, "paddings"), _spatial, _KEPT)
 _PAD_RULES = (constant(1, "paddings"), constant(2, "padding value"), _pads_positive, _byte_fill)
 SPECS = {
-    "PAD": row("pad", _pad_views, _pad_shape, (*_PAD_RULES, _KEPT)),
+    "PAD": row("pad", _pad_views, _pad_shape, _PAD_RULES),
     "PADV2": row("pad", _pad_views, _pad_shape, (*_PAD_RULES, _KEPT)),
     "SPACE_TO_BATCH_ND": row("space_to_batch", _to_batch_views, _to_batch_shape, _BLOCK_RULES),
     "BATCH_TO_SPACE_ND": row("batch_to_space", _to_space_views, _to_space_shape, _BLOCK_RULES),

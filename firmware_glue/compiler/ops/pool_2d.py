@@ -16,7 +16,6 @@ from firmware_glue.compiler.ops.rules import (
     parse_activation,
     per_tensor,
     rank,
-    same_quantization,
 )
 from firmware_glue.compiler.ops.spec import (
     Array,
@@ -107,7 +106,7 @@ def _row(name: str, pool: Callable[[window.Geometry, Array], Array]) -> OpSpec:
         return Lowered(f"{name}_s8", (call,), overlaps=(overlap,))
 
     rules = (rank(0, 4, 4), *int8_activations(), per_tensor(0), positive)
-    return OpSpec(parse, infer, reference, lower, (*rules, same_quantization(lambda op: (0,))))
+    return OpSpec(parse, infer, reference, lower, rules)
 
 
 SPECS = {

@@ -17,7 +17,6 @@ from firmware_glue.compiler.ops.rules import (
     dtypes,
     rank,
     same_dtype,
-    same_quantization,
 )
 from firmware_glue.compiler.ops.spec import (
     Array,
@@ -112,6 +111,5 @@ SPEC = OpSpec(
         same_dtype,
         constant(1, "new size"),
         sizes,
-        same_quantization(lambda op: (0,)),
     ),
 )

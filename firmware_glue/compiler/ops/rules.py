@@ -102,7 +102,10 @@ def rank(position: int, low: int, high: int) -> Rule:
 
 
 def same_quantization(inputs: Callable[[Op], tuple[int, ...]]) -> Rule:
-    """These input positions share the output's scale and zero point (the bytes are moved as is)."""
+    """These input positions share the output's scale and zero point.
+
+    For ops that move bytes as they are, and where LiteRT insists on it (it does not everywhere).
+    """
 
     @rule("the output's scale and zero point", "requantize with the TensorFlow or AEQ converter")
     def quantization_kept(graph: Graph, op: Op) -> str | None:

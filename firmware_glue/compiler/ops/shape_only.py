@@ -32,17 +32,13 @@ def _copy_views(graph: Graph, op: Op, ins: tuple[Array, ...], outs: tuple[Array,
     return Move((Copy(0, ins[0].reshape(outs[0].shape), outs[0]),))
 
 
-_VIEW = OpSpec(
-    no_options,
-    infer,
-    reference,
-    None,
-    (same_dtype, same_size, same_quantization(lambda op: (0,))),
-)
+_RULES = (same_dtype, same_size)
+_VIEW = OpSpec(no_options, infer, reference, None, _RULES)
+_EXPAND = OpSpec(no_options, infer, reference, None, (*_RULES, same_quantization(lambda op: (0,))))
 SPECS = {
     "RESHAPE": _VIEW,
     "SQUEEZE": _VIEW,
-    "EXPAND_DIMS": _VIEW,
+    "EXPAND_DIMS": _EXPAND,
     VIEW: _VIEW,
     COPY: row("copy", _copy_views, infer),
 }

@@ -19,8 +19,6 @@ from firmware_glue.compiler.ops.spec import (
 )
 
 Arrays = tuple[Array, ...]
-_KEPT = same_quantization(lambda op: (0,))
-_SPLIT_KEPT = same_quantization(lambda op: (1,))
 _ALL_KEPT = same_quantization(lambda op: tuple(range(len(op.inputs))))
 
 
@@ -191,11 +189,11 @@ def _tile_dims(graph: Graph, op: Op) -> str | None:
 
 SPECS = {
     "SLICE": row(
-        "slice", _slice_views, _slice_shape, (constant(1, "begin"), constant(2, "size"), _KEPT)
+        "slice", _slice_views, _slice_shape, (constant(1, "begin"), constant(2, "size"))
     ),
     "STRIDED_SLICE": row(
         "strided_slice", _strided_views, _strided_shape,
-        (constant(1, "begin"), constant(2, "end"), constant(3, "strides"), _nonzero_strides, _KEPT),
+        (constant(1, "begin"), constant(2, "end"), constant(3, "strides"), _nonzero_strides),
         _parse_strided,
     ),
     "CONCATENATION": row(
@@ -205,13 +203,13 @@ SPECS = {
         "pack", _pack_views, _pack_shape, (_ALL_KEPT,), lambda o: AxisOptions(int(o["axis"]))
     ),
     "TRANSPOSE": row(
-        "transpose", _transpose_views, _transpose_shape, (constant(1, "permutation"), _KEPT)
+        "transpose", _transpose_views, _transpose_shape, (constant(1, "permutation"),)
     ),
     "SPLIT": row(
-        "split", _split_views, _split_shape, (constant(0, "axis"), _splits_evenly, _SPLIT_KEPT),
+        "split", _split_views, _split_shape, (constant(0, "axis"), _splits_evenly),
         lambda o: int(o["num_splits"]), data=1,
     ),
     "TILE": row(
-        "tile", _tile_views, _tile_shape, (constant(1, "multiples"), _tile_dims, _KEPT)
+        "tile", _tile_views, _tile_shape, (constant(1, "multiples"), _tile_dims)
     ),
 }  # fmt: skip

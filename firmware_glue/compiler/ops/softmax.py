@@ -117,9 +117,13 @@ def reference(graph: Graph, op: Op, values: tuple[Array, ...]) -> tuple[Array, .
     below = x.max(axis=1, keepdims=True) - x
     exps = np.where(below < table.size, table[np.minimum(below, table.size - 1)], 0)
     total = fixed_point.round_shift(exps, _SUM_BITS).sum(axis=1, keepdims=True)
+    # The reference aborts from a sum of 512 on; there every quotient rounds to 0.
+    many = total >= 512 << 19
+    total = np.where(many, 1 << 19, total)
     zeros = np.array([32 - int(v).bit_length() for v in total.ravel()]).reshape(total.shape)
     scale = _reciprocal((total << zeros) - (1 << 31))
-    result = fixed_point.round_shift(fixed_point.high_mul(exps, scale), 35 - zeros) - 128
+    quotient = fixed_point.round_shift(fixed_point.high_mul(exps, scale), 35 - zeros)
+    result = np.where(many, 0, quotient) - 128
     return (np.clip(result, -128, 127).astype(np.int8).reshape(values[0].shape),)
 
 
@@ -138,15 +142,7 @@ def lower(graph: Graph, op: Op) -> Lowered:
     return Lowered("softmax_s8", (call,), overlaps=(overlap,))
 
 
-@rule("at most 4096 classes")
-def sum_fits(graph: Graph, op: Op) -> str | None:
-    """The last dimension must fit the Q12.19 sum."""
-    depth = graph.input(op, 0).shape[-1]
-    return None if depth <= 4096 else f"{depth}"
-
-
 SPEC = OpSpec(
     parse, same_shape, reference, lower,
-    (rank(0, 1, MAX_DIMS), *int8_activations(), per_tensor(0), output_scale, positive_beta,
-     sum_fits),
+    (rank(0, 1, MAX_DIMS), *int8_activations(), per_tensor(0), output_scale, positive_beta),
 )  # fmt: skip

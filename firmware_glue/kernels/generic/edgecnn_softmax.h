@@ -25,7 +25,7 @@ EC_KERNEL void ec_softmax_s8(
     const ec_softmax_params *p, const int8_t *in, const int32_t *exp_q31, int8_t *out) {
     for (int32_t r = 0; r < p->rows; ++r) {
         int32_t max = -128;
-        int32_t sum = 0; /* Q12.19 */
+        uint32_t sum = 0; /* Q13.19, saturated */
         int32_t leading_zeros = 0;
         int32_t scale;
         for (int32_t i = 0; i < p->depth; ++i) {
@@ -33,16 +33,19 @@ EC_KERNEL void ec_softmax_s8(
         }
         for (int32_t i = 0; i < p->depth; ++i) {
             const int32_t below = max - in[i];
-            sum += below < p->exp_count ? ec_round_shift_positive(exp_q31[below], 12) : 0;
+            if (below < p->exp_count && sum < 0xFFF00000u) {
+                sum += (uint32_t)ec_round_shift_positive(exp_q31[below], 12);
+            }
         }
-        while (((uint32_t)sum << leading_zeros) < 0x80000000u) {
+        while ((sum << leading_zeros) < 0x80000000u) {
             ++leading_zeros;
         }
-        scale = ec_reciprocal_1p((int32_t)(((uint32_t)sum << leading_zeros) - 0x80000000u));
+        scale = ec_reciprocal_1p((int32_t)((sum << leading_zeros) - 0x80000000u));
         for (int32_t i = 0; i < p->depth; ++i) {
             const int32_t below = max - in[i];
             int32_t value = 0;
-            if (below < p->exp_count) {
+            /* From a sum of 512 on, every quotient rounds to 0 (the reference aborts there). */
+            if (below < p->exp_count && leading_zeros >= 4) {
                 value = ec_round_shift(ec_high_mul(exp_q31[below], scale), 35 - leading_zeros);
             }
             out[i] = (int8_t)ec_clamp(value - 128, -128, 127);

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from edgecnn.core.tflite.reader import read_model
-from tests.builders import tiny_classifier
+from tests.builders import ModelBuilder, tiny_classifier
+from tests.firmware_glue.compiler import cases, movement_cases
 from tests.firmware_glue.compiler.graphs import GRAPHS, random_graph
 from tests.firmware_glue.compiler.harness import STRICT, Library, Reference, Runner, random_inputs
 
@@ -91,3 +92,53 @@ def test_mlperf_memory(mlperf: tuple[Library, dict[str, bytes]]) -> None:
     assert (vww.weight_bytes, kws.weight_bytes) == (219_064, 24_368)
     assert vww.lower_bound_bytes <= vww.arena_bytes <= 36_896
     assert kws.lower_bound_bytes <= kws.arena_bytes <= 10_048
+
+
+LOOSE = (
+    "AVERAGE_POOL_2D", "MAX_POOL_2D", "PAD", "TRANSPOSE", "TILE", "SLICE", "STRIDED_SLICE",
+    "SPLIT", "RESIZE_NEAREST_NEIGHBOR", "MAXIMUM", "MINIMUM",
+)  # fmt: skip
+
+
+def _with_other_output_scale(code: str) -> bytes:
+    """The op's model, its int8 outputs given another scale and zero point."""
+    made: list[bytes] = []
+
+    class Builder(ModelBuilder):
+        def build(self, inputs: list[int], outputs: list[int]) -> bytes:
+            for tensor in (self.tensors[i] for i in outputs):
+                tensor.scale = [s * 1.7 for s in tensor.scale]
+                tensor.zero_point = [max(-128, z - 11) for z in tensor.zero_point]
+            made.append(super().build(inputs, outputs))
+            return made[-1]
+
+    module = cases if code in cases.CASES else movement_cases
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "ModelBuilder", Builder)
+        module.CASES[code](np.random.default_rng(12))
+    return made[-1]
+
+
+def test_mismatched_scales_are_ignored_as_litert_ignores_them(tmp_path: Path) -> None:
+    library, models = Library(tmp_path), {c.lower(): _with_other_output_scale(c) for c in LOOSE}
+    for name, data in models.items():
+        library.add(data, name)
+    library.build()
+    for name, data in models.items():
+        _compare(data, library.runner(name), 1)
+
+
+@pytest.mark.parametrize(("depth", "sane"), [(511, True), (512, False), (16384, False)])
+def test_softmax_over_many_classes(depth: int, sane: bool, tmp_path: Path) -> None:
+    """Equal logits: LiteRT's reference aborts from a sum of exponentials of 512 on."""
+    build = ModelBuilder()
+    x = build.tensor((1, depth), "int8", 0.001, 0)
+    y = build.tensor((1, depth), "int8", 1 / 256, -128)
+    build.op("SOFTMAX", [x], [y])
+    data = build.build([x], [y])
+    library, inputs = Library(tmp_path), [np.zeros((1, depth), np.int8)]
+    library.add(data, "many")
+    library.build()
+    (got,) = library.runner("many")(inputs)
+    expected = Reference(data)(inputs)[0] if sane else np.full((1, depth), -128, np.int8)
+    np.testing.assert_array_equal(got, expected)
