@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from edgecnn.core.bundle import Golden
 from edgecnn.core.errors import ModelError, QuantizationError
-from edgecnn.core.runtime import LiteRTPredictor
+from edgecnn.core.reference import reference_predictor
+from edgecnn.core.runtime import LiteRTPredictor, Predictor
 from quantization.calibration import check_sample
 from quantization.types import SampleDict
 
@@ -34,7 +35,7 @@ def make_golden(model: bytes, samples: Sequence[SampleDict]) -> tuple[Golden, tu
         raise QuantizationError(
             "the golden vector needs at least one sample", hint="give golden inputs"
         )
-    predictor, warnings = reference_predictor(model)
+    predictor, warnings = judge_predictor(model)
     infos = predictor.inputs
     inputs: dict[str, list[NDArray[Any]]] = {info.name: [] for info in infos}
     outputs: dict[str, list[NDArray[Any]]] = {info.name: [] for info in predictor.outputs}
@@ -49,7 +50,7 @@ def make_golden(model: bytes, samples: Sequence[SampleDict]) -> tuple[Golden, tu
     return Golden(_stack(inputs), _stack(outputs)), warnings
 
 
-def reference_predictor(model: bytes) -> tuple[LiteRTPredictor, tuple[str, ...]]:
+def judge_predictor(model: bytes) -> tuple[Predictor, tuple[str, ...]]:
     """A predictor on the reference kernels; on the optimised ones where those lack an op.
 
     Returns:
@@ -59,7 +60,7 @@ def reference_predictor(model: bytes) -> tuple[LiteRTPredictor, tuple[str, ...]]
         ModelError: neither runs the model.
     """
     try:
-        return LiteRTPredictor(model, resolver="reference"), ()
+        return reference_predictor(model), ()
     except ModelError as error:
         predictor = LiteRTPredictor(model, resolver="builtin")
         return predictor, (

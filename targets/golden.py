@@ -17,7 +17,8 @@ from edgecnn.core.decode import decode
 from edgecnn.core.detections import Classification, Detections
 from edgecnn.core.errors import BundleError
 from edgecnn.core.lcg import lcg_inputs, outputs_fnv1a
-from edgecnn.core.runtime import LiteRTPredictor, TensorInfo
+from edgecnn.core.reference import reference_predictor
+from edgecnn.core.runtime import TensorInfo
 from edgecnn.core.tflite.model import DType
 from targets.base import ModelFile
 
@@ -57,7 +58,7 @@ def lcg_reference(model: ModelFile) -> tuple[dict[str, Any], dict[str, Any]]:
     Raises:
         ModelError: LiteRT refuses the model.
     """
-    reference = LiteRTPredictor(model.data, threads=1, resolver="reference")
+    reference = reference_predictor(model.data)
     inputs = lcg_inputs(reference.inputs)
     return inputs, reference.predict(inputs)
 
@@ -69,7 +70,7 @@ def judge(run: Run, model: ModelFile, tolerance_lsb: int) -> Verdict:
         ModelError: LiteRT refuses the model.
         BundleError: the golden vector is not of this model.
     """
-    reference = LiteRTPredictor(model.data, threads=1, resolver="reference")
+    reference = reference_predictor(model.data)
     inputs = lcg_inputs(reference.inputs)
     expected = reference.predict(inputs)
     got = run(inputs)

@@ -6,6 +6,7 @@ from ctypes.util import find_library
 from pathlib import Path
 
 from edgecnn.core.errors import TargetError
+from edgecnn.core.reference import reference_predictor
 from edgecnn.core.runtime import LiteRTPredictor
 from targets.base import ModelFile
 from targets.coral.rules.view import EDGE_TPU_OP
@@ -54,7 +55,7 @@ def is_compiled(model: ModelFile) -> bool:
 
 def by_name(predictor: LiteRTPredictor, model: ModelFile) -> Run:
     """A function that runs the compiled model under the original's tensor names, in its order."""
-    original = LiteRTPredictor(model.data, threads=1, resolver="reference")
+    original = reference_predictor(model.data)
 
     def run(inputs: Arrays) -> Arrays:
         given = (inputs[info.name] for info in original.inputs)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from edgecnn.core.errors import ModelError
+from edgecnn.core.reference import reference_predictor
 from edgecnn.core.runtime import LiteRTPredictor
 from tests.builders import ModelBuilder
 
@@ -27,3 +28,31 @@ def test_an_ordinary_softmax_runs() -> None:
     name = predictor.inputs[0].name
     outputs = predictor.predict({name: np.zeros((1, 4), np.int8)})
     assert next(iter(outputs.values())).tolist() == [[-64] * 4]
+
+
+def wide_softmax(scale: float, classes: int) -> bytes:
+    build = ModelBuilder()
+    x = build.tensor((1, classes), "int8", scale=scale, zero_point=0)
+    y = build.tensor((1, classes), "int8", scale=1 / 256, zero_point=-128)
+    build.op("SOFTMAX", [x], [y])
+    return build.build([x], [y])
+
+
+def test_an_aborting_reference_kernel_is_an_error_not_a_crash() -> None:
+    predictor = reference_predictor(wide_softmax(0.0005, 600))
+    name = predictor.inputs[0].name
+    with pytest.raises(ModelError, match="reference kernels abort"):
+        predictor.predict({name: np.zeros((1, 600), np.int8)})
+
+
+def test_a_wide_softmax_that_does_not_overflow_gives_the_reference() -> None:
+    model = wide_softmax(0.1, 600)
+    predictor = reference_predictor(model)
+    name = predictor.inputs[0].name
+    x = np.full((1, 600), -128, np.int8)
+    x[0, 5] = 127
+    here = LiteRTPredictor(model, resolver="reference").predict({name: x})
+    there = predictor.predict({name: x})
+    assert list(here) == list(there)
+    for key, value in here.items():
+        np.testing.assert_array_equal(there[key], value)

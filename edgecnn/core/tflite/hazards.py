@@ -7,6 +7,7 @@ from edgecnn.core.tflite.model import DType, TfModel, TfOperator, TfSubgraph
 
 #: LiteRT checks that input scale × beta × 2²⁶ is above 1 with an assertion that aborts.
 SOFTMAX_FACTOR = 2.0**26
+SOFTMAX_WIDE = 512
 
 
 def softmax_aborts(graph: TfSubgraph, op: TfOperator) -> bool:
@@ -34,3 +35,19 @@ def refuse_hazards(model: TfModel) -> None:
                     f" 2^-26, which LiteRT cannot run",
                     hint="the model looks untrained or miscalibrated: convert it again",
                 )
+
+
+def softmax_may_abort(model: TfModel) -> bool:
+    """Whether an 8-bit SOFTMAX is wide enough for the reference kernel's sum to overflow.
+
+    The reference kernel keeps Σ exp(x − max) with 12 integer bits of which it can use 9, and ends
+    the process where that overflows; every addend is at most 1.
+    """
+    for graph in model.subgraphs:
+        for op in graph.operators:
+            if op.code == "SOFTMAX" and op.inputs and op.inputs[0] >= 0:
+                tensor = graph.tensors[op.inputs[0]]
+                eight_bit = tensor.dtype in (DType.INT8, DType.UINT8)
+                if eight_bit and tensor.shape and tensor.shape[-1] >= SOFTMAX_WIDE:
+                    return True
+    return False

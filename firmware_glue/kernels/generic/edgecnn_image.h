@@ -1,0 +1,37 @@
+/* Types of <name>_preprocess and <name>_postprocess, shared by all models of a program. */
+#ifndef EDGECNN_IMAGE_H
+#define EDGECNN_IMAGE_H
+
+#include <stdint.h>
+
+/* Frames are at most this wide and high; all arithmetic is exact up to here. */
+#define EC_MAX_FRAME 4096
+
+/* How a frame's pixels lie in memory. RGB565 is a word of two bytes, red in its high bits:
+ * low byte first, or (_BIG, as many camera interfaces deliver it) high byte first. Its channels
+ * are widened to 8 bits by repeating their high bits. */
+typedef enum { EC_RGB888, EC_BGR888, EC_GRAY8, EC_RGB565, EC_RGB565_BIG } ec_pixels;
+
+/* How the tensor lies in the frame: the part of the frame that is shown (x, y, width, height, frame
+ * pixels) fills fit_width x fit_height tensor pixels from (left, top) on. */
+typedef struct {
+    int32_t frame_width, frame_height;
+    int32_t x, y, width, height;
+    int32_t left, top, fit_width, fit_height;
+} ec_frame_map;
+
+/* One detection: corners in frame pixels, score in [0, 1], index of its label. */
+typedef struct {
+    float x1, y1, x2, y2;
+    float score;
+    int16_t label;
+} ec_box;
+
+/* Scratch of the detector: a candidate that passed the threshold. */
+typedef struct {
+    float score;
+    int32_t index;
+    int16_t label;
+} ec_candidate;
+
+#endif
