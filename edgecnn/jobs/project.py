@@ -80,7 +80,7 @@ KEYS: dict[str, dict[str, Key]] = {
         ),
     },
     "model": {
-        "name": Key("str", {"classify": "resnet8", "detect": "ssd_mobilenet"},
+        "name": Key("str", {"classify": "resnet8", "detect": "detector"},
                     "see edgecnn models"),
         "input_size": Key("ints", [96, 96], "height, width", low=8, high=1024),
         "colour": Key("str", "rgb", "channels of the input", ("rgb", "bgr", "gray")),
@@ -90,10 +90,11 @@ KEYS: dict[str, dict[str, Key]] = {
                    ("stretch", "letterbox", "crop")),
     },
     "train": {
-        "epochs": Key("int", {"classify": 30, "detect": 30}, "passes over the data",
+        "epochs": Key("int", {"classify": 30, "detect": 8}, "passes over the data",
                       low=1, high=10000),
         "batch_size": Key("int", 32, "images per step", low=1, high=4096),
-        "learning_rate": Key("float", 0.002, "peak of the cosine schedule", low=1e-6, high=10.0),
+        "learning_rate": Key("float", {"classify": 0.002, "detect": 0.02},
+                             "peak of the cosine schedule", low=1e-6, high=10.0),
         "weight_decay": Key("float", 0.0001, "of AdamW", low=0.0, high=1.0),
         "patience": Key("int", {"classify": 15, "detect": 30},
                         "epochs without improvement before training stops", low=1, high=10000),

@@ -81,9 +81,9 @@ _MODELS = (
         "edgecnn.models.efficientnet_lite:build",
     ),
     ModelInfo(
-        "ssd_mobilenet",
+        "detector",
         "detect",
-        "small one-stage detector on a MobileNet backbone",
+        "0.11 M parameters; anchor-free single-shot detector of MobileNet blocks, stride 8",
         (96, 96),
         3,
         "edgecnn.models.detector:build",
