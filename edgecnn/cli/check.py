@@ -77,6 +77,9 @@ def _print(report: CheckReport, *, verbose: bool) -> None:
             numeric=(0,),
         )
     for key, value in report.memory.items():
-        click.echo(f"  {key}: {thousands(value) if isinstance(value, int | float) else value}")
+        if isinstance(value, bool):
+            click.echo(f"  {key}: {'yes' if value else 'no'}")
+        elif value is not None:
+            click.echo(f"  {key}: {thousands(value) if isinstance(value, int | float) else value}")
     for note in report.notes:
         click.echo(f"  {note}")

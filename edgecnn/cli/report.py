@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edgecnn.cli.options import common, output_option, project_option
 from edgecnn.cli.output import print_json, print_table, progress
+
+if TYPE_CHECKING:
+    from edgecnn.report.model import ReportData
 
 
 @click.command("report")
@@ -47,18 +52,25 @@ def command(
         )
         return
     if not quiet:
-        columns = [summary_rows(data) for data in outcome.data]
-        names = list(dict.fromkeys(row.what for rows in columns for row in rows))
-        table = [
-            (name, *(next((r.shown for r in rows if r.what == name), "–") for rows in columns))
-            for name in names
-        ]
-        print_table(
-            "",
-            ("figure", *(data.name for data in outcome.data)),
-            table,
-            numeric=range(1, len(columns) + 1),
-        )
+        print_table("", *_columns(outcome.data), numeric=range(1, len(outcome.data) + 1))
     for note in outcome.notes:
         click.echo(f"note: {note}", err=True)
     click.echo(f"wrote {outcome.path}")
+
+
+def _columns(
+    bundles: Sequence[ReportData],
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Heads and lines of one table, a column a bundle; the rows of all bundles are alike."""
+    from edgecnn.report.table import summary_rows
+
+    lines = []
+    for rows in zip(*(summary_rows(data) for data in bundles), strict=True):
+        names = dict.fromkeys(row.what.rpartition(", ")[0] for row in rows)
+        label = f"{' / '.join(names)}, {rows[0].what.rpartition(', ')[2]}"
+        cells = (
+            f"{row.shown} ({row.note.split(',')[0]})" if row.note.startswith("n = ") else row.shown
+            for row in rows
+        )
+        lines.append((label, *cells))
+    return ("figure", *(data.name for data in bundles)), lines

@@ -109,12 +109,9 @@ class LiteRTPredictor:
         self._preserve_all = preserve_all
         self._delegate = delegate
         self._resolver: Resolver = "builtin" if preserve_all and resolver == "auto" else resolver
-        graph = self._read.main
-        self._input_index = graph.inputs
-        self._output_index = graph.outputs
-        names = _signature_names(self._read)
-        self._inputs = tuple(_info(self._read, k, names[0]) for k in graph.inputs)
-        self._outputs = tuple(_info(self._read, k, names[1]) for k in graph.outputs)
+        self._input_index = self._read.main.inputs
+        self._output_index = self._read.main.outputs
+        self._inputs, self._outputs = tensor_infos(self._read)
         self._interpreter = self._prepared()
 
     @property
@@ -210,6 +207,16 @@ class LiteRTPredictor:
             )
             interpreter.allocate_tensors()
         return interpreter
+
+
+def tensor_infos(model: TfModel) -> tuple[tuple[TensorInfo, ...], tuple[TensorInfo, ...]]:
+    """Inputs and outputs of a model, as :class:`LiteRTPredictor` names them."""
+    graph = model.main
+    inputs, outputs = _signature_names(model)
+    return (
+        tuple(_info(model, k, inputs) for k in graph.inputs),
+        tuple(_info(model, k, outputs) for k in graph.outputs),
+    )
 
 
 def runtime_name() -> str:

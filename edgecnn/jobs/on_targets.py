@@ -58,6 +58,7 @@ def compile_for(
     """
     target = get_target(name)
     model = model_file(reference, variant)
+    options = _named(options, reference)
     if output_dir is None and reference.bundle is None:
         raise UsageError(
             "compiling a bare file needs a folder to write to", hint="add -o/--output-dir DIR"
@@ -82,6 +83,7 @@ def bench(
     """Measures on every target; a bundle keeps ``bench.json``."""
     targets = [get_target(name) for name in names]
     model = model_file(reference, variant)
+    options = _named(options, reference)
     reports = []
     for target in targets:
         options.progress.stage(f"bench {target.name}")
@@ -135,6 +137,13 @@ def gate_bench(report: BenchReport, gates: Gates) -> None:
                 f"{report.target}: {value:,.6g} {unit}, {flag} allows {limit:,.6g}",
                 hint="use a smaller model or width, or raise the gate",
             )
+
+
+def _named(options: RunOptions, reference: ModelRef) -> RunOptions:
+    """The C symbols of a bundle carry the bundle's name, unless the user gave another."""
+    if options.name is not None or reference.bundle is None:
+        return options
+    return replace(options, name=reference.bundle.manifest.name)
 
 
 def _total(parts: Sequence[int | None]) -> float | None:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from edgecnn.report import svg
 from edgecnn.report.markup import Html, el
 from edgecnn.report.model import ReportData, TargetResult, dig, dig_list, dig_map
-from edgecnn.report.parts import badge, dash, figure, missing, section, table, verdict_badge
+from edgecnn.report.parts import (
+    badge,
+    dash,
+    figure,
+    folded,
+    missing,
+    section,
+    table,
+    verdict_badge,
+)
 from edgecnn.report.text import (
     is_number,
     milliseconds,
@@ -120,7 +129,7 @@ def _remarks(row: TargetResult) -> Html:
         if isinstance(value, str) or is_number(value)
     ]
     if facts:
-        lines.append(el("small", " · ".join(facts[:8])))
+        lines.append(folded("conditions", el("small", " · ".join(facts))))
     fits = dig(row.check, "fits")
     if isinstance(fits, bool):
         lines.append(badge("fits" if fits else "does not fit", "ok" if fits else "bad"))

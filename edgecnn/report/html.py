@@ -95,8 +95,7 @@ def _summary(data: ReportData) -> Html:
         el(
             "div",
             tiles(data),
-            [tile(row.shown, row.what + (" (estimate)" if "estimate" in row.note else ""))
-             for row in shown],
+            [tile(row.shown, row.what) for row in shown],
             class_="tiles",
         ),
     )  # fmt: skip

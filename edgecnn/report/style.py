@@ -47,7 +47,7 @@ th,td{{text-align:left;padding:5px 14px 5px 0;border-bottom:1px solid var(--line
 vertical-align:top}}
 th{{font-weight:600;color:var(--muted);font-size:12.5px;vertical-align:bottom}}
 td.num,th.num{{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}}
-td small{{color:var(--muted);display:block}}
+td small{{color:var(--muted);display:block;overflow-wrap:anywhere}}
 .any{{overflow-wrap:anywhere}}
 ul{{margin:12px 0;padding-left:20px}}
 article+article{{margin-top:40px;border-top:4px solid var(--line)}}

@@ -58,7 +58,7 @@ def summary_rows(data: ReportData, recipe: str = "int8") -> tuple[Row, ...]:
     if cycles is None and npu is not None:
         cycles = dig(npu.check, "memory", "cycles_estimate")
     note = "estimate, not measured" if is_number(cycles) else ""
-    rows.append(Row("ethos-u55-128, cycles", _num(cycles), "cycles", short(cycles), note))
+    rows.append(Row("ethos-u55-128, estimated cycles", _num(cycles), "cycles", short(cycles), note))
     return tuple(rows)
 
 
@@ -94,8 +94,8 @@ def _mcu_rows(data: ReportData, target: str, recipe: str) -> list[Row]:
         Row(f"{target}, instructions", _num(count), "instructions", short(count)),
         Row(f"{target}, RAM", ram, "bytes", size(ram)),
         Row(f"{target}, flash", flash, "bytes", size(flash)),
-        Row(f"{target}, bit-exact", exact if isinstance(exact, bool) else None, "bool",
-            yes_no(exact)),
+        Row(f"{target}, against LiteRT", exact if isinstance(exact, bool) else None, "bool",
+            f"bit-exact: {yes_no(exact)}" if isinstance(exact, bool) else MISSING),
     ]  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from edgecnn.core.errors import UnknownNameError
 from edgecnn.core.tflite.model import TfModel
 from firmware_glue.compiler.emit import model_c, weights
 from firmware_glue.compiler.emit.header import ARENA_ALIGN, IoInfo, model_h
+from firmware_glue.compiler.emit.stages import stage_files, stage_headers, stage_notes
 from firmware_glue.compiler.emit.text import sanitize_name
 from firmware_glue.compiler.importer import Imported, import_model
 from firmware_glue.compiler.passes import FIRST, run_passes
@@ -18,6 +19,7 @@ from firmware_glue.compiler.planner.layout import plan_layout
 from firmware_glue.compiler.planner.program import MemoryPlan, Program
 from firmware_glue.compiler.planner.schedule import schedule
 from firmware_glue.compiler.problems import OpProblem, raise_problems
+from firmware_glue.compiler.specs import Stages, read_stages
 from firmware_glue.compiler.verify import check_limits, is_sound, verify
 from firmware_glue.kernels import with_includes
 
@@ -47,6 +49,7 @@ class CompiledModel:
         weight_bytes: filters, biases and constant operands as stored.
         lower_bound_bytes: no arena of this program can be smaller.
         plan: offsets of all buffers.
+        notes: why there is no ``<name>_preprocess`` or ``<name>_postprocess``.
     """
 
     name: str
@@ -61,6 +64,7 @@ class CompiledModel:
     plan: MemoryPlan
     program: Program
     numerics: str = "litert-ref"
+    notes: tuple[str, ...] = ()
 
 
 def check_ops(model: TfModel) -> tuple[OpProblem, ...]:
@@ -95,6 +99,7 @@ def compile_model(model: TfModel, *, name: str, numerics: str = "litert-ref") ->
     Raises:
         UnsupportedModelError: some ops have no kernel, or miss a limit; all are listed.
         UnknownNameError: unknown ``numerics``.
+        ModelError, BundleError: an embedded preprocess or postprocess spec cannot be read.
     """
     if numerics not in NUMERICS:
         raise UnknownNameError("numerics", numerics, NUMERICS)
@@ -104,22 +109,26 @@ def compile_model(model: TfModel, *, name: str, numerics: str = "litert-ref") ->
     program = schedule(graph)
     plan = plan_layout(program.buffers, program.allowances)
     check_plan(program, plan)
-    return _emit(program, plan, sanitize_name(name), numerics)
+    return _emit(program, plan, sanitize_name(name), numerics, read_stages(model))
 
 
-def _emit(program: Program, plan: MemoryPlan, name: str, numerics: str) -> CompiledModel:
+def _emit(
+    program: Program, plan: MemoryPlan, name: str, numerics: str, stages: Stages
+) -> CompiledModel:
     inputs = _interface(program, plan, name, "input", program.graph.inputs)
     outputs = _interface(program, plan, name, "output", program.graph.outputs)
     constants = weights.collect(program, name)
     headers = {call.header for step in program.steps for call in step.calls}
     # An arena of 0 bytes would be no array.
     arena_bytes = max(plan.arena_bytes, 1)
+    notes = stage_notes(stages, name)
     files = {
-        f"{name}.h": model_h(name, arena_bytes, len(program.steps), inputs, outputs),
+        f"{name}.h": model_h(name, arena_bytes, len(program.steps), inputs, outputs, notes),
         f"{name}.c": model_c.model_c(program, plan, constants, name),
         f"{name}_weights.h": weights.weights_h(constants, name),
         f"{name}_weights.c": weights.weights_c(constants, name),
-        **with_includes(headers | {"edgecnn_common.h"}),
+        **stage_files(stages, name),
+        **with_includes(headers | {"edgecnn_common.h"} | stage_headers(stages)),
     }
     steps = tuple(
         StepSummary(step.sources, step.name, step.kernel, model_c.step_function(name, number, step))
@@ -127,7 +136,7 @@ def _emit(program: Program, plan: MemoryPlan, name: str, numerics: str) -> Compi
     )
     return CompiledModel(
         name, MappingProxyType(files), arena_bytes, STATE_BYTES, constants.weight_bytes,
-        plan.lower_bound_bytes, inputs, outputs, steps, plan, program, numerics,
+        plan.lower_bound_bytes, inputs, outputs, steps, plan, program, numerics, stages.notes,
     )  # fmt: skip
 
 

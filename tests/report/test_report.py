@@ -198,14 +198,16 @@ def test_summary_rows(tmp_path: Path) -> None:
     rows = {row.what: row for row in summary_rows(collect(make_bundle(tmp_path / "b")))}
     assert list(rows) == [
         "accuracy, float", "accuracy, int8", "host, p50",
-        "cortex-m4, instructions", "cortex-m4, RAM", "cortex-m4, flash", "cortex-m4, bit-exact",
+        "cortex-m4, instructions", "cortex-m4, RAM", "cortex-m4, flash",
+        "cortex-m4, against LiteRT",
         "cortex-m0plus, instructions", "cortex-m0plus, RAM", "cortex-m0plus, flash",
-        "cortex-m0plus, bit-exact", "coral-usb, ops mapped", "ethos-u55-128, cycles",
+        "cortex-m0plus, against LiteRT", "coral-usb, ops mapped",
+        "ethos-u55-128, estimated cycles",
     ]  # fmt: skip
     assert rows["cortex-m4, RAM"].value == 38_400 + 1_216 + 920
     assert rows["cortex-m4, flash"].shown == "73.9 KiB"
-    assert rows["cortex-m4, bit-exact"].value is True
-    assert rows["ethos-u55-128, cycles"].note == "estimate, not measured"
+    assert rows["cortex-m4, against LiteRT"].value is True
+    assert rows["ethos-u55-128, estimated cycles"].note == "estimate, not measured"
 
 
 def test_many_classes_stay_readable(tmp_path: Path) -> None:

@@ -104,11 +104,17 @@ def _describe(kind: str, k: int, io: IoInfo) -> str:
 
 
 def model_h(
-    name: str, arena_bytes: int, steps: int, inputs: Sequence[IoInfo], outputs: Sequence[IoInfo]
+    name: str,
+    arena_bytes: int,
+    steps: int,
+    inputs: Sequence[IoInfo],
+    outputs: Sequence[IoInfo],
+    notes: Sequence[str] = (),
 ) -> str:
-    """The header's text."""
+    """The header's text; ``notes`` are sentences for its first comment."""
     pairs = (("INPUT", inputs), ("OUTPUT", outputs))
     described = [_describe(k.lower(), i, io) for k, ios in pairs for i, io in enumerate(ios)]
+    described += [f" * {text.comment(note)}" for note in notes]
     defines = [
         line
         for kind, ios in pairs

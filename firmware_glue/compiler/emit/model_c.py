@@ -94,7 +94,7 @@ def _step(program: Program, plan: MemoryPlan, constants: Constants, name: str, n
             lines.append("    {")
         indent = "        " if several else "    "
         lines.append(f"{indent}static const {call.params.struct} params = {{")
-        lines.append(_fields(call.params, indent + "    "))
+        lines.append(fields(call.params, indent + "    "))
         lines.append(f"{indent}}};")
         lines.append(_call(program, plan, constants, call, step, indent))
         if several:
@@ -122,7 +122,7 @@ def _shapes(program: Program, plan: MemoryPlan, step: Step) -> list[str]:
     return rows
 
 
-def _fields(params: Params, indent: str) -> str:
+def fields(params: Params, indent: str) -> str:
     """One initialiser per field, its name in a comment (C++ has no designators before C++20)."""
     items: list[str] = []
     lines: list[str] = []
@@ -130,7 +130,7 @@ def _fields(params: Params, indent: str) -> str:
         if isinstance(value, Params):
             if items:
                 lines.append(text.wrap(items, indent))
-            lines += [f"{indent}{{ /* {name} */", _fields(value, indent + "    "), f"{indent}}},"]
+            lines += [f"{indent}{{ /* {name} */", fields(value, indent + "    "), f"{indent}}},"]
             items = []
         elif isinstance(value, tuple):
             items.append(f"/*{name}*/ {{{', '.join(text.literal(v) for v in value)}}}")

@@ -119,6 +119,11 @@ class Runner:
         assert np.all(self._memory[end:] == 0xA5), "wrote behind the arena"
         return [self.tensor(o.offset, o.nbytes, o.dtype, o.shape) for o in self.model.outputs]
 
+    def call(self, function: str, *arguments: object) -> int:
+        """Calls ``<name>_<function>(&state, …)``."""
+        found = getattr(self._handle, f"{self.model.name}_{function}")
+        return int(found(ctypes.byref(self._state), *arguments))
+
     def steps(self, inputs: Sequence[np.ndarray]) -> dict[int, np.ndarray]:
         """Runs step by step; tensor id → its contents right after the step that wrote it."""
         self.fill(inputs)

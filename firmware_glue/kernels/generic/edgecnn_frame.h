@@ -3,8 +3,8 @@
  *
  * The Python twin is edgecnn/core/imaging.py.
  */
-#ifndef EDGECNN_PREPROCESS_H
-#define EDGECNN_PREPROCESS_H
+#ifndef EDGECNN_FRAME_H
+#define EDGECNN_FRAME_H
 
 #include "edgecnn_image.h"
 #include "edgecnn_resample.h"
@@ -23,7 +23,7 @@ typedef struct {
 typedef struct {
     const uint8_t *data;
     size_t stride;
-    int32_t pixel_bytes, format;
+    int32_t pixel_bytes, format, planes;
 } ec_view;
 
 /* One colour channel (0 red, 1 green, 2 blue) of a pixel. */
@@ -42,6 +42,13 @@ EC_INLINE int32_t ec_channel(const uint8_t *pixel, int32_t format, int32_t chann
     }
     word = (channel == 0 ? word >> 11 : word) & 31;
     return word << 3 | word >> 2;
+}
+
+/* A gray frame's one value is all three colours. */
+EC_INLINE void ec_spread_gray(const ec_view *v, int32_t *rgb) {
+    if (v->planes == 1) {
+        rgb[1] = rgb[2] = rgb[0];
+    }
 }
 
 /* Which part of the frame goes where in the tensor. */
@@ -111,16 +118,17 @@ EC_INLINE void ec_row_linear(
     for (int32_t i = 0; i < columns.target; ++i) {
         const int32_t x = ec_linear_next(&columns);
         const int32_t wx = x & 255;
-        const int32_t near = (x >> 8) * v->pixel_bytes;
-        const int32_t far = (x >> 8) + 1 < columns.size ? near + v->pixel_bytes : near;
+        const int32_t left = (x >> 8) * v->pixel_bytes;
+        const int32_t right = (x >> 8) + 1 < columns.size ? left + v->pixel_bytes : left;
         int32_t rgb[3];
-        for (int32_t c = 0; c < 3; ++c) {
-            const int32_t a = ec_channel(top + near, v->format, c) * (256 - wx) +
-                              ec_channel(top + far, v->format, c) * wx;
-            const int32_t b = ec_channel(bottom + near, v->format, c) * (256 - wx) +
-                              ec_channel(bottom + far, v->format, c) * wx;
+        for (int32_t c = 0; c < v->planes; ++c) {
+            const int32_t a = ec_channel(top + left, v->format, c) * (256 - wx) +
+                              ec_channel(top + right, v->format, c) * wx;
+            const int32_t b = ec_channel(bottom + left, v->format, c) * (256 - wx) +
+                              ec_channel(bottom + right, v->format, c) * wx;
             rgb[c] = (a * (256 - wy) + b * wy + 32768) >> 16;
         }
+        ec_spread_gray(v, rgb);
         ec_put_pixel(p, table, tensor, pixel + i, rgb);
     }
 }
@@ -132,9 +140,10 @@ EC_INLINE void ec_row_nearest(
     for (int32_t i = 0; i < count; ++i) {
         const uint8_t *from = row + ec_nearest_next(&columns) * v->pixel_bytes;
         int32_t rgb[3];
-        for (int32_t c = 0; c < 3; ++c) {
+        for (int32_t c = 0; c < v->planes; ++c) {
             rgb[c] = ec_channel(from, v->format, c);
         }
+        ec_spread_gray(v, rgb);
         ec_put_pixel(p, table, tensor, pixel + i, rgb);
     }
 }
@@ -165,14 +174,15 @@ EC_INLINE void ec_row_area(
         for (int32_t by = 0; by < fy; ++by) {
             const uint8_t *from = block + (size_t)by * v->stride;
             for (int32_t bx = 0; bx < fx; ++bx, from += v->pixel_bytes) {
-                for (int32_t c = 0; c < 3; ++c) {
+                for (int32_t c = 0; c < v->planes; ++c) {
                     total[c] += (uint32_t)ec_channel(from, v->format, c);
                 }
             }
         }
-        for (int32_t c = 0; c < 3; ++c) {
+        for (int32_t c = 0; c < v->planes; ++c) {
             rgb[c] = ec_block_mean(total[c], fx, fy);
         }
+        ec_spread_gray(v, rgb);
         ec_put_pixel(p, table, tensor, pixel + i, rgb);
     }
 }
@@ -207,7 +217,7 @@ EC_INLINE void ec_show_frame(
 
 /* Returns 0; -1: no frame; -2: width or height is not 1 to EC_MAX_FRAME, or a row is longer than
  * stride; -3: unknown format. map may be NULL. */
-EC_KERNEL int ec_preprocess(
+EC_KERNEL int ec_frame_to_tensor(
     const ec_image_params *p, const uint8_t *frame, int width, int height, int stride, int format,
     const void *table, void *tensor, ec_frame_map *map) {
     ec_frame_map m;
@@ -226,6 +236,7 @@ EC_KERNEL int ec_preprocess(
     }
     m = ec_fit_frame(p, width, height);
     v.format = format;
+    v.planes = format == EC_GRAY8 ? 1 : 3;
     v.stride = (size_t)stride;
     v.data = frame + (size_t)m.y * v.stride + (size_t)(m.x * v.pixel_bytes);
     shown = m.top + m.fit_height;

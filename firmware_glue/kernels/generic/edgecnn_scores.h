@@ -1,0 +1,96 @@
+/* Scores: raw outputs -> probabilities, without libm. */
+#ifndef EDGECNN_SCORES_H
+#define EDGECNN_SCORES_H
+
+#include "edgecnn_common.h"
+
+/* What is done to the values: EC_SCORE_POWERS: they are exponentials already, softmax only divides
+ * them by their sum. */
+enum { EC_SCORE_NONE, EC_SCORE_SIGMOID, EC_SCORE_SOFTMAX, EC_SCORE_POWERS };
+
+/* element_bytes: 1 (8 bits: the table holds the value of each) or 4 (float). flip: 128 for int8, so
+ * that the table's index grows with the value; else 0. */
+typedef struct {
+    int32_t count, element_bytes, flip, activation;
+} ec_score_params;
+
+/* exp(x) for x <= 88, to about 1 unit in the last place; 0 below -104 and for NaN. */
+EC_INLINE float ec_exp(float x) {
+    float power = 1.0f, base, r, sum;
+    int32_t k;
+    if (!(x > -104.0f)) {
+        return 0.0f;
+    }
+    /* x = k * ln 2 + r; the first part of ln 2 is short, so that its product with k is exact. */
+    k = (int32_t)(x * 1.44269504f + (x < 0 ? -0.5f : 0.5f));
+    r = (x - (float)k * 0.693359375f) + (float)k * 2.12194440e-4f;
+    sum = 1.0f / 5040;
+    sum = sum * r + 1.0f / 720;
+    sum = sum * r + 1.0f / 120;
+    sum = sum * r + 1.0f / 24;
+    sum = sum * r + 1.0f / 6;
+    sum = sum * r + 0.5f;
+    sum = (sum * r) * r + r + 1.0f;
+    base = k < 0 ? 0.5f : 2.0f;
+    for (k = k < 0 ? -k : k; k > 0; k >>= 1) {
+        power = (k & 1) != 0 ? power * base : power;
+        base = k > 1 ? base * base : base;
+    }
+    return sum * power;
+}
+
+EC_INLINE float ec_sigmoid(float x) {
+    const float small = ec_exp(x < 0 ? x : -x);
+    return x < 0 ? small / (1.0f + small) : 1.0f / (1.0f + small);
+}
+
+/* Value i before the activation. */
+EC_INLINE float ec_value(
+    const ec_score_params *p, const void *raw, const float *table, int32_t i) {
+    if (p->element_bytes == 1) {
+        return table[((const uint8_t *)raw)[i] ^ p->flip];
+    }
+    return ((const float *)raw)[i];
+}
+
+/* What softmax divides by. The sum is compensated: its error does not grow with the classes. */
+EC_INLINE float ec_powers_sum(
+    const ec_score_params *p, const void *raw, const float *table, float max) {
+    volatile float total = 0.0f, term;
+    float lost = 0.0f;
+    for (int32_t i = 0; i < p->count; ++i) {
+        float value = ec_value(p, raw, table, i);
+        float next;
+        if (p->activation == EC_SCORE_SOFTMAX) {
+            value = ec_exp(value - max);
+        }
+        term = value - lost;
+        next = total + term;
+        lost = (next - total) - term;
+        total = next;
+    }
+    return total;
+}
+
+/* The largest value. */
+EC_INLINE float ec_max_value(const ec_score_params *p, const void *raw, const float *table) {
+    float max = ec_value(p, raw, table, 0);
+    for (int32_t i = 1; i < p->count; ++i) {
+        const float value = ec_value(p, raw, table, i);
+        max = value > max ? value : max;
+    }
+    return max;
+}
+
+/* A value's probability; max and sum are those of its row, for softmax. */
+EC_INLINE float ec_activate(const ec_score_params *p, float value, float max, float sum) {
+    if (p->activation == EC_SCORE_SIGMOID) {
+        return ec_sigmoid(value);
+    }
+    if (p->activation == EC_SCORE_SOFTMAX) {
+        return ec_exp(value - max) / sum;
+    }
+    return p->activation == EC_SCORE_POWERS ? value / sum : value;
+}
+
+#endif
