@@ -27,7 +27,9 @@ Run = Callable[[Arrays], Arrays]
 
 ACCELERATOR_LSB = 8
 FLOAT_RELATIVE = 1e-3
-SAME_BOX_IOU = 0.9
+# COCO's strict localisation threshold. Not higher: where two neighbouring candidates score equal to
+# an LSB, NMS may keep the other one, whose box differs by what two cells' regressions differ.
+SAME_BOX_IOU = 0.75
 BORDERLINE = 0.05
 
 
@@ -195,7 +197,7 @@ def _same_decoded(
 
 
 def same_detections(mine: Detections, theirs: Detections, certain: float = 0.0) -> bool:
-    """Whether both hold the same boxes: each has a partner of its class with IoU > 0.9.
+    """Whether both hold the same boxes: each has a partner of its class with IoU > 0.75.
 
     Boxes that score below ``certain`` may lack a partner: at the score threshold one LSB decides.
     """

@@ -96,7 +96,8 @@ def _print(report: BenchReport, *, verbose: bool) -> None:
     if report.bit_exact is not None:
         rows.append(("bit-exact", "yes" if report.bit_exact else f"no (max difference"
                      f" {report.max_diff_lsb} LSB)"))  # fmt: skip
-    rows.append(("golden vector", "replayed, agrees" if report.replayed else "not replayed"))
+    ran = "disagrees" if report.bit_exact is not None else "not replayed"
+    rows.append(("golden vector", "replayed, agrees" if report.replayed else ran))
     print_table(report.target, ("figure", "value"), rows, numeric=(1,))
     if verbose and report.per_step:
         print_table(

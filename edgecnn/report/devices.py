@@ -116,7 +116,8 @@ def _replayed(row: TargetResult) -> Html:
     if row.bench is None:
         return dash()
     if row.bench_value("replayed") is not True:
-        return badge("not replayed", "warn")
+        ran = row.bench_value("bit_exact") is not None
+        return badge("disagrees", "bad") if ran else badge("not replayed", "warn")
     equal = row.bench_value("decoded_equal")
     return badge("agrees", "ok") if equal is not False else badge("differs", "bad")
 

@@ -9,7 +9,7 @@ from typing import Any
 from edgecnn.report import compare
 from edgecnn.report.devices import devices
 from edgecnn.report.markup import Html, el, join
-from edgecnn.report.model import ReportData
+from edgecnn.report.model import ReportData, dig
 from edgecnn.report.parts import folded, section, table
 from edgecnn.report.quality import classes, layers, quality, tile, tiles, training, verdict
 from edgecnn.report.style import CSS
@@ -123,7 +123,10 @@ def _data_uri(png: bytes) -> str:
 def _reproduce(data: ReportData) -> Html:
     facts: list[list[Any]] = [["seed", str(data.seed)]]
     facts += [[key, str(value)] for key, value in data.versions.items()]
-    facts += [[f"data: {key}", _plain(value)] for key, value in data.data.items()]
+    facts += [
+        [f"data: {key}", _plain(value)] for key, value in data.data.items() if key != "splits"
+    ]
+    facts += _split_facts(data.data.get("splits"))
     hashes = [[el("code", path), el("code", digest)] for path, digest in data.files.items()]
     labels = ", ".join(data.labels)
     commands = "edgecnn train\nedgecnn quantize\n" + "".join(
@@ -152,6 +155,21 @@ def _reproduce(data: ReportData) -> Html:
         if hashes
         else None,
     )
+
+
+def _split_facts(splits: Any) -> list[list[Any]]:
+    """A row per split: how many samples, what was left out, and the hash of their names."""
+    rows: list[list[Any]] = []
+    for part, facts in splits.items() if isinstance(splits, dict) else ():
+        words = [f"{number(dig(facts, 'count'))} samples"]
+        for key in ("skipped", "duplicates"):
+            count = dig(facts, key, "count")
+            if is_number(count) and count:
+                words.append(f"{number(count)} {key}")
+        digest = str(dig(facts, "ids_sha256") or "")
+        tip = el("span", ", ".join(words), el("small", el("code", digest[:16])), title=digest)
+        rows.append([f"data: {part}", tip])
+    return rows
 
 
 def _rows(spec: Any, prefix: str = "") -> list[list[Any]]:

@@ -58,7 +58,7 @@ pre{{background:var(--card);border:1px solid var(--line);border-radius:8px;paddi
 overflow-x:auto;margin:8px 0;font:12.5px/1.55 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}}
 .missing{{color:var(--muted);font-style:italic}}
 .badge{{display:inline-block;border-radius:10px;padding:0 8px;font-size:12px;line-height:19px;
-white-space:nowrap;background:var(--hole);color:var(--muted)}}
+overflow-wrap:anywhere;background:var(--hole);color:var(--muted)}}
 .badge.ok{{background:var(--okbg);color:var(--ok)}}
 .badge.bad{{background:var(--badbg);color:var(--bad)}}
 .badge.warn{{background:var(--warnbg);color:var(--warn)}}

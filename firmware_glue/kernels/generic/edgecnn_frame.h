@@ -60,7 +60,7 @@ EC_INLINE ec_frame_map ec_fit_frame(const ec_image_params *p, int32_t width, int
     m.fit_height = p->height;
     if (p->fit == EC_FIT_LETTERBOX) {
         if (p->width * height <= p->height * width) {
-            m.fit_height = (height * p->width + width / 2) / width;
+            m.fit_height = (height * p->width + width / 3) / width;
             m.fit_height = m.fit_height > 1 ? m.fit_height : 1;
         } else {
             m.fit_width = (width * p->height + height / 2) / height;
