@@ -93,8 +93,8 @@ int {n}_postprocess(
         return -1;
     }}
     return ec_detect(
-        &params, {n}_output{scores}(state), {n}_output{boxes}(state), {table}, {n}_levels, {anchors},
-        map, boxes, max_boxes, scratch, max_candidates);
+        &params, {n}_output{scores}(state), {n}_output{boxes}(state), {table}, {n}_levels,
+        {anchors}, map, boxes, max_boxes, scratch, max_candidates);
 }}
 """
 

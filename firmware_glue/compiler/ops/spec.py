@@ -57,7 +57,7 @@ class Params:
     """A ``const`` parameter struct of a kernel: C type, and (field, value) in declared order."""
 
     struct: str
-    fields: tuple[tuple[str, int | float | tuple[int, ...] | Params], ...]
+    fields: tuple[tuple[str, int | float | tuple[int | float, ...] | Params], ...]
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ EC_INLINE ec_frame_map ec_fit_frame(const ec_image_params *p, int32_t width, int
     m.fit_height = p->height;
     if (p->fit == EC_FIT_LETTERBOX) {
         if (p->width * height <= p->height * width) {
-            m.fit_height = (height * p->width + width / 3) / width;
+            m.fit_height = (height * p->width + width / 2) / width;
             m.fit_height = m.fit_height > 1 ? m.fit_height : 1;
         } else {
             m.fit_width = (width * p->height + height / 2) / height;
@@ -100,11 +100,11 @@ EC_INLINE void ec_put_pixel(
     }
 }
 
-EC_INLINE void ec_put_padding(
-    const ec_image_params *p, const void *table, void *tensor, int32_t pixel, int32_t count) {
+/* Fills the whole tensor: the frame is put over it. */
+EC_INLINE void ec_put_padding(const ec_image_params *p, const void *table, void *tensor) {
     const int32_t rgb[3] = {p->pad, p->pad, p->pad};
-    for (int32_t i = 0; i < count; ++i) {
-        ec_put_pixel(p, table, tensor, pixel + i, rgb);
+    for (int32_t i = 0; i < p->height * p->width; ++i) {
+        ec_put_pixel(p, table, tensor, i, rgb);
     }
 }
 
@@ -197,10 +197,8 @@ EC_INLINE void ec_show_frame(
     ec_nearest nearest_rows = ec_nearest_start(m->height, m->fit_height);
     const int32_t area = p->resize == EC_RESIZE_AREA && m->width % m->fit_width == 0 &&
                          m->height % m->fit_height == 0;
-    const int32_t right = p->width - m->left - m->fit_width;
     for (int32_t y = 0; y < m->fit_height; ++y) {
         const int32_t pixel = (m->top + y) * p->width + m->left;
-        ec_put_padding(p, table, tensor, pixel - m->left, m->left);
         if (p->resize == EC_RESIZE_NEAREST) {
             const int32_t at = ec_nearest_next(&nearest_rows);
             ec_row_nearest(p, v, nearest_columns, m->fit_width, at, table, tensor, pixel);
@@ -211,7 +209,6 @@ EC_INLINE void ec_show_frame(
             const int32_t at = ec_linear_next(&rows);
             ec_row_linear(p, v, columns, at, m->height, table, tensor, pixel);
         }
-        ec_put_padding(p, table, tensor, pixel + m->fit_width, right);
     }
 }
 
@@ -222,7 +219,6 @@ EC_KERNEL int ec_frame_to_tensor(
     const void *table, void *tensor, ec_frame_map *map) {
     ec_frame_map m;
     ec_view v;
-    int32_t shown;
     if (frame == NULL) {
         return -1;
     }
@@ -239,10 +235,10 @@ EC_KERNEL int ec_frame_to_tensor(
     v.planes = format == EC_GRAY8 ? 1 : 3;
     v.stride = (size_t)stride;
     v.data = frame + (size_t)m.y * v.stride + (size_t)(m.x * v.pixel_bytes);
-    shown = m.top + m.fit_height;
-    ec_put_padding(p, table, tensor, 0, m.top * p->width);
+    if (p->fit == EC_FIT_LETTERBOX) {
+        ec_put_padding(p, table, tensor);
+    }
     ec_show_frame(p, &v, &m, table, tensor);
-    ec_put_padding(p, table, tensor, shown * p->width, (p->height - shown) * p->width);
     if (map != NULL) {
         *map = m;
     }

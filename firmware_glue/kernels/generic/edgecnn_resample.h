@@ -15,7 +15,7 @@ typedef struct {
 } ec_double;
 
 /* a / b as float64 rounds it, to nearest, ties to even; 0 < a, b < 2^53. */
-EC_INLINE ec_double ec_double_divide(uint64_t a, uint64_t b) {
+static EC_NOINLINE ec_double ec_double_divide(uint64_t a, uint64_t b) {
     ec_double d;
     uint64_t rest = a;
     d.mantissa = 0;
@@ -41,7 +41,7 @@ EC_INLINE ec_double ec_double_divide(uint64_t a, uint64_t b) {
 
 /* Whether c * d, rounded as float64 rounds it, lies below (-1), at (0) or above (1) n / 2^shift;
  * the two are nearly equal; 0 < c < 2^14. */
-EC_INLINE int32_t ec_double_compare(ec_double d, uint32_t c, uint32_t n, int32_t shift) {
+static EC_NOINLINE int32_t ec_double_compare(ec_double d, uint32_t c, uint32_t n, int32_t shift) {
     const uint64_t low = (d.mantissa & 0xFFFFFFFFu) * c;
     const uint64_t high = (d.mantissa >> 32) * c + (low >> 32);
     int32_t drop = 0;

@@ -119,6 +119,11 @@ class Runner:
         assert np.all(self._memory[end:] == 0xA5), "wrote behind the arena"
         return [self.tensor(o.offset, o.nbytes, o.dtype, o.shape) for o in self.model.outputs]
 
+    @property
+    def handle(self) -> ctypes.CDLL:
+        """The library that holds the model."""
+        return self._handle
+
     def call(self, function: str, *arguments: object) -> int:
         """Calls ``<name>_<function>(&state, …)``."""
         found = getattr(self._handle, f"{self.model.name}_{function}")

@@ -34,6 +34,7 @@ from tests.firmware_glue.compiler.stage_models import (
     frame_bytes,
     image_model,
     preprocess,
+    with_specs,
 )
 
 SIZES = ((24, 24), (17, 31), (40, 9), (1, 1), (13, 64), (32, 20), (5, 256), (8, 24))
@@ -176,7 +177,7 @@ def test_axes_follow_float64(tmp_path: Path) -> None:
 
 
 def test_clean_and_sanitized(tmp_path: Path) -> None:
-    """Frames of exactly their size on the heap, under ASan and UBSan; the bytes' hash is checked."""
+    """Frames of exactly their size on the heap, under ASan and UBSan; hashes are checked."""
     if shutil.which("cc") is None:
         pytest.skip("no system compiler")
     names = ("m0", "m5", "m7", "m10", "m14", "m17", "m18", "m22", "m26")
@@ -254,8 +255,6 @@ def test_nothing_without_a_spec() -> None:
 def test_says_why_there_is_none() -> None:
     image = ImageInput("image", 8, 8)
     data = image_model(ImageInput("picture", 8, 8), "int8")
-    from tests.firmware_glue.compiler.stage_models import with_specs
-
     model = compile_model(read_model(with_specs(data, image)), name="odd")
     assert "odd_preprocess.c" not in model.files
     assert "the spec describes 'image' [1, 8, 8, 3]" in model.notes[0]

@@ -1,0 +1,122 @@
+"""Classifiers and detectors to decode, and their generated postprocessing called from Python."""
+
+from __future__ import annotations
+
+import ctypes
+
+import numpy as np
+
+from edgecnn.core.detections import Detections
+from edgecnn.core.postprocess import ClassifySpec, DetectSpec, GridLevel
+from edgecnn.core.preprocess import ImageInput
+from edgecnn.core.runtime import TensorInfo
+from tests.firmware_glue.compiler.harness import Runner
+from tests.firmware_glue.compiler.stage_models import (
+    BoxC,
+    CandidateC,
+    FrameMapC,
+    Head,
+    head_model,
+)
+
+LABELS = ("cup", 'a "mug"\\', "what??/", "Löffel")
+IMAGE = ImageInput("image", 48, 64, fit="letterbox")
+CROP = ImageInput("image", 48, 64, fit="crop")
+FREE = (GridLevel(6, 8, 8), GridLevel(3, 4, 16))
+ANCHORED = (
+    GridLevel(3, 4, 16, ((10.0, 13.0), (30.5, 16.0))),
+    GridLevel(2, 2, 32, ((40.0, 20.0), (20.0, 40.0), (33.0, 33.0))),
+)
+
+
+def _classify(count: int, activation: str, **head: object) -> tuple[bytes, ClassifySpec]:
+    spec = ClassifySpec("scores", tuple(f"c{i}" for i in range(count)), activation)  # type: ignore[arg-type]
+    return head_model(IMAGE, (Head("scores", (1, count), **head),), spec), spec  # type: ignore[arg-type]
+
+
+CLASSIFIERS = {
+    "probabilities": _classify(4, "none", scale=1 / 256, zero=-128),
+    "sigmoid8": _classify(7, "sigmoid", scale=0.1, zero=20),
+    "softmax8": _classify(10, "softmax", scale=0.17, zero=-5),
+    "softmaxu8": _classify(300, "softmax", dtype="uint8", scale=0.08, zero=130),
+    "softmaxwide": _classify(5, "softmax", scale=1.5, zero=3),
+    "softmaxf": _classify(1000, "softmax", dtype="float32"),
+    "sigmoidf": _classify(6, "sigmoid", dtype="float32"),
+    "one": _classify(1, "softmax", scale=0.1),
+}
+
+
+def _detect(
+    levels: tuple[GridLevel, ...], dtype: str = "int8", image: ImageInput = IMAGE, **fields: object
+) -> tuple[bytes, DetectSpec, ImageInput]:
+    spec = DetectSpec("scores", "boxes", LABELS, levels, **fields)  # type: ignore[arg-type]
+    zero = 7 + (128 if dtype == "uint8" else 0)
+    ltrb = spec.coding == "ltrb"
+    heads = (
+        Head("boxes", (1, spec.candidates, 4), dtype, 0.03, zero - (80 if ltrb else 0)),
+        Head("scores", (1, spec.candidates, len(LABELS)), dtype, 0.06, zero + 20),
+    )
+    return head_model(image, heads, spec), spec, image
+
+
+DETECTORS = {
+    "ltrb": _detect(FREE),
+    "ltrbcrop": _detect(FREE, image=CROP, box_scale=1.5, nms_iou=0.3, max_detections=12),
+    "ltrbfloat": _detect(FREE, "float32", score_threshold=0.55),
+    "ltrbanchors": _detect(ANCHORED, "uint8", activation="none", score_threshold=0.2),
+    "ssd": _detect(ANCHORED, coding="center-size", activation="softmax"),
+    "ssdu8": _detect(ANCHORED, "uint8", coding="center-size", nms_iou=0.0, image=CROP),
+    "ssdfloat": _detect(ANCHORED, "float32", coding="center-size", activation="softmax"),
+}
+
+
+def fill(
+    runner: Runner, rng: np.random.Generator, spread: float
+) -> tuple[dict[str, np.ndarray], list[TensorInfo]]:
+    """Random outputs, put where the model would leave them."""
+    values, infos = {}, []
+    for io in runner.model.outputs:
+        infos.append(TensorInfo(io.name, io.shape, io.dtype, io.scale, io.zero_point))
+        real = rng.normal(0, spread, io.shape)
+        if io.dtype == "float32":
+            value = real.astype(np.float32)
+        else:
+            limits = np.iinfo(io.dtype)
+            middle = (limits.min + limits.max) / 2
+            value = np.clip(real * 25 + middle, limits.min, limits.max).astype(io.dtype)
+        values[io.name] = value
+        raw = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
+        runner.arena[io.offset : io.offset + io.nbytes] = raw
+    return values, infos
+
+
+def read_best(runner: Runner, count: int) -> tuple[int, float, np.ndarray]:
+    score, scores = ctypes.c_float(-1), np.full(count + 1, -7, np.float32)
+    found = runner.call("postprocess", ctypes.byref(score), ctypes.c_void_p(scores.ctypes.data))
+    assert scores[-1] == -7, "wrote behind the scores"
+    assert runner.call("postprocess", None, None) == found
+    return found, score.value, scores[:-1]
+
+
+def read_boxes(
+    runner: Runner,
+    frame_map: FrameMapC | None,
+    spec: DetectSpec,
+    room: int,
+    most: int | None = None,
+) -> Detections:
+    most = spec.max_detections if most is None else most
+    rows_c = (BoxC * (most + 1))()
+    rows_c[most].label = -99
+    scratch = (CandidateC * (room + 1))()
+    scratch[room].label = -99
+    pointer = None if frame_map is None else ctypes.byref(frame_map)
+    count = runner.call("postprocess", pointer, rows_c, most, scratch, room)
+    assert 0 <= count <= most
+    assert rows_c[most].label == -99 and scratch[room].label == -99, "wrote behind the end"
+    rows = [(b.x1, b.y1, b.x2, b.y2) for b in rows_c[:count]]
+    return Detections(
+        np.array(rows, np.float32).reshape(-1, 4),
+        np.array([b.score for b in rows_c[:count]], np.float32),
+        np.array([b.label for b in rows_c[:count]], np.int64),
+    )
