@@ -13,7 +13,7 @@ from edgecnn.cli.options import (
     target_option,
     variant_option,
 )
-from edgecnn.cli.output import print_json, print_table, progress, thousands
+from edgecnn.cli.output import layer_name, print_json, print_table, progress, thousands
 from targets.base import BenchReport
 
 
@@ -106,7 +106,7 @@ def _print(report: BenchReport, *, verbose: bool) -> None:
             [
                 (
                     ", ".join(map(str, step.ops)),
-                    step.name[-60:],
+                    layer_name(step.name),
                     thousands(step.instructions if step.instructions is not None else step.ms),
                 )
                 for step in report.per_step

@@ -13,7 +13,7 @@ from edgecnn.cli.options import (
     target_option,
     variant_option,
 )
-from edgecnn.cli.output import print_json, print_table, thousands
+from edgecnn.cli.output import layer_name, print_json, print_table, thousands
 from edgecnn.jobs.project import load_project
 from targets.base import CheckReport
 
@@ -67,7 +67,7 @@ def _print(report: CheckReport, *, verbose: bool) -> None:
                 (
                     str(op.index),
                     op.op,
-                    op.name[-48:],
+                    layer_name(op.name),
                     "yes" if op.mapped else "no",
                     op.reason or "",
                     op.rewrite or "",

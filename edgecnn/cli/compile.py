@@ -16,7 +16,7 @@ from edgecnn.cli.options import (
     target_option,
     variant_option,
 )
-from edgecnn.cli.output import print_json, print_table, thousands
+from edgecnn.cli.output import layer_name, print_json, print_table, thousands
 from targets.base import CompileResult
 
 
@@ -68,7 +68,7 @@ def _print(made: CompileResult, *, verbose: bool, dry_run: bool) -> None:
         print_table(
             "",
             ("ops", "step", "kernel"),
-            [(", ".join(map(str, s.ops)), s.name[-60:], s.kernel) for s in made.steps],
+            [(", ".join(map(str, s.ops)), layer_name(s.name), s.kernel) for s in made.steps],
         )
     click.echo(f"{made.target}: {len(made.files)} files {'would go' if dry_run else 'written'} to"
                f" {'the output folder' if dry_run else made.output_dir}")  # fmt: skip

@@ -50,6 +50,16 @@ def thousands(value: float | None, unit: str = "") -> str:
     return f"{text} {unit}".rstrip()
 
 
+def layer_name(name: str, width: int = 56) -> str:
+    """A layer's name for a table cell: of names that TensorFlow fused, the first; its end if long.
+
+    >>> layer_name("conv1/Relu;conv1/bias")
+    'conv1/Relu'
+    """
+    first = name.split(";")[0]
+    return first if len(first) <= width else f"…{first[1 - width :]}"
+
+
 @contextmanager
 def progress(*, silent: bool) -> Iterator[Progress]:
     """A progress bar on stderr, or silence."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecnn.cli.options import common, model_argument, output_option, project_option, seed_option
-from edgecnn.cli.output import print_json, print_table, progress
+from edgecnn.cli.output import layer_name, print_json, print_table, progress
 
 if TYPE_CHECKING:
     from edgecnn.jobs.quantize import QuantizeOutcome
@@ -107,7 +107,7 @@ def _print(outcome: QuantizeOutcome, *, verbose: bool) -> None:
             "layers, worst first" if verbose else "worst layers",
             ("#", "op", "layer", "SQNR dB", "cosine"),
             [
-                (str(x.index), x.op, x.name[-56:], f"{x.sqnr_db:.1f}", f"{x.cosine:.5f}")
+                (str(x.index), x.op, layer_name(x.name), f"{x.sqnr_db:.1f}", f"{x.cosine:.5f}")
                 for x in layers
             ],
             numeric=(0, 3, 4),

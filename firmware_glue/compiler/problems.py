@@ -29,7 +29,9 @@ class OpProblem:
 
     def __str__(self) -> str:
         where = f"#{self.index} {self.op}" if self.index >= 0 else self.op
-        return f"{where} '{self.name}': {self.rule} got {self.got}; allowed: {self.allowed}"
+        # TensorFlow joins the names of all layers that it fused: the first says where it is.
+        name = self.name.split(";")[0]
+        return f"{where} '{name}': {self.rule} got {self.got}; allowed: {self.allowed}"
 
 
 def raise_problems(problems: Sequence[OpProblem], total: int) -> None:

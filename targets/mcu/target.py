@@ -152,7 +152,7 @@ class McuTarget:
             code_bytes=built.size.code_bytes if built else None,
             weight_bytes=compiled.weight_bytes,
             steps=tuple(StepInfo(step.ops, step.name, step.kernel) for step in compiled.steps),
-            notes=notes,
+            notes=(*compiled.notes, *notes),
         )
 
 

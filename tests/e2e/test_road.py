@@ -88,7 +88,9 @@ def test_microcontrollers_are_bit_exact(digits: Path, target: str) -> None:
     assert report["instructions"] > 1_000_000
     assert all(report["ram"].values())
     assert all(report["flash"].values())
-    assert sum(step["instructions"] for step in report["per_step"]) <= report["instructions"]
+    # Steps are counted one by one through <name>_run_step, whose dispatch costs a few instructions.
+    steps = sum(step["instructions"] for step in report["per_step"])
+    assert steps == pytest.approx(report["instructions"], rel=1e-3)
 
 
 def test_host_agrees_and_gates_work(digits: Path) -> None:
