@@ -37,8 +37,8 @@ def print_table(
         table.add_row(*(escape(cell) for cell in row))
     console = Console()
     if not console.is_terminal:
-        # A pipe has no width: print whole cells rather than fold at 80 columns.
-        console = Console(width=max(100, console.measure(table).maximum))
+        # A pipe has no width: print whole cells; the table takes no more than it needs.
+        console = Console(width=400)
     console.print(table)
 
 

@@ -98,7 +98,9 @@ def _print(outcome: QuantizeOutcome, *, verbose: bool) -> None:
     if result.drop is not None:
         drop = result.drop
         click.echo(
-            f"int8 loses {drop.points:.2f} points (95 % {drop.low:.2f} to {drop.high:.2f})"
+            f"{result.recipe.name} {'loses' if drop.points >= 0 else 'gains'}"
+            f" {abs(drop.points):.2f} points"
+            f" (95 % interval of the loss {drop.low:.2f} to {drop.high:.2f})"
             + ("" if result.passed else f": more than {result.max_drop:g}")
         )
     layers = result.layers if verbose else result.layers[:5]
