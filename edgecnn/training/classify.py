@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.core.errors import DataError, UsageError
+from edgecnn.core.errors import UsageError
 from edgecnn.core.preprocess import ImageInput, PreprocessSpec
 from edgecnn.core.progress import Progress, SilentProgress
 from edgecnn.core.sample import Dataset
 from edgecnn.data.augment import Augment, augment_batch, default_augment
-from edgecnn.data.splits import digest
-from edgecnn.models.table import build_model, model_info, model_names
+from edgecnn.models.table import build_model
 from edgecnn.training.config import TrainConfig
 from edgecnn.training.keras_setup import import_keras, seed_everything
 from edgecnn.training.loop import FitResult, FitTask, fit
 from edgecnn.training.pixels import Pixels, labels_of
-from edgecnn.training.transfer import copy_matching, weights_digest
+from edgecnn.training.request import checked_labels, data_identity
+from edgecnn.training.transfer import copy_matching
 
 _VAL_BATCH = 256
 
@@ -115,7 +115,7 @@ def train_classifier(
         KeyboardInterrupt: after Ctrl-C; the last whole epoch is in the checkpoint.
     """
     progress = progress or SilentProgress()
-    labels = _labels(request)
+    labels = checked_labels(request, "classify")
     spec, config = request.preprocess.image, request.config
     seed_everything(config.seed)
     model = build_model(
@@ -140,7 +140,7 @@ def train_classifier(
         validate=lambda m: validation_figures(m, *val),
         monitor="val_accuracy",
         tie_break="val_loss",
-        data_identity=_identity(request, rule),
+        data_identity=data_identity(request, rule),
     )
     # A second model on the same layers is compiled, so that the one that is saved stays free of
     # optimizer state, twice the weights' size.
@@ -194,33 +194,3 @@ class _TrainBatches:
 def _order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
     """Asked for by each batch of an epoch; Keras fetches ahead into the next one."""
     return np.random.default_rng((seed, epoch)).permutation(count)
-
-
-def _labels(request: ClassifyRequest) -> tuple[str, ...]:
-    if model_info(request.model_name).task != "classify":
-        raise UsageError(
-            f"the model '{request.model_name}' is for detection, expected one for classify",
-            hint=f"known: {', '.join(model_names('classify'))}",
-        )
-    if tuple(request.train.labels) != tuple(request.val.labels):
-        raise DataError(
-            f"train has {len(request.train.labels)} classes and val {len(request.val.labels)},"
-            " expected the same ones",
-            hint="open both splits from one source",
-        )
-    if not len(request.train) or not len(request.val):
-        raise DataError("a split is empty, expected images in train and val", hint="add images")
-    return tuple(request.train.labels)
-
-
-def _identity(request: ClassifyRequest, rule: Augment) -> str:
-    facts = [
-        request.model_name,
-        sorted(request.options.items()),
-        digest(request.train.ids),
-        digest(request.val.ids),
-        request.preprocess.to_json(),
-        asdict(rule),
-        weights_digest(request.initial),
-    ]
-    return repr(facts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +12,21 @@ from numpy.typing import NDArray
 
 from edgecnn.core.decode import decode
 from edgecnn.core.detections import Detections
-from edgecnn.core.errors import DataError, UsageError
 from edgecnn.core.postprocess import DetectSpec
 from edgecnn.core.preprocess import ImageInput, PreprocessSpec
 from edgecnn.core.progress import Progress, SilentProgress
 from edgecnn.core.runtime import TensorInfo
 from edgecnn.core.sample import Dataset
 from edgecnn.data.augment import Augment, default_augment
-from edgecnn.data.splits import digest
 from edgecnn.models.detector import BOXES, SCORES, detect_spec
-from edgecnn.models.table import build_model, model_info, model_names
+from edgecnn.models.table import build_model
 from edgecnn.training.config import TrainConfig
 from edgecnn.training.detect_data import DetectBatches, fit_sample, scale_pixels
 from edgecnn.training.detect_loss import detector_loss
 from edgecnn.training.keras_setup import import_keras, seed_everything
 from edgecnn.training.loop import FitResult, FitTask, fit
+from edgecnn.training.request import checked_labels, data_identity
+from edgecnn.training.transfer import copy_matching
 
 _VAL_BATCH = 100
 _CURVE_THRESHOLD = 0.02
@@ -103,7 +103,7 @@ def train_detector(
         MissingExtraError: Keras is not installed.
         KeyboardInterrupt: after Ctrl-C; the last whole epoch is in the checkpoint.
     """
-    labels = _labels(request)
+    labels = checked_labels(request, "detect")
     image, config = request.preprocess.image, request.config
     seed_everything(config.seed)
     model = build_model(
@@ -130,7 +130,7 @@ def train_detector(
         monitor="val_loss" if request.score is None else "val_map50",
         maximize=request.score is not None,
         tie_break=None if request.score is None else "val_loss",
-        data_identity=_identity(request, rule),
+        data_identity=data_identity(request, rule),
     )
     run = fit(
         joint_model(model),
@@ -160,22 +160,6 @@ def joint_loss(labels: int) -> Any:
         return detector_loss(target, outputs[..., :labels], outputs[..., labels:])["loss"]
 
     return loss
-
-
-def copy_matching(model: Any, source: Any) -> int:
-    """Copies the weights of every layer that ``source`` has with the same name and shapes.
-
-    Returns:
-        How many layers were copied.
-    """
-    known = {layer.name: layer.get_weights() for layer in source.layers}
-    copied = 0
-    for layer in model.layers:
-        mine, theirs = layer.get_weights(), known.get(layer.name, [])
-        if mine and [w.shape for w in mine] == [w.shape for w in theirs]:
-            layer.set_weights(theirs)
-            copied += 1
-    return copied
 
 
 class Validation:
@@ -218,33 +202,3 @@ class Validation:
         if not isinstance(found, Detections):
             raise TypeError(f"a detector's spec decoded to {type(found).__name__}")
         return found
-
-
-def _labels(request: DetectRequest) -> tuple[str, ...]:
-    if model_info(request.model_name).task != "detect":
-        raise UsageError(
-            f"the model '{request.model_name}' is for classification, expected one for detect",
-            hint=f"known: {', '.join(model_names('detect'))}",
-        )
-    if tuple(request.train.labels) != tuple(request.val.labels):
-        raise DataError(
-            f"train has {len(request.train.labels)} classes and val {len(request.val.labels)},"
-            " expected the same ones",
-            hint="open both splits from one source",
-        )
-    if not len(request.train) or not len(request.val):
-        raise DataError("a split is empty, expected images in train and val", hint="add images")
-    return tuple(request.train.labels)
-
-
-def _identity(request: DetectRequest, rule: Augment) -> str:
-    facts = [
-        request.model_name,
-        sorted(request.options.items()),
-        digest(request.train.ids),
-        digest(request.val.ids),
-        request.preprocess.to_json(),
-        asdict(rule),
-        request.initial is not None,
-    ]
-    return repr(facts)

@@ -107,7 +107,7 @@ def test_channels_have_their_own_scale():
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"model_name": "detector"}, UsageError, "is for detection"),
+        ({"model_name": "detector"}, UsageError, "is for detect,"),
         ({"val": Bars(("1",), labels=("a", "b"))}, DataError, "expected the same ones"),
         ({"val": bars(0, 0)}, DataError, "a split is empty"),
         ({"options": {"depth": 3}}, UsageError, "no option 'depth'"),

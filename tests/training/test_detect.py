@@ -197,5 +197,5 @@ def test_unusable_data_is_refused() -> None:
         train_detector(replace(request, val=Memory([drawn(0)], ("a", "c"))))
     with pytest.raises(DataError, match="split is empty"):
         train_detector(replace(request, val=Memory([])))
-    with pytest.raises(UsageError, match="is for classification"):
+    with pytest.raises(UsageError, match="is for classify,"):
         train_detector(replace(request, model_name=model_names("classify")[0]))
