@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.core.bundle import Golden
-from edgecnn.core.errors import ModelError, QuantizationError
-from edgecnn.core.reference import reference_predictor
-from edgecnn.core.runtime import LiteRTPredictor, Predictor
+from edgecnn.core.errors import QuantizationError
+from edgecnn.core.reference import best_reference
 from quantization.calibration import check_sample
 from quantization.types import SampleDict
 
@@ -35,7 +34,7 @@ def make_golden(model: bytes, samples: Sequence[SampleDict]) -> tuple[Golden, tu
         raise QuantizationError(
             "the golden vector needs at least one sample", hint="give golden inputs"
         )
-    predictor, warnings = judge_predictor(model)
+    predictor, warnings = best_reference(model)
     infos = predictor.inputs
     inputs: dict[str, list[NDArray[Any]]] = {info.name: [] for info in infos}
     outputs: dict[str, list[NDArray[Any]]] = {info.name: [] for info in predictor.outputs}
@@ -48,25 +47,6 @@ def make_golden(model: bytes, samples: Sequence[SampleDict]) -> tuple[Golden, tu
         for name, array in predictor.predict(raw).items():
             outputs[name].append(array.copy())
     return Golden(_stack(inputs), _stack(outputs)), warnings
-
-
-def judge_predictor(model: bytes) -> tuple[Predictor, tuple[str, ...]]:
-    """A predictor on the reference kernels; on the optimised ones where those lack an op.
-
-    Returns:
-        The predictor, and a warning if it is not the reference.
-
-    Raises:
-        ModelError: neither runs the model.
-    """
-    try:
-        return reference_predictor(model), ()
-    except ModelError as error:
-        predictor = LiteRTPredictor(model, resolver="builtin")
-        return predictor, (
-            "golden vector made with LiteRT's optimised kernels, because the reference kernels do"
-            f" not run this model: {error.message}",
-        )
 
 
 def _as_float(info: Any) -> Any:

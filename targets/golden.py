@@ -17,7 +17,7 @@ from edgecnn.core.decode import decode
 from edgecnn.core.detections import Classification, Detections
 from edgecnn.core.errors import BundleError
 from edgecnn.core.lcg import lcg_inputs, outputs_fnv1a
-from edgecnn.core.reference import reference_predictor
+from edgecnn.core.reference import best_reference
 from edgecnn.core.runtime import TensorInfo
 from edgecnn.core.tflite.model import DType
 from targets.base import ModelFile
@@ -43,7 +43,7 @@ class Verdict:
         output_fnv1a: of the target's outputs on ``lcg:1``.
         replayed: everything was replayed and agreed within the tolerance.
         decoded_equal: same decoded results on the golden vector; None without one.
-        reasons: what disagreed, in words.
+        reasons: what disagreed, in words, and caveats of the comparison.
     """
 
     bit_exact: bool
@@ -60,7 +60,7 @@ def lcg_reference(model: ModelFile) -> tuple[dict[str, Any], dict[str, Any]]:
     Raises:
         ModelError: LiteRT refuses the model.
     """
-    reference = reference_predictor(model.data)
+    reference, _ = best_reference(model.data)
     inputs = lcg_inputs(reference.inputs)
     return inputs, reference.predict(inputs)
 
@@ -72,7 +72,7 @@ def judge(run: Run, model: ModelFile, tolerance_lsb: int) -> Verdict:
         ModelError: LiteRT refuses the model.
         BundleError: the golden vector is not of this model.
     """
-    reference = reference_predictor(model.data)
+    reference, caveats = best_reference(model.data)
     inputs = lcg_inputs(reference.inputs)
     expected = reference.predict(inputs)
     got = run(inputs)
@@ -99,7 +99,7 @@ def judge(run: Run, model: ModelFile, tolerance_lsb: int) -> Verdict:
     ]
     if decoded is False:
         reasons.append("decoded results on the golden vector differ from the reference kernels'")
-    return Verdict(exact, worst, outputs_fnv1a(ours), not reasons, decoded, tuple(reasons))
+    return Verdict(exact, worst, outputs_fnv1a(ours), not reasons, decoded, (*reasons, *caveats))
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,25 @@ def reference_predictor(model: bytes) -> Predictor:
     return LiteRTPredictor(model, threads=1, resolver="reference")
 
 
+def best_reference(model: bytes) -> tuple[Predictor, tuple[str, ...]]:
+    """The reference kernels; LiteRT's optimised ones where those lack an op.
+
+    Returns:
+        The predictor, and a warning if it is not the reference.
+
+    Raises:
+        ModelError: neither runs the model.
+    """
+    try:
+        return reference_predictor(model), ()
+    except ModelError as error:
+        predictor = LiteRTPredictor(model, threads=1, resolver="builtin")
+        return predictor, (
+            "compared with LiteRT's optimised kernels, because its reference kernels do not run"
+            f" this model: {error.message}",
+        )
+
+
 class _IsolatedReference:
     """The reference kernels in a child process per call; slow (a start each) and safe."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgecnn.core.tflite.model import NO_TENSOR, DType, TfModel, TfOperator, TfSubgraph, TfTensor
+from firmware_glue.compiler.dynamic import resolve_shapes
 from firmware_glue.compiler.ir import Graph, Lifetime, Op, Tensor
 from firmware_glue.compiler.ops.rules import QUANTIZE_HINT
 from firmware_glue.compiler.ops.spec import OptionError
@@ -37,6 +38,9 @@ def import_model(model: TfModel) -> Imported:
         else:
             ops.append(result)
     graph = Graph(tensors, tuple(ops), subgraph.inputs, subgraph.outputs)
+    dynamic = {tensor.index for tensor in subgraph.tensors if -1 in tensor.shape_signature}
+    if dynamic:
+        graph = resolve_shapes(graph, dynamic)
     return Imported(graph, tuple(problems))
 
 

@@ -120,7 +120,7 @@ def test_compile_writes_c_and_an_image(tmp_path: Path) -> None:
     assert read_elf((tmp_path / "out" / "key_word.elf").read_bytes()).has("key_word_invoke")
     assert result.weight_bytes == 24_368
     assert result.code_bytes and result.code_bytes > 1_000
-    assert result.notes == ()
+    assert not any("no ELF" in note for note in result.notes)
     assert set(result.to_json()["steps"][0]) == {"ops", "name", "kernel"}
 
 
@@ -133,8 +133,8 @@ def test_compile_without_a_compiler_writes_c_only(
     assert not list(tmp_path.glob("*.elf"))
     assert result.code_bytes is None
     assert result.arena_bytes
-    assert "needs 'ziglang'" in result.notes[0]
-    assert "edgecnn[mcu]" in result.notes[0]
+    assert "needs 'ziglang'" in result.notes[-1]
+    assert "edgecnn[mcu]" in result.notes[-1]
     with pytest.raises(MissingExtraError, match="needs 'ziglang'"):
         make("cortex-m4").benchmark(kws(), OPTIONS)
 

@@ -182,10 +182,33 @@ def weights_at_run_time(rng: Rng) -> bytes:
     return build.build([x, w], [y])
 
 
+def dynamic_batch_dilated(rng: Rng) -> bytes:
+    """A dilated convolution exported with a dynamic batch: the batches are placeholders."""
+    build = ModelBuilder()
+
+    def act(height: int, width: int, channels: int) -> int:
+        return build.tensor(
+            (1, height, width, channels), "int8", S, Z, signature=(-1, height, width, channels)
+        )
+
+    x = act(7, 6, 3)
+    block = build.tensor((2,), "int32", data=[2, 2])
+    pads = build.tensor((2, 2), "int32", data=[[2, 3], [2, 2]])
+    crops = build.tensor((2, 2), "int32", data=[[0, 1], [0, 0]])
+    apart, inner, whole = act(6, 5, 3), act(4, 3, 4), act(7, 6, 4)
+    build.op("SPACE_TO_BATCH_ND", [x, block, pads], [apart])
+    f = build.tensor((4, 3, 3, 3), "int8", 0.004, data=rng.integers(-127, 128, (4, 3, 3, 3)))
+    b = build.tensor((4,), "int32", 0.004 * S, data=rng.integers(-4000, 4000, 4))
+    build.op("CONV_2D", [apart, f, b], [inner], padding="VALID")
+    build.op("BATCH_TO_SPACE_ND", [inner, block, crops], [whole])
+    return build.build([x], [whole])
+
+
 GRAPHS: dict[str, Callable[[Rng], bytes]] = {
     make.__name__: make
     for make in (
         output_used_again, reshaped_input_is_output, view_of_view, same_operand_twice,
-        constant_operand_and_output, dynamic_batch, float_and_uint8_edges, weights_at_run_time,
+        constant_operand_and_output, dynamic_batch, dynamic_batch_dilated,
+        float_and_uint8_edges, weights_at_run_time,
     )
 }  # fmt: skip
