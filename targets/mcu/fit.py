@@ -17,8 +17,8 @@ def memory_rows(board: Board, compiled: CompiledModel | None) -> dict[str, Any]:
         "static_bytes": compiled.static_bytes if compiled else None,
         "weight_bytes": compiled.weight_bytes if compiled else None,
         "stack_bytes": board.memory.stack_bytes,
-        "ram_bytes": board.memory.ram_bytes,
-        "flash_bytes": board.memory.flash_bytes,
+        "ram_limit_bytes": board.memory.ram_bytes,
+        "flash_limit_bytes": board.memory.flash_bytes,
     }
 
 

@@ -67,7 +67,7 @@ def test_a_compiler_error_shows_its_lines() -> None:
 
 
 def test_a_program_beyond_the_memory_is_a_linker_error() -> None:
-    code = "uint8_t big[0x2000000]; int main(void) { big[big[0]] = 1u; return 0; }"
+    code = "uint8_t big[0x8000000]; int main(void) { big[big[0]] = 1u; return 0; }"
     with pytest.raises(ToolError) as caught:
         find_toolchain().build(M4, sources(code))
     assert any("RAM" in line for line in caught.value.details)
