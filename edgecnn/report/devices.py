@@ -27,7 +27,7 @@ from edgecnn.report.text import (
 
 _MOST_STEPS = 20
 _MOST_FINDINGS = 40
-_LIMITS = {"ram": ("ram_limit_bytes", "ram_bytes"), "flash": ("flash_limit_bytes", "flash_bytes")}
+_LIMITS = {"ram": "ram_limit_bytes", "flash": "flash_limit_bytes"}
 
 
 def devices(data: ReportData) -> Html:
@@ -160,8 +160,8 @@ def _memory_bar(row: TargetResult, memory: str) -> Html | None:
         svg.Bar(_word(key), value, size(value), tone=f"s{k % 4 + 1}")
         for k, (key, value) in enumerate(values.items())
     ]
-    limits = (dig(row.check, "memory", key) for key in _LIMITS[memory])
-    limit = next((value for value in limits if is_number(value)), None)
+    found = dig(row.check, "memory", _LIMITS[memory])
+    limit = found if is_number(found) else None
     whole = size(total(*values.values()))
     name = "RAM" if memory == "ram" else "Flash"
     caption = f"{name}: {whole}" + (f" of {size(limit)}" if limit else "")

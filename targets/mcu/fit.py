@@ -10,15 +10,21 @@ from firmware_glue.device.board import Board
 
 
 def memory_rows(board: Board, compiled: CompiledModel | None) -> dict[str, Any]:
-    """Bytes by name; what the model takes is None where it cannot be compiled."""
+    """Bytes by name; what the model takes is None where it cannot be compiled.
+
+    A generic core's memory is made up, so that any model can be counted: no limit is named.
+    """
+    limits = {
+        "ram_limit_bytes": board.memory.ram_bytes,
+        "flash_limit_bytes": board.memory.flash_bytes,
+    }
     return {
         "arena_bytes": compiled.arena_bytes if compiled else None,
         "arena_lower_bound_bytes": compiled.lower_bound_bytes if compiled else None,
         "static_bytes": compiled.static_bytes if compiled else None,
         "weight_bytes": compiled.weight_bytes if compiled else None,
-        "stack_bytes": board.memory.stack_bytes,
-        "ram_limit_bytes": board.memory.ram_bytes,
-        "flash_limit_bytes": board.memory.flash_bytes,
+        "stack_limit_bytes": board.memory.stack_bytes,
+        **({} if board.generic else limits),
     }
 
 
