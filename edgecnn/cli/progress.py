@@ -50,12 +50,21 @@ class RichProgress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stops drawing."""
+        """Stops drawing; a stage that an error ended stays as it was."""
         if self._bar:
+            if kind is None:
+                self._complete()
             self._bar.stop()
+
+    def _complete(self) -> None:
+        """Fills the bar of a stage that did not say how long it is."""
+        if self._bar and self._task is not None and self._total is None:
+            done = max(1, self._done)
+            self._bar.update(TaskID(self._task), total=done, completed=done)
 
     def stage(self, name: str, total: int | None = None) -> None:
         """Starts a stage."""
+        self._complete()
         self._name, self._done, self._total, self._last = name, 0, total, time.monotonic()
         if self._bar:
             self._task = self._bar.add_task(name, total=total, note="")
