@@ -21,6 +21,7 @@ from targets.base import (
 )
 from targets.golden import ACCELERATOR_LSB, judge
 from targets.inference import load, timed_report
+from targets.settings import FromSettings
 
 DEPLOYED = "model.tflite"
 # Custom ops that LiteRT's own resolver brings along.
@@ -37,7 +38,7 @@ class LiteRTSettings:
 
 
 @dataclass(frozen=True)
-class LiteRTTarget:
+class LiteRTTarget(FromSettings):
     """Runs the model with LiteRT on this machine.
 
     Attributes:
@@ -54,16 +55,6 @@ class LiteRTTarget:
         delegate="XNNPACK",
         unit="ms",
     )
-
-    @property
-    def name(self) -> str:
-        """The name for ``-t``."""
-        return self.settings.name
-
-    @property
-    def summary(self) -> str:
-        """One line for ``edgecnn targets``."""
-        return self.settings.summary
 
     def check(self, model: ModelFile) -> CheckReport:
         """Every builtin op runs in LiteRT; custom ops do not."""

@@ -12,6 +12,22 @@ from edgecnn.core.errors import TargetError
 T = TypeVar("T")
 
 
+class FromSettings:
+    """Name and summary of a target whose ``settings`` were read from its TOML."""
+
+    settings: Any
+
+    @property
+    def name(self) -> str:
+        """The name for ``-t``."""
+        return str(self.settings.name)
+
+    @property
+    def summary(self) -> str:
+        """One line for ``edgecnn targets``."""
+        return str(self.settings.summary)
+
+
 def load_settings(kind: type[T], package: str, filename: str) -> T:
     """Fills the dataclass ``kind`` from ``filename`` in ``package``; lists become tuples.
 

@@ -47,7 +47,8 @@ def open_runnable(
 
     Specs come from the given files, else the bundle, else the .tflite's metadata, else (a
     quantized image classifier without metadata) from the tensors: the input's whole range is taken
-    as bytes 0 to 255, RGB, and classes are numbered.
+    as bytes 0 to 255, RGB, and classes are numbered. Of a .keras the input is guessed as
+    ``edgecnn quantize`` does.
 
     Raises:
         ModelError: no specs and none can be guessed.
@@ -56,7 +57,7 @@ def open_runnable(
     """
     files = files or SpecFiles()
     if reference.kind == "keras":
-        return _finish(_keras(reference.path), None, None, files)
+        return _keras(reference.path, files)
     model = model_file(reference, variant)
     predictor = LiteRTPredictor(model.data, threads=threads)
     if reference.bundle is not None:
@@ -65,11 +66,15 @@ def open_runnable(
     return _finish(predictor, preprocess, postprocess, files)
 
 
-def _keras(path: Path) -> Predictor:
+def _keras(path: Path, files: SpecFiles) -> Runnable:
+    from edgecnn.jobs.bare_keras import guess_preprocess
     from edgecnn.models.io import load_keras
     from quantization.keras_predictor import KerasPredictor
 
-    return KerasPredictor(load_keras(path))
+    model = load_keras(path)
+    # A given spec wins; guessing would fail on inputs that are no image.
+    guessed = None if files.preprocess else guess_preprocess(model, None)
+    return _finish(KerasPredictor(model), guessed, None, files)
 
 
 def _finish(

@@ -25,7 +25,7 @@ from targets.coral.memory import CACHE_BYTES, estimate
 from targets.coral.predict import predict
 from targets.golden import ACCELERATOR_LSB, judge
 from targets.inference import load, timed_report
-from targets.settings import load_settings
+from targets.settings import FromSettings, load_settings
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class CoralSettings:
 
 
 @dataclass(frozen=True)
-class CoralTarget:
+class CoralTarget(FromSettings):
     """Predicts the Edge TPU compiler's mapping and runs the compiler where it is installed."""
 
     settings: CoralSettings
@@ -57,16 +57,6 @@ class CoralTarget:
         delegate="libedgetpu",
         unit="ms",
     )
-
-    @property
-    def name(self) -> str:
-        """The name for ``-t``."""
-        return self.settings.name
-
-    @property
-    def summary(self) -> str:
-        """One line for ``edgecnn targets``."""
-        return self.settings.summary
 
     def check(self, model: ModelFile) -> CheckReport:
         """Predicts which ops the compiler maps; ``fits`` is false when it refuses the model."""

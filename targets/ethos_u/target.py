@@ -21,13 +21,13 @@ from targets.base import (
     RunOptions,
 )
 from targets.ethos_u.vela import VelaResult, VelaSettings, run_vela
-from targets.settings import load_settings
+from targets.settings import FromSettings, load_settings
 
 _CPU = "Vela leaves the op on the CPU"
 
 
 @dataclass(frozen=True)
-class EthosTarget:
+class EthosTarget(FromSettings):
     """An Ethos-U NPU beside a Cortex-M: what Vela says about it."""
 
     settings: VelaSettings
@@ -39,16 +39,6 @@ class EthosTarget:
         unit="ms",
         extra="ethos",
     )
-
-    @property
-    def name(self) -> str:
-        """The name for ``-t``."""
-        return self.settings.name
-
-    @property
-    def summary(self) -> str:
-        """One line for ``edgecnn targets``."""
-        return self.settings.summary
 
     def check(self, model: ModelFile) -> CheckReport:
         """Compiles with Vela and reports which ops it left on the CPU.

@@ -129,6 +129,8 @@ def test_bare_keras_and_bare_tflite(digits: Path, tmp_path: Path) -> None:
     model = Path(result["files"]["model"])
     evaluated = as_json(edgecnn("eval", model, "--data", "digits", "--limit", "60", "--json"))
     assert evaluated["metrics"]["accuracy"] == result["metrics"]["quantized"]["value"]
+    of_keras = as_json(edgecnn("eval", keras, "--data", "digits", "--limit", "60", "--json"))
+    assert of_keras["metrics"]["accuracy"] == result["metrics"]["float"]["value"]
     unlabelled = tmp_path / "photos"
     unlabelled.mkdir()
     rng = np.random.default_rng(0)
