@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any, NoReturn
 
-from edgecnn.core.errors import ModelError, UsageError
-from edgecnn.core.files import make_folder
+from edgecnn.core.errors import ModelError
+from edgecnn.core.files import write_atomic
 from edgecnn.models.keras_setup import import_keras
 
 _MAX_CONFIG_BYTES = 64 << 20
@@ -36,20 +35,10 @@ def save_keras(path: Path, model: Any) -> None:
     Raises:
         UsageError: the folder cannot be written to.
     """
-    make_folder(path.parent)
-    temporary = path.with_name(f".{secrets.token_hex(4)}.{path.stem}.keras")
-    try:
-        model.save(temporary)
-        with temporary.open("r+b") as stream:  # Windows syncs only what may be written
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise UsageError(
-            f"cannot write '{path}': {error.strerror or error}",
-            hint="choose a folder that you may write to with -o/--output-dir",
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
+        saved = Path(scratch) / "model.keras"
+        model.save(saved)
+        write_atomic(path, saved.read_bytes())
 
 
 def load_keras(path: Path) -> Any:
