@@ -13,6 +13,7 @@ from firmware_glue.compiler.emit.header import ARENA_ALIGN, IoInfo, model_h
 from firmware_glue.compiler.emit.stages import stage_files, stage_headers, stage_notes
 from firmware_glue.compiler.emit.text import sanitize_name
 from firmware_glue.compiler.importer import Imported, import_model
+from firmware_glue.compiler.ir import Numerics
 from firmware_glue.compiler.passes import FIRST, run_passes
 from firmware_glue.compiler.planner.check import check_plan
 from firmware_glue.compiler.planner.layout import plan_layout
@@ -23,7 +24,7 @@ from firmware_glue.compiler.specs import Stages, read_stages
 from firmware_glue.compiler.verify import check_limits, is_sound, verify
 from firmware_glue.kernels import with_includes
 
-NUMERICS = ("litert-ref",)
+NUMERICS = tuple(kind.value for kind in Numerics)
 STATE_BYTES = 12
 """The caller's ``<name>_state`` on a 32-bit core: three pointers."""
 
@@ -67,16 +68,16 @@ class CompiledModel:
     notes: tuple[str, ...] = ()
 
 
-def check_ops(model: TfModel) -> tuple[OpProblem, ...]:
+def check_ops(model: TfModel, numerics: Numerics = Numerics.LITERT_REF) -> tuple[OpProblem, ...]:
     """Everything that keeps a model from being compiled, in the file's order. Never raises.
 
     One row per op at most; index −1 stands for the interface or the graph as a whole.
     """
-    return _checked(model)[1]
+    return _checked(model, numerics)[1]
 
 
-def _checked(model: TfModel) -> tuple[Imported, tuple[OpProblem, ...]]:
-    imported = import_model(model)
+def _checked(model: TfModel, numerics: Numerics) -> tuple[Imported, tuple[OpProblem, ...]]:
+    imported = import_model(model, numerics)
     problems = list(imported.problems)
     if not problems:
         unsound = is_sound(imported.graph)
@@ -94,7 +95,7 @@ def compile_model(model: TfModel, *, name: str, numerics: str = "litert-ref") ->
     Args:
         model: the parsed file.
         name: prefix of all C symbols; made a valid identifier.
-        numerics: ``litert-ref``: every op exactly as LiteRT's BUILTIN_REF computes it.
+        numerics: a value of :class:`firmware_glue.compiler.ir.Numerics`.
 
     Raises:
         UnsupportedModelError: some ops have no kernel, or miss a limit; all are listed.
@@ -103,7 +104,7 @@ def compile_model(model: TfModel, *, name: str, numerics: str = "litert-ref") ->
     """
     if numerics not in NUMERICS:
         raise UnknownNameError("numerics", numerics, NUMERICS)
-    imported, problems = _checked(model)
+    imported, problems = _checked(model, Numerics(numerics))
     raise_problems(problems, len(model.main.operators))
     graph = run_passes(verify(imported.graph, "fold_constants"))
     program = schedule(graph)

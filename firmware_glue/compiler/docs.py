@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from firmware_glue.compiler.ops.spec import OpSpec
+from collections.abc import Sequence
+
+from firmware_glue.compiler.ir import COPY, VIEW
+from firmware_glue.compiler.ops.spec import OpSpec, Rule, Variant
 from firmware_glue.compiler.ops.table import OPS
 
 _HEAD = """\
@@ -12,21 +15,33 @@ _HEAD = """\
 another one is refused with the op, its layer and its index. Made from the code by `make docs`;
 do not edit.
 
-All are bit-exact with LiteRT's reference kernels. "folded" ops cost nothing: a pass removes them.
+Integer ops are bit-exact with LiteRT's reference kernels, float32 within 4 ulp or 10⁻⁵.
+"folded" ops cost nothing: a pass removes them.
 """
 
 
 def ops_markdown() -> str:
     """The page: a row per op with its kind and its limits."""
-    lines = [_HEAD, "| op | in C | limits |", "|---|---|---|"]
-    for code in sorted(OPS):
+    lines = [_HEAD, "| op | dtype | kernel | limits |", "|---|---|---|---|"]
+    for code in sorted(set(OPS) - {VIEW, COPY}):
         spec = OPS[code]
-        kind = "kernel" if spec.lower is not None else "folded"
-        lines.append(f"| `{code}` | {kind} | {_limits(spec)} |")
+        lines += [
+            f"| `{code}` | {', '.join(dtypes)} | {variant.kernel or 'folded'} "
+            f"| {_limits((*spec.rules, *variant.rules))} |"
+            for variant, dtypes in _grouped(spec)
+        ]
     return "\n".join(lines) + "\n"
 
 
-def _limits(spec: OpSpec) -> str:
+def _grouped(spec: OpSpec) -> list[tuple[Variant, list[str]]]:
+    """Dtypes that share kernel and limits in one row."""
+    groups: dict[tuple[str, tuple[Rule, ...]], tuple[Variant, list[str]]] = {}
+    for dtype, variant in spec.variants.items():
+        groups.setdefault((variant.kernel, variant.rules), (variant, []))[1].append(dtype)
+    return list(groups.values())
+
+
+def _limits(rules: Sequence[Rule]) -> str:
     # Rules with the same message are one to a reader.
-    messages = dict.fromkeys(rule.message for rule in spec.rules)
+    messages = dict.fromkeys(rule.message for rule in rules)
     return " ".join(message.replace("|", "\\|") for message in messages) or "none"

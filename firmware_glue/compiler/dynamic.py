@@ -73,7 +73,15 @@ def _follow_values(graph: Graph, op: Op, held: dict[int, NDArray[np.int64]]) -> 
         values = tuple(_value(graph, index, held) for index in op.inputs)
         if any(value is None for value in values) or not any(i in held for i in op.inputs):
             return
-        result = OPS[op.code].reference(graph, op, values)  # type: ignore[arg-type]
+        result = (
+            OPS[op.code]
+            .known_variant(graph, op)
+            .reference(
+                graph,
+                op,
+                values,  # type: ignore[arg-type]
+            )
+        )
         held[op.outputs[0]] = np.asarray(result[0], np.int64)
     except _ERRORS:
         return

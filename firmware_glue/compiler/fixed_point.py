@@ -6,10 +6,14 @@ The C twin is ``kernels/generic/edgecnn_common.h``. Arrays are int64 that hold i
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from edgecnn.core.tflite.model import DType
+from firmware_glue.compiler.ir import Numerics, Tensor
 
 Ints = NDArray[np.int64]
 _Q31 = 1 << 31
@@ -66,6 +70,27 @@ def multiply_single(acc: ArrayLike, multiplier: ArrayLike, shift: ArrayLike) -> 
     return (product + (np.int64(1) << (total - 1))) >> total
 
 
+Multiply = Callable[[ArrayLike, ArrayLike, ArrayLike], Ints]
+
+
+def multiply(numerics: Numerics) -> Multiply:
+    """The multiplication that int32 accumulators take, but for FULLY_CONNECTED."""
+    return multiply_single if numerics is Numerics.SINGLE else multiply_double
+
+
+def multiply_wide(acc: ArrayLike, multiplier: ArrayLike, shift: ArrayLike) -> Ints:
+    """MultiplyByQuantizedMultiplier of int64 accumulators (int16 activations).
+
+    The multiplier is reduced to 16 bits and the product rounded once, ties towards +∞; the same
+    in all numerics. Exact for accumulators below 2⁴⁷.
+    """
+    m = np.asarray(multiplier, np.int64)
+    reduced = np.where(m < 0x7FFF0000, (m + (1 << 15)) >> 16, 0x7FFF)
+    total = 15 - np.asarray(shift, np.int64)
+    product = np.asarray(acc, np.int64) * reduced
+    return (product + (np.int64(1) << (total - 1))) >> total
+
+
 def saturating_shift_left(values: ArrayLike, left: int, bits: int = 32) -> Ints:
     """Value · 2^left, saturated to a signed integer of ``bits`` bits."""
     limit = 1 << (bits - 1)
@@ -93,13 +118,34 @@ ACTIVATIONS = {
 """Fused activation → (lowest, highest) real value; None is open."""
 
 
-def activation_range(activation: str, scale: float, zero_point: int) -> tuple[int, int]:
-    """The int8 range that a fused activation leaves.
+_LIMITS = {
+    DType.INT8: (-128, 127),
+    DType.UINT8: (0, 255),
+    DType.INT16: (-(1 << 15), (1 << 15) - 1),
+    DType.INT32: (-(1 << 31), (1 << 31) - 1),
+}
 
-    >>> activation_range("RELU6", 0.05, -128)
-    (-128, -8)
+
+def limits(dtype: DType) -> tuple[int, int]:
+    """The lowest and highest value of an integer dtype of up to 32 bits."""
+    return _LIMITS[dtype]
+
+
+def activation_range(activation: str, tensor: Tensor) -> tuple[int, int]:
+    """The range that a fused activation leaves in a quantized output tensor.
+
+    ``RELU6`` at scale 0.05 and zero point −128 in int8 gives (−128, −8).
     """
     low, high = ACTIVATIONS[activation]
-    q_low = -128 if low is None else max(-128, quantize_float(low, scale, zero_point))
-    q_high = 127 if high is None else min(127, quantize_float(high, scale, zero_point))
+    lowest, highest = limits(tensor.dtype)
+    scale, zero_point = tensor.scale, tensor.zero_point
+    q_low = lowest if low is None else max(lowest, quantize_float(low, scale, zero_point))
+    q_high = highest if high is None else min(highest, quantize_float(high, scale, zero_point))
     return q_low, q_high
+
+
+def float_range(activation: str) -> tuple[float, float]:
+    """The range that a fused activation leaves in float32; its own limits where open."""
+    low, high = ACTIVATIONS[activation]
+    top = float(np.finfo(np.float32).max)
+    return (-top if low is None else low, top if high is None else high)

@@ -8,7 +8,7 @@ import numpy as np
 
 from edgecnn.core.tflite.model import NO_TENSOR, DType, TfModel, TfOperator, TfSubgraph, TfTensor
 from firmware_glue.compiler.dynamic import resolve_shapes
-from firmware_glue.compiler.ir import Graph, Lifetime, Op, Tensor
+from firmware_glue.compiler.ir import Graph, Lifetime, Numerics, Op, Tensor
 from firmware_glue.compiler.ops.rules import QUANTIZE_HINT
 from firmware_glue.compiler.ops.spec import OptionError
 from firmware_glue.compiler.ops.table import OPS
@@ -25,7 +25,7 @@ class Imported:
     problems: tuple[OpProblem, ...]
 
 
-def import_model(model: TfModel) -> Imported:
+def import_model(model: TfModel, numerics: Numerics = Numerics.LITERT_REF) -> Imported:
     """Reads the main subgraph. Never raises for a readable model."""
     subgraph = model.main
     tensors = {tensor.index: _tensor(tensor) for tensor in subgraph.tensors}
@@ -37,7 +37,7 @@ def import_model(model: TfModel) -> Imported:
             problems.append(result)
         else:
             ops.append(result)
-    graph = Graph(tensors, tuple(ops), subgraph.inputs, subgraph.outputs)
+    graph = Graph(tensors, tuple(ops), subgraph.inputs, subgraph.outputs, numerics)
     dynamic = {tensor.index for tensor in subgraph.tensors if -1 in tensor.shape_signature}
     if dynamic:
         graph = resolve_shapes(graph, dynamic)

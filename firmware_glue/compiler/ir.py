@@ -27,6 +27,17 @@ class Lifetime(Enum):
     STATE = "state"
 
 
+class Numerics(Enum):
+    """Whose integer arithmetic the C reproduces, bit for bit."""
+
+    LITERT_REF = "litert-ref"
+    """LiteRT's reference kernels (BUILTIN_REF)."""
+    TFLM = "tflm"
+    """TFLite Micro: double rounding everywhere, its own LOGISTIC and TANH."""
+    SINGLE = "single"
+    """Single rounding everywhere (TFLITE_SINGLE_ROUNDING): cheaper, not always equal."""
+
+
 @dataclass(frozen=True)
 class Tensor:
     """One tensor, densely packed, row-major.
@@ -94,12 +105,21 @@ class Op:
 
 @dataclass(frozen=True)
 class Graph:
-    """Ops in execution order. ``tensors`` maps ids (the .tflite indices, then fresh ones)."""
+    """Ops in execution order. ``tensors`` maps ids (the .tflite indices, then fresh ones).
+
+    Attributes:
+        numerics: whose arithmetic the ops follow.
+        initial: variables that do not start as their zero point: tensor id → first contents.
+    """
 
     tensors: Mapping[int, Tensor]
     ops: tuple[Op, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    numerics: Numerics = Numerics.LITERT_REF
+    initial: Mapping[int, NDArray[Any]] = field(
+        default_factory=lambda: MappingProxyType({}), compare=False
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tensors", MappingProxyType(dict(self.tensors)))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from edgecnn.core.tflite.model import NO_TENSOR
 from firmware_glue.compiler.ir import Graph, Op
+from firmware_glue.compiler.ops.rules import QUANTIZE_HINT
+from firmware_glue.compiler.ops.spec import OpSpec
 from firmware_glue.compiler.ops.table import OPS
 from firmware_glue.compiler.problems import OpProblem
 
@@ -31,7 +33,10 @@ def op_problem(graph: Graph, op: Op) -> OpProblem | None:
             if tensor_id != NO_TENSOR and min(graph.tensors[tensor_id].shape, default=1) < 1:
                 shape = list(graph.tensors[tensor_id].shape)
                 return problem("Tensors must not be empty.", f"shape {shape}", "dimensions ≥ 1")
-        for limit in spec.rules:
+        variant = spec.variant(graph, op)
+        if variant is None:
+            return problem(*_no_variant(graph, op, spec))
+        for limit in (*spec.rules, *variant.rules):
             got = limit.check(graph, op)
             if got is not None:
                 return problem(limit.message, got, limit.allowed, limit.rewrite)
@@ -43,6 +48,13 @@ def op_problem(graph: Graph, op: Op) -> OpProblem | None:
         got = f"{[list(s) for s in declared]}, computed {[list(s) for s in shapes]}"
         return problem("Output shapes must follow from the inputs.", got, "the computed shapes")
     return None
+
+
+def _no_variant(graph: Graph, op: Op, spec: OpSpec) -> tuple[str, str, str, str]:
+    tensor = graph.optional(op, spec.data)
+    got = "no such input" if tensor is None else tensor.dtype.value
+    allowed = ", ".join(spec.variants)
+    return f"Input {spec.data} must be {allowed}.", got, allowed, QUANTIZE_HINT
 
 
 def verify(graph: Graph, stage: str) -> Graph:

@@ -26,6 +26,7 @@ from firmware_glue.compiler.ops.spec import (
     OpSpec,
     Overlap,
     Params,
+    Variant,
     no_options,
     out_args,
     tensor_args,
@@ -117,7 +118,7 @@ def _row(
 ) -> OpSpec:
     def limits(graph: Graph, op: Op) -> tuple[int, int]:
         out = graph.output(op)
-        return fixed_point.activation_range(op.options or "NONE", out.scale, out.zero_point)
+        return fixed_point.activation_range(op.options or "NONE", out)
 
     def reference(graph: Graph, op: Op, values: tuple[Array, ...]) -> tuple[Array, ...]:
         a, b = (values[i].astype(np.int64) for i in (0, 1))
@@ -141,8 +142,9 @@ def _row(
         call = Call(f"ec_{name}_s8", "edgecnn_binary.h", params, args)
         return Lowered(f"{name}_s8", (call,), overlaps=overlaps)
 
-    rules = (rank(0, 0, MAX_DIMS), rank(1, 0, MAX_DIMS), *int8_activations(2), per_tensor(0, 1))
-    return OpSpec(parse if arithmetic else no_options, infer, reference, lower, rules)
+    rules = (rank(0, 0, MAX_DIMS), rank(1, 0, MAX_DIMS))
+    variant = Variant(f"{name}_s8", reference, lower, (*int8_activations(2), per_tensor(0, 1)))
+    return OpSpec(parse if arithmetic else no_options, infer, {"int8": variant}, rules)
 
 
 SPECS = {

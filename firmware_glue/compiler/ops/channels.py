@@ -64,7 +64,7 @@ def conv_scaling(graph: Graph, op: Op, channels: int) -> Scaling:
 def activation_fields(graph: Graph, op: Op, activation: str) -> tuple[tuple[str, int], ...]:
     """The fields in_offset, out_offset, act_min, act_max of the C structs."""
     out = graph.output(op)
-    low, high = fixed_point.activation_range(activation, out.scale, out.zero_point)
+    low, high = fixed_point.activation_range(activation, out)
     return (
         ("in_offset", -graph.input(op, 0).zero_point),
         ("out_offset", out.zero_point),
@@ -85,7 +85,7 @@ def finish(
     """Accumulators (…, channels) without bias, and the bias → int8 outputs."""
     out = graph.output(op)
     activation = op.options.activation
-    low, high = fixed_point.activation_range(activation, out.scale, out.zero_point)
+    low, high = fixed_point.activation_range(activation, out)
     if bias is not None:
         acc = acc + bias.reshape(-1).astype(np.int64)
     scaled = multiply(acc, scale.multipliers.astype(np.int64), scale.shifts.astype(np.int64))

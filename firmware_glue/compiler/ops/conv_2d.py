@@ -18,6 +18,7 @@ from firmware_glue.compiler.ops.spec import (
     OpSpec,
     Overlap,
     Params,
+    Variant,
     out_args,
     rule,
 )
@@ -114,7 +115,6 @@ def lower(graph: Graph, op: Op) -> Lowered:
 SPEC = OpSpec(
     parse,
     infer,
-    reference,
-    lower,
-    (rank(0, 4, 4), rank(1, 4, 4), *channels.weight_rules(0), steps, groups),
+    {"int8": Variant("conv2d_s8", reference, lower, channels.weight_rules(0))},
+    (rank(0, 4, 4), rank(1, 4, 4), steps, groups),
 )

@@ -14,6 +14,7 @@ from firmware_glue.compiler.ops.spec import (
     OpSpec,
     Overlap,
     Params,
+    Variant,
     out_args,
     rule,
 )
@@ -76,7 +77,6 @@ def lower(graph: Graph, op: Op) -> Lowered:
 SPEC = OpSpec(
     conv_2d.parse,
     infer,
-    reference,
-    lower,
-    (rank(0, 4, 4), rank(1, 4, 4), *channels.weight_rules(3), conv_2d.steps, multiplier),
+    {"int8": Variant("depthwise_conv2d_s8", reference, lower, channels.weight_rules(3))},
+    (rank(0, 4, 4), rank(1, 4, 4), conv_2d.steps, multiplier),
 )

@@ -19,6 +19,7 @@ from firmware_glue.compiler.ops.spec import (
     OpSpec,
     OptionError,
     Params,
+    Variant,
     out_args,
     rule,
 )
@@ -113,13 +114,10 @@ def lower(graph: Graph, op: Op) -> Lowered:
 SPEC = OpSpec(
     parse,
     infer,
-    reference,
-    lower,
-    (
-        rank(0, 1, 8),
-        rank(1, 2, 2),
-        *channels.weight_rules(0, keep_zero_point=True),
-        depth_divides,
-        keeps_dims,
-    ),
+    {
+        "int8": Variant(
+            "fully_connected_s8", reference, lower, channels.weight_rules(0, keep_zero_point=True)
+        )
+    },
+    (rank(0, 1, 8), rank(1, 2, 2), depth_divides, keeps_dims),
 )

@@ -26,6 +26,7 @@ from firmware_glue.compiler.ops.spec import (
     Params,
     Rule,
     TensorArg,
+    Variant,
     no_options,
     out_args,
     rule,
@@ -53,15 +54,9 @@ class Move:
     fill: int | None = None
 
 
-_DTYPES = (DType.INT8, DType.UINT8, DType.FLOAT32, DType.INT32)
-_NAMES = ", ".join(dtype.value for dtype in _DTYPES)
-
-
-@rule(_NAMES)
-def movable(graph: Graph, op: Op) -> str | None:
-    """Elements must have a fixed size of one or four bytes."""
-    tensor = graph.output(op)
-    return None if tensor.dtype in _DTYPES else tensor.dtype.value
+MOVABLE = (
+    DType.INT8, DType.UINT8, DType.BOOL, DType.INT16, DType.INT32, DType.INT64, DType.FLOAT32,
+)  # fmt: skip
 
 
 def _one_dtype(data: int) -> Rule:
@@ -148,5 +143,7 @@ def row(
     data: int = 0,
 ) -> OpSpec:
     """A movement op as one row; ``data`` is the position of its data input."""
-    common = (movable, _one_dtype(data), rank(data, 0, MAX_DIMS - 1))
-    return OpSpec(parse, infer, reference(views), lowered(name, views), (*common, *rules))
+    common = (_one_dtype(data), rank(data, 0, MAX_DIMS - 1))
+    variant = Variant(name, reference(views), lowered(name, views))
+    variants = {dtype.value: variant for dtype in MOVABLE}
+    return OpSpec(parse, infer, variants, (*common, *rules), data)

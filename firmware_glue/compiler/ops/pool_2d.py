@@ -24,6 +24,7 @@ from firmware_glue.compiler.ops.spec import (
     OpSpec,
     Overlap,
     Params,
+    Variant,
     out_args,
     rule,
     tensor_args,
@@ -87,7 +88,7 @@ def _max(g: window.Geometry, x: Array) -> Array:
 def _row(name: str, pool: Callable[[window.Geometry, Array], Array]) -> OpSpec:
     def limits(graph: Graph, op: Op) -> tuple[int, int]:
         out = graph.output(op)
-        return activation_range(op.options.activation, out.scale, out.zero_point)
+        return activation_range(op.options.activation, out)
 
     def reference(graph: Graph, op: Op, values: tuple[Array, ...]) -> tuple[Array, ...]:
         result = pool(geometry(graph, op), values[0].astype(np.int64))
@@ -105,8 +106,8 @@ def _row(name: str, pool: Callable[[window.Geometry, Array], Array]) -> OpSpec:
         overlap = Overlap(op.inputs[0], op.outputs[0], g.lead())
         return Lowered(f"{name}_s8", (call,), overlaps=(overlap,))
 
-    rules = (rank(0, 4, 4), *int8_activations(), per_tensor(0), positive)
-    return OpSpec(parse, infer, reference, lower, rules)
+    variant = Variant(f"{name}_s8", reference, lower, (*int8_activations(), per_tensor(0)))
+    return OpSpec(parse, infer, {"int8": variant}, (rank(0, 4, 4), positive))
 
 
 SPECS = {

@@ -16,6 +16,7 @@ from firmware_glue.compiler.ops.spec import (
     OpSpec,
     Overlap,
     Params,
+    Variant,
     no_options,
     out_args,
     same_shape,
@@ -78,11 +79,21 @@ def _lower_dequantize(graph: Graph, op: Op) -> Lowered:
 _BYTES = (DType.INT8, DType.UINT8)
 SPECS = {
     "QUANTIZE": OpSpec(
-        no_options, same_shape, _quantize, _lower_quantize,
-        (dtypes(0, DType.FLOAT32, *_BYTES), dtypes(0, *_BYTES, output=True), per_tensor(0)),
+        no_options, same_shape,
+        {
+            dtype: Variant(kernel, _quantize, _lower_quantize)
+            for dtype, kernel in zip(
+                ("float32", "int8", "uint8"), ("quantize_f32", "lut_8", "lut_8"), strict=True
+            )
+        },
+        (dtypes(0, *_BYTES, output=True), per_tensor(0)),
     ),
     "DEQUANTIZE": OpSpec(
-        no_options, same_shape, _dequantize, _lower_dequantize,
-        (dtypes(0, *_BYTES), dtypes(0, DType.FLOAT32, output=True), per_tensor(0)),
+        no_options, same_shape,
+        {
+            dtype: Variant("dequantize_f32", _dequantize, _lower_dequantize)
+            for dtype in ("int8", "uint8")
+        },
+        (dtypes(0, DType.FLOAT32, output=True), per_tensor(0)),
     ),
 }  # fmt: skip

@@ -29,6 +29,7 @@ from firmware_glue.compiler.ops.spec import (
     Lowered,
     OpSpec,
     Params,
+    Variant,
     const_ints,
     known_ints,
     out_args,
@@ -116,9 +117,8 @@ _RULES = (
     rank(0, 0, MAX_DIMS),
     constant(1, "axes"),
     axes_in_range,
-    *int8_activations(),
-    per_tensor(0),
 )
+_INT8 = (*int8_activations(), per_tensor(0))
 
 
 def _sum_row(multiplier_of: Callable[[Graph, Op], tuple[int, int]]) -> OpSpec:
@@ -134,7 +134,7 @@ def _sum_row(multiplier_of: Callable[[Graph, Op], tuple[int, int]]) -> OpSpec:
         offset = -x.zero_point * _count(graph, op)
         return _lowered("sum", op, _loops(graph, op, (offset, multiplier, shift, out.zero_point)))
 
-    return OpSpec(parse, infer, reference, lower, _RULES)
+    return OpSpec(parse, infer, {"int8": Variant("reduce_sum_s8", reference, lower, _INT8)}, _RULES)
 
 
 def _pick_row(name: str, pick: Callable[..., Array]) -> OpSpec:
@@ -144,8 +144,10 @@ def _pick_row(name: str, pick: Callable[..., Array]) -> OpSpec:
     def lower(graph: Graph, op: Op) -> Lowered:
         return _lowered(name, op, _loops(graph, op, (0, 0, 0, 0)))
 
-    rules = (*_RULES, same_quantization(lambda op: (0,)))
-    return OpSpec(parse, infer, reference, lower, rules)
+    rules = (*_INT8, same_quantization(lambda op: (0,)))
+    return OpSpec(
+        parse, infer, {"int8": Variant(f"reduce_{name}_s8", reference, lower, rules)}, _RULES
+    )
 
 
 SPECS = {

@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.core.tflite.model import DType
 from firmware_glue.compiler.fixed_point import round_half_away
 from firmware_glue.compiler.ir import Graph, Op, Shape
 from firmware_glue.compiler.ops.rules import (
     constant,
-    dtypes,
     rank,
     same_dtype,
 )
@@ -25,6 +23,7 @@ from firmware_glue.compiler.ops.spec import (
     Lowered,
     OpSpec,
     Params,
+    Variant,
     known_ints,
     out_args,
     rule,
@@ -103,11 +102,12 @@ def sizes(graph: Graph, op: Op) -> str | None:
 SPEC = OpSpec(
     parse,
     infer,
-    reference,
-    lower,
+    {
+        dtype: Variant("resize_nearest", reference, lower)
+        for dtype in ("int8", "uint8", "int16", "float32")
+    },
     (
         rank(0, 4, 4),
-        dtypes(0, DType.INT8, DType.UINT8, DType.FLOAT32),
         same_dtype,
         constant(1, "new size"),
         sizes,

@@ -7,7 +7,7 @@ import numpy as np
 from edgecnn.core.tflite.model import DType
 from firmware_glue.compiler.ir import Graph, Op, Shape
 from firmware_glue.compiler.ops.rules import dtypes
-from firmware_glue.compiler.ops.spec import Array, OpSpec, no_options
+from firmware_glue.compiler.ops.spec import Array, OpSpec, Variant, no_options
 
 
 def infer(graph: Graph, op: Op) -> tuple[Shape, ...]:
@@ -21,5 +21,8 @@ def reference(graph: Graph, op: Op, values: tuple[Array, ...]) -> tuple[Array, .
 
 
 SPEC = OpSpec(
-    no_options, infer, reference, None, (dtypes(0, DType.INT32, DType.INT64, output=True),)
+    no_options,
+    infer,
+    {dtype.value: Variant("", reference, None) for dtype in DType},
+    (dtypes(0, DType.INT32, DType.INT64, output=True),),
 )

@@ -6,9 +6,9 @@ A pass turns the first three into VIEW, which the planner gives the memory of it
 from __future__ import annotations
 
 from firmware_glue.compiler.ir import COPY, VIEW, Graph, Op, Shape
-from firmware_glue.compiler.ops.movement import Copy, Move, row
+from firmware_glue.compiler.ops.movement import MOVABLE, Copy, Move, row
 from firmware_glue.compiler.ops.rules import same_dtype, same_quantization
-from firmware_glue.compiler.ops.spec import Array, OpSpec, no_options, rule
+from firmware_glue.compiler.ops.spec import Array, OpSpec, Variant, no_options, rule
 
 
 def infer(graph: Graph, op: Op) -> tuple[Shape, ...]:
@@ -33,8 +33,9 @@ def _copy_views(graph: Graph, op: Op, ins: tuple[Array, ...], outs: tuple[Array,
 
 
 _RULES = (same_dtype, same_size)
-_VIEW = OpSpec(no_options, infer, reference, None, _RULES)
-_EXPAND = OpSpec(no_options, infer, reference, None, (*_RULES, same_quantization(lambda op: (0,))))
+_VARIANTS = {dtype.value: Variant("", reference, None) for dtype in MOVABLE}
+_VIEW = OpSpec(no_options, infer, _VARIANTS, _RULES)
+_EXPAND = OpSpec(no_options, infer, _VARIANTS, (*_RULES, same_quantization(lambda op: (0,))))
 SPECS = {
     "RESHAPE": _VIEW,
     "SQUEEZE": _VIEW,

@@ -26,6 +26,7 @@ from firmware_glue.compiler.ops.spec import (
     OpSpec,
     Overlap,
     Params,
+    Variant,
     out_args,
     rule,
     same_shape,
@@ -143,6 +144,11 @@ def lower(graph: Graph, op: Op) -> Lowered:
 
 
 SPEC = OpSpec(
-    parse, same_shape, reference, lower,
-    (rank(0, 1, MAX_DIMS), *int8_activations(), per_tensor(0), output_scale, positive_beta),
+    parse, same_shape,
+    {
+        "int8": Variant(
+            "softmax_s8", reference, lower, (*int8_activations(), per_tensor(0), output_scale)
+        )
+    },
+    (rank(0, 1, MAX_DIMS), positive_beta),
 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -52,12 +53,22 @@ class OptionError(Exception):
         self.message, self.got, self.allowed, self.rewrite = message, got, allowed, rewrite
 
 
+class Planned(Enum):
+    """Values of a parameter struct that are known only once memory is planned."""
+
+    REVERSE = "reverse"
+    """1 where the step writes its output from the last element to the first, else 0."""
+
+
+Value = int | float | tuple[int | float, ...] | Planned
+
+
 @dataclass(frozen=True)
 class Params:
     """A ``const`` parameter struct of a kernel: C type, and (field, value) in declared order."""
 
     struct: str
-    fields: tuple[tuple[str, int | float | tuple[int | float, ...] | Params], ...]
+    fields: tuple[tuple[str, Value | Params], ...]
 
 
 @dataclass(frozen=True)
@@ -98,11 +109,19 @@ class Call:
 
 @dataclass(frozen=True)
 class Overlap:
-    """The output may share memory with a dying input, if it starts ≥ ``lead`` bytes before it."""
+    """The output may share memory with a dying input, on one side of it.
+
+    Attributes:
+        lead: fine if the output starts at least this many bytes before the input starts.
+        reverse_lead: fine too if the output ends at least this many bytes after the input ends,
+            and the kernel then runs backwards (``Planned.REVERSE``); None: it cannot. Only for
+            steps with a single overlap. Either lead may be negative.
+    """
 
     input: int
     output: int
     lead: int
+    reverse_lead: int | None = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +139,29 @@ class Lowered:
     overlaps: tuple[Overlap, ...] = ()
 
 
+Reference = Callable[[Graph, Op, tuple[Array, ...]], tuple[Array, ...]]
+"""(graph, op, input arrays, None where absent) → output arrays: bit-exact numpy."""
+Lower = Callable[[Graph, Op], Lowered]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """How an op is computed for one dtype.
+
+    Attributes:
+        kernel: the C kernel's name as reports print it; "" where a pass folds the op away.
+        reference: the arithmetic in numpy: constants are folded with it, tests compare with it.
+            Integer results are those of the C kernel bit for bit under ``graph.numerics``.
+        lower: the kernel calls; None for an op that has to be folded away by a pass.
+        rules: limits of this dtype alone, checked after the op's.
+    """
+
+    kernel: str
+    reference: Reference
+    lower: Lower | None
+    rules: tuple[Rule, ...] = ()
+
+
 @dataclass(frozen=True)
 class OpSpec:
     """One op.
@@ -127,16 +169,34 @@ class OpSpec:
     Attributes:
         parse: .tflite options by schema name → the op's frozen options (None if it has none).
         infer: output shapes from input shapes, options and constant operands.
-        reference: input arrays (None where absent) → output arrays, bit-exact numpy.
-        lower: the kernel calls; None for an op that has to be folded away by a pass.
-        rules: limits, checked in this order; the first miss of an op is reported.
+        variants: numpy dtype name of the data input → how it is computed.
+        rules: limits of all variants, checked in this order; the first miss of an op is reported.
+        data: position of the input whose dtype picks the variant.
+        mutates: positions of inputs that are variables and change while the op runs.
     """
 
     parse: Callable[[Mapping[str, Any]], Any]
     infer: Callable[[Graph, Op], tuple[Shape, ...]]
-    reference: Callable[[Graph, Op, tuple[Array, ...]], tuple[Array, ...]]
-    lower: Callable[[Graph, Op], Lowered] | None
+    variants: Mapping[str, Variant]
     rules: tuple[Rule, ...] = ()
+    data: int = 0
+    mutates: tuple[int, ...] = ()
+
+    def variant(self, graph: Graph, op: Op) -> Variant | None:
+        """The variant for this op's dtype, or None if there is none."""
+        tensor = graph.optional(op, self.data)
+        return None if tensor is None else self.variants.get(tensor.dtype.value)
+
+    def known_variant(self, graph: Graph, op: Op) -> Variant:
+        """The variant of an op that is within its limits.
+
+        Raises:
+            ValueError: there is none for its dtype.
+        """
+        variant = self.variant(graph, op)
+        if variant is None:
+            raise ValueError(f"{op.code} '{op.name}' has no kernel for its dtype")
+        return variant
 
 
 def no_options(options: Mapping[str, Any]) -> None:

@@ -25,6 +25,7 @@ from firmware_glue.compiler.ops.spec import (
     Overlap,
     Params,
     Rule,
+    Variant,
     no_options,
     out_args,
     rule,
@@ -164,13 +165,13 @@ def _row(
     parse: Callable[[Mapping[str, Any]], Any] = no_options,
     rules: tuple[Rule, ...] = (),
 ) -> OpSpec:
-    return OpSpec(
-        parse,
-        same_shape,
+    variant = Variant(
+        "lut_8",
         lambda graph, op, values: table_reference(function, graph, op, values),
         lambda graph, op: table_call(function, graph, op),
         (*int8_activations(), per_tensor(0), *rules),
     )
+    return OpSpec(parse, same_shape, {"int8": variant})
 
 
 SPECS = {

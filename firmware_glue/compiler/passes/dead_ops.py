@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from firmware_glue.compiler.ir import Graph, Op
 
 
@@ -18,4 +20,4 @@ def remove_dead_ops(graph: Graph) -> Graph:
             needed.update(op.inputs)
     used = needed | set(graph.inputs) | {i for op in kept for i in op.outputs}
     tensors = {i: tensor for i, tensor in graph.tensors.items() if i in used}
-    return Graph(tensors, tuple(reversed(kept)), graph.inputs, graph.outputs)
+    return replace(graph, tensors=tensors, ops=tuple(reversed(kept)))

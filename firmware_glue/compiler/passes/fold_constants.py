@@ -35,7 +35,8 @@ def _fold(graph: Graph, op: Op) -> dict[int, Tensor] | None:
     if op_problem(graph, op) is not None:
         return None
     padded = (*values, *[None] * (4 - len(values)))
-    results = OPS[op.code].reference(graph, op, padded)  # type: ignore[arg-type]
+    variant = OPS[op.code].known_variant(graph, op)
+    results = variant.reference(graph, op, padded)  # type: ignore[arg-type]
     return {
         tensor_id: constant_like(graph.tensors[tensor_id], data)
         for tensor_id, data in zip(op.outputs, results, strict=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from firmware_glue.compiler.ir import Graph
 from firmware_glue.compiler.ops.spec import Call
@@ -37,13 +38,15 @@ class Buffer:
 class Allowance:
     """At ``step``, buffer ``written`` may share memory with dying buffer ``read``.
 
-    It has to start at least ``lead`` bytes before it.
+    It has to start at least ``lead`` bytes before it, or, where ``reverse_lead`` is given, to end
+    at least that many bytes after it: the step then runs backwards.
     """
 
     step: int
     read: int
     written: int
     lead: int
+    reverse_lead: int | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,8 @@ class Program:
     Attributes:
         homes: tensor id → buffer; tensors that are constants are missing.
         constants: tensor id → the constant whose bytes it shows (views of constants).
+        variables: tensor id of a variable → bytes from the start of ``<name>_state.variables``.
+        variable_bytes: size of all variables.
     """
 
     graph: Graph
@@ -85,6 +90,8 @@ class Program:
     homes: Mapping[int, int]
     constants: Mapping[int, int]
     allowances: tuple[Allowance, ...]
+    variables: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
+    variable_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -96,9 +103,11 @@ class MemoryPlan:
         arena_bytes: end of the highest buffer.
         lower_bound_bytes: no plan of this program can be smaller.
         strategy: the search that found it.
+        reversed: steps that run backwards, because their output lies behind the input it covers.
     """
 
     offsets: tuple[int, ...]
     arena_bytes: int
     lower_bound_bytes: int
     strategy: str
+    reversed: frozenset[int] = frozenset()

@@ -80,7 +80,7 @@ def schedule(graph: Graph) -> Program:
 
 
 def _lower(graph: Graph, op: Op) -> Lowered:
-    lower = OPS[op.code].lower
+    lower = OPS[op.code].known_variant(graph, op).lower
     if lower is None:
         raise ValueError(f"{op.code} '{op.name}' has no kernel and was not folded away")
     return lower(graph, op)

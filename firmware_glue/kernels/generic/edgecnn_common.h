@@ -103,23 +103,45 @@ EC_INLINE int32_t ec_shift_left_sat(int32_t x, int32_t left) {
     return x > limit ? INT32_MAX : x < -limit - 1 ? INT32_MIN : ec_shift_left(x, left);
 }
 
+/* acc * multiplier / 2^31 * 2^shift, rounded once. */
+EC_INLINE int32_t ec_requant_single(int32_t acc, int32_t multiplier, int32_t shift) {
+    const int32_t total = 31 - shift;
+    return (int32_t)(((int64_t)acc * multiplier + ((int64_t)1 << (total - 1))) >> total);
+}
+
 /* acc * multiplier / 2^31 * 2^shift, rounded twice (TFLite's MultiplyByQuantizedMultiplier). */
-EC_INLINE int32_t ec_requant(int32_t acc, int32_t multiplier, int32_t shift) {
+EC_INLINE int32_t ec_requant_double(int32_t acc, int32_t multiplier, int32_t shift) {
     if (shift > 0) {
         return ec_high_mul(ec_shift_left(acc, shift), multiplier);
     }
     return ec_round_shift(ec_high_mul(acc, multiplier), -shift);
 }
 
-/* The same where shift < 0 is known: no branches. */
-EC_INLINE int32_t ec_requant_right(int32_t acc, int32_t multiplier, int32_t shift) {
-    return ec_round_shift_positive(ec_high_mul(acc, multiplier), -shift);
+/* What a model's numerics ask for: rounded twice, or once (a macro of the model's .c file). */
+EC_INLINE int32_t ec_requant(int32_t acc, int32_t multiplier, int32_t shift) {
+#if defined(EDGECNN_SINGLE_ROUNDING)
+    return ec_requant_single(acc, multiplier, shift);
+#else
+    return ec_requant_double(acc, multiplier, shift);
+#endif
 }
 
-/* acc * multiplier / 2^31 * 2^shift, rounded once. */
-EC_INLINE int32_t ec_requant_single(int32_t acc, int32_t multiplier, int32_t shift) {
-    const int32_t total = 31 - shift;
-    return (int32_t)(((int64_t)acc * multiplier + ((int64_t)1 << (total - 1))) >> total);
+/* The same where shift < 0 is known: no branches. */
+EC_INLINE int32_t ec_requant_right(int32_t acc, int32_t multiplier, int32_t shift) {
+#if defined(EDGECNN_SINGLE_ROUNDING)
+    return ec_requant_single(acc, multiplier, shift);
+#else
+    return ec_round_shift_positive(ec_high_mul(acc, multiplier), -shift);
+#endif
+}
+
+/* int64 accumulators (int16 activations): a multiplier of 16 bits, rounded once.
+ * -31 <= shift <= 7, |acc| < 2^47. */
+EC_INLINE int32_t ec_requant_wide(int64_t acc, int32_t multiplier, int32_t shift) {
+    const int32_t reduced =
+        multiplier < 0x7FFF0000 ? (multiplier + (1 << 15)) >> 16 : 0x7FFF;
+    const int32_t total = 15 - shift;
+    return (int32_t)((acc * reduced + ((int64_t)1 << (total - 1))) >> total);
 }
 
 /* acc[j] += sum of (x[i] + x_offset) * (w[i + j * stride] + w_offset), four filters at once. */

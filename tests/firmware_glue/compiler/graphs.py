@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tests.builders import ModelBuilder
-from tests.firmware_glue.compiler.cases import Rng, pick
+from tests.firmware_glue.compiler.cases.common import Rng, pick
 
 S, Z = 0.05, -3
 

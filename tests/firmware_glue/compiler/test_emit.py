@@ -14,7 +14,7 @@ from firmware_glue.compiler.api import CompiledModel, compile_model
 from firmware_glue.compiler.ops.spec import Params
 from firmware_glue.kernels import kernel_text
 from tests.builders import ModelBuilder, tiny_classifier
-from tests.firmware_glue.compiler import cases, movement_cases
+from tests.firmware_glue.compiler.cases import CASES as MAKERS
 from tests.firmware_glue.compiler.graphs import GRAPHS, random_graph
 from tests.firmware_glue.compiler.harness import (
     STRICT,
@@ -24,8 +24,6 @@ from tests.firmware_glue.compiler.harness import (
     run_tool,
     write,
 )
-
-MAKERS = {**cases.CASES, **movement_cases.CASES}
 
 
 def _compiled(data: bytes, name: str) -> CompiledModel:
@@ -65,10 +63,14 @@ def test_api_and_summary() -> None:
     assert not re.search(r"^(?!static|extern|const|typedef)\w[\w ]*\[\d", model.files["tiny.c"])
 
 
+def _name(key: str) -> str:
+    return key.lower().replace(":", "_")
+
+
 def _all_params() -> dict[str, Params]:
     found: dict[str, Params] = {}
     for code, make in MAKERS.items():
-        model = _compiled(make(np.random.default_rng(3)), code.lower())
+        model = _compiled(make(np.random.default_rng(3)), _name(code))
         for step in model.program.steps:
             for call in step.calls:
                 found[call.header + ":" + call.params.struct] = call.params
@@ -96,7 +98,7 @@ def test_params_follow_the_c_structs() -> None:
 def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """One model of every op, and some graphs."""
     root = tmp_path_factory.mktemp("emit")
-    models = {code.lower(): make(np.random.default_rng(8)) for code, make in MAKERS.items()}
+    models = {_name(code): make(np.random.default_rng(8)) for code, make in MAKERS.items()}
     models |= {name: make(np.random.default_rng(8)) for name, make in GRAPHS.items()}
     return [
         path for name, data in models.items() for path in write(_compiled(data, name), root / name)
@@ -138,7 +140,7 @@ def test_sanitizers(tmp_path: Path) -> None:
     """One run of every op and several graphs under ASan and UBSan, in exact arenas."""
     if shutil.which("cc") is None:
         pytest.skip("no system compiler")
-    models = {code.lower(): make(np.random.default_rng(21)) for code, make in MAKERS.items()}
+    models = {_name(code): make(np.random.default_rng(21)) for code, make in MAKERS.items()}
     models |= {f"dag{i}": random_graph(np.random.default_rng([3, i])) for i in range(6)}
     main, includes = [], []
     for name, data in models.items():

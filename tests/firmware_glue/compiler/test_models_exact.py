@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from edgecnn.core.tflite.reader import read_model
 from tests.builders import ModelBuilder, tiny_classifier
-from tests.firmware_glue.compiler import cases, movement_cases
+from tests.firmware_glue.compiler.cases import CASES as MAKERS
 from tests.firmware_glue.compiler.graphs import GRAPHS, random_graph
 from tests.firmware_glue.compiler.harness import STRICT, Library, Reference, Runner, random_inputs
 
@@ -112,10 +113,10 @@ def _with_other_output_scale(code: str) -> bytes:
             made.append(super().build(inputs, outputs))
             return made[-1]
 
-    module = cases if code in cases.CASES else movement_cases
+    make = MAKERS[f"{code}:int8"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "ModelBuilder", Builder)
-        module.CASES[code](np.random.default_rng(12))
+        patch.setattr(sys.modules[make.__module__], "ModelBuilder", Builder)
+        make(np.random.default_rng(12))
     return made[-1]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tests.builders import ModelBuilder
-from tests.firmware_glue.compiler.cases import Rng, pick, shape_of
+from tests.firmware_glue.compiler.cases.common import Maker, Rng, pick, shape_of
 
 Q = ("int8", 0.1, 7)
 
@@ -194,7 +194,7 @@ def blocks(code: str) -> Callable[[Rng], bytes]:
     return make
 
 
-CASES: dict[str, Callable[[Rng], bytes]] = {
+_INT8: dict[str, Maker] = {
     "CONCATENATION": concat,
     "RESHAPE": shape_only,
     "TRANSPOSE": transpose,
@@ -206,3 +206,4 @@ CASES: dict[str, Callable[[Rng], bytes]] = {
     **{code: pad(code) for code in ("PAD", "PADV2")},
     **{code: blocks(code) for code in ("SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND")},
 }
+CASES: dict[str, Maker] = {f"{code}:int8": make for code, make in _INT8.items()}

@@ -1,0 +1,88 @@
+"""Property tests of exactness: many random models of one op and dtype in one C library.
+
+Judge: LiteRT's BUILTIN_REF. Integers must agree bit for bit, floats within 4 ulp or 1e-5.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from edgecnn.core.tflite.model import NO_TENSOR
+from edgecnn.core.tflite.reader import read_model
+from firmware_glue.compiler.ops.table import OPS
+from tests.firmware_glue.compiler.cases import CASES
+from tests.firmware_glue.compiler.harness import Library, Reference, random_inputs
+
+COUNT = int(os.environ.get("EDGECNN_CASES", "100"))
+"""Random models per op and dtype."""
+LONG_COUNT = int(os.environ.get("EDGECNN_LONG_CASES", "2000"))
+ULP, RELATIVE = 4, 1e-5
+_RUNS = 2
+
+
+def rng_of(key: str, index: int) -> np.random.Generator:
+    return np.random.default_rng([zlib.crc32(key.encode()), index])
+
+
+def wrong_elements(got: np.ndarray, want: np.ndarray) -> int:
+    """How many elements are wrong; NaN equals NaN."""
+    if got.dtype.kind != "f":
+        return int(np.sum(got != want))
+    a, b = got.astype(np.float64), want.astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        tolerance = np.maximum(ULP * np.spacing(np.abs(want)).astype(np.float64), RELATIVE * abs(b))
+        good = (a == b) | (np.abs(a - b) <= tolerance) | (np.isnan(a) & np.isnan(b))
+    return int(np.sum(~good))
+
+
+def check_cases(key: str, folder: Path, first: int, count: int) -> None:
+    """Compares C and numpy with LiteRT on ``count`` models of a generator, from ``first`` on."""
+    library, models = Library(folder), {}
+    for index in range(first, first + count):
+        name = f"m{index}"
+        models[name] = CASES[key](rng_of(key, index))
+        library.add(models[name], name)
+    # One copy of each kernel for all models: the models' own code is what differs.
+    library.build("-DEDGECNN_SHARED_KERNELS")
+    wrong = [
+        row
+        for index, (name, data) in enumerate(models.items())
+        for row in _compare(name, data, library, rng_of(key, 10_000_000 + first + index))
+    ]
+    assert not wrong, f"{key}: {len(wrong)} wrong, {wrong[:10]}"
+
+
+def _compare(
+    name: str, data: bytes, library: Library, rng: np.random.Generator
+) -> list[tuple[object, ...]]:
+    model, reference, run = read_model(data), Reference(data), library.runner(name)
+    rows: list[tuple[object, ...]] = []
+    for _ in range(_RUNS):
+        inputs = random_inputs(model, rng)
+        want = reference(inputs)
+        found = {"C": run(inputs)}
+        if not library.models[name].program.variable_bytes:
+            found["numpy"] = numpy_outputs(name, library, inputs)
+        for kind, got in found.items():
+            for a, b in zip(got, want, strict=True):
+                assert (a.dtype, a.shape) == (b.dtype, b.shape), (name, kind, a.dtype, a.shape)
+                if bad := wrong_elements(a, b):
+                    rows.append((name, kind, bad, a.size))
+    return rows
+
+
+def numpy_outputs(name: str, library: Library, inputs: list[np.ndarray]) -> list[np.ndarray]:
+    """The model by the ops' numpy references alone."""
+    graph = library.models[name].program.graph
+    values = {i: t.data for i, t in graph.tensors.items() if t.is_constant}
+    values |= dict(zip(graph.inputs, inputs, strict=True))
+    for op in graph.ops:
+        given = tuple(None if i == NO_TENSOR else values[i] for i in op.inputs)
+        padded = (*given, *[None] * (4 - len(given)))
+        results = OPS[op.code].known_variant(graph, op).reference(graph, op, padded)
+        values |= dict(zip(op.outputs, results, strict=True))
+    return [values[i] for i in graph.outputs]
