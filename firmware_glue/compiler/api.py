@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from edgecnn.core.errors import UnknownNameError
 from edgecnn.core.tflite.model import TfModel
-from firmware_glue.compiler.emit import model_c, weights
-from firmware_glue.compiler.emit.header import ARENA_ALIGN, IoInfo, model_h
+from firmware_glue.compiler.emit.header import ARENA_ALIGN, IoInfo, Shell, model_h
+from firmware_glue.compiler.emit.memory import Memory
+from firmware_glue.compiler.emit.model_c import model_c, shell_headers, step_function
 from firmware_glue.compiler.emit.stages import stage_files, stage_headers, stage_notes
 from firmware_glue.compiler.emit.text import sanitize_name
+from firmware_glue.compiler.emit.weights import (
+    blob_crc,
+    collect,
+    weight_blob,
+    weights_c,
+    weights_h,
+)
 from firmware_glue.compiler.importer import Imported, import_model
 from firmware_glue.compiler.ir import Numerics
+from firmware_glue.compiler.limits import check_arena
 from firmware_glue.compiler.passes import FIRST, run_passes
 from firmware_glue.compiler.planner.check import check_plan
 from firmware_glue.compiler.planner.layout import plan_layout
@@ -25,8 +34,8 @@ from firmware_glue.compiler.verify import check_limits, is_sound, verify
 from firmware_glue.kernels import with_includes
 
 NUMERICS = tuple(kind.value for kind in Numerics)
-STATE_BYTES = 12
-"""The caller's ``<name>_state`` on a 32-bit core: three pointers."""
+WEIGHTS = ("c", "blob")
+"""Where constant data goes: arrays of the C code, or a file of its own."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,7 @@ class CompiledModel:
         lower_bound_bytes: no arena of this program can be smaller.
         plan: offsets of all buffers.
         notes: why there is no ``<name>_preprocess`` or ``<name>_postprocess``.
+        blob: ``<name>_weights.bin``, where constant data is not part of the C code; else empty.
     """
 
     name: str
@@ -66,6 +76,7 @@ class CompiledModel:
     program: Program
     numerics: str = "litert-ref"
     notes: tuple[str, ...] = ()
+    blob: bytes = field(default=b"", repr=False)
 
 
 def check_ops(model: TfModel, numerics: Numerics = Numerics.LITERT_REF) -> tuple[OpProblem, ...]:
@@ -89,55 +100,68 @@ def _checked(model: TfModel, numerics: Numerics) -> tuple[Imported, tuple[OpProb
     return Imported(graph, ()), tuple(ordered)
 
 
-def compile_model(model: TfModel, *, name: str, numerics: str = "litert-ref") -> CompiledModel:
+def compile_model(
+    model: TfModel, *, name: str, numerics: str = "litert-ref", weights: str = "c"
+) -> CompiledModel:
     """Compiles a .tflite to C. Pure: writes no files.
 
     Args:
         model: the parsed file.
         name: prefix of all C symbols; made a valid identifier.
         numerics: a value of :class:`firmware_glue.compiler.ir.Numerics`.
+        weights: one of :data:`WEIGHTS`.
 
     Raises:
         UnsupportedModelError: some ops have no kernel, or miss a limit; all are listed.
-        UnknownNameError: unknown ``numerics``.
+        UnknownNameError: unknown ``numerics`` or ``weights``.
         ModelError, BundleError: an embedded preprocess or postprocess spec cannot be read.
     """
     if numerics not in NUMERICS:
         raise UnknownNameError("numerics", numerics, NUMERICS)
+    if weights not in WEIGHTS:
+        raise UnknownNameError("place for the weights", weights, WEIGHTS)
     imported, problems = _checked(model, Numerics(numerics))
     raise_problems(problems, len(model.main.operators))
     graph = run_passes(verify(imported.graph, "fold_constants"))
     program = schedule(graph)
     plan = plan_layout(program.buffers, program.allowances)
+    check_arena(plan.arena_bytes)
     check_plan(program, plan)
-    return _emit(program, plan, sanitize_name(name), numerics, read_stages(model))
+    memory = Memory(program, plan, collect(program, sanitize_name(name)), blob=weights == "blob")
+    return _emit(memory, sanitize_name(name), read_stages(model))
 
 
-def _emit(
-    program: Program, plan: MemoryPlan, name: str, numerics: str, stages: Stages
-) -> CompiledModel:
+def _emit(memory: Memory, name: str, stages: Stages) -> CompiledModel:
+    program, plan, constants = memory.program, memory.plan, memory.constants
     inputs = _interface(program, plan, name, "input", program.graph.inputs)
     outputs = _interface(program, plan, name, "output", program.graph.outputs)
-    constants = weights.collect(program, name)
     headers = {call.header for step in program.steps for call in step.calls}
-    # An arena of 0 bytes would be no array.
-    arena_bytes = max(plan.arena_bytes, 1)
-    notes = stage_notes(stages, name)
+    blob = weight_blob(constants) if memory.blob else b""
+    shell = Shell(
+        # A region of 0 bytes would be no array.
+        tuple(zip(plan.region_names, (max(n, 1) for n in plan.region_bytes), strict=True)),
+        len(program.steps), program.variable_bytes, len(blob), blob_crc(blob),
+    )  # fmt: skip
+    linked = {
+        f"{name}_weights.h": weights_h(constants, name),
+        f"{name}_weights.c": weights_c(constants, name),
+    }
+    headers |= {"edgecnn_common.h"} | stage_headers(stages) | shell_headers(shell)
     files = {
-        f"{name}.h": model_h(name, arena_bytes, len(program.steps), inputs, outputs, notes),
-        f"{name}.c": model_c.model_c(program, plan, constants, name),
-        f"{name}_weights.h": weights.weights_h(constants, name),
-        f"{name}_weights.c": weights.weights_c(constants, name),
+        f"{name}.h": model_h(name, shell, inputs, outputs, stage_notes(stages, name)),
+        f"{name}.c": model_c(memory, name, shell),
+        **({} if memory.blob else linked),
         **stage_files(stages, name),
-        **with_includes(headers | {"edgecnn_common.h"} | stage_headers(stages)),
+        **with_includes(headers),
     }
     steps = tuple(
-        StepSummary(step.sources, step.name, step.kernel, model_c.step_function(name, number, step))
+        StepSummary(step.sources, step.name, step.kernel, step_function(name, number, step))
         for number, step in enumerate(program.steps)
     )
     return CompiledModel(
-        name, MappingProxyType(files), arena_bytes, STATE_BYTES, constants.weight_bytes,
-        plan.lower_bound_bytes, inputs, outputs, steps, plan, program, numerics, stages.notes,
+        name, MappingProxyType(files), sum(size for _, size in shell.regions), shell.state_bytes,
+        constants.weight_bytes, plan.lower_bound_bytes, inputs, outputs, steps, plan, program,
+        program.graph.numerics.value, stages.notes, blob,
     )  # fmt: skip
 
 
@@ -153,6 +177,7 @@ def _interface(
                 tensor.name, tensor.shape, tensor.dtype.value, tensor.nbytes,
                 plan.offsets[program.homes[tensor_id]], f"{name}_{kind}{k}",
                 tensor.scale if quantized else None, tensor.zero_point if quantized else None,
+                plan.region_names[plan.regions[program.homes[tensor_id]]],
             )
         )  # fmt: skip
     return tuple(rows)

@@ -69,6 +69,11 @@ class Tensor:
         return self.lifetime is Lifetime.CONSTANT
 
     @property
+    def is_variable(self) -> bool:
+        """Whether the bytes are kept from one inference to the next."""
+        return self.lifetime is Lifetime.STATE
+
+    @property
     def scale(self) -> float:
         """The per-tensor scale; rules guarantee that there is one where an op needs it."""
         return self.quantization.scale[0] if self.quantization else 1.0

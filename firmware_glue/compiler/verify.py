@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from edgecnn.core.tflite.model import NO_TENSOR
 from firmware_glue.compiler.ir import Graph, Op
+from firmware_glue.compiler.limits import MAX_TENSOR_BYTES, lowered_problem
 from firmware_glue.compiler.ops.rules import QUANTIZE_HINT
 from firmware_glue.compiler.ops.spec import OpSpec
 from firmware_glue.compiler.ops.table import OPS
@@ -16,12 +19,18 @@ class GraphError(Exception):
 
 def check_limits(graph: Graph) -> tuple[OpProblem, ...]:
     """The first missed limit of each op. Never raises."""
-    found = (op_problem(graph, op) for op in graph.ops)
+    found = (op_problem(graph, op, lower=True) for op in graph.ops)
     return tuple(problem for problem in found if problem is not None)
 
 
-def op_problem(graph: Graph, op: Op) -> OpProblem | None:
-    """The first limit that an op misses, or None. Never raises."""
+def op_problem(graph: Graph, op: Op, *, lower: bool = False) -> OpProblem | None:
+    """The first limit that an op misses, or None. Never raises.
+
+    Args:
+        graph: the graph, with all shapes worked out.
+        op: one of its ops.
+        lower: also lower it to C, and check that C can hold what comes out.
+    """
     spec = OPS[op.code]
 
     def problem(rule: str, got: str, allowed: str, rewrite: str | None = None) -> OpProblem:
@@ -33,6 +42,10 @@ def op_problem(graph: Graph, op: Op) -> OpProblem | None:
             if tensor_id != NO_TENSOR and min(graph.tensors[tensor_id].shape, default=1) < 1:
                 shape = list(graph.tensors[tensor_id].shape)
                 return problem("Tensors must not be empty.", f"shape {shape}", "dimensions ≥ 1")
+            if tensor_id != NO_TENSOR and graph.tensors[tensor_id].nbytes > MAX_TENSOR_BYTES:
+                shape = list(graph.tensors[tensor_id].shape)
+                allowed = f"up to {MAX_TENSOR_BYTES:,} bytes"
+                return problem("Tensors must not be too large.", f"shape {shape}", allowed)
         variant = spec.variant(graph, op)
         if variant is None:
             return problem(*_no_variant(graph, op, spec))
@@ -42,11 +55,21 @@ def op_problem(graph: Graph, op: Op) -> OpProblem | None:
                 return problem(limit.message, got, limit.allowed, limit.rewrite)
         shapes = spec.infer(graph, op)
         declared = tuple(graph.tensors[i].shape for i in op.outputs)
-    except (ValueError, IndexError, KeyError, ZeroDivisionError, TypeError) as error:
+        if shapes != declared:
+            got = f"{[list(s) for s in declared]}, computed {[list(s) for s in shapes]}"
+            return problem("Output shapes must follow from the inputs.", got, "the computed shapes")
+        if lower and variant.lower is not None:
+            # Scales that leave float32 make numbers that are none.
+            with np.errstate(invalid="raise", over="ignore", divide="ignore"):
+                missed = lowered_problem(variant.lower(graph, op))
+            return None if missed is None else problem(*missed)
+    except ArithmeticError as error:
+        return problem(
+            "Scales and options must lead to finite parameters.", str(error), "finite numbers",
+            "the model looks untrained or miscalibrated: convert it again",
+        )  # fmt: skip
+    except (ValueError, IndexError, KeyError, TypeError) as error:
         return problem("Operands must fit each other.", str(error) or repr(error), "valid operands")
-    if shapes != declared:
-        got = f"{[list(s) for s in declared]}, computed {[list(s) for s in shapes]}"
-        return problem("Output shapes must follow from the inputs.", got, "the computed shapes")
     return None
 
 
@@ -64,11 +87,13 @@ def verify(graph: Graph, stage: str) -> Graph:
         GraphError: naming ``stage``, the pass that broke it.
     """
     known = set(graph.inputs) | {i for i, t in graph.tensors.items() if t.is_constant}
+    variables = {i for i, t in graph.tensors.items() if t.is_variable}
+    known |= variables
     for op in graph.ops:
         missing = [i for i in op.inputs if i != NO_TENSOR and i not in known]
         if missing:
             raise GraphError(f"{stage}: {op.code} '{op.name}' reads {missing} before it is written")
-        twice = [i for i in op.outputs if i in known]
+        twice = [i for i in op.outputs if i in known and i not in variables]
         if twice:
             raise GraphError(f"{stage}: {op.code} '{op.name}' writes {twice} again")
         known.update(op.outputs)

@@ -13,7 +13,8 @@ from firmware_glue.compiler.ops.spec import Array
 WIDTH = 100
 CTYPES = {
     "int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "uint16": "uint16_t",
-    "int32": "int32_t", "int64": "int64_t", "float32": "float",
+    "int32": "int32_t", "int64": "int64_t", "float32": "float", "bool": "uint8_t",
+    "uint32": "uint32_t", "uint64": "uint64_t",
 }  # fmt: skip
 _KEYWORDS = frozenset(
     [

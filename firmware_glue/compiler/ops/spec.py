@@ -88,9 +88,10 @@ class ConstArg:
 
 @dataclass(frozen=True)
 class ScratchArg:
-    """A pointer to the step's own scratch memory."""
+    """A pointer to the step's own scratch memory, ``offset`` bytes into it (a multiple of 4)."""
 
     ctype: str
+    offset: int = 0
 
 
 NULL = None

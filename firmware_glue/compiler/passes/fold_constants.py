@@ -5,6 +5,7 @@ from __future__ import annotations
 from edgecnn.core.tflite.model import NO_TENSOR
 from firmware_glue.compiler.importer import constant_like
 from firmware_glue.compiler.ir import Graph, Op, Tensor
+from firmware_glue.compiler.limits import MAX_FOLD_WORK, MAX_FOLDED_BYTES, fold_work
 from firmware_glue.compiler.ops.table import OPS
 from firmware_glue.compiler.verify import op_problem
 
@@ -12,19 +13,21 @@ from firmware_glue.compiler.verify import op_problem
 def fold_constants(graph: Graph) -> Graph:
     """Replaces the outputs of constant ops by constants.
 
-    Applies to ops within their limits. Exact: the reference is the arithmetic that the kernel
-    would have used, bit for bit; SHAPE depends on the static shape alone.
+    Applies to ops within their limits, as long as that is little work; others stay. Exact: the
+    reference is the arithmetic that the kernel would have used, bit for bit; SHAPE depends on the
+    static shape alone.
     """
-    tensors: dict[int, Tensor] = {}
+    current = graph.with_ops(())
     ops: list[Op] = []
+    folded_bytes = 0
     for op in graph.ops:
-        current = graph.with_ops((), tensors)
-        folded = _fold(current, op)
+        folded = _fold(current, op) if folded_bytes <= MAX_FOLDED_BYTES else None
         if folded is None:
             ops.append(op)
         else:
-            tensors.update(folded)
-    return graph.with_ops(ops, tensors)
+            current = current.with_ops((), folded)
+            folded_bytes += sum(tensor.nbytes for tensor in folded.values())
+    return current.with_ops(ops)
 
 
 def _fold(graph: Graph, op: Op) -> dict[int, Tensor] | None:
@@ -32,7 +35,9 @@ def _fold(graph: Graph, op: Op) -> dict[int, Tensor] | None:
     present = [v for v, i in zip(values, op.inputs, strict=True) if i != NO_TENSOR]
     if op.code != "SHAPE" and (not present or any(v is None for v in present)):
         return None
-    if op_problem(graph, op) is not None:
+    if any(graph.tensors[i].is_variable for i in op.outputs):
+        return None
+    if op_problem(graph, op) is not None or fold_work(graph, op) > MAX_FOLD_WORK:
         return None
     padded = (*values, *[None] * (4 - len(values)))
     variant = OPS[op.code].known_variant(graph, op)

@@ -8,20 +8,20 @@ from firmware_glue.compiler.ir import COPY, VIEW, Graph, Lifetime, Op, Tensor
 
 
 def materialize_outputs(graph: Graph) -> Graph:
-    """Copies outputs that are constants, or views of constants, into the arena.
+    """Copies outputs that are constants or variables, or views of these, into the arena.
 
     Applies where an output has no memory of its own. Exact: a copy.
     """
-    constants = {i for i, tensor in graph.tensors.items() if tensor.is_constant}
+    elsewhere = {i for i, t in graph.tensors.items() if t.is_constant or t.is_variable}
     for op in graph.ops:
-        if op.code == VIEW and op.inputs[0] in constants:
-            constants.update(op.outputs)
+        if op.code == VIEW and op.inputs[0] in elsewhere:
+            elsewhere.update(op.outputs)
     tensors: dict[int, Tensor] = {}
     copies: list[Op] = []
     outputs = list(graph.outputs)
     fresh = max(graph.tensors, default=0) + 1
     for position, tensor_id in enumerate(outputs):
-        if tensor_id not in constants:
+        if tensor_id not in elsewhere:
             continue
         source = graph.tensors[tensor_id]
         tensors[fresh] = replace(source, lifetime=Lifetime.ACTIVATION, data=None)

@@ -20,6 +20,8 @@ class Buffer:
     Attributes:
         first, last: steps at which it is first written and last needed; −1 is before step 0, and
             the number of steps is after the last one.
+        parent: the buffer that this one is a part of, or None; a parent has none itself.
+        inner: bytes from the start of the parent.
     """
 
     name: str
@@ -27,6 +29,8 @@ class Buffer:
     first: int
     last: int
     align: int = 4
+    parent: int | None = None
+    inner: int = 0
 
     @property
     def padded(self) -> int:
@@ -99,11 +103,14 @@ class MemoryPlan:
     """Where each buffer lies.
 
     Attributes:
-        offsets: bytes from the start of the arena, one per buffer.
-        arena_bytes: end of the highest buffer.
+        offsets: bytes from the start of the buffer's region, one per buffer.
+        arena_bytes: all regions together, each up to the end of its highest buffer.
         lower_bound_bytes: no plan of this program can be smaller.
         strategy: the search that found it.
         reversed: steps that run backwards, because their output lies behind the input it covers.
+        regions: one per buffer: an index into the two following.
+        region_names: C identifiers, in order of preference.
+        region_bytes: how much of each region the plan takes.
     """
 
     offsets: tuple[int, ...]
@@ -111,3 +118,12 @@ class MemoryPlan:
     lower_bound_bytes: int
     strategy: str
     reversed: frozenset[int] = frozenset()
+    regions: tuple[int, ...] = ()
+    region_names: tuple[str, ...] = ("arena",)
+    region_bytes: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.regions:
+            object.__setattr__(self, "regions", (0,) * len(self.offsets))
+        if not self.region_bytes:
+            object.__setattr__(self, "region_bytes", (self.arena_bytes,))

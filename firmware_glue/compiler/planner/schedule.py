@@ -6,10 +6,13 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from edgecnn.core.tflite.model import NO_TENSOR
-from firmware_glue.compiler.ir import VIEW, Graph, Op
+from firmware_glue.compiler.ir import VIEW, Graph, Lifetime, Op
 from firmware_glue.compiler.ops.spec import Lowered
 from firmware_glue.compiler.ops.table import OPS
 from firmware_glue.compiler.planner.program import BEFORE, Allowance, Buffer, Program, Step
+
+_ALIGN = 8
+"""Of variables: the widest dtype that there is."""
 
 
 @dataclass
@@ -20,11 +23,19 @@ class _Homes:
     buffers: list[Buffer] = field(default_factory=list)
     of: dict[int, int] = field(default_factory=dict)
     constants: dict[int, int] = field(default_factory=dict)
+    variables: dict[int, int] = field(default_factory=dict)
+    variable_bytes: int = 0
 
     def __post_init__(self) -> None:
-        self.constants = {i: i for i, t in self.graph.tensors.items() if t.is_constant}
+        tensors = self.graph.tensors
+        self.constants = {i: i for i, t in tensors.items() if t.is_constant}
+        for tensor_id in sorted(i for i, t in tensors.items() if t.lifetime is Lifetime.STATE):
+            self.variables[tensor_id] = self.variable_bytes
+            self.variable_bytes += -(-tensors[tensor_id].nbytes // _ALIGN) * _ALIGN
 
     def create(self, tensor_id: int, time: int) -> None:
+        if tensor_id in self.variables:
+            return
         tensor = self.graph.tensors[tensor_id]
         self.of[tensor_id] = self.add(Buffer(tensor.name, tensor.nbytes, time, time))
 
@@ -35,6 +46,8 @@ class _Homes:
     def share(self, view: int, source: int) -> None:
         if source in self.constants:
             self.constants[view] = self.constants[source]
+        elif source in self.variables:
+            self.variables[view] = self.variables[source]
         else:
             self.of[view] = self.of[source]
 
@@ -76,6 +89,7 @@ def schedule(graph: Graph) -> Program:
         graph, tuple(steps), tuple(homes.buffers), MappingProxyType(homes.of),
         MappingProxyType(homes.constants),
         tuple(a for now, op, low in overlaps for a in _allowances(now, op, low, homes)),
+        MappingProxyType(homes.variables), homes.variable_bytes,
     )  # fmt: skip
 
 
@@ -97,7 +111,7 @@ def _step(op: Op, lowered: Lowered, homes: _Homes, scratch: int | None) -> Step:
 def _allowances(now: int, op: Op, lowered: Lowered, homes: _Homes) -> list[Allowance]:
     """Overlaps of tensors as overlaps of buffers; all readings of a buffer must allow it."""
     result = []
-    for output in op.outputs:
+    for output in (i for i in op.outputs if i in homes.of):
         leads = {o.input: o.lead for o in lowered.overlaps if o.output == output}
         written = homes.of[output]
         for read in homes.find(op.inputs):

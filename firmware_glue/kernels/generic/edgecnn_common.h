@@ -31,6 +31,15 @@
 #define EC_KERNEL EC_INLINE
 #endif
 
+/* Constant data. EDGECNN_WEIGHTS_SECTION names a section for it, e.g. in external flash. */
+#if defined(EDGECNN_WEIGHTS_SECTION)
+#define EC_WEIGHTS __attribute__((aligned(4), section(EDGECNN_WEIGHTS_SECTION)))
+#elif defined(__GNUC__)
+#define EC_WEIGHTS __attribute__((aligned(4)))
+#else
+#define EC_WEIGHTS
+#endif
+
 /* Sizes of a sliding window. clip_h/clip_w: some window leaves the input along that axis. */
 typedef struct {
     int32_t batches, in_h, in_w, in_c;
@@ -171,6 +180,12 @@ EC_INLINE int32_t ec_dot1(
     }
     return acc;
 }
+
+/* Two operands under the output's shape. Strides count elements, and are 0 along dimensions in
+ * which an operand is repeated. The output is contiguous. */
+typedef struct {
+    int32_t rank, dims[EC_MAX_DIMS], strides1[EC_MAX_DIMS], strides2[EC_MAX_DIMS];
+} ec_broadcast;
 
 /* Advances an odometer over dims (last one fastest) and the offsets a and b along with it.
  * Returns 0 when it wraps around. */

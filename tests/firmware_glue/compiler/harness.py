@@ -64,9 +64,7 @@ class Library:
         ]
         # One translation unit: each model's headers are guarded, so one copy serves all.
         unit = self.folder / "all.c"
-        unit.write_text(
-            "".join(f'#undef ALIGNED\n#include "{p.relative_to(self.folder)}"\n' for p in sources)
-        )
+        unit.write_text("".join(f'#include "{p.relative_to(self.folder)}"\n' for p in sources))
         target = self.folder / "models.so"
         run_tool([*compiler(), "-std=c99", "-O1", "-shared", "-fPIC", *flags, unit, "-o", target])
         self.handle = ctypes.CDLL(str(target))
@@ -76,8 +74,14 @@ class Library:
         return Runner(self.handle, self.models[name])
 
 
-class _State(ctypes.Structure):
-    _fields_ = [("arena", ctypes.c_void_p), ("hook", ctypes.c_void_p), ("ctx", ctypes.c_void_p)]
+def _state_type(variable_bytes: int) -> type[ctypes.Structure]:
+    pointers = [(name, ctypes.c_void_p) for name in ("arena", "hook", "hook_context")]
+    variables = [("variables", ctypes.c_int64 * (-(-variable_bytes // 8)))]
+
+    class State(ctypes.Structure):
+        _fields_ = [*pointers, *variables]
+
+    return State
 
 
 class Runner:
@@ -97,7 +101,7 @@ class Runner:
         self.arena = self._memory[self._start : self._start + model.arena_bytes]
         if memory_of is not None:
             self.arena = memory_of.arena[: model.arena_bytes]
-        self._state = _State()
+        self._state = _state_type(model.program.variable_bytes)()
         init = getattr(handle, f"{model.name}_init")
         assert init(ctypes.byref(self._state), ctypes.c_void_p(self.arena.ctypes.data)) == 0
 

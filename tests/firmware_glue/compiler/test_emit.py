@@ -58,7 +58,7 @@ def test_api_and_summary() -> None:
         assert word in header
     assert [step.ops for step in model.steps] == [(0,), (1,), (2,), (4,), (5,)]
     assert model.steps[0].kernel == "conv2d_s8"
-    assert f"void {model.steps[1].function}(uint8_t *arena)" in model.files["tiny.c"]
+    assert f"void {model.steps[1].function}(tiny_state *state)" in model.files["tiny.c"]
     assert model.weight_bytes == 8 * 27 + 32 + 72 + 32 + 32 + 16
     assert not re.search(r"^(?!static|extern|const|typedef)\w[\w ]*\[\d", model.files["tiny.c"])
 
@@ -106,7 +106,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def _unit(folders: list[Path], target: Path) -> Path:
-    target.write_text("".join(f'#undef ALIGNED\n#include "{path}"\n' for path in folders))
+    target.write_text("".join(f'#include "{path}"\n' for path in folders))
     return target
 
 
@@ -146,7 +146,7 @@ def test_sanitizers(tmp_path: Path) -> None:
     for name, data in models.items():
         compiled = _compiled(data, name)
         write(compiled, tmp_path / name)
-        includes += [f'#undef ALIGNED\n#include "{name}/{name}{end}.c"' for end in ("", "_weights")]
+        includes += [f'#include "{name}/{name}{end}.c"' for end in ("", "_weights")]
         inputs = random_inputs(read_model(data), np.random.default_rng(2))
         main.append(f"    {{ {name}_state s; uint8_t *a = (uint8_t *)aligned_alloc(16,")
         main.append(f"        ({name}_ARENA_BYTES + 15) / 16 * 16); {name}_init(&s, a);")

@@ -17,8 +17,8 @@ from tests.builders import ModelBuilder, tiny_classifier
 def _two_problems() -> bytes:
     build = ModelBuilder()
     x = build.tensor((1, 4, 4, 2), "int8", 0.1, 0)
-    a = build.tensor((1, 4, 4, 2), "int8", 0.1, 0, name="block/elu")
-    build.op("ELU", [x], [a])
+    a = build.tensor((1, 4, 4, 2), "int8", 0.1, 0, name="block/lookup")
+    build.op("HASHTABLE_LOOKUP", [x], [a])
     w = build.tensor((3, 1, 1, 2), "float32", data=np.ones((3, 1, 1, 2)))
     b = build.tensor((1, 4, 4, 3), "int8", 0.1, 0, name="head/conv")
     build.op("CONV_2D", [a, w, -1], [b])
@@ -30,14 +30,16 @@ def _two_problems() -> bytes:
 def test_all_problems_are_listed() -> None:
     model = read_model(_two_problems())
     first, second = check_ops(model)
-    assert (first.index, first.op, first.name) == (0, "ELU", "block/elu")
+    assert (first.index, first.op, first.name) == (0, "HASHTABLE_LOOKUP", "block/lookup")
     assert (second.index, second.op, second.name) == (1, "CONV_2D", "head/conv")
     assert (second.got, second.allowed) == ("float32", "int8")
     with pytest.raises(UnsupportedModelError) as caught:
         compile_model(model, name="m")
     error = caught.value
     assert error.message == "2 of 3 ops cannot be compiled to C"
-    assert error.details[0].startswith("#0 ELU 'block/elu': This op is not supported.")
+    assert error.details[0].startswith(
+        "#0 HASHTABLE_LOOKUP 'block/lookup': This op is not supported."
+    )
     assert error.details[1] == (
         "#1 CONV_2D 'head/conv': Input 1 must be int8. got float32; allowed: int8"
     )
@@ -94,7 +96,8 @@ def test_ops_out_of_order_are_reported() -> None:
 
 def test_every_rule_has_a_sentence() -> None:
     for code, spec in OPS.items():
-        for limit in spec.rules:
+        of_dtypes = [limit for variant in spec.variants.values() for limit in variant.rules]
+        for limit in (*spec.rules, *of_dtypes):
             assert limit.message.endswith("."), (code, limit)
             assert limit.allowed and "{" not in limit.message
 

@@ -239,7 +239,7 @@ def test_clean_and_sanitized(tmp_path: Path) -> None:
         case = {**CLASSIFIERS, **DETECTORS}[name]
         model = compile_model(read_model(case[0]), name=name)
         sources = write(model, tmp_path / name)
-        includes += [f'#undef ALIGNED\n#include "{p.relative_to(tmp_path)}"' for p in sources]
+        includes += [f'#include "{p.relative_to(tmp_path)}"' for p in sources]
         start = (
             f"{{ {name}_state s; uint8_t *a = (uint8_t *)aligned_alloc(16,"
             f" ({name}_ARENA_BYTES + 15) / 16 * 16); {name}_init(&s, a);"

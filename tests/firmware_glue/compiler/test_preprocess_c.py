@@ -187,9 +187,7 @@ def test_clean_and_sanitized(tmp_path: Path) -> None:
         image, dtype = SPECS[name]
         model = compile_model(read_model(image_model(image, dtype, 0.004, 3)), name=name)
         write(model, tmp_path / name)
-        includes += [
-            f'#undef ALIGNED\n#include "{name}/{p}"' for p in model.files if p.endswith(".c")
-        ]
+        includes += [f'#include "{name}/{p}"' for p in model.files if p.endswith(".c")]
         io = model.inputs[0]
         reference = Preprocessor(image, TensorInfo("image", io.shape, io.dtype, io.scale, 3))
         for k, (width, height) in enumerate(sizes):
