@@ -173,6 +173,8 @@ class BenchReport:
         decoded_equal: the decoded result on the golden vector is the same.
         conditions: threads, CPU, governor, emulator, compiler, versions …
         tainted: reasons to distrust the figures (throttling, load).
+        accuracy: quality under ``numerics`` beside the reference's, where they differ and there
+            is data: ``{"metric", "reference", "compiled", "n"}``.
     """
 
     target: str
@@ -196,6 +198,7 @@ class BenchReport:
     decoded_equal: bool | None = None
     conditions: Mapping[str, Any] = field(default_factory=dict)
     tainted: tuple[str, ...] = ()
+    accuracy: Mapping[str, Any] | None = None
 
     def percentile(self, q: float) -> float | None:
         """The q-th percentile (0–100) of the samples, linear interpolation; None without any."""
@@ -235,6 +238,7 @@ class BenchReport:
             "decoded_equal": self.decoded_equal,
             "conditions": dict(self.conditions),
             "tainted": list(self.tainted),
+            "accuracy": dict(self.accuracy) if self.accuracy else None,
         }
 
 
@@ -260,7 +264,12 @@ class RunOptions:
         device: ``local`` or ``user@host``; None: the target's default.
         threads: interpreter threads; None: the target's default.
         runs, warmup: timed inferences, and inferences before them.
-        numerics: ``litert-ref``.
+        numerics: ``litert-ref``, ``tflm`` or ``single`` (mcu).
+        weights: ``c``: in the C code; ``blob``: a file of its own (mcu).
+        regions: (name, bytes) of memory for the arena, the preferred first; (): the target's (mcu).
+        toolchain: ``auto``, ``zig`` or ``gcc`` (mcu).
+        c_only: write C, build no ELF (mcu).
+        emulator: ``auto``, ``unicorn`` or ``qemu`` (mcu).
     """
 
     name: str | None = None
@@ -269,6 +278,11 @@ class RunOptions:
     runs: int = 50
     warmup: int = 5
     numerics: str = "litert-ref"
+    weights: str = "c"
+    regions: tuple[tuple[str, int], ...] = ()
+    toolchain: str = "auto"
+    c_only: bool = False
+    emulator: str = "auto"
     progress: Progress = field(default_factory=SilentProgress, compare=False)
 
 

@@ -30,6 +30,11 @@ TARGETS: dict[str, str] = {
     "ethos-u55-128": "targets.ethos_u.target:make",
     "cortex-m4": "targets.mcu.target:make",
     "cortex-m0plus": "targets.mcu.target:make",
+    "cortex-m3": "targets.mcu.target:make",
+    "cortex-m7": "targets.mcu.target:make",
+    "cortex-m33": "targets.mcu.target:make",
+    "cortex-m55": "targets.mcu.target:make",
+    "rv32imc": "targets.mcu.target:make",
 }
 
 

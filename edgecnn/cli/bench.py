@@ -8,9 +8,12 @@ import click
 
 from edgecnn.cli.options import (
     common,
+    emulator_option,
     model_argument,
+    numerics_option,
     project_option,
     target_option,
+    toolchain_option,
     variant_option,
 )
 from edgecnn.cli.output import layer_name, print_json, print_table, progress, thousands
@@ -27,6 +30,9 @@ from targets.base import BenchReport
               help="Timed inferences.")  # fmt: skip
 @click.option("--warmup", type=click.IntRange(0, 10000), default=5, show_default=True,
               help="Inferences before them.")  # fmt: skip
+@toolchain_option
+@emulator_option
+@numerics_option("Whose integer arithmetic the C follows.", default="litert-ref")
 @click.option("--max-p95-ms", type=float, default=None, help="Gate: p95 latency in ms.")
 @click.option("--max-ram", type=int, default=None, help="Gate: RAM in bytes.")
 @click.option("--max-flash", type=int, default=None, help="Gate: flash in bytes.")
@@ -40,6 +46,9 @@ def command(
     threads: int | None,
     runs: int,
     warmup: int,
+    toolchain: str,
+    emulator: str,
+    numerics: str,
     max_p95_ms: float | None,
     max_ram: int | None,
     max_flash: int | None,
@@ -60,7 +69,10 @@ def command(
     reference = resolve(model, project)
     names = targets or tuple(load_project(project).get("targets", "names"))
     with progress(silent=as_json or quiet) as bar:
-        options = RunOptions(device=device, threads=threads, runs=runs, warmup=warmup, progress=bar)
+        options = RunOptions(
+            device=device, threads=threads, runs=runs, warmup=warmup, toolchain=toolchain,
+            emulator=emulator, numerics=numerics, progress=bar,
+        )  # fmt: skip
         reports = bench(reference, names, options, variant=variant)
     if as_json:
         objects = [report.to_json() for report in reports]
@@ -96,6 +108,10 @@ def _print(report: BenchReport, *, verbose: bool) -> None:
     if report.bit_exact is not None:
         rows.append(("bit-exact", "yes" if report.bit_exact else f"no (max difference"
                      f" {report.max_diff_lsb} LSB)"))  # fmt: skip
+    if report.accuracy:
+        row = report.accuracy
+        beside = f"{row['compiled']:.4f} (reference {row['reference']:.4f}, n = {row['n']})"
+        rows.append((f"{row['metric']}, {report.numerics}", beside))
     ran = "disagrees" if report.bit_exact is not None else "not replayed"
     rows.append(("golden vector", "replayed, agrees" if report.replayed else ran))
     print_table(report.target, ("figure", "value"), rows, numeric=(1,))

@@ -17,6 +17,9 @@ from edgecnn.cli.output import layer_name, print_json, print_table, thousands
 from edgecnn.jobs.project import load_project
 from targets.base import CheckReport
 
+MAX_ROWS = 200
+"""Of the table that --verbose does not ask for."""
+
 
 @click.command("check")
 @model_argument
@@ -59,7 +62,8 @@ def _print(report: CheckReport, *, verbose: bool) -> None:
     shown = [op for op in report.ops if verbose or not op.mapped]
     fits = {True: "fits", False: "does not fit", None: ""}[report.fits]
     click.echo(f"{report.target}: {report.mapped} of {len(report.ops)} ops map  {fits}".rstrip())
-    if shown:
+    rows = shown if verbose else shown[:MAX_ROWS]
+    if rows:
         print_table(
             "",
             ("#", "op", "layer", "maps", "reason", "what to change"),
@@ -72,10 +76,12 @@ def _print(report: CheckReport, *, verbose: bool) -> None:
                     op.reason or "",
                     op.rewrite or "",
                 )
-                for op in shown
+                for op in rows
             ],
             numeric=(0,),
         )
+    if len(rows) < len(shown):
+        click.echo(f"  … and {len(shown) - len(rows)} more: see them all with --verbose")
     for key, value in report.memory.items():
         if isinstance(value, bool):
             click.echo(f"  {key}: {'yes' if value else 'no'}")

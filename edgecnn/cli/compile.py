@@ -11,9 +11,11 @@ from edgecnn.cli.options import (
     dry_run_option,
     force_option,
     model_argument,
+    numerics_option,
     output_option,
     project_option,
     target_option,
+    toolchain_option,
     variant_option,
 )
 from edgecnn.cli.output import layer_name, print_json, print_table, thousands
@@ -25,6 +27,16 @@ from targets.base import CompileResult
 @target_option(multiple=False)
 @output_option("Folder for the files; a bundle keeps them itself where this is left out.")
 @click.option("--name", default=None, help="Prefix of all C symbols; default: the file's name.")
+@toolchain_option
+@numerics_option("Whose integer arithmetic the C follows.", default="litert-ref")
+@click.option(
+    "--weights",
+    type=click.Choice(["c", "blob"]),
+    default="c",
+    show_default=True,
+    help="Constant data in the C code, or in a checked file of its own.",
+)
+@click.option("--c-only", is_flag=True, help="Write C files only, no ELF.")
 @variant_option
 @force_option
 @dry_run_option
@@ -35,6 +47,10 @@ def command(
     target: str,
     output_dir: Path | None,
     name: str | None,
+    toolchain: str,
+    numerics: str,
+    weights: str,
+    c_only: bool,
     variant: str | None,
     force: bool,
     dry_run: bool,
@@ -51,7 +67,9 @@ def command(
     from targets.base import RunOptions
 
     reference = resolve(model, project)
-    options = RunOptions(name=name)
+    options = RunOptions(
+        name=name, numerics=numerics, weights=weights, toolchain=toolchain, c_only=c_only
+    )
     if dry_run:
         with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
             made = compile_for(reference, target, Path(scratch), options, variant=variant)

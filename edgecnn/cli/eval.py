@@ -6,7 +6,14 @@ from pathlib import Path
 
 import click
 
-from edgecnn.cli.options import common, model_argument, project_option, seed_option, variant_option
+from edgecnn.cli.options import (
+    common,
+    model_argument,
+    numerics_option,
+    project_option,
+    seed_option,
+    variant_option,
+)
 from edgecnn.cli.output import print_json, print_table, progress
 
 
@@ -25,6 +32,7 @@ from edgecnn.cli.output import print_json, print_table, progress
 @click.option("--labels", type=click.Path(path_type=Path), default=None, help="Label file.")
 @click.option("--preprocess", type=click.Path(path_type=Path), default=None, help="Spec file.")
 @click.option("--postprocess", type=click.Path(path_type=Path), default=None, help="Spec file.")
+@numerics_option("Evaluate the model's C with these numerics, on this machine.", default=None)
 @seed_option
 @project_option
 @common
@@ -38,6 +46,7 @@ def command(
     labels: Path | None,
     preprocess: Path | None,
     postprocess: Path | None,
+    numerics: str | None,
     seed: int | None,
     project: Path,
     as_json: bool,
@@ -58,6 +67,7 @@ def command(
         limit,
         threads,
         SpecFiles(preprocess, postprocess, labels),
+        numerics,
     )
     with progress(silent=as_json or quiet) as bar:
         result = run(request, bar)

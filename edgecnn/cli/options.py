@@ -67,10 +67,43 @@ def variant_option(function: F) -> F:
     )(function)
 
 
+def toolchain_option(function: F) -> F:
+    """``--toolchain``: the C compiler for microcontrollers."""
+    return click.option(
+        "--toolchain",
+        type=click.Choice(["auto", "zig", "gcc"]),
+        default="auto",
+        show_default=True,
+        help="C compiler for microcontrollers; auto: zig where installed, else GCC.",
+    )(function)
+
+
+def emulator_option(function: F) -> F:
+    """``--emulator``: what runs a microcontroller's program."""
+    return click.option(
+        "--emulator",
+        type=click.Choice(["auto", "unicorn", "qemu"]),
+        default="auto",
+        show_default=True,
+        help="Emulator of microcontrollers; auto: unicorn where it has the core, else QEMU.",
+    )(function)
+
+
 def seed_option(function: F) -> F:
     """``--seed``."""
     return click.option("--seed", type=int, default=None, help="Seed of splits and training.")(
         function
+    )
+
+
+def numerics_option(help_text: str, *, default: str | None) -> Callable[[F], F]:
+    """``--numerics``: whose integer arithmetic the C follows."""
+    return click.option(
+        "--numerics",
+        type=click.Choice(["litert-ref", "tflm", "single"]),
+        default=default,
+        show_default=default is not None,
+        help=help_text,
     )
 
 

@@ -25,6 +25,7 @@ class EvalRequest:
             trained on, or what :func:`edgecnn.data.table.evaluation_split` says of other data.
         seed: of the split; None: the bundle's, or 42.
         limit: at most so many images.
+        numerics: run the model's C, with these numerics, on this machine; None: LiteRT.
     """
 
     reference: ModelRef
@@ -35,6 +36,7 @@ class EvalRequest:
     limit: int | None = None
     threads: int | None = None
     files: SpecFiles | None = None
+    numerics: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ def run(request: EvalRequest, progress: Progress) -> EvalResult:
         variant=request.variant,
         threads=request.threads,
         files=request.files,
+        numerics=request.numerics,
     )
     manifest = request.reference.bundle.manifest if request.reference.bundle else None
     seed = request.seed if request.seed is not None else (manifest.seed if manifest else 42)

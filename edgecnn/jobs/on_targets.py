@@ -11,6 +11,7 @@ from pathlib import Path
 from edgecnn.core.bundle import Bundle
 from edgecnn.core.errors import GateMissedError, UsageError
 from edgecnn.core.files import make_folder
+from edgecnn.jobs.numerics import REFERENCE, quality_beside_reference
 from edgecnn.jobs.reference import ModelRef, model_file
 from targets.base import BenchReport, CheckReport, CompileResult, RunOptions
 from targets.table import get_target
@@ -88,6 +89,11 @@ def bench(
     for target in targets:
         options.progress.stage(f"bench {target.name}")
         report = target.benchmark(model, options)
+        if report.numerics not in (None, REFERENCE):
+            quality = quality_beside_reference(
+                reference, variant, options.numerics, options.progress
+            )
+            report = replace(report, accuracy=quality)
         reports.append(report)
         if reference.bundle is not None:
             with Bundle.load(reference.bundle.root, verify=False).edit() as edit:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.core import postprocess as post
-from edgecnn.core.errors import DataError, ModelError
+from edgecnn.core.errors import DataError, ModelError, UsageError
 from edgecnn.core.labels import read_labels
 from edgecnn.core.postprocess import ClassifySpec, DetectSpec, PostprocessSpec
 from edgecnn.core.preprocess import ImageInput, PreprocessSpec
@@ -42,13 +42,15 @@ def open_runnable(
     variant: str | None,
     threads: int | None = None,
     files: SpecFiles | None = None,
+    numerics: str | None = None,
 ) -> Runnable:
     """Opens a bundle's variant, a .tflite or a .keras for images.
 
     Specs come from the given files, else the bundle, else the .tflite's metadata, else (a
     quantized image classifier without metadata) from the tensors: the input's whole range is taken
     as bytes 0 to 255, RGB, and classes are numbered. Of a .keras the input is guessed as
-    ``edgecnn quantize`` does.
+    ``edgecnn quantize`` does. With ``numerics`` the predictor is the model's C, built for this
+    machine; else LiteRT.
 
     Raises:
         ModelError: no specs and none can be guessed.
@@ -57,9 +59,20 @@ def open_runnable(
     """
     files = files or SpecFiles()
     if reference.kind == "keras":
+        if numerics is not None:
+            raise UsageError(
+                f"'{reference.path}' is a Keras model: there is no C of it",
+                hint="leave --numerics out, or run edgecnn quantize first",
+            )
         return _keras(reference.path, files)
     model = model_file(reference, variant)
-    predictor = LiteRTPredictor(model.data, threads=threads)
+    predictor: Predictor
+    if numerics is None:
+        predictor = LiteRTPredictor(model.data, threads=threads)
+    else:
+        from targets.mcu.on_host import c_predictor
+
+        predictor = c_predictor(model, numerics)
     if reference.bundle is not None:
         return _finish(predictor, reference.bundle.preprocess, reference.bundle.postprocess, files)
     preprocess, postprocess = embedded_specs(model.model)

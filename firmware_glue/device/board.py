@@ -15,28 +15,42 @@ from typing import Any, TypeVar, get_type_hints
 
 from edgecnn.core.errors import TargetError, UnknownNameError
 
-BOARDS = ("cortex-m0plus", "cortex-m4")
-EMULATORS = ("unicorn-arm",)
+BOARDS = (
+    "cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55", "rv32imc",
+)  # fmt: skip
+ISAS = ("thumb", "riscv")
 _ADDRESS_SPACE = 1 << 32
-_INHERITED = ("compiler", "emulator", "cycles")
+_INHERITED = ("isa", "compiler", "emulator", "cycles")
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
 class CompilerSpec:
-    """What the C compiler is told: LLVM target triple, CPU, and further flags."""
+    """What the C compilers are told about the core.
+
+    Attributes:
+        target, mcpu: LLVM's target triple and CPU, for Clang.
+        gcc: the same as GCC's flags.
+        flags: further flags that both understand.
+    """
 
     target: str
     mcpu: str
+    gcc: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class EmulatorSpec:
-    """Which emulator runs the core (one of :data:`EMULATORS`), and its name for the core."""
+    """Names that emulators have for the core; empty: this one cannot run it.
 
-    kind: str
-    model: str
+    Attributes:
+        unicorn: a row of ``unicorn_machine.CORES``.
+        qemu: a machine, a row of ``qemu_machine.MACHINES``.
+    """
+
+    unicorn: str = ""
+    qemu: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,7 +75,9 @@ class Clock:
 class Cycles:
     """Cycles per class of instruction, zero wait states: for an estimate, never a measurement.
 
-    A load or store of n registers takes ``multiple_base + n``; ``branch`` is a taken branch.
+    A load or store of n registers takes ``multiple_base + n``; ``branch`` is a taken branch;
+    ``multiply_add`` and ``multiply_long`` (a 64-bit product, or its upper half) are 0 where they
+    cost what ``multiply`` does; ``vector`` is an instruction of 128 bits.
     """
 
     other: int
@@ -71,6 +87,9 @@ class Cycles:
     branch: int
     multiply: int
     divide: int
+    multiply_add: int = 0
+    multiply_long: int = 0
+    vector: int = 1
 
 
 @dataclass(frozen=True)
@@ -80,6 +99,7 @@ class Board:
     Attributes:
         name: kebab-case, the target's name.
         cpu: the core's name.
+        isa: one of :data:`ISAS`.
         generic: a bare emulated core, with nothing to deploy to.
         cycles: the cost table, or None: then no cycles are estimated.
     """
@@ -91,6 +111,7 @@ class Board:
     emulator: EmulatorSpec
     memory: Memory
     clock: Clock
+    isa: str = "thumb"
     cycles: Cycles | None = None
     generic: bool = False
 
@@ -144,7 +165,7 @@ def parse_board(text: str, *, source: str) -> Board:
         if core not in BOARDS:
             raise _wrong(source, "core", core, f"one of {', '.join(BOARDS)}")
         base = tomllib.loads(_packaged(core))
-        table = {key: base[key] for key in ("cpu", *_INHERITED)} | table
+        table = {key: base[key] for key in ("cpu", *_INHERITED) if key in base} | table
     board = _build(Board, table, source, "")
     _check(board, source)
     return board
@@ -207,8 +228,8 @@ def _check(board: Board, source: str) -> None:
     memory = board.memory
     if not board.name.replace("-", "").isalnum() or board.name != board.name.lower():
         raise _wrong(source, "name", board.name, "lower-case letters, digits and '-'")
-    if board.emulator.kind not in EMULATORS:
-        raise _wrong(source, "emulator.kind", board.emulator.kind, ", ".join(EMULATORS))
+    if board.isa not in ISAS:
+        raise _wrong(source, "isa", board.isa, ", ".join(ISAS))
     for key in ("flash", "ram"):
         origin, size = getattr(memory, f"{key}_origin"), getattr(memory, f"{key}_bytes")
         if origin % 0x100:

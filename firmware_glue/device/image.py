@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from edgecnn.core.errors import TargetError
 from firmware_glue.compiler.api import CompiledModel
 from firmware_glue.device.board import Board
 from firmware_glue.device.elf import Elf, read_elf
@@ -47,11 +49,47 @@ def build_model(compiled: CompiledModel, board: Board, toolchain: Toolchain) -> 
     Raises:
         ToolError: the compiler failed.
     """
-    sources = {**start_up_sources(), f"{APP_FOLDER}/bench.c": app_file("bench.c"), **compiled.files}
     name = compiled.name
     flags = (f"-DEDGECNN_MODEL={name}", f'-DEDGECNN_MODEL_HEADER="{name}.h"')
-    image = toolchain.build(board, sources, flags=flags)
+    image = build_image([compiled], app_file("bench.c"), board, toolchain, flags=flags)
     elf = read_elf(image)
     return BuiltModel(
         compiled, image, elf, model_size(elf, toolchain, board, compiled.weight_bytes)
     )
+
+
+def build_image(
+    models: Sequence[CompiledModel],
+    main: str,
+    board: Board,
+    toolchain: Toolchain,
+    *,
+    flags: Sequence[str] = (),
+) -> bytes:
+    """Builds a program of one's own with any number of models in it.
+
+    Args:
+        models: with different names; the kernels that they share are there once.
+        main: C with ``main``; for an emulator it gives the symbols that
+            :class:`firmware_glue.device.emulate.base.Program` names.
+        board: gives the core and the memory.
+        toolchain: the compiler.
+        flags: further flags for it.
+
+    Returns:
+        The ELF image.
+
+    Raises:
+        ToolError: the compiler failed.
+        TargetError: two models have the same name.
+    """
+    names = [model.name for model in models]
+    if len(set(names)) < len(names):
+        raise TargetError(
+            f"several models of one program are called {', '.join(sorted(names))}",
+            hint="compile each with a name of its own",
+        )
+    sources = {**start_up_sources(board), f"{APP_FOLDER}/main.c": main}
+    for model in models:
+        sources.update(model.files)
+    return toolchain.build(board, sources, flags=flags)

@@ -65,5 +65,5 @@ def empty_size(toolchain: Toolchain, board: Board) -> ImageSize:
     Raises:
         ToolError: it cannot be built.
     """
-    sources = {**start_up_sources(), f"{APP_FOLDER}/bench.c": app_file("bench.c")}
+    sources = {**start_up_sources(board), f"{APP_FOLDER}/main.c": app_file("bench.c")}
     return image_size(read_elf(toolchain.build(board, sources)))

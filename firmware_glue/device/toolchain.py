@@ -1,23 +1,29 @@
-"""C → ELF with the Clang that the ``ziglang`` wheel brings: the same compiler on every host."""
+"""C → ELF: with the Clang that the ``ziglang`` wheel brings (the same on every host), or with GCC.
+
+One dataclass stands for both; :func:`find_toolchain` makes it by name.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 
-from edgecnn.core.errors import MissingExtraError, TargetError, ToolError
+from edgecnn.core.errors import MissingExtraError, TargetError, ToolError, UnknownNameError
 from firmware_glue.device.board import Board
 
+TOOLCHAINS = ("auto", "zig", "gcc")
 TIMEOUT_S = 600.0
 COMMON_FLAGS = (
     "-std=c99",
@@ -29,13 +35,17 @@ COMMON_FLAGS = (
     "-fno-stack-protector",
     "-fno-unwind-tables",
     "-fno-asynchronous-unwind-tables",
-    "-fno-sanitize=all",
 )
-_LINK_FLAGS = ("-nostdlib", "-lcompiler_rt", "-Wl,--gc-sections", "-Wl,-e,edgecnn_reset")
+_LINK_FLAGS = ("-nostdlib", "-Wl,--gc-sections", "-Wl,-e,edgecnn_reset", "-Wl,--build-id=none")
+_GCC: Mapping[str, tuple[str, ...]] = {
+    "thumb": ("arm-none-eabi-gcc",),
+    "riscv": ("riscv64-unknown-elf-gcc", "riscv-none-elf-gcc", "riscv32-unknown-elf-gcc"),
+}
+_GCC_PACKAGES = {"thumb": "gcc-arm-none-eabi", "riscv": "gcc-riscv64-unknown-elf"}
 # A folder of its own: a model may be called "startup" or "memory" too.
 APP_FOLDER = "edgecnn_app"
 _START_UP = ("startup.c", "memory.c")
-_SHARED_FLAGS = ("-shared", "-fPIC", "-O2", "-nostdlib", "-fno-sanitize=all")
+_SHARED_FLAGS = ("-shared", "-fPIC", "-O2", "-nostdlib")
 _LINKER_SCRIPT = "image.ld"
 _HINT = "if the C code was not changed by hand, please report it with the lines above"
 
@@ -47,15 +57,25 @@ class Toolchain:
     Attributes:
         command: the program and its first arguments.
         description: name and version, for the conditions of a benchmark.
+        gcc: it takes GCC's names of cores, and not LLVM's.
     """
 
     command: tuple[str, ...]
     description: str
+    gcc: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name for messages."""
+        return Path(self.command[0]).name if self.gcc else "zig cc"
 
     def flags(self, board: Board) -> tuple[str, ...]:
         """The flags that C for ``board`` is compiled with."""
         spec = board.compiler
-        return ("-target", spec.target, f"-mcpu={spec.mcpu}", *COMMON_FLAGS, *spec.flags)
+        if self.gcc:
+            return (*spec.gcc, *COMMON_FLAGS, *spec.flags)
+        core = ("-target", spec.target, f"-mcpu={spec.mcpu}")
+        return (*core, *COMMON_FLAGS, "-fno-sanitize=all", *spec.flags)
 
     def build(
         self,
@@ -87,45 +107,97 @@ class Toolchain:
             _place(root, {_LINKER_SCRIPT: linker_script(board)})
             # Names relative to the build folder, so that its own name leaves no trace in the image.
             command = [
-                *self.command, "cc", *self.flags(board), *flags, "-I.", *units,
-                *_LINK_FLAGS, "-T", _LINKER_SCRIPT, "-o", "image.elf",
+                *self.command, *self.flags(board), *flags, "-I.", *units, *_LINK_FLAGS,
+                "-lgcc" if self.gcc else "-lcompiler_rt", "-T", _LINKER_SCRIPT, "-o", "image.elf",
             ]  # fmt: skip
-            _run(command, root, timeout_s)
+            _run(self.name, command, root, timeout_s)
             return (root / "image.elf").read_bytes()
 
-    def build_shared(self, source: str, name: str, *, timeout_s: float = TIMEOUT_S) -> bytes:
-        """Compiles C (without a libc) to a shared library of this machine, called ``name``.
 
-        Raises:
-            ToolError: the compiler failed or took too long.
-            TargetError: the compiler cannot be started.
-        """
-        with tempfile.TemporaryDirectory(prefix="edgecnn-build-") as folder:
-            root = Path(folder)
-            _place(root, {"library.c": source})
-            command = [*self.command, "cc", *_SHARED_FLAGS, "library.c", "-o", name]
-            _run(command, root, timeout_s)
-            return (root / name).read_bytes()
+def find_toolchain(board: Board | None = None, name: str = "auto") -> Toolchain:
+    """The compiler of that name: ``zig``, ``gcc``, or ``auto``: zig where installed, else GCC.
 
-
-def find_toolchain() -> Toolchain:
-    """The compiler of the ``ziglang`` wheel.
+    Args:
+        board: says which GCC is meant; None: the one for Arm.
+        name: one of :data:`TOOLCHAINS`.
 
     Raises:
-        MissingExtraError: it is not installed.
+        MissingExtraError: the ``ziglang`` wheel is not installed (nor, for ``auto``, a GCC).
+        TargetError: ``gcc`` was asked for, and none for the board's core is installed.
+        UnknownNameError: no such name.
     """
-    if find_spec("ziglang") is None:
-        raise MissingExtraError("compiling for a microcontroller", "ziglang", "mcu")
+    if name not in TOOLCHAINS:
+        raise UnknownNameError("toolchain", name, TOOLCHAINS)
+    isa = board.isa if board is not None else "thumb"
+    zig = find_spec("ziglang") is not None and name != "gcc"
+    gcc = None if zig or name == "zig" else _find_gcc(isa, board)
+    if zig:
+        return Toolchain((sys.executable, "-m", "ziglang", "cc"), f"zig cc {_zig()} (Clang)")
+    if gcc is not None:
+        return Toolchain((gcc,), f"{Path(gcc).name} {_gcc_version(gcc)}", gcc=True)
+    if name == "gcc":
+        raise TargetError(
+            f"compiling with GCC needs '{_GCC[isa][0]}', which is not installed",
+            hint=f"install it (Debian, Ubuntu: apt install {_GCC_PACKAGES[isa]})"
+            " or choose another --toolchain",
+        )
+    raise MissingExtraError("compiling for a microcontroller", "ziglang", "mcu")
+
+
+def _zig() -> str:
     try:
-        number = version("ziglang")
+        return version("ziglang")
     except PackageNotFoundError:
-        number = "unknown version"
-    return Toolchain((sys.executable, "-m", "ziglang"), f"zig cc {number} (Clang)")
+        return "unknown version"
 
 
-def start_up_sources() -> dict[str, str]:
-    """The C files of every image by path: vector table, start-up, and memory functions."""
-    return {f"{APP_FOLDER}/{name}": app_file(name) for name in _START_UP}
+def _find_gcc(isa: str, board: Board | None) -> str | None:
+    """The first GCC of the core's kind on PATH; None where the board has no flags for it."""
+    if board is not None and not board.compiler.gcc:
+        return None
+    return next((found for name in _GCC[isa] if (found := shutil.which(name))), None)
+
+
+@cache
+def _gcc_version(program: str) -> str:
+    try:
+        done = subprocess.run(
+            [program, "-dumpfullversion"], capture_output=True, text=True, timeout=30, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown version"
+    return done.stdout.strip()[:40] or "unknown version"
+
+
+def build_shared(
+    source: str, name: str, *, flags: Sequence[str] = (), timeout_s: float = TIMEOUT_S
+) -> bytes:
+    """Compiles C to a shared library of this machine, called ``name``; no libc is linked.
+
+    Raises:
+        ToolError: the compiler failed or took too long.
+        TargetError: the compiler cannot be started.
+        MissingExtraError: neither the ``ziglang`` wheel nor a C compiler is installed.
+    """
+    if find_spec("ziglang") is not None:
+        command = [sys.executable, "-m", "ziglang", "cc", "-fno-sanitize=all"]
+    else:
+        found = next((path for cc in ("cc", "gcc", "clang") if (path := shutil.which(cc))), None)
+        if found is None:
+            raise MissingExtraError("compiling for this machine", "ziglang", "mcu")
+        command = [found]
+    with tempfile.TemporaryDirectory(prefix="edgecnn-build-") as folder:
+        root = Path(folder)
+        _place(root, {"library.c": source})
+        command += [*_SHARED_FLAGS, *flags, "library.c", "-o", name]
+        _run("the host's C compiler", command, root, timeout_s)
+        return (root / name).read_bytes()
+
+
+def start_up_sources(board: Board) -> dict[str, str]:
+    """The C files of every image by path: the core's entry, start-up, and memory functions."""
+    names = (f"entry_{board.isa}.c", *_START_UP)
+    return {f"{APP_FOLDER}/{name}": app_file(name) for name in names}
 
 
 def app_file(name: str) -> str:
@@ -179,7 +251,7 @@ def _environment(scratch: Path) -> dict[str, str]:
     return environment
 
 
-def _run(command: Sequence[str], folder: Path, timeout_s: float) -> None:
+def _run(tool: str, command: Sequence[str], folder: Path, timeout_s: float) -> None:
     # Output goes to a file: a pipe would stay open, and be waited for, while a grandchild lives.
     with (folder / ".log").open("w+b") as log:
         try:
@@ -195,7 +267,7 @@ def _run(command: Sequence[str], folder: Path, timeout_s: float) -> None:
         except OSError as error:
             raise TargetError(
                 f"the compiler '{command[0]}' cannot be started: {error}",
-                hint="pip install --force-reinstall ziglang",
+                hint="install the compiler again (pip install --force-reinstall ziglang)",
             ) from error
         try:
             code: int | None = process.wait(timeout_s)
@@ -207,7 +279,7 @@ def _run(command: Sequence[str], folder: Path, timeout_s: float) -> None:
         log.seek(0)
         text = log.read().decode("utf-8", "replace")
     if code != 0:
-        raise ToolError("zig cc", code, _errors_first(text), hint=_HINT)
+        raise ToolError(tool, code, _errors_first(text), hint=_HINT)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

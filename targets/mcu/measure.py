@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from firmware_glue.compiler.ir import Numerics
 from firmware_glue.device.board import Board
 from firmware_glue.device.emulate.base import EmulationResult, Emulator, Session
 from firmware_glue.device.image import BuiltModel
 from targets.base import BenchReport, CompileResult, ModelFile, StepCost
-from targets.golden import Arrays, judge, lcg_reference
+from targets.golden import ACCELERATOR_LSB, Arrays, judge, lcg_reference
 
 TOLERANCE_LSB = 0
+OTHER_NUMERICS_LSB = ACCELERATOR_LSB
+"""Other roundings than the reference's: as much as an accelerator may differ."""
 
 
 def measure(
@@ -31,11 +34,13 @@ def measure(
         ModelError: LiteRT refuses the model, so that there is no reference.
     """
     inputs, reference = lcg_reference(model)
-    session = emulator.open(built.program, board)
-    counted = session.run(_raw(inputs), count=True)
-    verdict = judge(
-        lambda sample: _replay(session, sample, inputs, reference), model, TOLERANCE_LSB
-    )
+    exact = built.compiled.numerics == Numerics.LITERT_REF.value
+    tolerance = TOLERANCE_LSB if exact else OTHER_NUMERICS_LSB
+    with emulator.open(built.program, board) as session:
+        counted = session.run(_raw(inputs), count=True)
+        verdict = judge(
+            lambda sample: _replay(session, sample, inputs, reference), model, tolerance
+        )
     instructions = counted.instructions
     return BenchReport(
         board.name,

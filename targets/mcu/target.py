@@ -81,12 +81,20 @@ class McuTarget:
         files: dict[str, str | bytes] = dict(compiled.files)
         built: BuiltModel | None = None
         notes: tuple[str, ...] = ()
-        try:
-            built = build_model(compiled, self.board, find_toolchain())
-        except MissingExtraError as error:
-            notes = (f"C only, no ELF: {error.message} ({error.hint})",)
+        if compiled.blob:
+            files[f"{compiled.name}_weights.bin"] = compiled.blob
+        if options.c_only:
+            notes = ("C only, no ELF, as asked for",)
         else:
-            files[f"{compiled.name}.elf"] = built.image
+            try:
+                toolchain = find_toolchain(self.board, options.toolchain)
+                built = build_model(compiled, self.board, toolchain)
+            except MissingExtraError as error:
+                if options.toolchain != "auto":
+                    raise
+                notes = (f"C only, no ELF: {error.message} ({error.hint})",)
+            else:
+                files[f"{compiled.name}.elf"] = built.image
         for name, content in files.items():
             write_atomic(output_dir / name, content)
         return self._result(model, output_dir, tuple(files), compiled, built, notes)
@@ -110,7 +118,8 @@ class McuTarget:
             MissingExtraError: the C compiler or the emulator is not installed.
             ToolError: the compiler failed, or the program crashed in the emulator.
         """
-        toolchain, emulator = find_toolchain(), find_emulator(self.board)
+        toolchain = find_toolchain(self.board, options.toolchain)
+        emulator = find_emulator(self.board, options.emulator)
         compiled = self._compiled(model, options)
         options.progress.stage("build")
         built = build_model(compiled, self.board, toolchain)
@@ -129,7 +138,9 @@ class McuTarget:
 
     def _compiled(self, model: ModelFile, options: RunOptions) -> CompiledModel:
         name = model.path.stem if options.name is None else options.name
-        compiled = compile_model(model.model, name=name, numerics=options.numerics)
+        compiled = compile_model(
+            model.model, name=name, numerics=options.numerics, weights=options.weights
+        )
         require_fit(self.board, compiled)
         return compiled
 

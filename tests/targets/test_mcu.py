@@ -10,15 +10,28 @@ from edgecnn.core.bundle import Golden
 from edgecnn.core.errors import MissingExtraError, PlanError, TargetError, UnsupportedModelError
 from edgecnn.core.runtime import LiteRTPredictor
 from firmware_glue.device import toolchain
+from firmware_glue.device.board import board_names
 from firmware_glue.device.elf import read_elf
+from firmware_glue.device.emulate.qemu_machine import qemu_serves
+from firmware_glue.device.toolchain import find_toolchain
 from targets.base import ModelFile, RunOptions
 from targets.mcu import target as target_module
 from targets.mcu.target import McuTarget, make
 from targets.model_file import load_model_file
 from tests.run import shared
 
-CORES = ("cortex-m4", "cortex-m0plus")
+CORES = board_names()
 OPTIONS = RunOptions()
+
+
+def no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toolchain, "find_spec", lambda _name: None)
+    monkeypatch.setattr(toolchain.shutil, "which", lambda _name: None)
+
+
+def need_qemu(core: str) -> None:
+    if not qemu_serves(make(core).board):
+        pytest.skip(f"no QEMU for {core}")
 
 
 def tiny_models(name: str) -> ModelFile:
@@ -31,6 +44,8 @@ def kws() -> ModelFile:
 
 @pytest.mark.parametrize("core", CORES)
 def test_kws_is_exact_on_the_core(core: str) -> None:
+    if not make(core).board.emulator.unicorn:
+        need_qemu(core)
     model = with_golden(kws(), 2)
     report = make(core).benchmark(model, OPTIONS)
     assert report.output_fnv1a == "ab2fdbf1"
@@ -57,9 +72,30 @@ def test_kws_is_exact_on_the_core(core: str) -> None:
     assert set(as_json["per_step"][0]) == {"ops", "name", "instructions"}
 
 
+@pytest.mark.parametrize("core", CORES)
+def test_gcc_and_qemu_are_exact_and_count_as_unicorn_does(core: str) -> None:
+    need_qemu(core)
+    try:
+        find_toolchain(make(core).board, "gcc")
+    except TargetError as error:
+        pytest.skip(error.message)
+    report = make(core).benchmark(kws(), RunOptions(toolchain="gcc", emulator="qemu"))
+    assert report.output_fnv1a == "ab2fdbf1"
+    assert report.bit_exact
+    assert report.conditions["emulator"].startswith("QEMU ")
+    assert "gcc" in report.conditions["compiler"]
+    if make(core).board.emulator.unicorn:
+        twin = make(core).benchmark(kws(), RunOptions(toolchain="gcc", emulator="unicorn"))
+        assert twin.instructions == report.instructions
+        assert [s.instructions for s in twin.per_step] == [s.instructions for s in report.per_step]
+        assert twin.stack_bytes == report.stack_bytes
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("core", CORES)
 def test_vww_is_exact_on_the_core(core: str) -> None:
+    if not make(core).board.emulator.unicorn:
+        need_qemu(core)
     report = make(core).benchmark(tiny_models("vww_96_int8.tflite"), OPTIONS)
     assert report.output_fnv1a == "3a5f7f09"
     assert report.bit_exact
@@ -89,7 +125,7 @@ def with_golden(model: ModelFile, samples: int) -> ModelFile:
 
 
 def test_check_needs_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(toolchain, "find_spec", lambda _name: None)
+    no_compiler(monkeypatch)
     report = make("cortex-m4").check(kws())
     assert report.fits
     assert report.mapped == len(report.ops) == 13
@@ -98,18 +134,18 @@ def test_check_needs_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "ram_limit_bytes" not in report.memory
 
 
-def test_check_of_a_float_model_says_what_to_do() -> None:
+def test_check_of_a_dynamic_range_model_says_what_to_do() -> None:
     model = tiny_models("kws_ref_model_float32.tflite")
     report = make("cortex-m4").check(model)
     assert report.fits is False
     assert report.mapped < len(report.ops)
     finding = report.ops[0]
     assert (finding.index, finding.op, finding.mapped) == (0, "CONV_2D", False)
-    assert finding.rewrite and "edgecnn quantize" in finding.rewrite
-    assert finding.got == "float32"
+    assert finding.rewrite and "quantize the activations" in finding.rewrite
+    assert finding.got == "int8 filters"
     with pytest.raises(UnsupportedModelError, match="cannot be compiled to C") as caught:
         make("cortex-m4").benchmark(model, OPTIONS)
-    assert "edgecnn quantize" in caught.value.hint
+    assert "quantize" in caught.value.hint
     assert caught.value.details[0].startswith("#0 CONV_2D 'functional_1/activation/Relu")
 
 
@@ -127,7 +163,7 @@ def test_compile_writes_c_and_an_image(tmp_path: Path) -> None:
 def test_compile_without_a_compiler_writes_c_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(toolchain, "find_spec", lambda _name: None)
+    no_compiler(monkeypatch)
     result = make("cortex-m4").compile(kws(), tmp_path, OPTIONS)
     assert "kws_ref_model.c" in result.files
     assert not list(tmp_path.glob("*.elf"))

@@ -11,8 +11,15 @@ typedef uint32_t __attribute__((may_alias)) word;
 
 #define WORD_MASK ((uintptr_t)(sizeof(word) - 1u))
 
+/* GCC would turn the loops below into calls of the functions that they are the body of. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define PLAIN __attribute__((optimize("no-tree-loop-distribute-patterns")))
+#else
+#define PLAIN
+#endif
+
 /* Upwards: also right for regions that overlap with the target below the source. */
-static inline void copy_up(uint8_t *d, const uint8_t *s, size_t size) {
+PLAIN static inline void copy_up(uint8_t *d, const uint8_t *s, size_t size) {
   if ((((uintptr_t)d ^ (uintptr_t)s) & WORD_MASK) == 0u) {
     for (; size != 0u && ((uintptr_t)d & WORD_MASK) != 0u; --size) {
       *d++ = *s++;
@@ -34,12 +41,12 @@ static inline void copy_up(uint8_t *d, const uint8_t *s, size_t size) {
   }
 }
 
-void *memcpy(void *restrict to, const void *restrict from, size_t size) {
+PLAIN void *memcpy(void *restrict to, const void *restrict from, size_t size) {
   copy_up(to, from, size);
   return to;
 }
 
-void *memmove(void *to, const void *from, size_t size) {
+PLAIN void *memmove(void *to, const void *from, size_t size) {
   uint8_t *d = to;
   const uint8_t *s = from;
   if ((uintptr_t)d - (uintptr_t)s >= size) {
@@ -53,7 +60,7 @@ void *memmove(void *to, const void *from, size_t size) {
   return to;
 }
 
-void *memset(void *to, int value, size_t size) {
+PLAIN void *memset(void *to, int value, size_t size) {
   uint8_t *d = to;
   const uint8_t byte = (uint8_t)value;
   const word four = byte * 0x01010101u;
@@ -72,7 +79,7 @@ void *memset(void *to, int value, size_t size) {
   return to;
 }
 
-int memcmp(const void *a, const void *b, size_t size) {
+PLAIN int memcmp(const void *a, const void *b, size_t size) {
   const uint8_t *x = a;
   const uint8_t *y = b;
   for (; size != 0u; --size, ++x, ++y) {

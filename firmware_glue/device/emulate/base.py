@@ -10,6 +10,8 @@ from firmware_glue.device.board import Board
 from firmware_glue.device.elf import Elf
 
 LIMIT_S = 600.0
+RESET, STACK_TOP = "edgecnn_reset", "edgecnn_stack_top"
+"""Symbols of every image: its first instruction, and the stack pointer there."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,59 @@ class EmulationResult:
     cycles_estimate: int | None = None
 
 
+class Counts(Protocol):
+    """What was executed between two points of a program."""
+
+    @property
+    def instructions(self) -> int:
+        """Instructions executed."""
+
+    def cycles(self, board: Board) -> int | None:
+        """Estimated cycles; None where the board has no cost table or no block was counted."""
+
+
+class Machine(Protocol):
+    """A core with an image in its memory, stopped at reset. One thread; not to be shared."""
+
+    @property
+    def pc(self) -> int:
+        """The address of the next instruction."""
+
+    @property
+    def return_address(self) -> int:
+        """At a function's first instruction: where it returns to."""
+
+    def read(self, address: int, size: int) -> bytes:
+        """Reads memory."""
+
+    def write(self, address: int, data: bytes) -> None:
+        """Writes memory, flash too."""
+
+    def run_until(self, address: int) -> None:
+        """Runs until the instruction at ``address`` is the next; runs nothing if it already is.
+
+        Raises:
+            ToolError: a fault or the time limit.
+        """
+
+    def count_until(self, address: int) -> Counts:
+        """As :meth:`run_until`, counting."""
+
+    def close(self) -> None:
+        """Ends the emulator; nothing else may be called afterwards."""
+
+
 class Session(Protocol):
-    """A program that has started up and waits for inputs."""
+    """A program that has started up and waits for inputs; a context that ends the emulator."""
+
+    def __enter__(self) -> Session:
+        """The session itself."""
+
+    def __exit__(self, *_exception: object) -> None:
+        """Ends the emulator."""
+
+    def close(self) -> None:
+        """Ends the emulator."""
 
     def run(self, inputs: Sequence[bytes], *, count: bool = False) -> EmulationResult:
         """Runs one inference; ``count=True`` counts instructions (slower).

@@ -18,12 +18,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from edgecnn.core.errors import EdgecnnError, TargetError
-from firmware_glue.device.toolchain import find_toolchain
+from firmware_glue.device.emulate.counts import Block
+from firmware_glue.device.toolchain import build_shared
 
-_SLOTS = 1 << 16
+SLOTS = 1 << 16
 _SUFFIX = {"win32": ".dll", "darwin": ".dylib"}
-
-Block = tuple[int, int]  # address, bytes
 
 
 class BlockCounter(Protocol):
@@ -76,7 +75,6 @@ class _Table(ctypes.Structure):
         ("slots", ctypes.POINTER(_Slot)),
         ("mask", ctypes.c_uint32),
         ("used", ctypes.c_uint32),
-        ("lost", ctypes.c_uint64),
     )
 
 
@@ -85,8 +83,8 @@ class NativeCounter:
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._hook = ctypes.cast(library.edgecnn_block_hook, ctypes.c_void_p)
-        self._slots = (_Slot * _SLOTS)()
-        self._table = _Table(ctypes.cast(self._slots, ctypes.POINTER(_Slot)), _SLOTS - 1, 0, 0)
+        self._slots = (_Slot * (SLOTS + 1))()
+        self._table = _Table(ctypes.cast(self._slots, ctypes.POINTER(_Slot)), SLOTS - 1, 0)
         self._handle = ctypes.c_size_t()
 
     def attach(self, uc: Any) -> None:
@@ -110,14 +108,23 @@ class NativeCounter:
         Raises:
             TargetError: more blocks than the table holds.
         """
-        if self._table.lost:
-            raise TargetError(
-                f"the program has more than {self._table.used} blocks of code, too many to count",
-                hint="please report this with the model",
-            )
-        slots = np.frombuffer(bytes(self._slots), np.uint64).reshape(_SLOTS, 2)
-        used = slots[slots[:, 0] != 0].tolist()
-        return {(key >> 32, key & 0xFFFFFFFF): entered for key, entered in used}
+        return entered_blocks(bytes(self._slots))
+
+
+def entered_blocks(table: bytes) -> Mapping[Block, int]:
+    """How often each block was entered, from the table that ``block_hook.c`` fills.
+
+    Raises:
+        TargetError: more blocks than the table holds.
+    """
+    slots = np.frombuffer(table, np.uint64).reshape(SLOTS + 1, 2)
+    if slots[SLOTS, 1]:
+        raise TargetError(
+            f"the program has more than {SLOTS * 3 // 4} blocks of code, too many to count",
+            hint="please report this with the model",
+        )
+    used = slots[slots[:, 1] != 0].tolist()
+    return {(key >> 32, key & 0xFFFFFFFF): entered for key, entered in used}
 
 
 def block_counter() -> BlockCounter:
@@ -132,6 +139,11 @@ def _unicorn_library() -> Any:
     return uclib
 
 
+def hook_source() -> str:
+    """The C of the hook."""
+    return (files(__package__) / "block_hook.c").read_text(encoding="utf-8")
+
+
 @cache
 def _hook_library() -> ctypes.CDLL | None:
     """The hook, built by the same compiler as the images; None where that does not work.
@@ -139,11 +151,10 @@ def _hook_library() -> ctypes.CDLL | None:
     A system may forbid to load libraries from its temporary folder, or lack the compiler; counting
     in Python needs neither.
     """
-    source = (files(__package__) / "block_hook.c").read_text(encoding="utf-8")
     name = f"hook{_SUFFIX.get(sys.platform, '.so')}"
     try:
         _unicorn_library()
-        image = find_toolchain().build_shared(source, name)
+        image = build_shared(hook_source(), name)
         # A loaded library cannot be removed on Windows: it stays in the temporary folder there.
         with tempfile.TemporaryDirectory(prefix="edgecnn-", ignore_cleanup_errors=True) as folder:
             path = Path(folder) / name

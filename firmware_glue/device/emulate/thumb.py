@@ -36,9 +36,14 @@ def count_instructions(code: bytes) -> int:
     return sum(1 for _ in decode(code))
 
 
-def cycles(instruction: Instruction, table: Mapping[str, int] | Cycles) -> int:
+def code_cycles(code: bytes, table: Cycles) -> int:
+    """Estimated cycles of ``code`` (without literals), run once; see :func:`cycles`."""
+    return sum(cycles(instruction, table) for instruction in decode(code))
+
+
+def cycles(instruction: Instruction, table: Cycles) -> int:
     """Estimated cycles of one instruction with zero wait states; branches as if taken."""
-    costs = vars(table) if isinstance(table, Cycles) else table
+    costs: Mapping[str, int] = vars(table)
     kind, registers = (
         _kind_16(instruction.first)
         if instruction.size == 2
@@ -48,7 +53,7 @@ def cycles(instruction: Instruction, table: Mapping[str, int] | Cycles) -> int:
         return costs["multiple_base"] + registers
     if kind == "return":
         return costs["multiple_base"] + registers + costs["branch"]
-    return costs[kind]
+    return costs[kind] or costs["multiply"]
 
 
 def _kind_16(op: int) -> tuple[str, int]:
@@ -85,12 +90,26 @@ def _kind_32(first: int, second: int) -> tuple[str, int]:
         return "multiple", 2  # LDRD, STRD
     if first & 0xFE00 == 0xF800:
         return ("load" if first & 0x10 else "store"), 1
+    if first & 0xEC00 == 0xEC00:
+        return _kind_coprocessor(first, second)
     if first >> 11 == 0b11110 and second & 0x8000:
+        loop = first & 0xFF80 == 0xF000 and second & 0xD001 == 0xC001  # DLS, WLS, LE
         miscellaneous = second & 0x5000 == 0 and first & 0x0380 == 0x0380
-        return ("other" if miscellaneous else "branch"), 0
+        return ("other" if loop or miscellaneous else "branch"), 0
     if first & 0xFF80 == 0xFB80:
         divides = first & 0xFFD0 == 0xFB90 and second & 0xF0 == 0xF0
-        return ("divide" if divides else "multiply"), 0
+        return ("divide" if divides else "multiply_long"), 0
     if first & 0xFF80 == 0xFB00:
-        return "multiply", 0
+        return ("multiply" if second >> 12 == 0b1111 else "multiply_add"), 0
     return "other", 0
+
+
+def _kind_coprocessor(first: int, second: int) -> tuple[str, int]:
+    """FPU (coprocessors 10 and 11) and vectors, which share the rest of that encoding space."""
+    if first & 0x1000 or second >> 9 & 7 != 0b101:
+        return "vector", 0
+    if first & 0xFE00 != 0xEC00 or first & 0xFFE0 == 0xEC40:
+        return "other", 0
+    if first & 0xFF20 == 0xED00:
+        return ("load" if first & 0x10 else "store"), 1  # VLDR, VSTR
+    return "multiple", second & 0xFF  # VLDM, VSTM, in words

@@ -3,11 +3,17 @@
 import pytest
 
 from firmware_glue.device.board import load_board
-from firmware_glue.device.emulate.unicorn_arm import ArmMachine
-from firmware_glue.device.toolchain import APP_FOLDER, app_file, find_toolchain, start_up_sources
-from tests.firmware_glue.device.programs import program
+from firmware_glue.device.elf import Elf
+from firmware_glue.device.emulate.unicorn_machine import UnicornMachine
+from firmware_glue.device.toolchain import APP_FOLDER, app_file, start_up_sources
+from tests.firmware_glue.device.programs import (
+    CORES,
+    TOOLCHAINS,
+    UNICORN_CORES,
+    program,
+    toolchain,
+)
 
-CORES = ("cortex-m4", "cortex-m0plus")
 STRICT = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wstrict-prototypes", "-Werror")
 MEMORY = """
 #include <stddef.h>
@@ -48,17 +54,19 @@ int main(void) { check(); edgecnn_ready(); return 0; }
 """
 
 
-@pytest.mark.parametrize("core", CORES)
-def test_memory_functions_at_every_alignment(core: str) -> None:
-    elf = program(core, MEMORY)
-    machine = ArmMachine(elf, load_board(core))
+@pytest.mark.parametrize("compiler", TOOLCHAINS)
+@pytest.mark.parametrize("core", UNICORN_CORES)
+def test_memory_functions_at_every_alignment(core: str, compiler: str) -> None:
+    elf = program(core, MEMORY, compiler)
+    machine = UnicornMachine(elf, load_board(core))
     machine.run_until(elf.address("edgecnn_ready"))
     assert int.from_bytes(machine.read(elf.address("cases"), 4), "little") == 6 * 6 * 48 * 3
     assert int.from_bytes(machine.read(elf.address("failures"), 4), "little") == 0
 
 
+@pytest.mark.parametrize("compiler", TOOLCHAINS)
 @pytest.mark.parametrize("core", CORES)
-def test_strict_warnings(core: str) -> None:
+def test_strict_warnings(core: str, compiler: str) -> None:
     header = """
     #include <stdint.h>
     #define m_ARENA_BYTES 8
@@ -72,9 +80,26 @@ def test_strict_warnings(core: str) -> None:
     int m_init(m_state *state, void *arena) { state->arena = arena; return 0; }
     int m_invoke(m_state *state) { if (state->hook) { state->hook(0, 0); } return 0; }
     """
-    bench = {f"{APP_FOLDER}/bench.c": app_file("bench.c")}
-    builder, board = find_toolchain(), load_board(core)
-    builder.build(board, {**start_up_sources(), **bench}, flags=STRICT)
-    sources = {**start_up_sources(), **bench, "m.h": header, "m.c": model}
+    bench = {f"{APP_FOLDER}/main.c": app_file("bench.c")}
+    builder, board = toolchain(core, compiler), load_board(core)
+    builder.build(board, {**start_up_sources(board), **bench}, flags=STRICT)
+    sources = {**start_up_sources(board), **bench, "m.h": header, "m.c": model}
     names = ("-DEDGECNN_MODEL=m", '-DEDGECNN_MODEL_HEADER="m.h"')
     assert builder.build(board, sources, flags=(*STRICT, *names))
+
+
+@pytest.mark.parametrize("core", [core for core in CORES if core != "rv32imc"])
+def test_the_vector_table_leads_to_reset(core: str) -> None:
+    """What the emulators do not use, because they set the registers, a chip does."""
+    elf: Elf = program(core, "int main(void) { return 0; }")
+    flash = load_board(core).memory.flash_origin
+    (data,) = [s.data for s in elf.segments if s.address == flash]
+    stack, reset, nmi = (int.from_bytes(data[at : at + 4], "little") for at in (0, 4, 8))
+    assert stack == elf.address("edgecnn_stack_top")
+    assert reset == elf.address("edgecnn_reset") | 1
+    assert nmi == elf.address("edgecnn_fault") | 1
+
+
+def test_rv32_starts_at_the_beginning_of_flash() -> None:
+    elf = program("rv32imc", "int main(void) { return 0; }")
+    assert elf.address("edgecnn_reset") == load_board("rv32imc").memory.flash_origin

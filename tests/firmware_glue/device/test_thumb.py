@@ -47,6 +47,11 @@ CASES = [
     ((0xF991, 0x0004), "ldrsb.w r0, [r1, #4]", 2, None),
     ((0xEB00, 0x0051), "add.w r0, r0, r1, lsr #1", 1, None),
     ((0xF302, 0x0107), "ssat r1, #8, r2", 1, None),
+    ((0xFB00, 0x1002), "mla r0, r0, r2, r1", 1, None),
+    ((0xED92, 0x0A00), "vldr s0, [r2]", 2, None),
+    ((0xED82, 0x0A00), "vstr s0, [r2]", 1, None),
+    ((0xED2D, 0x8B04), "vpush {d8, d9}", 5, None),
+    ((0xEE30, 0x0A20), "vadd.f32 s0, s0, s1", 1, None),
 ]
 
 
@@ -59,6 +64,29 @@ def test_cost_class(case: tuple[tuple[int, ...], str, int, int | None]) -> None:
     assert cycles(instruction, M4) == m4
     if m0 is not None:
         assert cycles(instruction, M0) == m0
+
+
+# The M3 multiplies in more than one cycle; the M55 has vectors and loops of its own.
+OTHER = [
+    ("cortex-m3", (0xFB00, 0xF002), "mul r0, r0, r2", 1),
+    ("cortex-m3", (0xFB00, 0x1002), "mla r0, r0, r2, r1", 2),
+    ("cortex-m3", (0xFBA0, 0x0101), "umull r0, r1, r0, r1", 5),
+    ("cortex-m55", (0xEF02, 0x0844), "vadd.i8 q0, q1, q2", 2),
+    ("cortex-m55", (0xED92, 0x1E00), "vldrb.8 q0, [r2]", 2),
+    ("cortex-m55", (0xEEF2, 0x0E04), "vmladava.s8 r0, q1, q2", 2),
+    ("cortex-m55", (0xF00F, 0xC009), "le lr, back", 1),
+    ("cortex-m55", (0xF04E, 0xE001), "dls lr, lr", 1),
+    ("cortex-m55", (0xE7FE,), "b", 2),
+]
+
+
+@pytest.mark.parametrize("case", OTHER, ids=lambda case: case[2])
+def test_cost_class_on_other_cores(case: tuple[str, tuple[int, ...], str, int]) -> None:
+    core, halfwords, _, cost = case
+    (instruction,) = decode(b"".join(half.to_bytes(2, "little") for half in halfwords))
+    table = load_board(core).cycles
+    assert table is not None
+    assert cycles(instruction, table) == cost
 
 
 def test_sizes_add_up() -> None:

@@ -8,20 +8,25 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.core.errors import MissingExtraError, TargetError, ToolError
+from edgecnn.core.errors import (
+    MissingExtraError,
+    TargetError,
+    ToolError,
+    UnknownNameError,
+)
 from firmware_glue.device import toolchain as module
 from firmware_glue.device.board import load_board
 from firmware_glue.device.elf import read_elf
 from firmware_glue.device.size import empty_size, image_size
 from firmware_glue.device.toolchain import Toolchain, find_toolchain, start_up_sources
-from tests.firmware_glue.device.programs import PRELUDE, image
+from tests.firmware_glue.device.programs import CORES, PRELUDE, image, need_program
 
 MAIN = "int main(void) { return 0; }"
 M4 = load_board("cortex-m4")
 
 
 def sources(main: str) -> dict[str, str | bytes]:
-    return {**start_up_sources(), "main.c": PRELUDE + main}
+    return {**start_up_sources(M4), "main.c": PRELUDE + main}
 
 
 def test_the_same_input_gives_the_same_bytes() -> None:
@@ -39,12 +44,12 @@ def test_builds_side_by_side() -> None:
     assert len(set(images)) == 3
 
 
-@pytest.mark.parametrize("core", ["cortex-m4", "cortex-m0plus"])
+@pytest.mark.parametrize("core", CORES)
 def test_sizes(core: str) -> None:
     """An empty program is small; 1000 bytes of constants and 64 of state are counted as such."""
     board = load_board(core)
     empty = empty_size(find_toolchain(), board)
-    assert 100 < empty.flash_bytes < 600
+    assert 100 < empty.flash_bytes < 700
     code = """
     const uint8_t table[1000] = {1u, 2u};
     uint32_t state[16];
@@ -110,7 +115,51 @@ def test_without_the_compiler_the_extra_is_named(monkeypatch: pytest.MonkeyPatch
         return None if name == "ziglang" else real(name, package)
 
     monkeypatch.setattr(module, "find_spec", blocked)
+    monkeypatch.setattr(module.shutil, "which", lambda _name: None)
     message = "compiling for a microcontroller needs 'ziglang', which is not installed"
     with pytest.raises(MissingExtraError, match=message) as caught:
         find_toolchain()
     assert caught.value.hint == "pip install 'edgecnn[mcu]'"
+
+
+def test_gcc_by_name() -> None:
+    need_program("arm-none-eabi-gcc")
+    found = find_toolchain(M4, "gcc")
+    assert found.gcc
+    assert found.description.startswith("arm-none-eabi-gcc 1")
+    assert "-mfloat-abi=hard" in found.flags(M4)
+    with pytest.raises(ToolError, match=r"arm-none-eabi-gcc failed \(exit code 1\)") as caught:
+        found.build(M4, sources("int main(void) { return undeclared_thing; }"))
+    assert any("undeclared_thing" in line for line in caught.value.details)
+    first, second = (found.build(M4, sources(MAIN)) for _ in range(2))
+    assert first == second
+
+
+def test_auto_takes_gcc_where_zig_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    need_program("arm-none-eabi-gcc")
+    monkeypatch.setattr(module, "find_spec", lambda _name: None)
+    assert find_toolchain(M4).gcc
+    with pytest.raises(MissingExtraError, match="needs 'ziglang'"):
+        find_toolchain(M4, "zig")
+
+
+@pytest.mark.parametrize(
+    ("core", "program", "package"),
+    [
+        ("cortex-m4", "arm-none-eabi-gcc", "gcc-arm-none-eabi"),
+        ("rv32imc", "riscv64-unknown-elf-gcc", "gcc-riscv64-unknown-elf"),
+    ],
+)
+def test_a_missing_gcc_is_named(
+    core: str, program: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module.shutil, "which", lambda _name: None)
+    with pytest.raises(TargetError, match=f"needs '{program}', which is not") as caught:
+        find_toolchain(load_board(core), "gcc")
+    assert f"apt install {package}" in caught.value.hint
+
+
+def test_an_unknown_toolchain_is_named() -> None:
+    with pytest.raises(UnknownNameError, match="unknown toolchain 'gc'") as caught:
+        find_toolchain(M4, "gc")
+    assert "did you mean 'gcc'" in caught.value.hint

@@ -8,91 +8,44 @@ from edgecnn.core.errors import MissingExtraError, TargetError, ToolError
 from firmware_glue.device.board import load_board
 from firmware_glue.device.emulate.base import Program, Span
 from firmware_glue.device.emulate.block_counter import NativeCounter, PythonCounter, _hook_library
-from firmware_glue.device.emulate.unicorn_arm import ArmMachine, UnicornSession, find_unicorn
+from firmware_glue.device.emulate.session import MachineSession, count_call
+from firmware_glue.device.emulate.unicorn_machine import UnicornMachine, find_unicorn
+from tests.firmware_glue.device.code import CONDITIONAL, LOOP, LOOP_INSTRUCTIONS, MIXED, MODEL
+from tests.firmware_glue.device.programs import UNICORN_CORES as CORES
 from tests.firmware_glue.device.programs import program
 
-CORES = ("cortex-m4", "cortex-m0plus")
-LOOP = """
-/* movs, then 7 times 3 instructions per turn, then bx: 2 + 3 n */
-__attribute__((naked)) KEEP void loop7(void) {
-  __asm__ volatile("movs r0, #7\\n1: adds r1, #3\\n subs r0, #1\\n bne 1b\\n bx lr");
-}
-int main(void) { loop7(); edgecnn_ready(); return 0; }
-"""
-CONDITIONAL = """
-/* 4 + 10 turns of 5 (it, and two of which one fails, subs, bne) + bx */
-__attribute__((naked)) KEEP void choose(void) {
-  __asm__ volatile("movs r0, #10\\n movs r1, #0\\n movs r2, #0\\n movs r3, #0\\n"
-                   "1: cmp r1, #0\\n ite eq\\n addeq r2, r2, #1\\n addne r3, r3, #1\\n"
-                   "subs r0, #1\\n bne 1b\\n bx lr");
-}
-int main(void) { choose(); return 0; }
-"""
-MIXED = """
-volatile uint32_t cells[64], result;
-KEEP uint32_t pick(uint32_t i) {
-  switch (i % 7u) {
-    case 0: return cells[1];
-    case 1: return cells[2] + i;
-    case 2: return i * 3u;
-    case 3: cells[5] = i; return 9u;
-    case 4: return i / 5u;
-    case 5: return i ^ 77u;
-    default: return 0xdeadu;
-  }
-}
-KEEP void work(void) {
-  uint32_t a = 0u;
-  for (uint32_t i = 0u; i < 200u; ++i) {
-    a += pick(i);
-    cells[i & 63u] = a;
-    a ^= (uint32_t)(((uint64_t)a * i) >> 13);
-  }
-  result = a;
-}
-int main(void) { work(); return 0; }
-"""
-MODEL = """
-__attribute__((section(".edgecnn.arena"), aligned(16))) int8_t edgecnn_arena[16];
-static KEEP int deep(volatile int8_t *a, int n) {
-  volatile int8_t local[64];
-  local[n] = a[n];
-  return n == 0 ? local[0] : deep(a, n - 1) + local[n];
-}
-KEEP void invoke(void) { edgecnn_arena[8] = (int8_t)deep(edgecnn_arena, 3); }
-int main(void) { for (;;) { edgecnn_ready(); invoke(); } }
-"""
 
-
-def machine(core: str, code: str, **options: float) -> ArmMachine:
-    return ArmMachine(program(core, code), load_board(core), **options)
+def machine(core: str, code: str, **options: float) -> UnicornMachine:
+    return UnicornMachine(program(core, code), load_board(core), **options)
 
 
 def count(core: str, code: str, function: str) -> int:
     elf = program(core, code)
-    return ArmMachine(elf, load_board(core)).count_call(elf.address(function)).instructions
+    started = UnicornMachine(elf, load_board(core))
+    return count_call(started, elf.address(function)).instructions
 
 
 @pytest.mark.parametrize("core", CORES)
 def test_counts_a_loop_of_known_length(core: str) -> None:
-    assert count(core, LOOP, "loop7") == 1 + 7 * 3 + 1
+    assert count(core, LOOP, "loop7") == LOOP_INSTRUCTIONS
 
 
 def test_counts_conditional_instructions_that_fail_their_condition() -> None:
     assert count("cortex-m4", CONDITIONAL, "choose") == 4 + 10 * 6 + 1
 
 
-def test_counts_as_a_hook_on_every_instruction_does() -> None:
+@pytest.mark.parametrize("core", ["cortex-m0plus", "cortex-m7", "rv32imc"])
+def test_counts_as_a_hook_on_every_instruction_does(core: str) -> None:
     """Switch tables, calls, 64-bit products, library calls."""
     import unicorn
 
-    elf = program("cortex-m0plus", MIXED)
-    stepped = machine("cortex-m0plus", MIXED)
+    elf = program(core, MIXED)
+    stepped = machine(core, MIXED)
     stepped.run_until(elf.address("work"))
     seen: list[int] = []
     stepped._uc.hook_add(unicorn.UC_HOOK_CODE, lambda _uc, at, _size, _user: seen.append(at))
     stepped.run_until(stepped.return_address)
-    assert count("cortex-m0plus", MIXED, "work") == len(seen) > 5000
+    assert count(core, MIXED, "work") == len(seen) > 5000
 
 
 @pytest.mark.parametrize("core", CORES)
@@ -101,7 +54,9 @@ def test_both_counters_agree(core: str) -> None:
     library = _hook_library()
     assert library is not None
     entered = [
-        ArmMachine(elf, load_board(core), counter=counter).count_call(elf.address("work")).entered
+        count_call(
+            UnicornMachine(elf, load_board(core), counter=counter), elf.address("work")
+        ).entered
         for counter in (PythonCounter, lambda: NativeCounter(library))
     ]
     assert entered[0] == entered[1]
@@ -135,7 +90,7 @@ def test_the_reset_code_initialises_data_bss_and_stack() -> None:
     int main(void) { edgecnn_ready(); set[0] += zero[2]; return 0; }
     """
     elf = program("cortex-m4", code)
-    runner = ArmMachine(elf, load_board("cortex-m4"))
+    runner = UnicornMachine(elf, load_board("cortex-m4"))
     ram = load_board("cortex-m4").memory
     runner.write(elf.address("zero"), b"\xff" * 12)
     runner.run_until(elf.address("edgecnn_ready"))
@@ -148,7 +103,7 @@ def test_the_reset_code_initialises_data_bss_and_stack() -> None:
 def test_a_session_runs_again_and_again(core: str) -> None:
     elf = program(core, MODEL)
     model = Program(elf, (Span(0, 4),), (Span(8, 1),), "invoke")
-    session = UnicornSession(model, load_board(core))
+    session = MachineSession(model, load_board(core), UnicornMachine(elf, load_board(core)))
     first = session.run([bytes([1, 2, 3, 4])], count=True)
     second = session.run([bytes([10, 2, 3, 4])])
     third = session.run([bytes([1, 2, 3, 4])], count=True)
@@ -163,7 +118,7 @@ def test_a_session_runs_again_and_again(core: str) -> None:
 def test_inputs_of_the_wrong_size_are_refused() -> None:
     elf = program("cortex-m4", MODEL)
     model = Program(elf, (Span(0, 4),), (Span(8, 1),), "invoke")
-    session = UnicornSession(model, load_board("cortex-m4"))
+    session = MachineSession(model, load_board("cortex-m4"), machine("cortex-m4", MODEL))
     with pytest.raises(TargetError, match=r"inputs of \[3\] bytes were given; .* takes \[4\]"):
         session.run([b"abc"])
 
@@ -221,5 +176,5 @@ def test_without_unicorn_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(builtins, "__import__", blocked)
     with pytest.raises(MissingExtraError, match="needs 'unicorn'") as caught:
-        find_unicorn()
+        find_unicorn(load_board("cortex-m4"))
     assert caught.value.hint == "pip install 'edgecnn[mcu]'"

@@ -1,0 +1,42 @@
+/* Entry of a bare Cortex-M: the vector table, and what must be switched on before C code runs. */
+#include <stdint.h>
+
+/* System control block; see the Armv7-M, Armv8-M and Armv8.1-M architecture reference manuals. */
+#define VTOR (*(volatile uint32_t *)0xE000ED08u)
+#define CCR (*(volatile uint32_t *)0xE000ED14u)
+#define CCR_LOB (1u << 19) /* low-overhead loops and branches */
+#define CPACR (*(volatile uint32_t *)0xE000ED88u)
+#define CPACR_CP10_CP11 (0xFu << 20) /* FPU and vector unit */
+
+extern uint32_t edgecnn_stack_top[];
+
+void edgecnn_start(void);
+void edgecnn_reset(void);
+void edgecnn_fault(void);
+
+typedef union {
+  uint32_t *stack;
+  void (*handler)(void);
+} edgecnn_vector;
+
+__attribute__((section(".edgecnn.vectors"), used)) static const edgecnn_vector edgecnn_vectors[16] = {
+    {.stack = edgecnn_stack_top},  {.handler = edgecnn_reset}, {.handler = edgecnn_fault},
+    {.handler = edgecnn_fault},    {.handler = edgecnn_fault}, {.handler = edgecnn_fault},
+    {.handler = edgecnn_fault},    {.handler = 0},             {.handler = 0},
+    {.handler = 0},                {.handler = 0},             {.handler = edgecnn_fault},
+    {.handler = edgecnn_fault},    {.handler = 0},             {.handler = edgecnn_fault},
+    {.handler = edgecnn_fault},
+};
+
+/* Calls a function that is not inlined, so that no vector register is used before this is done. */
+void edgecnn_reset(void) {
+  VTOR = (uint32_t)(uintptr_t)edgecnn_vectors;
+#if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
+  CPACR |= CPACR_CP10_CP11;
+#endif
+#if defined(__ARM_FEATURE_MVE)
+  CCR |= CCR_LOB;
+#endif
+  __asm__ volatile("dsb\n\tisb" ::: "memory");
+  edgecnn_start();
+}

@@ -1,0 +1,53 @@
+"""The C of a model as a predictor on this machine: what a microcontroller would answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.core.runtime import Predictor, TensorInfo, tensor_infos
+from firmware_glue.compiler.api import compile_model
+from firmware_glue.device.host_library import HostModel
+from targets.base import ModelFile
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class CPredictor:
+    """Implements :class:`edgecnn.core.runtime.Predictor` with the generated C."""
+
+    def __init__(self, model: ModelFile, numerics: str) -> None:
+        self._inputs, self._outputs = tensor_infos(model.model)
+        compiled = compile_model(model.model, name="model", numerics=numerics)
+        self._host = HostModel(compiled)
+
+    @property
+    def inputs(self) -> tuple[TensorInfo, ...]:
+        """Inputs in the model's order."""
+        return self._inputs
+
+    @property
+    def outputs(self) -> tuple[TensorInfo, ...]:
+        """Outputs in the model's order."""
+        return self._outputs
+
+    def predict(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        """Runs once."""
+        raw = [np.ascontiguousarray(inputs[info.name]).tobytes() for info in self._inputs]
+        return {
+            info.name: np.frombuffer(data, info.dtype).reshape(info.shape)
+            for info, data in zip(self._outputs, self._host.run(raw), strict=True)
+        }
+
+
+def c_predictor(model: ModelFile, numerics: str) -> Predictor:
+    """The model's C, built for this machine.
+
+    Raises:
+        UnsupportedModelError, UnknownNameError: as :func:`compile_model`.
+        MissingExtraError, ToolError, TargetError: it cannot be built or loaded.
+    """
+    return CPredictor(model, numerics)
