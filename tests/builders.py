@@ -27,6 +27,7 @@ TYPES = {
     "float32": "FLOAT32", "float16": "FLOAT16", "int32": "INT32", "uint8": "UINT8",
     "int64": "INT64", "bool": "BOOL", "int16": "INT16", "int8": "INT8", "float64": "FLOAT64",
     "uint32": "UINT32", "uint16": "UINT16", "uint64": "UINT64", "string": "STRING",
+    "int4": "INT4",
 }  # fmt: skip
 _POOLS = ("AVERAGE_POOL_2D", "MAX_POOL_2D", "L2_POOL_2D")
 _REDUCERS = ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "REDUCE_ANY", "REDUCE_ALL")
@@ -76,6 +77,7 @@ class _Op:
     custom_code: str
     custom_options: bytes
     version: int
+    intermediates: Sequence[int] = ()
 
 
 @dataclass
@@ -88,6 +90,7 @@ class ModelBuilder:
     buffers: list[bytes] = field(default_factory=lambda: [b""])
     metadata_items: list[tuple[str, int]] = field(default_factory=list)
     signatures: list[tuple[str, Mapping[str, int], Mapping[str, int]]] = field(default_factory=list)
+    others: list[tuple[ModelBuilder, Sequence[int], Sequence[int]]] = field(default_factory=list)
 
     def tensor(
         self,
@@ -135,10 +138,15 @@ class ModelBuilder:
         custom_code: str = "",
         custom_options: bytes = b"",
         version: int = 1,
+        intermediates: Sequence[int] = (),
         **options: Any,
     ) -> int:
         """Adds an operator; ``-1`` is an absent optional input. Returns its index."""
-        self.ops.append(_Op(code, inputs, outputs, options, custom_code, custom_options, version))
+        self.ops.append(
+            _Op(
+                code, inputs, outputs, options, custom_code, custom_options, version, intermediates
+            )
+        )  # fmt: skip
         return len(self.ops) - 1
 
     def metadata(self, name: str, data: bytes) -> None:
@@ -149,22 +157,30 @@ class ModelBuilder:
         """Adds a signature: names → tensor indices."""
         self.signatures.append((key, inputs, outputs))
 
+    def subgraph(self) -> ModelBuilder:
+        """A builder for another subgraph of this file; see :meth:`add_subgraph`."""
+        return ModelBuilder(buffers=self.buffers)
+
+    def add_subgraph(
+        self, build: ModelBuilder, inputs: Sequence[int], outputs: Sequence[int]
+    ) -> int:
+        """Adds a finished subgraph behind the main one. Returns its index."""
+        self.others.append((build, inputs, outputs))
+        return len(self.others)
+
     def build(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
         """The file's bytes."""
         fb = flatbuffers.Builder(1024 + sum(map(len, self.buffers)))
-        codes = list(dict.fromkeys((op.code, op.custom_code, op.version) for op in self.ops))
+        graphs = [(self, inputs, outputs), *self.others]
+        ops = [op for build, _, _ in graphs for op in build.ops]
+        codes = list(dict.fromkeys((op.code, op.custom_code, op.version) for op in ops))
         buffers = _tables(fb, [self._write_buffer(fb, data) for data in self.buffers])
-        tensors = _tables(fb, [self._write_tensor(fb, tensor) for tensor in self.tensors])
-        operators = _tables(fb, [self._write_op(fb, op, codes) for op in self.ops])
         opcodes = _tables(fb, [_write_code(fb, *code) for code in codes])
-        subgraph = _table(
-            fb, "SubGraph", Tensors=tensors, Inputs=_ints(fb, inputs), Outputs=_ints(fb, outputs),
-            Operators=operators, Name=fb.CreateString("main"),
-        )  # fmt: skip
+        subgraphs = [build._write_graph(fb, codes, *sides) for build, *sides in graphs]
         fields: dict[str, Any] = {
             "Version": 3,
             "OperatorCodes": opcodes,
-            "Subgraphs": _tables(fb, [subgraph]),
+            "Subgraphs": _tables(fb, subgraphs),
             "Description": fb.CreateString(self.description),
             "Buffers": buffers,
         }
@@ -180,6 +196,20 @@ class ModelBuilder:
             )
         fb.Finish(_table(fb, "Model", **fields), b"TFL3")
         return bytes(fb.Output())
+
+    def _write_graph(
+        self,
+        fb: flatbuffers.Builder,
+        codes: list[tuple[str, str, int]],
+        inputs: Sequence[int],
+        outputs: Sequence[int],
+    ) -> int:
+        tensors = _tables(fb, [self._write_tensor(fb, tensor) for tensor in self.tensors])
+        operators = _tables(fb, [self._write_op(fb, op, codes) for op in self.ops])
+        return _table(
+            fb, "SubGraph", Tensors=tensors, Inputs=_ints(fb, inputs), Outputs=_ints(fb, outputs),
+            Operators=operators, Name=fb.CreateString("main"),
+        )  # fmt: skip
 
     def _buffer(self, data: bytes) -> int:
         self.buffers.append(data)
@@ -224,6 +254,8 @@ class ModelBuilder:
             raise ValueError(f"{op.code} takes no options, got {sorted(op.options)}")
         if op.custom_options:
             fields["CustomOptions"] = _bytes(fb, op.custom_options)
+        if op.intermediates:
+            fields["Intermediates"] = _ints(fb, op.intermediates)
         return _table(fb, "Operator", **fields)
 
 
@@ -305,6 +337,8 @@ def _write_options(fb: flatbuffers.Builder, name: str, given: Mapping[str, Any])
             value = getattr(getattr(tflite, _ENUMS[key]), value)
         elif isinstance(value, (list, tuple, np.ndarray)):
             value = _ints(fb, value)
+        elif isinstance(value, str):
+            value = fb.CreateString(value)
         fields[_camel(key)] = value
     return _table(fb, name, **fields)
 

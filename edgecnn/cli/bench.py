@@ -12,6 +12,7 @@ from edgecnn.cli.options import (
     model_argument,
     numerics_option,
     project_option,
+    region_option,
     target_option,
     toolchain_option,
     variant_option,
@@ -31,6 +32,7 @@ from targets.base import BenchReport
 @click.option("--warmup", type=click.IntRange(0, 10000), default=5, show_default=True,
               help="Inferences before them.")  # fmt: skip
 @toolchain_option
+@region_option
 @emulator_option
 @numerics_option("Whose integer arithmetic the C follows.", default="litert-ref")
 @click.option("--max-p95-ms", type=float, default=None, help="Gate: p95 latency in ms.")
@@ -47,6 +49,7 @@ def command(
     runs: int,
     warmup: int,
     toolchain: str,
+    regions: tuple[tuple[str, int], ...],
     emulator: str,
     numerics: str,
     max_p95_ms: float | None,
@@ -71,7 +74,8 @@ def command(
     with progress(silent=as_json or quiet) as bar:
         options = RunOptions(
             device=device, threads=threads, runs=runs, warmup=warmup, toolchain=toolchain,
-            emulator=emulator, numerics=numerics, progress=bar,
+            emulator=emulator, numerics=numerics,
+            regions=regions, progress=bar,
         )  # fmt: skip
         reports = bench(reference, names, options, variant=variant)
     if as_json:

@@ -14,6 +14,7 @@ from edgecnn.cli.options import (
     numerics_option,
     output_option,
     project_option,
+    region_option,
     target_option,
     toolchain_option,
     variant_option,
@@ -28,6 +29,7 @@ from targets.base import CompileResult
 @output_option("Folder for the files; a bundle keeps them itself where this is left out.")
 @click.option("--name", default=None, help="Prefix of all C symbols; default: the file's name.")
 @toolchain_option
+@region_option
 @numerics_option("Whose integer arithmetic the C follows.", default="litert-ref")
 @click.option(
     "--weights",
@@ -48,6 +50,7 @@ def command(
     output_dir: Path | None,
     name: str | None,
     toolchain: str,
+    regions: tuple[tuple[str, int], ...],
     numerics: str,
     weights: str,
     c_only: bool,
@@ -68,7 +71,12 @@ def command(
 
     reference = resolve(model, project)
     options = RunOptions(
-        name=name, numerics=numerics, weights=weights, toolchain=toolchain, c_only=c_only
+        name=name,
+        numerics=numerics,
+        weights=weights,
+        regions=regions,
+        toolchain=toolchain,
+        c_only=c_only,
     )
     if dry_run:
         with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:

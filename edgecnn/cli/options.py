@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from edgecnn.core.errors import UsageError
+
+_REGION = re.compile(r"([A-Za-z]\w{0,30})=(\d{1,9})([kKmM]?)")
+_UNITS = {"": 1, "k": 1024, "m": 1024 * 1024}
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -65,6 +70,33 @@ def variant_option(function: F) -> F:
     return click.option(
         "--variant", default=None, help="A bundle's variant (float32, int8 …); default: int8."
     )(function)
+
+
+def region_option(function: F) -> F:
+    """``--region``: memories for the arena."""
+    return click.option(
+        "--region",
+        "regions",
+        multiple=True,
+        metavar="NAME=BYTES",
+        callback=_regions,
+        help="Memory for the arena, fastest first, e.g. dtcm=64k --region sram=320k; repeatable.",
+    )(function)
+
+
+def _regions(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> tuple[tuple[str, int], ...]:
+    found = []
+    for value in values:
+        match = _REGION.fullmatch(value)
+        if match is None:
+            raise UsageError(
+                f"--region '{value}' is not NAME=BYTES",
+                hint="give a C identifier and a size, for example --region dtcm=64k",
+            )
+        found.append((match[1], int(match[2]) * _UNITS[match[3].lower()]))
+    return tuple(found)
 
 
 def toolchain_option(function: F) -> F:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -25,8 +25,8 @@ from firmware_glue.compiler.ir import Numerics
 from firmware_glue.compiler.limits import check_arena
 from firmware_glue.compiler.passes import FIRST, run_passes
 from firmware_glue.compiler.planner.check import check_plan
-from firmware_glue.compiler.planner.layout import plan_layout
-from firmware_glue.compiler.planner.program import MemoryPlan, Program
+from firmware_glue.compiler.planner.program import MemoryPlan, Program, Region
+from firmware_glue.compiler.planner.regions import ARENA, plan_memory
 from firmware_glue.compiler.planner.schedule import schedule
 from firmware_glue.compiler.problems import OpProblem, raise_problems
 from firmware_glue.compiler.specs import Stages, read_stages
@@ -101,7 +101,12 @@ def _checked(model: TfModel, numerics: Numerics) -> tuple[Imported, tuple[OpProb
 
 
 def compile_model(
-    model: TfModel, *, name: str, numerics: str = "litert-ref", weights: str = "c"
+    model: TfModel,
+    *,
+    name: str,
+    numerics: str = "litert-ref",
+    weights: str = "c",
+    regions: Sequence[Region] = ARENA,
 ) -> CompiledModel:
     """Compiles a .tflite to C. Pure: writes no files.
 
@@ -110,10 +115,12 @@ def compile_model(
         name: prefix of all C symbols; made a valid identifier.
         numerics: a value of :class:`firmware_glue.compiler.ir.Numerics`.
         weights: one of :data:`WEIGHTS`.
+        regions: memory for the arena, the preferred (fastest) first.
 
     Raises:
         UnsupportedModelError: some ops have no kernel, or miss a limit; all are listed.
         UnknownNameError: unknown ``numerics`` or ``weights``.
+        PlanError: the regions do not hold what is live at once.
         ModelError, BundleError: an embedded preprocess or postprocess spec cannot be read.
     """
     if numerics not in NUMERICS:
@@ -124,7 +131,7 @@ def compile_model(
     raise_problems(problems, len(model.main.operators))
     graph = run_passes(verify(imported.graph, "fold_constants"))
     program = schedule(graph)
-    plan = plan_layout(program.buffers, program.allowances)
+    plan = plan_memory(program, regions)
     check_arena(plan.arena_bytes)
     check_plan(program, plan)
     memory = Memory(program, plan, collect(program, sanitize_name(name)), blob=weights == "blob")
@@ -184,10 +191,12 @@ def _interface(
 
 
 __all__ = [
+    "ARENA",
     "ARENA_ALIGN",
     "CompiledModel",
     "IoInfo",
     "OpProblem",
+    "Region",
     "StepSummary",
     "check_ops",
     "compile_model",

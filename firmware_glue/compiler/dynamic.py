@@ -8,13 +8,15 @@ holds other dimensions for a while. LiteRT works these shapes out when it alloca
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware_glue.compiler.ir import Graph, Op, Shape, Tensor
+from firmware_glue.compiler.ir import Graph, Lifetime, Op, Shape, Tensor
+from firmware_glue.compiler.limits import MAX_TENSOR_BYTES
 from firmware_glue.compiler.ops.table import OPS
 
 _ERRORS = (ValueError, IndexError, KeyError, ZeroDivisionError, TypeError, OverflowError)
@@ -35,9 +37,10 @@ def resolve_shapes(graph: Graph, dynamic: Collection[int]) -> Graph:
     current = graph
     for op in graph.ops:
         for output, shape in zip(op.outputs, _shapes(current, op, shapes_held), strict=False):
-            if output in dynamic and min(shape, default=1) > 0 and tensors[output].shape != shape:
+            small = min(shape, default=1) > 0 and math.prod(shape) <= MAX_TENSOR_BYTES
+            if output in dynamic and small and tensors[output].shape != shape:
                 tensors[output] = replace(tensors[output], shape=shape)
-                current = replace(current, tensors=dict(tensors))
+                current = replace(current, tensors=tensors)
         _follow_values(current, op, shapes_held)
     return current
 
@@ -46,9 +49,22 @@ def _shapes(graph: Graph, op: Op, held: dict[int, NDArray[np.int64]]) -> tuple[S
     try:
         if op.code == "RESHAPE":
             return (_reshaped(graph, op, held),)
-        return OPS[op.code].infer(graph, op)
+        return OPS[op.code].infer(_with_held(graph, op, held), op)
     except _ERRORS:
         return ()
+
+
+def _with_held(graph: Graph, op: Op, held: dict[int, NDArray[np.int64]]) -> Graph:
+    """Shapes that are known by now, as constants (the output shape of TRANSPOSE_CONV)."""
+    known = {
+        i: replace(
+            graph.tensors[i], shape=held[i].shape, lifetime=Lifetime.CONSTANT,
+            data=held[i].astype(graph.tensors[i].dtype.value),
+        )
+        for i in op.inputs
+        if i in held
+    }  # fmt: skip
+    return graph.with_ops(graph.ops, known) if known else graph
 
 
 def _reshaped(graph: Graph, op: Op, held: dict[int, NDArray[np.int64]]) -> Shape:
@@ -94,5 +110,7 @@ def _value(
         return held[index]
     tensor = graph.tensors.get(index)
     if tensor is None or tensor.data is None or tensor.elements > _MAX_VALUES:
+        return None
+    if tensor.data.dtype.kind not in "iu":
         return None
     return np.asarray(tensor.data, np.int64)

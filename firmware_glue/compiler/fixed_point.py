@@ -97,11 +97,63 @@ def saturating_shift_left(values: ArrayLike, left: int, bits: int = 32) -> Ints:
     return np.clip(np.asarray(values, np.int64) << left, -limit, limit - 1)
 
 
+def _newton_reciprocal(a: ArrayLike) -> Ints:
+    """2 / (1 + a) as Q2.29, for a in [0, 1) in Q0.31: gemmlowp's three Newton-Raphson steps."""
+    half = (np.asarray(a, np.int64) + _Q31) >> 1
+    x = 1515870810 + high_mul(half, -1010580540)
+    for _ in range(3):
+        x = x + saturating_shift_left(high_mul(x, (1 << 29) - high_mul(half, x)), 2)
+    return x
+
+
+def reciprocal_1p(a: ArrayLike) -> Ints:
+    """1 / (1 + a) for a in [0, 1), both Q0.31, as gemmlowp."""
+    return saturating_shift_left(_newton_reciprocal(a), 1)
+
+
+def ratio_1m_1p(a: ArrayLike) -> Ints:
+    """(1 − a) / (1 + a) for a in [0, 1), both Q0.31, as gemmlowp."""
+    return saturating_shift_left(_newton_reciprocal(a) - (1 << 29), 2)
+
+
+def _exp_quarter(a: Ints) -> Ints:
+    """exp(a) for a in [−1/4, 0), Q0.31: gemmlowp's Taylor series around −1/8."""
+    x = a + (1 << 28)
+    x2 = high_mul(x, x)
+    x3 = high_mul(x2, x)
+    x4_over_4 = round_shift(high_mul(x2, x2), 2)
+    tail = round_shift(high_mul(x4_over_4 + x3, 715827883) + x2, 1)
+    constant = 1895147668
+    return constant + high_mul(x + tail, constant)
+
+
+def exp_negative(a: ArrayLike, integer_bits: int) -> Ints:
+    """exp(a) of a ≤ 0 with up to 5 integer bits, as Q0.31: gemmlowp's exp_on_negative_values."""
+    x = np.asarray(a, np.int64)
+    first = 31 - integer_bits - 2
+    low = (x & ((1 << first) - 1)) - (1 << first)
+    result = _exp_quarter(saturating_shift_left(low, integer_bits))
+    remainder = low - x
+    # exp(−1/4), exp(−1/2), exp(−1) … of the bits of the rest.
+    factors = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)
+    for bit, factor in zip(range(first, 31), factors, strict=False):
+        result = np.where(remainder & (1 << bit), high_mul(result, factor), result)
+    return np.where(x == 0, _Q31 - 1, result)
+
+
 def round_half_away(values: ArrayLike) -> NDArray[Any]:
     """std::round: to nearest, ties away from zero, in the dtype given."""
     x = np.asarray(values)
     whole = np.trunc(x)
     return np.where(np.abs(x - whole) >= 0.5, whole + np.sign(x), whole).astype(x.dtype)
+
+
+def to_int32(values: ArrayLike) -> Ints:
+    """Floats as C++ on x86 converts them to int32: what does not fit (NaN too) is the lowest."""
+    x = np.asarray(values, np.float64)
+    with np.errstate(invalid="ignore"):
+        fits = (x > -_Q31 - 1) & (x < _Q31)
+    return np.where(fits, np.trunc(np.where(fits, x, 0)), -_Q31).astype(np.int64)
 
 
 def quantize_float(value: float, scale: float, zero_point: int) -> int:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from edgecnn.core.errors import UnsupportedModelError
 
+_NAME = 80
+"""Characters of a layer's name that a message shows."""
+
 
 @dataclass(frozen=True)
 class OpProblem:
@@ -30,7 +33,7 @@ class OpProblem:
     def __str__(self) -> str:
         where = f"#{self.index} {self.op}" if self.index >= 0 else self.op
         # TensorFlow joins the names of all layers that it fused: the first says where it is.
-        name = self.name.split(";")[0]
+        name = self.name.split(";")[0][:_NAME]
         return f"{where} '{name}': {self.rule} got {self.got}; allowed: {self.allowed}"
 
 
@@ -42,10 +45,12 @@ def raise_problems(problems: Sequence[OpProblem], total: int) -> None:
     """
     if not problems:
         return
-    rejected = len({p.index for p in problems})
+    rejected = len({p.index for p in problems if p.index >= 0})
     rewrites = dict.fromkeys(p.rewrite for p in problems if p.rewrite)
     raise UnsupportedModelError(
-        f"{rejected} of {total} ops cannot be compiled to C",
+        f"{rejected} of {total} ops cannot be compiled to C"
+        if rejected
+        else "the model cannot be compiled to C",
         hint="; ".join(rewrites) or "replace these layers by supported ones",
         details=[str(problem) for problem in problems],
     )

@@ -61,7 +61,7 @@ def op_problem(graph: Graph, op: Op, *, lower: bool = False) -> OpProblem | None
         if lower and variant.lower is not None:
             # Scales that leave float32 make numbers that are none.
             with np.errstate(invalid="raise", over="ignore", divide="ignore"):
-                missed = lowered_problem(variant.lower(graph, op))
+                missed = lowered_problem(graph, variant.lower(graph, op))
             return None if missed is None else problem(*missed)
     except ArithmeticError as error:
         return problem(

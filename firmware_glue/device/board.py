@@ -54,14 +54,27 @@ class EmulatorSpec:
 
 
 @dataclass(frozen=True)
+class ArenaRegion:
+    """Memory that part of the arena may lie in: a C identifier, and bytes."""
+
+    name: str
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Memory:
-    """Flash and RAM, addresses and bytes; ``stack_bytes`` of RAM are kept for the stack."""
+    """Flash and RAM, addresses and bytes; ``stack_bytes`` of RAM are kept for the stack.
+
+    Attributes:
+        regions: memories for the arena, the fastest first; empty: the arena lies in RAM.
+    """
 
     flash_origin: int
     flash_bytes: int
     ram_origin: int
     ram_bytes: int
     stack_bytes: int = 0x2000
+    regions: tuple[ArenaRegion, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -206,6 +219,13 @@ def _value(hint: Any, value: Any, source: str, key: str) -> Any:
             if not isinstance(value, dict):
                 raise _wrong(source, key, value, "a table")
             return _build(table, value, source, f"{key}.")
+    if hint == tuple[ArenaRegion, ...]:
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            raise _wrong(source, key, value, "a list of tables")
+        return tuple(
+            _build(ArenaRegion, item, source, f"{key}[{number}].")
+            for number, item in enumerate(value)
+        )
     if hint is int:
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _ADDRESS_SPACE:
             raise _wrong(source, key, value, _kind(hint))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from edgecnn.core.errors import TargetError
-from firmware_glue.compiler.api import CompiledModel
+from firmware_glue.compiler.api import CompiledModel, IoInfo
 from firmware_glue.device.board import Board
 from firmware_glue.device.elf import Elf, read_elf
 from firmware_glue.device.emulate.base import Program, Span
@@ -36,8 +37,8 @@ class BuiltModel:
         model = self.compiled
         return Program(
             elf=self.elf,
-            inputs=tuple(Span(io.offset, io.nbytes) for io in model.inputs),
-            outputs=tuple(Span(io.offset, io.nbytes) for io in model.outputs),
+            inputs=tuple(_span(model, io) for io in model.inputs),
+            outputs=tuple(_span(model, io) for io in model.outputs),
             invoke=f"{model.name}_invoke",
             steps=len(model.steps),
         )
@@ -51,11 +52,46 @@ def build_model(compiled: CompiledModel, board: Board, toolchain: Toolchain) -> 
     """
     name = compiled.name
     flags = (f"-DEDGECNN_MODEL={name}", f'-DEDGECNN_MODEL_HEADER="{name}.h"')
-    image = build_image([compiled], app_file("bench.c"), board, toolchain, flags=flags)
+    image = build_image(
+        [compiled],
+        app_file("bench.c"),
+        board,
+        toolchain,
+        flags=flags,
+        extra={f"{APP_FOLDER}/model_memory.h": _memory_header(compiled)},
+    )
     elf = read_elf(image)
     return BuiltModel(
         compiled, image, elf, model_size(elf, toolchain, board, compiled.weight_bytes)
     )
+
+
+def _region_symbol(model: CompiledModel, name: str) -> str:
+    """The array that holds a memory region of the measured model."""
+    number = model.plan.region_names.index(name)
+    return f"edgecnn_region{number}" if number else "edgecnn_arena"
+
+
+def _span(model: CompiledModel, io: IoInfo) -> Span:
+    return Span(io.offset, io.nbytes, _region_symbol(model, io.region))
+
+
+def _memory_header(model: CompiledModel) -> str:
+    """Arrays for the model's regions, and its blob: what bench.c hands to its init."""
+    lines, given = [], []
+    for name in model.plan.region_names:
+        symbol = _region_symbol(model, name)
+        lines.append(
+            f"uint8_t {symbol}[{model.name}_{name.upper()}_BYTES]\n    __attribute__("
+            f'(section(".edgecnn.arena"), aligned({model.name}_ARENA_ALIGN)));'
+        )
+        given.append(symbol)
+    if model.blob:
+        body = ",".join(map(str, model.blob))
+        align = f"__attribute__((aligned({model.name}_ARENA_ALIGN)))"
+        lines.append(f"static const uint8_t edgecnn_blob[] {align} = {{{body}}};")
+        given += ["edgecnn_blob", "sizeof edgecnn_blob"]
+    return "\n".join([*lines, f"#define EDGECNN_MEMORY {', '.join(given)}", ""])
 
 
 def build_image(
@@ -65,6 +101,7 @@ def build_image(
     toolchain: Toolchain,
     *,
     flags: Sequence[str] = (),
+    extra: Mapping[str, str] = MappingProxyType({}),
 ) -> bytes:
     """Builds a program of one's own with any number of models in it.
 
@@ -75,6 +112,7 @@ def build_image(
         board: gives the core and the memory.
         toolchain: the compiler.
         flags: further flags for it.
+        extra: further files, by their path in the build folder.
 
     Returns:
         The ELF image.
@@ -92,4 +130,4 @@ def build_image(
     sources = {**start_up_sources(board), f"{APP_FOLDER}/main.c": main}
     for model in models:
         sources.update(model.files)
-    return toolchain.build(board, sources, flags=flags)
+    return toolchain.build(board, sources | dict(extra), flags=flags)

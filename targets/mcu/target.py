@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgecnn.core.errors import MissingExtraError, TargetError
 from edgecnn.core.files import write_atomic
-from firmware_glue.compiler.api import CompiledModel, check_ops, compile_model
+from firmware_glue.compiler.api import ARENA, CompiledModel, Region, check_ops, compile_model
 from firmware_glue.device.board import Board, load_board
 from firmware_glue.device.emulate.table import find_emulator
 from firmware_glue.device.image import BuiltModel, build_model
@@ -139,10 +140,19 @@ class McuTarget:
     def _compiled(self, model: ModelFile, options: RunOptions) -> CompiledModel:
         name = model.path.stem if options.name is None else options.name
         compiled = compile_model(
-            model.model, name=name, numerics=options.numerics, weights=options.weights
+            model.model,
+            name=name,
+            numerics=options.numerics,
+            weights=options.weights,
+            regions=[Region(*region) for region in options.regions] or self._regions(),
         )
         require_fit(self.board, compiled)
         return compiled
+
+    def _regions(self) -> Sequence[Region]:
+        """The board's own memories for the arena."""
+        named = self.board.memory.regions
+        return [Region(region.name, region.bytes) for region in named] or ARENA
 
     def _result(
         self,

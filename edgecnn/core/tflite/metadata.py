@@ -143,11 +143,13 @@ def _absolute_offsets(subgraphs: Tables, buffers: Tables) -> set[int]:
     found = set()
     for k in range(len(buffers)):
         if buffers[k].scalar(1, "u8") > 1:
+            buffers[k].outside(1, 2, f"buffer {k}")
             found.add(buffers[k].field(1, 8))
     for k in range(len(subgraphs)):
         operators = subgraphs[k].tables(3, "operator", 1 << 16)
         for j in range(len(operators)):
             if operators[j].scalar(9, "u8") > 1:
+                operators[j].outside(9, 10, f"op {j}")
                 found.add(operators[j].field(9, 8))
     return found
 

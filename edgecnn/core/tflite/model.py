@@ -121,6 +121,7 @@ class TfOperator:
             (``{"padding": "SAME", "stride_w": 1, "fused_activation_function": "RELU6"}``), with
             the schema's defaults filled in.
         custom_options: raw bytes of a custom op.
+        intermediates: tensors that only carry the quantization of inner results (LSTM).
     """
 
     index: int
@@ -131,6 +132,7 @@ class TfOperator:
     custom_code: str = ""
     options: Mapping[str, Any] = field(default_factory=lambda: _NO_OPTIONS, hash=False)
     custom_options: bytes = b""
+    intermediates: tuple[int, ...] = ()
 
     @property
     def display_code(self) -> str:

@@ -57,6 +57,9 @@ def read_operator(
         walker.damaged(f"an input of {what} is not one of the {tensors} tensors")
     if not all(0 <= value < tensors for value in outputs):
         walker.damaged(f"an output of {what} is not one of the {tensors} tensors")
+    intermediates = table.numbers(8, "i4")
+    if not all(0 <= value < tensors for value in intermediates):
+        walker.damaged(f"an intermediate of {what} is not one of the {tensors} tensors")
     return TfOperator(
         index=index,
         code=code.code,
@@ -66,14 +69,13 @@ def read_operator(
         custom_code=code.custom_code,
         options=_options(walker, table, code.code, what),
         custom_options=_custom_options(walker, table, what),
+        intermediates=intermediates,
     )
 
 
 def _custom_options(walker: Walker, table: Table, what: str) -> bytes:
-    offset = table.scalar(9, "u8")
-    if offset > 1:  # stored behind the flatbuffer
-        size = table.scalar(10, "u8")
-        walker.check(offset, size, f"the custom options of {what}")
+    if table.scalar(9, "u8") > 1:  # stored behind the flatbuffer
+        offset, size = table.outside(9, 10, f"the options of {what}")
         walker.spend(size)
         return bytes(walker.data[offset : offset + size])
     raw = table.array(5, "u1")

@@ -65,10 +65,8 @@ class TensorReader:
         if index >= len(self._buffers):
             self._walker.damaged(f"{what} uses buffer {index}, there are {len(self._buffers)}")
         table = self._buffers[index]
-        offset = table.scalar(1, "u8")
-        if offset > 1:  # 0 and 1 mean: not stored behind the flatbuffer
-            size = table.scalar(2, "u8")
-            self._walker.check(offset, size, f"the values of {what}")
+        if table.scalar(1, "u8") > 1:  # 0 and 1 mean: not stored behind the flatbuffer
+            offset, size = table.outside(1, 2, what)
             return np.frombuffer(self._walker.data, np.uint8, size, offset)
         return table.array(0, "u1")
 

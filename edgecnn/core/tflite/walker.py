@@ -177,10 +177,21 @@ class Table:
         return tuple(array.tolist())
 
     def text(self, slot: int, default: str = "") -> str:
-        """A string; bytes that are not UTF-8 are replaced."""
+        """A string; bytes that are not UTF-8, and characters that do not print, are replaced."""
         raw = self.array(slot, "u1")
         self._walker.spend(raw.nbytes)
-        return raw.tobytes().decode("utf-8", "replace") if self.has(slot) else default
+        text = raw.tobytes().decode("utf-8", "replace") if self.has(slot) else default
+        if text.isprintable():
+            return text
+        # Names go into messages, tables and files: no line break, no escape code of a terminal.
+        return "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+    def outside(self, offset_slot: int, size_slot: int, what: str) -> tuple[int, int]:
+        """(position, size) of bytes that 64-bit fields place anywhere in the file."""
+        offset: int = self.scalar(offset_slot, "u8")
+        size: int = self.scalar(size_slot, "u8")
+        self._walker.check(offset, size, f"the values of {what}")
+        return offset, size
 
     def has(self, slot: int) -> bool:
         """Whether the field is stored."""

@@ -122,7 +122,8 @@ def literal(value: int | float) -> str:
     if isinstance(value, float):
         text = f"{np.float32(value):.9g}"
         return f"{text}f" if any(c in text for c in ".en") else f"{text}.0f"
-    return "-2147483647 - 1" if value == -(1 << 31) else str(value)
+    # The lowest value of a type has no literal of its own: −x is an operator applied to x.
+    return f"{value + 1} - 1" if value in (-(1 << 31), -(1 << 63)) else str(value)
 
 
 def wrap(items: Iterable[str], indent: str) -> str:

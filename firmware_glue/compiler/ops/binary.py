@@ -1,156 +1,116 @@
-"""The binary family with broadcasting: ADD, SUB, MUL, MAXIMUM, MINIMUM. A new op is one row."""
+"""The binary family with broadcasting: ADD, SUB, MUL, DIV, MAXIMUM, … A new op is one row.
+
+Quantized arithmetic is a row of ``binary_quantized``, plain numbers one of ``binary_plain``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from firmware_glue.compiler import fixed_point
-from firmware_glue.compiler.ir import Graph, Op, Shape
-from firmware_glue.compiler.ops import strides
-from firmware_glue.compiler.ops.rules import (
-    int8_activations,
-    parse_activation,
-    per_tensor,
-    rank,
-)
+from firmware_glue.compiler.ir import Graph, Op
+from firmware_glue.compiler.ops import binary_plain as plain
+from firmware_glue.compiler.ops import binary_quantized as quantized
+from firmware_glue.compiler.ops import broadcast
+from firmware_glue.compiler.ops.rules import parse_activation
 from firmware_glue.compiler.ops.spec import (
-    MAX_DIMS,
-    Array,
-    Call,
-    Lowered,
     OpSpec,
-    Overlap,
-    Params,
     Variant,
     no_options,
-    out_args,
-    tensor_args,
 )
 
-Ints = NDArray[np.int64]
-_LEFT_SHIFT = 20
+_BYTES = ("int8", "uint8")
+_WHOLE = ("int32", "int64")
+_ANY_INTEGER = ("int8", "uint8", "int16", "int32", "int64")
 
 
-@dataclass(frozen=True)
-class Rescale:
-    """The fixed-point steps of one op; multipliers of 0 stand for unused steps."""
-
-    left_shift: int = 0
-    input1: tuple[int, int] = (0, 0)
-    input2: tuple[int, int] = (0, 0)
-    output: tuple[int, int] = (0, 0)
+def _parse(options: Mapping[str, Any]) -> quantized.Options:
+    activation = parse_activation(options["fused_activation_function"])
+    return quantized.Options(activation, bool(options.get("pot_scale_int16", False)))
 
 
-def parse(options: Mapping[str, Any]) -> str:
-    """The fused activation."""
-    return parse_activation(options["fused_activation_function"])
+def _unscaled(graph: Graph, op: Op) -> bool:
+    return all(graph.tensors[i].quantization is None for i in (*op.inputs, *op.outputs))
 
 
-def infer(graph: Graph, op: Op) -> tuple[Shape, ...]:
-    """The broadcast shape."""
-    return (np.broadcast_shapes(graph.input(op, 0).shape, graph.input(op, 1).shape),)
-
-
-def _scale_sum(graph: Graph, op: Op) -> Rescale:
-    s1, s2 = graph.input(op, 0).scale, graph.input(op, 1).scale
-    twice = 2 * max(s1, s2)
-    multiplier = fixed_point.quantize_multiplier
-    return Rescale(
-        _LEFT_SHIFT,
-        multiplier(s1 / twice),
-        multiplier(s2 / twice),
-        multiplier(twice / ((1 << _LEFT_SHIFT) * graph.output(op).scale)),
-    )
-
-
-def _scale_product(graph: Graph, op: Op) -> Rescale:
-    s1, s2 = np.float32(graph.input(op, 0).scale), np.float32(graph.input(op, 1).scale)
-    real = float(s1 * s2 / np.float32(graph.output(op).scale))
-    return Rescale(output=fixed_point.quantize_multiplier(real))
-
-
-def _no_scale(graph: Graph, op: Op) -> Rescale:
-    return Rescale()
-
-
-def _combine_sum(sign: int) -> Callable[[Rescale, Ints, Ints], Ints]:
-    def combine(r: Rescale, a: Ints, b: Ints) -> Ints:
-        left = fixed_point.multiply_double(a << r.left_shift, *r.input1)
-        right = fixed_point.multiply_double(b << r.left_shift, *r.input2)
-        return fixed_point.multiply_double(left + sign * right, *r.output)
-
-    return combine
-
-
-def _combine_product(r: Rescale, a: Ints, b: Ints) -> Ints:
-    return fixed_point.multiply_double(a * b, *r.output)
-
-
-def _fields(graph: Graph, op: Op, rescale: Rescale) -> tuple[tuple[str, Any], ...]:
-    shape = graph.output(op).shape
-    steps = []
-    for position in (0, 1):
-        view = np.broadcast_to(strides.dummy(graph.input(op, position).shape), shape)
-        steps.append(view.strides)
-    dims, (steps1, steps2) = strides.collapse(shape, *steps)
-    return (
-        ("rank", len(dims)), ("dims", strides.padded(dims, 1)),
-        ("strides1", strides.padded(steps1)), ("strides2", strides.padded(steps2)),
-        ("offset1", -graph.input(op, 0).zero_point), ("offset2", -graph.input(op, 1).zero_point),
-        ("out_offset", graph.output(op).zero_point), ("left_shift", rescale.left_shift),
-        ("multiplier1", rescale.input1[0]), ("shift1", rescale.input1[1]),
-        ("multiplier2", rescale.input2[0]), ("shift2", rescale.input2[1]),
-        ("multiplier", rescale.output[0]), ("shift", rescale.output[1]),
-    )  # fmt: skip
+def _one_exponent(graph: Graph, op: Op) -> bool:
+    """LiteRT multiplies then, instead of calling pow, and wraps around."""
+    base, exponent = graph.input(op, 0), graph.input(op, 1)
+    return exponent.elements == 1 and base.shape != exponent.shape
 
 
 def _row(
-    name: str,
-    scale: Callable[[Graph, Op], Rescale],
-    combine: Callable[[Rescale, Ints, Ints], Ints],
-    *,
-    arithmetic: bool = True,
+    variants: Mapping[str, Variant], parse: Callable[[Mapping[str, Any]], Any] = no_options
 ) -> OpSpec:
-    def limits(graph: Graph, op: Op) -> tuple[int, int]:
-        out = graph.output(op)
-        return fixed_point.activation_range(op.options or "NONE", out)
+    return OpSpec(parse, broadcast.infer, variants, (*broadcast.RANKS, broadcast.one_dtype))
 
-    def reference(graph: Graph, op: Op, values: tuple[Array, ...]) -> tuple[Array, ...]:
-        a, b = (values[i].astype(np.int64) for i in (0, 1))
-        out = graph.output(op)
-        if arithmetic:
-            a, b = a - graph.input(op, 0).zero_point, b - graph.input(op, 1).zero_point
-        result = combine(scale(graph, op), *np.broadcast_arrays(a, b))
-        result = result + (out.zero_point if arithmetic else 0)
-        return (np.clip(result, *limits(graph, op)).astype(np.int8),)
 
-    def lower(graph: Graph, op: Op) -> Lowered:
-        low, high = limits(graph, op)
-        fields = _fields(graph, op, scale(graph, op))
-        params = Params("ec_binary_params", (*fields, ("act_min", low), ("act_max", high)))
-        args = (*tensor_args(op, 2), *out_args(op))
-        elements = graph.output(op).elements
-        # In place where an operand is not repeated: element i is read before it is written.
-        overlaps = tuple(
-            Overlap(i, op.outputs[0], 0) for i in op.inputs if graph.tensors[i].elements == elements
-        )
-        call = Call(f"ec_{name}_s8", "edgecnn_binary.h", params, args)
-        return Lowered(f"{name}_s8", (call,), overlaps=overlaps)
+def _plain(name: str, *dtypes: str) -> dict[str, Variant]:
+    return {dtype: plain.variant(name, dtype) for dtype in dtypes}
 
-    rules = (rank(0, 0, MAX_DIMS), rank(1, 0, MAX_DIMS))
-    variant = Variant(f"{name}_s8", reference, lower, (*int8_activations(2), per_tensor(0, 1)))
-    return OpSpec(parse if arithmetic else no_options, infer, {"int8": variant}, rules)
+
+def _quantized(arithmetic: quantized.Arithmetic, *dtypes: str) -> dict[str, Variant]:
+    return {dtype: quantized.variant(arithmetic, dtype) for dtype in dtypes}
+
+
+def _int16(scaled: Variant, name: str) -> dict[str, Variant]:
+    """int16 with scales is quantized, without them it wraps around."""
+    wrapping = plain.variant(name, "int16", f"{name}_plain_s16")
+    return {"int16": broadcast.choose(scaled, wrapping, _unscaled)}
+
+
+def _pow() -> dict[str, Variant]:
+    wrapping = plain.variant("pow_wrapping", "int32")
+    whole = broadcast.choose(plain.variant("pow", "int32"), wrapping, _one_exponent)
+    return {"int32": whole, "float32": plain.variant("pow", "float32")}
 
 
 SPECS = {
-    "ADD": _row("add", _scale_sum, _combine_sum(1)),
-    "SUB": _row("sub", _scale_sum, _combine_sum(-1)),
-    "MUL": _row("mul", _scale_product, _combine_product),
-    "MAXIMUM": _row("maximum", _no_scale, lambda r, a, b: np.maximum(a, b), arithmetic=False),
-    "MINIMUM": _row("minimum", _no_scale, lambda r, a, b: np.minimum(a, b), arithmetic=False),
+    "ADD": _row(
+        {
+            **_quantized(quantized.ADD, *_BYTES),
+            **_int16(quantized.int16_sum(quantized.ADD), "add"),
+            **_plain("add", *_WHOLE, "float32"),
+        },
+        _parse,
+    ),
+    "SUB": _row(
+        {
+            **_quantized(quantized.SUB, *_BYTES),
+            "int16": quantized.int16_sum(quantized.SUB),
+            **_plain("sub", *_WHOLE, "float32"),
+        },
+        _parse,
+    ),
+    "MUL": _row(
+        {
+            **_quantized(quantized.MUL, *_BYTES),
+            **_int16(quantized.variant(quantized.MUL, "int16"), "mul"),
+            **_plain("mul", *_WHOLE, "float32"),
+        },
+        _parse,
+    ),
+    "DIV": _row(
+        {
+            **_quantized(quantized.DIV, *_BYTES, "int16"),
+            **_plain("div", "int32", "float32"),
+        },
+        _parse,
+    ),
+    "SQUARED_DIFFERENCE": _row(
+        {
+            **_quantized(quantized.SQUARED_DIFFERENCE, "int8"),
+            **_plain("squared_difference", "int32", "float32"),
+        },
+        lambda options: quantized.Options(),
+    ),
+    "MAXIMUM": _row(_plain("maximum", *_ANY_INTEGER, "float32")),
+    "MINIMUM": _row(_plain("minimum", *_ANY_INTEGER, "float32")),
+    "FLOOR_DIV": _row(_plain("floor_div", "int8", "int16", "int32", "float32")),
+    "FLOOR_MOD": _row(_plain("floor_mod", "int8", "int16", *_WHOLE, "float32")),
+    "POW": _row(_pow()),
+    "BITWISE_XOR": _row(_plain("bitwise_xor", "int8", "uint8", "int16", "int32")),
+    "RIGHT_SHIFT": _row(_plain("right_shift", "int8", "uint8", "int16", "int32")),
+    "LOGICAL_AND": _row({"bool": plain.variant("logical_and", "bool", "logical_and")}),
+    "LOGICAL_OR": _row({"bool": plain.variant("logical_or", "bool", "logical_or")}),
 }

@@ -9,27 +9,23 @@ from typing import Any
 import numpy as np
 
 from firmware_glue.compiler.ir import Graph, Op, Shape
-from firmware_glue.compiler.ops import channels, window
+from firmware_glue.compiler.ops import window
+from firmware_glue.compiler.ops.convolution import Family, narrow_bias
 from firmware_glue.compiler.ops.rules import parse_activation, rank
-from firmware_glue.compiler.ops.spec import (
-    Array,
-    Call,
-    Lowered,
-    OpSpec,
-    Overlap,
-    Params,
-    Variant,
-    out_args,
-    rule,
-)
+from firmware_glue.compiler.ops.spec import Array, OpSpec, Overlap, Params, Value, rule
 
 
 @dataclass(frozen=True)
 class Options:
-    """Window and fused activation; the same for depthwise convolutions."""
+    """Window and fused activation; the same for depthwise convolutions.
+
+    Attributes:
+        narrow_bias: int16 activations get an int32 bias and accumulators (``quantized_bias_type``).
+    """
 
     window: window.Window
     activation: str
+    narrow_bias: bool = False
 
 
 def parse(options: Mapping[str, Any]) -> Options:
@@ -41,6 +37,7 @@ def parse(options: Mapping[str, Any]) -> Options:
             (int(options["dilation_h_factor"]), int(options["dilation_w_factor"])),
         ),
         parse_activation(options["fused_activation_function"]),
+        narrow_bias(options),
     )
 
 
@@ -72,49 +69,53 @@ def infer(graph: Graph, op: Op) -> tuple[Shape, ...]:
     return (geometry(graph, op).out_shape,)
 
 
-def reference(graph: Graph, op: Op, values: tuple[Array, ...]) -> tuple[Array, ...]:
-    """Bit-exact numpy."""
+def add_dot(acc: Array, patch: Array, filters: Array) -> Array:
+    """Adds (…, depth) · (channels, depth) to (…, channels); float32 one by one, in order."""
+    if patch.dtype != np.float32:
+        return np.asarray(acc + patch @ filters.T)
+    for i in range(patch.shape[-1]):
+        acc = acc + patch[..., i, None] * filters[:, i]
+    return acc
+
+
+def sums(graph: Graph, op: Op, x: Array, filters: Array) -> Array:
+    """The accumulators."""
     g = geometry(graph, op)
-    x = values[0].astype(np.int64) - graph.input(op, 0).zero_point
-    filters = values[1].astype(np.int64)
-    acc = np.zeros(g.out_shape, np.int64)
+    acc = np.zeros(g.out_shape, x.dtype)
     depth = filters.shape[3]
-    per_group = g.out_c // (g.in_c // depth)
+    count = g.in_c // depth
+    per_group = g.out_c // count
     for ky, kx, rows, columns, in_rows, in_columns in g.taps():
         patch = x[:, in_rows, in_columns]
-        for group in range(g.in_c // depth):
+        for group in range(count):
             some = slice(group * per_group, (group + 1) * per_group)
             part = patch[..., group * depth : (group + 1) * depth]
-            acc[:, rows, columns, some] += part @ filters[some, ky, kx].T
-    scale = channels.conv_scaling(graph, op, g.out_c)
-    return (channels.finish(acc, values[2], scale, graph, op),)
+            old = acc[:, rows, columns, some]
+            acc[:, rows, columns, some] = add_dot(old, part, filters[some, ky, kx])
+    return acc
 
 
-def lower(graph: Graph, op: Op) -> Lowered:
-    """One call of ``ec_conv2d_s8``."""
+def fields(graph: Graph, op: Op) -> tuple[tuple[str, Value | Params], ...]:
+    """The first fields of the C struct."""
     g = geometry(graph, op)
-    scale = channels.conv_scaling(graph, op, g.out_c)
     depth = graph.input(op, 1).shape[3]
-    params = Params(
-        "ec_conv2d_params",
-        (
-            ("window", Params("ec_window", g.fields())),
-            ("group_in_c", depth),
-            ("group_out_c", g.out_c // (g.in_c // depth)),
-            *channels.activation_fields(graph, op, op.options.activation),
-            ("per_channel", scale.per_channel),
-            ("all_right", scale.all_right),
-        ),
+    return (
+        ("window", Params("ec_window", g.fields())),
+        ("group_in_c", depth),
+        ("group_out_c", g.out_c // (g.in_c // depth)),
     )
-    args = channels.weighted_args(op, scale, out_args(op))
-    overlap = Overlap(op.inputs[0], op.outputs[0], g.lead())
-    call = Call("ec_conv2d_s8", "edgecnn_conv2d.h", params, args)
-    return Lowered("conv2d_s8", (call,), overlaps=(overlap,))
 
 
+def overlaps(graph: Graph, op: Op) -> tuple[Overlap, ...]:
+    """How the output may lie over the input."""
+    g = geometry(graph, op)
+    return g.overlaps(op, graph.input(op, 0).dtype.bits // 8, window.rereading(g.out_c))
+
+
+FAMILY = Family("conv2d", "edgecnn_conv2d.h", 0, 0, 2, fields, sums, overlaps, narrow_bias=True)
 SPEC = OpSpec(
     parse,
     infer,
-    {"int8": Variant("conv2d_s8", reference, lower, channels.weight_rules(0))},
-    (rank(0, 4, 4), rank(1, 4, 4), steps, groups),
+    FAMILY.variants(),
+    (rank(0, 4, 4), rank(1, 4, 4), steps, window.spans, groups),
 )

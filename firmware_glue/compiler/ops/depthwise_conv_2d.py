@@ -5,19 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from firmware_glue.compiler.ir import Graph, Op, Shape
-from firmware_glue.compiler.ops import channels, conv_2d, window
+from firmware_glue.compiler.ops import conv_2d, window
+from firmware_glue.compiler.ops.convolution import Family
 from firmware_glue.compiler.ops.rules import rank
-from firmware_glue.compiler.ops.spec import (
-    Array,
-    Call,
-    Lowered,
-    OpSpec,
-    Overlap,
-    Params,
-    Variant,
-    out_args,
-    rule,
-)
+from firmware_glue.compiler.ops.spec import Array, OpSpec, Overlap, Params, Value, rule
 
 
 @rule("filters of shape 1 × height × width × output channels, a multiple of the input channels")
@@ -41,42 +32,33 @@ def infer(graph: Graph, op: Op) -> tuple[Shape, ...]:
     return (geometry(graph, op).out_shape,)
 
 
-def reference(graph: Graph, op: Op, values: tuple[Array, ...]) -> tuple[Array, ...]:
-    """Bit-exact numpy."""
+def sums(graph: Graph, op: Op, x: Array, filters: Array) -> Array:
+    """The accumulators."""
     g = geometry(graph, op)
-    x = values[0].astype(np.int64) - graph.input(op, 0).zero_point
     x = np.repeat(x, g.out_c // g.in_c, axis=3)
-    filters = values[1].astype(np.int64)
-    acc = np.zeros(g.out_shape, np.int64)
+    acc = np.zeros(g.out_shape, x.dtype)
     for ky, kx, rows, columns, in_rows, in_columns in g.taps():
         acc[:, rows, columns] += x[:, in_rows, in_columns] * filters[0, ky, kx]
-    scale = channels.conv_scaling(graph, op, g.out_c)
-    return (channels.finish(acc, values[2], scale, graph, op),)
+    return acc
 
 
-def lower(graph: Graph, op: Op) -> Lowered:
-    """One call of ``ec_depthwise_conv2d_s8``."""
+def fields(graph: Graph, op: Op) -> tuple[tuple[str, Value | Params], ...]:
+    """The first fields of the C struct."""
     g = geometry(graph, op)
-    scale = channels.conv_scaling(graph, op, g.out_c)
-    params = Params(
-        "ec_depthwise_params",
-        (
-            ("window", Params("ec_window", g.fields())),
-            ("depth_multiplier", g.out_c // g.in_c),
-            *channels.activation_fields(graph, op, op.options.activation),
-            ("per_channel", scale.per_channel),
-            ("all_right", scale.all_right),
-        ),
-    )
-    args = channels.weighted_args(op, scale, out_args(op))
-    overlap = Overlap(op.inputs[0], op.outputs[0], g.lead())
-    call = Call("ec_depthwise_conv2d_s8", "edgecnn_depthwise_conv2d.h", params, args)
-    return Lowered("depthwise_conv2d_s8", (call,), overlaps=(overlap,))
+    return ("window", Params("ec_window", g.fields())), ("depth_multiplier", g.out_c // g.in_c)
 
 
+def overlaps(graph: Graph, op: Op) -> tuple[Overlap, ...]:
+    """A channel reads its own input channel only, which later channels do not need."""
+    g = geometry(graph, op)
+    pending = g.out_c - g.in_c
+    return g.overlaps(op, graph.input(op, 0).dtype.bits // 8, (pending, pending))
+
+
+FAMILY = Family("depthwise_conv2d", "edgecnn_depthwise_conv2d.h", 3, 0, 2, fields, sums, overlaps)
 SPEC = OpSpec(
     conv_2d.parse,
     infer,
-    {"int8": Variant("depthwise_conv2d_s8", reference, lower, channels.weight_rules(3))},
-    (rank(0, 4, 4), rank(1, 4, 4), conv_2d.steps, multiplier),
+    FAMILY.variants(),
+    (rank(0, 4, 4), rank(1, 4, 4), conv_2d.steps, window.spans, multiplier),
 )

@@ -1,4 +1,4 @@
-"""The pool family: AVERAGE_POOL_2D and MAX_POOL_2D. A new pool is one more row."""
+"""The pool family: AVERAGE_POOL_2D, MAX_POOL_2D, L2_POOL_2D. A new pool is one more row."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from firmware_glue.compiler.fixed_point import activation_range
+from edgecnn.core.tflite.model import DType
+from firmware_glue.compiler.fixed_point import activation_range, float_range
 from firmware_glue.compiler.ir import Graph, Op, Shape
 from firmware_glue.compiler.ops import window
+from firmware_glue.compiler.ops.channels import clamp_real
 from firmware_glue.compiler.ops.rules import (
-    int8_activations,
+    dtypes,
     parse_activation,
     per_tensor,
     rank,
@@ -22,8 +24,8 @@ from firmware_glue.compiler.ops.spec import (
     Call,
     Lowered,
     OpSpec,
-    Overlap,
     Params,
+    Planned,
     Variant,
     out_args,
     rule,
@@ -51,11 +53,11 @@ def parse(options: Mapping[str, Any]) -> Options:
     )
 
 
-@rule("window and strides ≥ 1")
+@rule("window and strides ≥ 1, window below 2^24")
 def positive(graph: Graph, op: Op) -> str | None:
-    """Window and strides must be positive."""
+    """Window and strides must be positive, and windows not huge."""
     values = (*op.options.kernel, *op.options.window.stride)
-    return None if min(values) > 0 else f"{values}"
+    return None if min(values) > 0 and max(op.options.kernel) < 1 << 24 else f"{values}"
 
 
 def geometry(graph: Graph, op: Op) -> window.Geometry:
@@ -69,48 +71,93 @@ def infer(graph: Graph, op: Op) -> tuple[Shape, ...]:
     return (geometry(graph, op).out_shape,)
 
 
-def _average(g: window.Geometry, x: Array) -> Array:
-    acc = np.zeros(g.out_shape, np.int64)
+def _sum(g: window.Geometry, x: Array) -> Array:
+    acc = np.zeros(g.out_shape, x.dtype)
     for _, _, rows, columns, in_rows, in_columns in g.taps():
         acc[:, rows, columns] += x[:, in_rows, in_columns]
-    count = g.counts()[None, :, :, None]
+    return acc
+
+
+def _average(g: window.Geometry, x: Array) -> Array:
+    acc, count = _sum(g, x), g.counts()[None, :, :, None]
+    if x.dtype == np.float32:
+        return np.asarray(acc / count.astype(np.float32))
     half = count // 2
     return np.where(acc > 0, (acc + half) // count, -((-acc + half) // count))
 
 
 def _max(g: window.Geometry, x: Array) -> Array:
-    best = np.full(g.out_shape, -128, np.int64)
+    lowest = np.finfo(np.float32).min if x.dtype == np.float32 else np.iinfo(x.dtype).min
+    best = np.full(g.out_shape, lowest, x.dtype)
     for _, _, rows, columns, in_rows, in_columns in g.taps():
         best[:, rows, columns] = np.maximum(best[:, rows, columns], x[:, in_rows, in_columns])
     return best
 
 
-def _row(name: str, pool: Callable[[window.Geometry, Array], Array]) -> OpSpec:
-    def limits(graph: Graph, op: Op) -> tuple[int, int]:
+def _l2(g: window.Geometry, x: Array) -> Array:
+    return np.asarray(np.sqrt(_average(g, x * x)))
+
+
+@rule("a window of fewer than 65536 positions")
+def sums_fit(graph: Graph, op: Op) -> str | None:
+    """Sums of int16 must fit 32 bits."""
+    height, width = op.options.kernel
+    return None if height * width < 65536 else f"{height} × {width}"
+
+
+@dataclass(frozen=True)
+class Pool:
+    """One pool: its C kernel's name and its arithmetic."""
+
+    name: str
+    apply: Callable[[window.Geometry, Array], Array]
+
+    def _limits(self, graph: Graph, op: Op) -> tuple[int, int] | tuple[float, float]:
         out = graph.output(op)
+        if out.dtype is DType.FLOAT32:
+            return float_range(op.options.activation)
         return activation_range(op.options.activation, out)
 
-    def reference(graph: Graph, op: Op, values: tuple[Array, ...]) -> tuple[Array, ...]:
-        result = pool(geometry(graph, op), values[0].astype(np.int64))
-        return (np.clip(result, *limits(graph, op)).astype(np.int8),)
+    def reference(self, graph: Graph, op: Op, values: tuple[Array, ...]) -> tuple[Array, ...]:
+        """Bit-exact numpy."""
+        x = values[0]
+        if x.dtype == np.float32:
+            return (clamp_real(self.apply(geometry(graph, op), x), op.options.activation),)
+        low, high = self._limits(graph, op)
+        result = self.apply(geometry(graph, op), x.astype(np.int64))
+        return (np.clip(result, low, high).astype(x.dtype),)
 
-    def lower(graph: Graph, op: Op) -> Lowered:
-        g = geometry(graph, op)
-        low, high = limits(graph, op)
+    def lower(self, graph: Graph, op: Op) -> Lowered:
+        """One call of the kernel."""
+        g, dtype = geometry(graph, op), graph.input(op, 0).dtype
+        low, high = self._limits(graph, op)
         params = Params(
-            "ec_pool2d_params",
-            (("window", Params("ec_window", g.fields())), ("act_min", low), ("act_max", high)),
-        )
+            "ec_pool2d_float_params" if dtype is DType.FLOAT32 else "ec_pool2d_params",
+            (
+                ("window", Params("ec_window", g.fields())),
+                ("reverse", Planned.REVERSE), ("act_min", low), ("act_max", high),
+            ),
+        )  # fmt: skip
+        kernel = f"{self.name}_{_SUFFIXES[dtype.value]}"
         args = (*tensor_args(op, 1), *out_args(op))
-        call = Call(f"ec_{name}_s8", "edgecnn_pool2d.h", params, args)
-        overlap = Overlap(op.inputs[0], op.outputs[0], g.lead())
-        return Lowered(f"{name}_s8", (call,), overlaps=(overlap,))
+        call = Call(f"ec_{kernel}", "edgecnn_pool2d.h", params, args)
+        # A channel reads its own input channel only, which later channels do not need.
+        return Lowered(kernel, (call,), overlaps=g.overlaps(op, dtype.bits // 8, (0, 0)))
 
-    variant = Variant(f"{name}_s8", reference, lower, (*int8_activations(), per_tensor(0)))
-    return OpSpec(parse, infer, {"int8": variant}, (rank(0, 4, 4), positive))
+    def spec(self, *names: str) -> OpSpec:
+        """The op, for these dtypes."""
+        variants = {}
+        for name in names:
+            narrow = (sums_fit,) if name == "int16" else ()
+            rules = (dtypes(0, DType(name), output=True), per_tensor(0), *narrow)
+            kernel = f"{self.name}_{_SUFFIXES[name]}"
+            variants[name] = Variant(kernel, self.reference, self.lower, rules)
+        return OpSpec(parse, infer, variants, (rank(0, 4, 4), positive))
 
 
+_SUFFIXES = {"int8": "s8", "int16": "s16", "uint8": "u8", "float32": "f32"}
 SPECS = {
-    "AVERAGE_POOL_2D": _row("average_pool2d", _average),
-    "MAX_POOL_2D": _row("max_pool2d", _max),
+    "AVERAGE_POOL_2D": Pool("average_pool2d", _average).spec(*_SUFFIXES),
+    "MAX_POOL_2D": Pool("max_pool2d", _max).spec(*_SUFFIXES),
+    "L2_POOL_2D": Pool("l2_pool2d", _l2).spec("float32"),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgecnn.core.tflite.model import DType
-from firmware_glue.compiler.fixed_point import ACTIVATIONS
+from firmware_glue.compiler.fixed_point import ACTIVATIONS, limits
 from firmware_glue.compiler.ir import Graph, Op, Tensor
 from firmware_glue.compiler.ops.spec import OptionError, Rule, rule
 
@@ -60,6 +60,11 @@ def per_tensor(*positions: int) -> Rule:
     return quantized_per_tensor
 
 
+_ZERO_POINTS = {
+    dtype: limits(dtype) for dtype in (DType.INT8, DType.UINT8, DType.INT16, DType.INT32)
+}
+
+
 def _bad_scale(tensor: Tensor) -> str | None:
     quantization = tensor.quantization
     if tensor.dtype is DType.FLOAT32:
@@ -70,7 +75,8 @@ def _bad_scale(tensor: Tensor) -> str | None:
         return f"{len(quantization.scale)} scales"
     if not 0 < quantization.scale[0] < float("inf"):
         return f"scale {quantization.scale[0]}"
-    if tensor.dtype is DType.INT8 and not -128 <= quantization.zero_point[0] <= 127:
+    low, high = _ZERO_POINTS.get(tensor.dtype, (0, 0))
+    if tensor.dtype in _ZERO_POINTS and not low <= quantization.zero_point[0] <= high:
         return f"zero point {quantization.zero_point[0]}"
     return None
 

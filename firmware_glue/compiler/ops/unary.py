@@ -1,6 +1,7 @@
-"""The unary family: int8 → int8 functions of one value, run as a table of 256 entries.
+"""The unary family: functions of one value, a table of op → dtype → how it is computed.
 
-A row is a function that gives the table's entries, with TFLite's own steps and roundings.
+A row is a function of the real value with its C kernel for float32, and how integers get it: a
+table of 256 entries (int8, uint8), 513 points (int16), or TFLite's own fixed-point steps.
 """
 
 from __future__ import annotations
@@ -10,177 +11,162 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgecnn.core.tflite.model import DType
-from firmware_glue.compiler import fixed_point
-from firmware_glue.compiler.ir import Graph, Op, Tensor
-from firmware_glue.compiler.ops.rules import int8_activations, per_tensor
-from firmware_glue.compiler.ops.spec import (
-    Array,
-    Call,
-    ConstArg,
-    Lowered,
-    OpSpec,
-    Overlap,
-    Params,
-    Rule,
-    Variant,
-    no_options,
-    out_args,
-    rule,
-    same_shape,
-    tensor_args,
-)
+from firmware_glue.compiler.ir import Tensor
+from firmware_glue.compiler.ops import lut, rescale, unary_fixed, unary_special
+from firmware_glue.compiler.ops import unary_float as real
+from firmware_glue.compiler.ops.lut import Floats, from_real, interpolated, table8
+from firmware_glue.compiler.ops.rules import per_tensor
+from firmware_glue.compiler.ops.spec import OpSpec, OptionError, Variant, no_options, same_shape
+from firmware_glue.compiler.ops.unary_float import variant
 
-Ints = NDArray[np.int64]
-Function = Callable[[Any, Tensor, Tensor, Ints], Ints]
-"""(options, input, output, input values) → output values, not yet clamped to int8."""
+_BYTES = ("int8", "uint8")
 
 
-def _float_function(function: Callable[[float], float]) -> Function:
-    def entries(options: Any, x: Tensor, y: Tensor, q: Ints) -> Ints:
-        real = np.float32(x.scale) * (q - x.zero_point).astype(np.float32)
-        values = np.array([function(float(v)) for v in real], np.float64).astype(np.float32)
-        inverse = np.float32(1) / np.float32(y.scale)
-        rescaled = fixed_point.round_half_away(values * inverse) + np.float32(y.zero_point)
-        return rescaled.astype(np.int64)
+def _rounded(function: Callable[..., Any]) -> lut.Real:
+    """A function computed in double and rounded to float32: what libm's float versions give."""
+
+    def entries(options: Any, y: Tensor, x: Floats) -> Floats:
+        with np.errstate(all="ignore"):
+            return np.asarray(function(x.astype(np.float64)), np.float32)
 
     return entries
 
 
-def _logistic(x: float) -> float:
+def _logistic(options: Any, y: Tensor, x: Floats) -> Floats:
     # In float32 steps, as the reference: exp(−x), then 1 / (1 + that).
     with np.errstate(over="ignore"):
-        return float(np.float32(1) / (np.float32(1) + np.float32(np.exp(np.float64(-x)))))
+        e = np.exp(-x.astype(np.float64)).astype(np.float32)
+        return np.asarray(np.float32(1) / (np.float32(1) + e), np.float32)
 
 
-def _relu(low: float, high: float | None) -> Function:
-    def entries(options: Any, x: Tensor, y: Tensor, q: Ints) -> Ints:
-        real = float(np.float32(x.scale) / np.float32(y.scale))
-        multiplier, shift = fixed_point.quantize_multiplier(real)
-        scaled = fixed_point.multiply_double(q - x.zero_point, multiplier, shift) + y.zero_point
-        q_low = max(-128, fixed_point.quantize_float(low, y.scale, y.zero_point))
-        q_high = 127
-        if high is not None:
-            q_high = min(127, fixed_point.quantize_float(high, y.scale, y.zero_point))
-        return np.clip(scaled, q_low, q_high)
-
-    return entries
+def _log(options: Any, y: Tensor, x: Floats) -> Floats:
+    lowest = np.float32(-128 if y.dtype is DType.INT8 else -32768) - np.float32(y.zero_point)
+    with np.errstate(all="ignore"):
+        logs = np.log(x.astype(np.float64)).astype(np.float32)
+    return np.where(x <= 0, lowest * np.float32(y.scale), logs)
 
 
-def _leaky_relu(options: Any, x: Tensor, y: Tensor, q: Ints) -> Ints:
-    scale_in, scale_out = np.float32(x.scale), np.float32(y.scale)
-    positive = fixed_point.quantize_multiplier(float(scale_in / scale_out))
-    slope = float(scale_in * np.float32(options) / scale_out)
-    # The multiplier of a negative slope is negative: its magnitude is split.
-    multiplier, shift = fixed_point.quantize_multiplier(abs(slope))
-    value = q - x.zero_point
-    up = fixed_point.multiply_double(value, *positive)
-    down = fixed_point.multiply_double(value, math.copysign(multiplier, slope), shift)
-    return np.where(value >= 0, up, down) + y.zero_point
+def _rsqrt(options: Any, y: Tensor, x: Floats) -> Floats:
+    with np.errstate(all="ignore"):
+        return np.where(
+            x <= 0, np.float32(32767) * np.float32(y.scale), np.float32(1) / np.sqrt(x)
+        ).astype(np.float32)
 
 
-def _to_int16_multiplier(multiplier: int) -> int:
-    return min((multiplier + (1 << 15)) >> 16, 32767)
+def _elu(x: Any) -> Any:
+    return np.where(x < 0, np.expm1(x), x)
 
 
-def _high_mul16(a: Ints, b: int) -> Ints:
-    return np.minimum((a * b + (1 << 14)) >> 15, 32767)
+def _gelu(options: Any, y: Tensor, x: Floats) -> Floats:
+    half = np.float32(0.5) * x
+    with np.errstate(all="ignore"):
+        if not options:
+            inner = (x * np.float32(-math.sqrt(0.5))).astype(np.float64)
+            return np.asarray(half * real.erfc(inner).astype(np.float32), np.float32)
+        cubic = x + np.float32(0.044715) * x * x * x
+        inner = (np.float32(0.7978846) * cubic).astype(np.float64)
+        return np.asarray(half * (np.float32(1) + np.tanh(inner).astype(np.float32)), np.float32)
 
 
-def _round_shift16(values: Ints, right: int) -> Ints:
-    # From 16 bits on, the reference's int16 mask wraps to −1; it then gives 1 or −1.
-    return np.where(values < 0, -1, 1) if right >= 16 else fixed_point.round_shift(values, right)
+def _bytes(function: lut.Function, *rules: Any, dtypes: tuple[str, ...] = _BYTES) -> dict[str, Any]:
+    return dict.fromkeys(dtypes, table8(function, *rules))
 
 
-def _hard_swish_multiplier(x: Tensor, y: Tensor) -> tuple[int, int]:
-    hires_scale = np.float32(x.scale) * np.float32(1 / 128)
-    return fixed_point.quantize_multiplier(float(hires_scale / np.float32(y.scale)))
-
-
-@rule("an output scale above 1/128 of the input's")
-def hard_swish_scale(graph: Graph, op: Op) -> str | None:
-    """The output scale must not be that much finer than the input's."""
-    x, y = graph.input(op, 0), graph.output(op)
-    return f"{x.scale:g} to {y.scale:g}" if _hard_swish_multiplier(x, y)[1] > 0 else None
-
-
-def _hard_swish(options: Any, x: Tensor, y: Tensor, q: Ints) -> Ints:
-    hires_scale = np.float32(x.scale) * np.float32(1 / 128)
-    out_m, out_shift = _hard_swish_multiplier(x, y)
-    reluish_scale = np.float32(3.0) / np.float32(32768.0)
-    relu_m, relu_shift = fixed_point.quantize_multiplier(float(hires_scale / reluish_scale))
-    hires = (q - x.zero_point) * 128
-    preshift = _high_mul16(hires, _to_int16_multiplier(out_m))
-    reluish = hires
-    if relu_shift > 0:
-        reluish = fixed_point.saturating_shift_left(reluish, relu_shift - 1, 16)
-    reluish = _high_mul16(reluish, _to_int16_multiplier(relu_m))
-    if relu_shift > 0:
-        reluish = fixed_point.saturating_shift_left(reluish, 1, 16)
-    reluish = _round_shift16(reluish, max(-relu_shift, 0))
-    reluish = (reluish + (1 << 15)) >> 1
-    product = reluish * preshift
-    value = np.sign(product) * (np.abs(product) >> 15)
-    return _round_shift16(value, -out_shift) + y.zero_point
-
-
-def requantize(options: Any, x: Tensor, y: Tensor, q: Ints) -> Ints:
-    """QUANTIZE between 8-bit types."""
-    multiplier, shift = fixed_point.quantize_multiplier(x.scale / y.scale)
-    return fixed_point.multiply_double(q - x.zero_point, multiplier, shift) + y.zero_point
-
-
-def _limits(dtype: DType) -> tuple[int, int]:
-    return (0, 255) if dtype is DType.UINT8 else (-128, 127)
-
-
-def table(function: Function, graph: Graph, op: Op) -> Array:
-    """All 256 outputs, indexed by the input's bit pattern, as int8 or uint8."""
-    x, y = graph.input(op, 0), graph.output(op)
-    patterns = np.arange(256, dtype=np.uint8).view(x.dtype.value)
-    values = function(op.options, x, y, patterns.astype(np.int64))
-    return np.clip(values, *_limits(y.dtype)).astype(y.dtype.value)
-
-
-def table_reference(
-    function: Function, graph: Graph, op: Op, values: tuple[Array, ...]
-) -> tuple[Array, ...]:
-    """Looks the input up."""
-    return (table(function, graph, op)[values[0].view(np.uint8)],)
-
-
-def table_call(function: Function, graph: Graph, op: Op) -> Lowered:
-    """One call of ``ec_lut_8``; works in place."""
-    params = Params("ec_lut_params", (("count", graph.input(op, 0).elements),))
-    entries = ConstArg("table", table(function, graph, op))
-    args = (*tensor_args(op, 1), entries, *out_args(op))
-    overlap = Overlap(op.inputs[0], op.outputs[0], 0)
-    return Lowered("lut_8", (Call("ec_lut_8", "edgecnn_lut.h", params, args),), 0, (overlap,))
-
-
-def _row(
-    function: Function,
-    parse: Callable[[Mapping[str, Any]], Any] = no_options,
-    rules: tuple[Rule, ...] = (),
+def _spec(
+    variants: Mapping[str, Variant], parse: Callable[[Mapping[str, Any]], Any] = no_options
 ) -> OpSpec:
-    variant = Variant(
-        "lut_8",
-        lambda graph, op, values: table_reference(function, graph, op, values),
-        lambda graph, op: table_call(function, graph, op),
-        (*int8_activations(), per_tensor(0), *rules),
-    )
-    return OpSpec(parse, same_shape, {"int8": variant})
+    return OpSpec(parse, same_shape, dict(variants))
+
+
+def _float(name: str, function: Callable[..., Any], **integers: Variant) -> OpSpec:
+    return _spec({**integers, "float32": variant(f"{name}_f32", function)})
+
+
+def _relu(low: float, high: float | None, *, int16: bool) -> OpSpec:
+    describe = unary_fixed.relu6 if high == 6.0 else unary_fixed.relu(low, high)
+    whole = {} if not int16 else {"int16": _rescaled(describe)}
+    if high is None:
+        plain = variant("relu_f32", lambda x: np.where(x < low, low, x))
+    else:
+        plain = variant("clip_f32", real.clip, lambda options: (low, high))
+    return _spec({**_bytes(unary_fixed.pieces(describe)), **whole, "float32": plain})
+
+
+def _rescaled(describe: rescale.Describe) -> Variant:
+    rules = (lut.same_dtypes, per_tensor(0), lut.symmetric)
+    return rescale.variant(describe, "rescale_s16_s16", *rules)
+
+
+def _fake_quant(options: Mapping[str, Any]) -> tuple[float, float, float]:
+    low, high, bits = (options[name] for name in ("min", "max", "num_bits"))
+    if not 2 <= bits <= 16 or options["narrow_range"] or not -np.inf < low < high < np.inf:
+        raise OptionError(
+            "FAKE_QUANT must have a usual range.",
+            f"{bits} bits, {low:g} to {high:g}, narrow range {options['narrow_range']}",
+            "2 to 16 bits, min < max, not narrow",
+        )
+    return real.nudged_range(low, high, bits)
 
 
 SPECS = {
-    "LOGISTIC": _row(_float_function(_logistic)),
-    "TANH": _row(_float_function(math.tanh)),
-    "RELU": _row(_relu(0.0, None)),
-    "RELU6": _row(_relu(0.0, 6.0)),
-    "RELU_N1_TO_1": _row(_relu(-1.0, 1.0)),
-    "RELU_0_TO_1": _row(_relu(0.0, 1.0)),
-    "LEAKY_RELU": _row(_leaky_relu, lambda options: float(options["alpha"])),
-    "HARD_SWISH": _row(_hard_swish, rules=(hard_swish_scale,)),
-}
+    "LOGISTIC": _spec({
+        **_bytes(unary_fixed.by_numerics(from_real(_logistic), unary_fixed.logistic_micro),
+                 unary_fixed.micro_output(1 / 256, -128)),
+        "int16": unary_special.LOGISTIC,
+        "float32": variant("logistic_f32", real.logistic),
+    }),
+    "TANH": _spec({
+        **_bytes(unary_fixed.by_numerics(from_real(_rounded(np.tanh)), unary_fixed.tanh_micro),
+                 unary_fixed.micro_output(1 / 128, 0)),
+        "int16": unary_special.TANH,
+        "float32": variant("tanh_f32", np.tanh),
+    }),
+    "RELU": _relu(0.0, None, int16=True),
+    "RELU6": _relu(0.0, 6.0, int16=True),
+    "RELU_N1_TO_1": _relu(-1.0, 1.0, int16=False),
+    "RELU_0_TO_1": _relu(0.0, 1.0, int16=False),
+    "LEAKY_RELU": _spec({
+        **_bytes(unary_fixed.pieces(unary_fixed.leaky_relu)),
+        "int16": _rescaled(unary_fixed.leaky_relu),
+        "float32": variant("leaky_relu_f32", real.leaky_relu, lambda alpha: (alpha,)),
+    }, lambda options: float(options["alpha"])),
+    "HARD_SWISH": _spec({
+        **_bytes(unary_fixed.hard_swish, unary_fixed.hard_swish_scale),
+        "float32": variant("hard_swish_f32", real.hard_swish),
+    }),
+    "ELU": _float("elu", _elu, **_bytes(from_real(_rounded(_elu)), dtypes=("int8",))),
+    "GELU": _spec({
+        **_bytes(from_real(_gelu)),
+        "int16": interpolated(_gelu),
+        "float32": unary_special.GELU,
+    }, lambda options: bool(options["approximate"])),
+    "EXP": _float("exp", np.exp, int16=interpolated(_rounded(np.exp)),
+                  **_bytes(from_real(_rounded(np.exp)), dtypes=("int8",))),
+    "LOG": _float("log", np.log, int16=interpolated(_log),
+                  **_bytes(from_real(_log), dtypes=("int8",))),
+    "SQRT": _float("sqrt", np.sqrt, int16=unary_special.SQRT,
+                   **_bytes(unary_fixed.sqrt, dtypes=("int8",))),
+    "RSQRT": _float("rsqrt", lambda x: 1 / np.sqrt(x).astype(np.float32),
+                    int16=interpolated(_rsqrt, unary_special.not_micro),
+                    **_bytes(unary_fixed.rsqrt, dtypes=("int8",))),
+    "ABS": _float("abs", np.abs, int16=unary_special.ABS,
+                  **real.per_dtype("abs", np.abs, "int32"),
+                  **_bytes(unary_fixed.pieces(unary_fixed.absolute), dtypes=("int8",))),
+    "NEG": _float("neg", np.negative,
+                  **real.per_dtype("neg", np.negative, "int8", "int16", "int32", "int64")),
+    "SIGN": _float("sign", np.sign, **real.per_dtype("sign", np.sign, "int32")),
+    "ZEROS_LIKE": _float("zeros", np.zeros_like,
+                         **real.per_dtype("zeros", np.zeros_like, "int32", "int64")),
+    "LOGICAL_NOT": _spec(real.per_dtype("not", np.logical_not, "bool")),
+    "SQUARE": _float("square", np.square),
+    "SIN": _float("sin", np.sin),
+    "COS": _float("cos", np.cos),
+    "FLOOR": _float("floor", np.floor),
+    "CEIL": _float("ceil", np.ceil),
+    "ROUND": _float("round", real.round_even),
+    "FAKE_QUANT": _spec({
+        "float32": variant("fake_quant_f32", real.fake_quant, lambda options: options),
+    }, _fake_quant),
+}  # fmt: skip

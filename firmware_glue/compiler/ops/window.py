@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware_glue.compiler.ir import Shape
+from firmware_glue.compiler.ir import Graph, Op, Shape
+from firmware_glue.compiler.ops.spec import Overlap, rule
 
 
 @dataclass(frozen=True)
 class Window:
-    """Options of a window: kernel size, stride and dilation as (height, width); padding."""
+    """Options of a window: stride and dilation as (height, width); padding."""
 
     stride: tuple[int, int]
     same: bool
@@ -78,14 +79,10 @@ class Geometry:
                     yield ky, kx, rows[0], columns[0], rows[1], columns[1]
 
     def _tap(self, k: int, axis: int) -> tuple[slice, slice] | None:
-        stride, size = self.stride[axis], self.in_size[axis]
-        start = k * self.dilation[axis] - self.pad[axis]
-        first = max(0, -(start // stride))
-        last = min(self.out_size[axis] - 1, (size - 1 - start) // stride)
-        if last < first:
-            return None
-        begin = start + first * stride
-        return slice(first, last + 1), slice(begin, begin + (last - first) * stride + 1, stride)
+        return tap(
+            k, self.in_size[axis], self.out_size[axis], self.stride[axis], self.dilation[axis],
+            self.pad[axis],
+        )  # fmt: skip
 
     def counts(self) -> NDArray[np.int64]:
         """In-bounds taps of each window: (out_h, out_w)."""
@@ -94,21 +91,112 @@ class Geometry:
             counts[rows, columns] += 1
         return counts
 
-    def lead(self) -> int:
-        """By how many bytes the output must start before the input, to be written over it.
+    def overlaps(self, op: Op, element_bytes: int, pending: tuple[int, int]) -> tuple[Overlap, ...]:
+        """How the output may lie over input 0: see :func:`overlaps`; ``pending`` in elements."""
+        reaches = tuple(self._reach(axis) for axis in (0, 1))
+        pixel = (self.in_c * element_bytes, self.out_c * element_bytes)
+        held = (pending[0] * element_bytes, pending[1] * element_bytes)
+        return overlaps(op, 0, reaches, self.batches, pixel, held)
 
-        The kernels go pixel by pixel in row-major order and read a whole window before the
-        first byte of its output pixel is written, or read it again for further channels. So the
-        bytes of pixel p may cover only input that no pixel ≥ p reads.
-        """
-        y = np.arange(self.out_size[0]) * self.stride[0] - self.pad[0]
-        x = np.arange(self.out_size[1]) * self.stride[1] - self.pad[1]
-        n = np.arange(self.batches)
-        row = n[:, None] * self.in_size[0] + np.clip(y, 0, self.in_size[0] - 1)[None, :]
-        pixel = row[:, :, None] * self.in_size[1] + np.clip(x, 0, self.in_size[1] - 1)
-        first_read = np.minimum.accumulate((pixel * self.in_c).ravel()[::-1])[::-1]
-        written = (np.arange(first_read.size) + 1) * self.out_c
-        return int(np.max(written - first_read, initial=0))
+    def _reach(self, axis: int) -> Reach | None:
+        return reach(
+            self.in_size[axis], self.out_size[axis], self.kernel[axis], self.stride[axis],
+            self.dilation[axis], self.pad[axis],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Along one axis: the first and last input position that each output position reads.
+
+    Attributes:
+        outputs: output positions that read anything, ascending.
+        first, last: one entry per output position in ``outputs``.
+    """
+
+    in_size: int
+    out_size: int
+    outputs: NDArray[np.int64]
+    first: NDArray[np.int64]
+    last: NDArray[np.int64]
+
+
+_MAX_AXIS = 1 << 20
+"""Longer axes get no overlap: the figures are worked out position by position."""
+
+
+def reach(
+    in_size: int, out_size: int, kernel: int, stride: int, dilation: int, pad: int
+) -> Reach | None:
+    """What a window reads along one axis; None if the axis is too long to work it out."""
+    if out_size > _MAX_AXIS:
+        return None
+    at = np.arange(out_size, dtype=np.int64)
+    start = at * stride - pad
+    first = np.maximum(0, -(start // dilation))
+    last = np.minimum(kernel - 1, (in_size - 1 - start) // dilation)
+    some = first <= last
+    start, first, last = start[some], first[some], last[some]
+    return Reach(in_size, out_size, at[some], start + first * dilation, start + last * dilation)
+
+
+def transposed_reach(
+    in_size: int, out_size: int, kernel: int, stride: int, pad: int
+) -> Reach | None:
+    """What a transposed convolution reads along one axis, as :func:`reach`."""
+    if out_size > _MAX_AXIS:
+        return None
+    at = np.arange(out_size, dtype=np.int64)
+    first = np.maximum(0, -((kernel - 1 - at - pad) // stride))
+    last = np.minimum(in_size - 1, (at + pad) // stride)
+    some = first <= last
+    return Reach(in_size, out_size, at[some], first[some], last[some])
+
+
+def rereading(channels: int) -> tuple[int, int]:
+    """``pending`` of kernels that read all inputs of a pixel again for each output channel.
+
+    Channels go upwards in both directions, so backwards the second one finds all of the output
+    pixel taken.
+    """
+    return channels - 1, channels if channels > 1 else 0
+
+
+def overlaps(
+    op: Op, position: int, reaches: tuple[Reach | None, ...], batches: int, pixel: tuple[int, int],
+    pending: tuple[int, int],
+) -> tuple[Overlap, ...]:  # fmt: skip
+    """How the output may lie over the input of a kernel that goes pixel by pixel, row-major.
+
+    Going forwards, pixel q is read for the last time when q pixels and ``pending`` bytes of the
+    next one are written; none of these bytes may lie at or behind the first byte that q reads.
+    That byte's distance from the input's start is a sum over the axes, and so is the number of
+    bytes written: the largest difference, the lead, is a sum of one maximum per axis. Going
+    backwards the same holds, counted from the ends.
+
+    Args:
+        op: the op; its output 0 may lie over the input.
+        position: of the input.
+        reaches: of the axes, outermost first.
+        batches: of input and output.
+        pixel: bytes per input and output pixel.
+        pending: bytes of an output pixel that are taken before its last input is read: forwards
+            from its start, backwards from its end.
+    """
+    if op.inputs.count(op.inputs[position]) > 1 or any(axis is None for axis in reaches):
+        return ()
+    step_in, step_out = pixel
+    lead, reverse_lead = pending
+    for axis in reversed([axis for axis in reaches if axis is not None]):
+        if not axis.outputs.size:
+            return ()
+        done = axis.outputs * step_out - axis.first * step_in
+        to_do = (axis.out_size - 1 - axis.outputs) * step_out
+        lead += int(np.max(done))
+        reverse_lead += int(np.max(to_do - (axis.in_size - 1 - axis.last) * step_in))
+        step_in, step_out = step_in * axis.in_size, step_out * axis.out_size
+    growth = max(0, (batches - 1) * (step_out - step_in))
+    return (Overlap(op.inputs[position], op.outputs[0], lead + growth, reverse_lead + growth),)
 
 
 def geometry(in_shape: Shape, kernel: tuple[int, int], out_c: int, window: Window) -> Geometry:
@@ -123,13 +211,44 @@ def geometry(in_shape: Shape, kernel: tuple[int, int], out_c: int, window: Windo
     for size, k, stride, dilation in zip(
         (in_h, in_w), kernel, window.stride, window.dilation, strict=True
     ):
-        span = (k - 1) * dilation + 1
-        count = -(-size // stride) if window.same else (size + stride - span) // stride
-        if count < 1:
-            raise ValueError(f"a window of {span} does not fit an input of {size}")
+        count, before = fit(size, k, stride, dilation, same=window.same)
         out.append(count)
-        pad.append(max(0, (count - 1) * stride + span - size) // 2)
+        pad.append(before)
     return Geometry(
         batches, (in_h, in_w), in_c, (out[0], out[1]), out_c, kernel,
         window.stride, window.dilation, (pad[0], pad[1]),
     )  # fmt: skip
+
+
+def fit(size: int, kernel: int, stride: int, dilation: int, *, same: bool) -> tuple[int, int]:
+    """(output positions, padding before the input) along one axis, as TFLite computes them.
+
+    Raises:
+        ValueError: the window does not fit the input.
+    """
+    span = (kernel - 1) * dilation + 1
+    count = -(-size // stride) if same else (size + stride - span) // stride
+    if count < 1:
+        raise ValueError(f"a window of {span} does not fit an input of {size}")
+    return count, max(0, (count - 1) * stride + span - size) // 2
+
+
+@rule("a span below 2^24")
+def spans(graph: Graph, op: Op) -> str | None:
+    """Dilated filters must not span more than 2^24 positions along an axis."""
+    dilation, axes = op.options.window.dilation, graph.input(op, 1).shape[1:3]
+    worst = max((k - 1) * d + 1 for k, d in zip(axes, dilation, strict=True))
+    return None if worst < 1 << 24 else f"{worst}"
+
+
+def tap(
+    k: int, in_size: int, out_size: int, stride: int, dilation: int, pad: int
+) -> tuple[slice, slice] | None:
+    """Where tap ``k`` lies inside the input along one axis: (outputs, inputs), or None."""
+    start = k * dilation - pad
+    first = max(0, -(start // stride))
+    last = min(out_size - 1, (in_size - 1 - start) // stride)
+    if last < first:
+        return None
+    begin = start + first * stride
+    return slice(first, last + 1), slice(begin, begin + (last - first) * stride + 1, stride)

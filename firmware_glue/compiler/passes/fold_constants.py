@@ -9,6 +9,9 @@ from firmware_glue.compiler.limits import MAX_FOLD_WORK, MAX_FOLDED_BYTES, fold_
 from firmware_glue.compiler.ops.table import OPS
 from firmware_glue.compiler.verify import op_problem
 
+_OF_SHAPES = ("SHAPE", "RANK")
+"""Ops whose result does not depend on the input's elements."""
+
 
 def fold_constants(graph: Graph) -> Graph:
     """Replaces the outputs of constant ops by constants.
@@ -33,7 +36,7 @@ def fold_constants(graph: Graph) -> Graph:
 def _fold(graph: Graph, op: Op) -> dict[int, Tensor] | None:
     values = tuple(None if i == NO_TENSOR else graph.tensors[i].data for i in op.inputs)
     present = [v for v, i in zip(values, op.inputs, strict=True) if i != NO_TENSOR]
-    if op.code != "SHAPE" and (not present or any(v is None for v in present)):
+    if op.code not in _OF_SHAPES and (not present or any(v is None for v in present)):
         return None
     if any(graph.tensors[i].is_variable for i in op.outputs):
         return None

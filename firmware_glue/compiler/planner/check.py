@@ -1,81 +1,154 @@
-"""The independent verifier: replays a plan byte by byte. Always run; shares no code with layout."""
+"""The independent verifier: replays a plan. Always run; shares no code with layout."""
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edgecnn.core.errors import PlanError
+from firmware_glue.compiler.ir import Lifetime
 from firmware_glue.compiler.planner.program import MemoryPlan, Program, Step
 
-_FREE = -1
+Span = tuple[int, int]
+
+
+class _Memory:
+    """Who wrote each byte of a region last, as disjoint spans in ascending order."""
+
+    def __init__(self) -> None:
+        self._spans: list[tuple[int, int, int]] = []
+
+    def write(self, start: int, end: int, owner: int) -> None:
+        kept = []
+        for low, high, who in self._spans:
+            if low < start:
+                kept.append((low, min(high, start), who))
+            if high > end:
+                kept.append((max(low, end), high, who))
+        kept = [span for span in kept if span[0] < span[1]]
+        self._spans = sorted([*kept, (start, end, owner)])
+
+    def holds(self, start: int, end: int, owners: frozenset[int]) -> bool:
+        """Whether all bytes were last written by one of ``owners``."""
+        at = start
+        for low, high, who in self._spans:
+            if high <= at or low >= end:
+                continue
+            if low > at or who not in owners:
+                return False
+            at = high
+        return at >= end
 
 
 def check_plan(program: Program, plan: MemoryPlan) -> None:
-    """Runs the program on a map of owners: who wrote each byte of the arena last.
+    """Runs the program on a map of owners: who wrote each byte of the regions last.
 
     A step's inputs must still own all their bytes; what it writes takes them over, and may cover
-    bytes that it reads only as far as the kernel allows; the outputs must own theirs at the end.
+    bytes that it reads only as far as the kernel allows in the direction that it runs; its
+    scratch touches nothing; the outputs must own theirs at the end.
 
     Raises:
         PlanError: the plan does not hold.
     """
-    owners = np.full(plan.arena_bytes, _FREE, np.int64)
-    for index, (block, offset) in enumerate(zip(program.buffers, plan.offsets, strict=True)):
-        if offset < 0 or offset + block.nbytes > plan.arena_bytes or offset % block.align:
-            _fail(f"buffer {index} '{block.name}' at {offset} leaves the arena or is misaligned")
+    _check_places(program, plan)
+    _check_variables(program)
+    memory = [_Memory() for _ in plan.region_bytes]
     for tensor_id in program.graph.inputs:
-        _take(owners, program, plan, program.homes[tensor_id])
+        if tensor_id in program.homes:
+            _take(memory, program, plan, program.homes[tensor_id])
     for number, step in enumerate(program.steps):
         for buffer in step.reads:
-            _require(owners, program, plan, buffer, f"step {number}")
+            _require(memory, program, plan, buffer, f"step {number}")
         _check_overlaps(program, plan, number, step)
-        if step.scratch is not None:
-            _take(owners, program, plan, step.scratch)
-            for buffer in step.reads:
-                _require(owners, program, plan, buffer, f"step {number} after its scratch")
+        scratch = () if step.scratch is None else (step.scratch,)
+        for buffer in scratch:
+            _take(memory, program, plan, buffer)
+        for buffer in step.reads:
+            _require(memory, program, plan, buffer, f"step {number} after its scratch")
         for buffer in step.writes:
-            _take(owners, program, plan, buffer)
-        if step.scratch is not None:
-            _require(owners, program, plan, step.scratch, f"step {number}, scratch")
-        for buffer in step.writes:
-            _require(owners, program, plan, buffer, f"step {number}, output")
+            _take(memory, program, plan, buffer)
+        for buffer in (*scratch, *step.writes):
+            _require(memory, program, plan, buffer, f"step {number}, written or scratch")
     for tensor_id in program.graph.outputs:
-        _require(owners, program, plan, program.homes[tensor_id], "the end")
+        if tensor_id in program.homes:
+            _require(memory, program, plan, program.homes[tensor_id], "the end")
+    if sum(plan.region_bytes) < plan.lower_bound_bytes:
+        _fail(f"{sum(plan.region_bytes)} bytes are less than the bound {plan.lower_bound_bytes}")
+
+
+def _check_places(program: Program, plan: MemoryPlan) -> None:
+    """Every buffer lies in its region, aligned; a part lies inside its whole."""
+    if plan.arena_bytes != sum(plan.region_bytes):
+        _fail(f"regions of {plan.region_bytes} bytes are not {plan.arena_bytes} together")
+    if len(plan.region_names) != len(plan.region_bytes):
+        _fail(f"{len(plan.region_names)} names for {len(plan.region_bytes)} regions")
+    rows = zip(program.buffers, plan.offsets, plan.regions, strict=True)
+    for index, (block, offset, region) in enumerate(rows):
+        if not 0 <= region < len(plan.region_bytes):
+            _fail(f"buffer {index} '{block.name}' is in region {region}, which there is not")
+        end = offset + block.nbytes
+        if offset < 0 or end > plan.region_bytes[region] or offset % block.align:
+            _fail(f"buffer {index} '{block.name}' at {offset} leaves the arena or is misaligned")
+        if block.parent is not None:
+            whole, start = program.buffers[block.parent], plan.offsets[block.parent]
+            inside = start <= offset and end <= start + whole.nbytes
+            if plan.regions[block.parent] != region or offset != start + block.inner or not inside:
+                _fail(f"buffer {index} '{block.name}' at {offset} is not inside its whole")
+
+
+def _check_variables(program: Program) -> None:
+    """Variables lie apart from each other inside the caller's state."""
+    spans = []
+    for tensor_id, offset in program.variables.items():
+        tensor = program.graph.tensors[tensor_id]
+        if tensor.lifetime is Lifetime.STATE:
+            spans.append((offset, offset + tensor.nbytes))
+        if offset < 0 or offset + tensor.nbytes > program.variable_bytes:
+            _fail(f"variable {tensor_id} '{tensor.name}' leaves the state")
+    spans.sort()
+    for (_, end), (start, _) in zip(spans, spans[1:], strict=False):
+        if start < end:
+            _fail(f"two variables share byte {start} of the state")
 
 
 def _check_overlaps(program: Program, plan: MemoryPlan, number: int, step: Step) -> None:
+    backwards = number in plan.reversed
+    known = [a for a in program.allowances if a.step == number]
+    if backwards and (len(known) != 1 or known[0].reverse_lead is None):
+        _fail(f"step {number} cannot run backwards")
     for written in step.writes:
         for read in step.reads:
-            start, at = plan.offsets[written], plan.offsets[read]
-            stop = start + program.buffers[written].nbytes
-            end = at + program.buffers[read].nbytes
+            if plan.regions[written] != plan.regions[read]:
+                continue
+            (start, stop), (at, end) = _span(program, plan, written), _span(program, plan, read)
             if start >= end or at >= stop:
                 continue
-            leads = [
-                a.lead
-                for a in program.allowances
-                if (a.step, a.read, a.written) == (number, read, written)
-            ]
-            if not leads or start > at - leads[0]:
+            found = [a for a in known if (a.read, a.written) == (read, written)]
+            fine = bool(found)
+            if found and backwards and found[0].reverse_lead is not None:
+                fine = stop >= end + found[0].reverse_lead
+            elif found:
+                fine = start <= at - found[0].lead
+            if not fine:
                 _fail(f"step {number} writes buffer {written} over buffer {read} that it reads")
 
 
-def _span(program: Program, plan: MemoryPlan, buffer: int) -> slice:
+def _span(program: Program, plan: MemoryPlan, buffer: int) -> Span:
     start = plan.offsets[buffer]
-    return slice(start, start + program.buffers[buffer].nbytes)
+    return start, start + program.buffers[buffer].nbytes
 
 
-def _take(owners: NDArray[np.int64], program: Program, plan: MemoryPlan, buffer: int) -> None:
-    owners[_span(program, plan, buffer)] = buffer
+def _take(memory: list[_Memory], program: Program, plan: MemoryPlan, buffer: int) -> None:
+    memory[plan.regions[buffer]].write(*_span(program, plan, buffer), buffer)
 
 
 def _require(
-    owners: NDArray[np.int64], program: Program, plan: MemoryPlan, buffer: int, when: str
+    memory: list[_Memory], program: Program, plan: MemoryPlan, buffer: int, when: str
 ) -> None:
-    if np.any(owners[_span(program, plan, buffer)] != buffer):
-        name = program.buffers[buffer].name
-        _fail(f"at {when} buffer {buffer} '{name}' has been overwritten")
+    """A whole may have been written in parts, a part together with its whole."""
+    block = program.buffers[buffer]
+    owners = {buffer, *([] if block.parent is None else [block.parent])}
+    owners |= {i for i, b in enumerate(program.buffers) if b.parent == buffer}
+    held = memory[plan.regions[buffer]].holds(*_span(program, plan, buffer), frozenset(owners))
+    if not held:
+        _fail(f"at {when} buffer {buffer} '{block.name}' has been overwritten")
 
 
 def _fail(message: str) -> None:

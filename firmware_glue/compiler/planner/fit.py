@@ -50,19 +50,26 @@ class Constraints:
         """What one placement of all units costs, in neighbours looked at."""
         return len(self.units) + sum(map(len, self.near))
 
-    def place(self, order: Sequence[int]) -> tuple[int, list[int]]:
+    def place(
+        self, order: Sequence[int], known: Sequence[int] = (), start: int = 0
+    ) -> tuple[int, list[int]]:
         """First fit: each unit at the lowest offset that its placed neighbours leave free.
+
+        Args:
+            order: all units.
+            known: offsets under an order that begins with the same ``start`` units.
+            start: how many units need not be placed again.
 
         Returns:
             The end of the highest unit, and the offset of each.
         """
         offsets = [-1] * len(self.units)
-        peak = 0
-        for u in order:
-            at = self.lowest(u, offsets)
-            offsets[u] = at
-            peak = max(peak, at + self.size[u])
-        return peak, offsets
+        for u in order[:start]:
+            offsets[u] = known[u]
+        for u in order[start:]:
+            offsets[u] = self.lowest(u, offsets)
+        ends = (at + size for at, size in zip(offsets, self.size, strict=True))
+        return max(ends, default=0), offsets
 
     def lowest(self, u: int, offsets: Sequence[int]) -> int:
         """The lowest offset of a unit among neighbours; those at −1 are not placed yet."""

@@ -1,117 +1,151 @@
-"""Buffers → offsets: first fit in several orders, then a small seeded search over orders."""
+"""Buffers → offsets in one region: first fit in several orders, then a seeded search over orders.
+
+Every layout worth having is first fit in some order: let all buffers of a plan sink as far as
+they can, from the lowest to the highest, and first fit in that order ends no higher. So the
+search is over orders, and it stops at the lower bound.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from random import Random
 
+from firmware_glue.compiler.planner.bound import lower_bound
+from firmware_glue.compiler.planner.fit import Constraints, Pair, usable
 from firmware_glue.compiler.planner.program import Allowance, Buffer, MemoryPlan
+from firmware_glue.compiler.planner.starts import orders
 
 _SEED = 1
-_ROUNDS = 600
-"""Orders tried by the search; it stops early at the lower bound."""
+_WORK = 6_000_000
+"""Neighbours that the search may look at: about a second."""
+_PATIENCE = 25
+"""Rounds per unit without a better layout after which a start is given up."""
+_STARTS = 4
+_CLOSE = 0.001
+"""Within this of the bound a tenth of the work has to do."""
+_MEMORY = 12
+"""A new order is kept if it is no worse than the one this many rounds ago."""
 
 
-def lower_bound(buffers: Sequence[Buffer], allowances: Sequence[Allowance]) -> int:
-    """Bytes that are live at once, less what buffers may share: no plan is smaller."""
-    times = range(-1, max((b.last for b in buffers), default=0) + 1)
-    best = 0
-    for now in times:
-        live = sum(b.nbytes for b in buffers if b.first <= now <= b.last)
-        saved: dict[int, int] = {}
-        for a in (a for a in allowances if a.step == now):
-            read, written = buffers[a.read].nbytes, buffers[a.written].nbytes
-            together = max(written, min(a.lead, written) + read)
-            saved[a.written] = saved.get(a.written, 0) + read + written - together
-        best = max(best, live - sum(min(s, buffers[w].nbytes) for w, s in saved.items()))
+def plan_layout(
+    buffers: Sequence[Buffer], allowances: Sequence[Allowance] = (), work: int = _WORK
+) -> MemoryPlan:
+    """Offsets with a small peak in one region without limit. Deterministic."""
+    bound = lower_bound(buffers, allowances)
+    constraints = Constraints(buffers, allowances)
+    best = _search(constraints, bound, work)
+    offsets = constraints.spread(best.offsets, len(buffers))
+    return MemoryPlan(
+        tuple(offsets), best.peak, bound, best.strategy,
+        reversed_steps(buffers, allowances, offsets),
+    )  # fmt: skip
+
+
+def reversed_steps(
+    buffers: Sequence[Buffer], allowances: Sequence[Allowance], offsets: Sequence[int]
+) -> frozenset[int]:
+    """Steps that have to run backwards under these offsets."""
+    found = set()
+    for (read, written), allowance in usable(buffers, allowances).items():
+        start, at = offsets[written], offsets[read]
+        apart = start >= at + buffers[read].nbytes or at >= start + buffers[written].nbytes
+        if allowance.reverse_lead is not None and not apart and start > at - allowance.lead:
+            found.add(allowance.step)
+    return frozenset(found)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """An order of units and where first fit puts them."""
+
+    order: list[int]
+    peak: int
+    offsets: list[int]
+    strategy: str
+
+
+def _search(constraints: Constraints, bound: int, work: int) -> _Layout:
+    """The best start, or what hill climbing makes of the best few; ends at the bound."""
+    starts = []
+    for name, order in orders(constraints.units):
+        starts.append(_Layout(order, *constraints.place(order), name))
+        if starts[-1].peak <= bound:
+            return starts[-1]
+    starts.sort(key=lambda start: start.peak)
+    best = starts[0]
+    if best.peak - bound < bound * _CLOSE:
+        work //= 10
+    rounds = work // (constraints.work * _STARTS)
+    for start in starts[:_STARTS]:
+        best = min(best, _climb(constraints, bound, start, rounds), key=lambda found: found.peak)
+        if best.peak <= bound:
+            break
     return best
 
 
-def plan_layout(buffers: Sequence[Buffer], allowances: Sequence[Allowance] = ()) -> MemoryPlan:
-    """Offsets with a small peak. Deterministic."""
-    bound = lower_bound(buffers, allowances)
-    fit = _Fit(buffers, allowances)
-    indices = range(len(buffers))
-    orders = {
-        "by size": sorted(indices, key=lambda i: (-buffers[i].nbytes, buffers[i].first)),
-        "by lifetime": sorted(indices, key=lambda i: buffers[i].first - buffers[i].last),
-        "by time": sorted(indices, key=lambda i: (buffers[i].first, -buffers[i].nbytes)),
-        "by area": sorted(
-            indices, key=lambda i: -buffers[i].nbytes * (buffers[i].last - buffers[i].first + 1)
-        ),
-        "backwards": sorted(indices, key=lambda i: (-buffers[i].last, -buffers[i].nbytes)),
-    }
-    best = min(
-        ((*fit.place(order), name, order) for name, order in orders.items()), key=lambda r: r[0]
-    )
-    peak, offsets, strategy, order = best
+def _climb(constraints: Constraints, bound: int, start: _Layout, rounds: int) -> _Layout:
+    """Late-acceptance hill climbing over orders."""
+    if len(start.order) < 2:
+        return start
     random = Random(_SEED)
-    for _ in range(_ROUNDS if len(buffers) > 1 else 0):
-        if peak <= bound:
+    best = current = start
+    cost = _cost(constraints, bound, current)
+    history = [cost] * _MEMORY
+    waiting = 0
+    for number in range(rounds):
+        waiting += 1
+        if waiting > _PATIENCE * len(start.order):
             break
-        candidate = _neighbour(order, random)
-        found, placed = fit.place(candidate)
-        if found <= peak:
-            strategy = strategy if found == peak else "search"
-            peak, offsets, order = found, placed, candidate
-    return MemoryPlan(tuple(offsets), peak, bound, strategy)
+        order, same = _neighbour(constraints, bound, current, random)
+        found = _Layout(order, *constraints.place(order, current.offsets, same), "search")
+        new = _cost(constraints, bound, found)
+        if new <= cost or new <= history[number % _MEMORY]:
+            current, cost = found, new
+        if found.peak < best.peak:
+            best, waiting = found, 0
+            if best.peak <= bound:
+                break
+        history[number % _MEMORY] = min(cost, history[number % _MEMORY])
+    return best
 
 
-def _neighbour(order: list[int], random: Random) -> list[int]:
-    """One buffer moved to another place in the order."""
+def _cost(constraints: Constraints, bound: int, layout: _Layout) -> Pair:
+    """The peak, then how much reaches above the bound."""
+    ends = (at + size for at, size in zip(layout.offsets, constraints.size, strict=True))
+    return layout.peak, sum(end - bound for end in ends if end > bound)
+
+
+def _neighbour(
+    constraints: Constraints, bound: int, layout: _Layout, random: Random
+) -> tuple[list[int], int]:
+    """A unit that ends too high, or one in its way, is placed earlier.
+
+    Returns:
+        The new order, and how many units at its start are the same.
+    """
+    order, near = layout.order, constraints.near
+    ends = [at + size for at, size in zip(layout.offsets, constraints.size, strict=True)]
+    position = [0] * len(order)
+    for place, u in enumerate(order):
+        position[u] = place
+    high = [u for u in order if ends[u] > bound]
+    tops = [u for u in high if ends[u] == layout.peak]
+    u = random.choice(tops if random.random() < 0.7 else high)
+    for _ in range(random.randrange(4)):
+        earlier = [v for v, _, _ in near[u] if position[v] < position[u]]
+        if not earlier:
+            break
+        u = random.choice(earlier)
     result = list(order)
-    buffer = result.pop(random.randrange(len(result)))
-    result.insert(random.randrange(len(result) + 1), buffer)
-    return result
-
-
-class _Fit:
-    """First fit: each buffer at the lowest offset that its placed neighbours leave free."""
-
-    def __init__(self, buffers: Sequence[Buffer], allowances: Sequence[Allowance]) -> None:
-        self._buffers = buffers
-        leads = {(a.read, a.written): a.lead for a in allowances}
-        self._before: list[dict[int, tuple[int, int]]] = [{} for _ in buffers]
-        for i, a in enumerate(buffers):
-            for j, b in enumerate(buffers):
-                if i != j and a.first <= b.last and b.first <= a.last:
-                    self._before[i][j] = _margins(i, j, buffers, leads)
-
-    def place(self, order: Sequence[int]) -> tuple[int, list[int]]:
-        """Peak and offsets for one order."""
-        offsets = [-1] * len(self._buffers)
-        peak = 0
-        for i in order:
-            taken = sorted(
-                (offsets[j] - below, offsets[j] + above)
-                for j, (below, above) in self._before[i].items()
-                if offsets[j] >= 0
-            )
-            at = _lowest(taken, self._buffers[i].align)
-            offsets[i] = at
-            peak = max(peak, at + self._buffers[i].nbytes)
-        return peak, offsets
-
-
-def _lowest(taken: list[tuple[int, int]], align: int) -> int:
-    """The lowest aligned offset ≥ 0 strictly inside no interval; ``taken`` is sorted."""
-    at = 0
-    for start, end in taken:
-        # Once an interval starts behind, all further ones do.
-        if start >= at:
-            break
-        if at < end:
-            at = -(-end // align) * align
-    return at
-
-
-def _margins(
-    i: int, j: int, buffers: Sequence[Buffer], leads: dict[tuple[int, int], int]
-) -> tuple[int, int]:
-    """(below, above): buffer i must not start strictly between j − below and j + above."""
-    size_i, size_j = buffers[i].padded, buffers[j].padded
-    if (j, i) in leads:  # i is written over the dying j
-        return min(leads[j, i], size_i), size_j
-    if (i, j) in leads:  # j is written over the dying i
-        return size_i, min(leads[i, j], size_j)
-    return size_i, size_j
+    earlier = [v for v, _, _ in near[u] if position[v] < position[u]]
+    kind = random.random()
+    if earlier and kind < 0.4:
+        other = random.choice(earlier)
+        result[position[u]], result[position[other]] = other, u
+        return result, position[other]
+    target = random.randrange(position[u] + 1)
+    if earlier and kind < 0.8:
+        target = position[random.choice(earlier)]
+    result.insert(target, result.pop(position[u]))
+    return result, target

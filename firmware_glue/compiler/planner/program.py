@@ -99,6 +99,19 @@ class Program:
 
 
 @dataclass(frozen=True)
+class Region:
+    """Memory that buffers may lie in.
+
+    Attributes:
+        name: a C identifier.
+        nbytes: how much there is, or None for as much as it takes.
+    """
+
+    name: str
+    nbytes: int | None = None
+
+
+@dataclass(frozen=True)
 class MemoryPlan:
     """Where each buffer lies.
 

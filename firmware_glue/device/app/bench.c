@@ -30,13 +30,12 @@ KEEP void edgecnn_step(void *context, int step) {
 #define JOIN(a, b) JOIN2(a, b)
 #define MODEL(what) JOIN(EDGECNN_MODEL, what)
 #include EDGECNN_MODEL_HEADER
+#include "model_memory.h"
 
-uint8_t edgecnn_arena[MODEL(_ARENA_BYTES)]
-    __attribute__((section(".edgecnn.arena"), aligned(MODEL(_ARENA_ALIGN))));
 static MODEL(_state) state;
 
 int main(void) {
-  if (MODEL(_init)(&state, edgecnn_arena) != 0) {
+  if (MODEL(_init)(&state, EDGECNN_MEMORY) != 0) {
     edgecnn_fault();
   }
   for (;;) {

@@ -16,10 +16,11 @@ RESET, STACK_TOP = "edgecnn_reset", "edgecnn_stack_top"
 
 @dataclass(frozen=True)
 class Span:
-    """Where a tensor lies: bytes from the arena's start."""
+    """Where a tensor lies: bytes from the start of the array called ``symbol``."""
 
     offset: int
     bytes: int
+    symbol: str = "edgecnn_arena"
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,10 @@ class Program:
     ``invoke`` in turn; the host places inputs and reads outputs while it stands at ``ready``.
 
     Attributes:
-        inputs, outputs: where tensors lie in the arena.
+        inputs, outputs: where tensors lie.
         invoke: the symbol of the function that runs the model once.
         steps: how many steps an invocation runs; 0: they cannot be counted one by one.
-        arena, ready: symbols of the arena and of the function to stop at.
+        ready: the symbol of the function to stop at.
         by_step: the symbol of a word; if it is not 0, ``step`` is called before each step and
             after the last one.
     """
@@ -43,7 +44,6 @@ class Program:
     outputs: tuple[Span, ...]
     invoke: str
     steps: int = 0
-    arena: str = "edgecnn_arena"
     ready: str = "edgecnn_ready"
     by_step: str = "edgecnn_by_step"
     step: str = "edgecnn_step"

@@ -38,7 +38,6 @@ class MachineSession:
         self._program = program
         self._board = board
         self._machine = machine
-        self._arena = program.elf.address(program.arena)
         self._ready = program.elf.address(program.ready)
         self._invoke = program.elf.address(program.invoke)
         self._machine.run_until(self._ready)
@@ -99,10 +98,13 @@ class MachineSession:
                 hint="one array per input, in the model's order and dtypes",
             )
         for span, data in zip(spans, inputs, strict=True):
-            self._machine.write(self._arena + span.offset, data)
+            self._machine.write(self._address(span), data)
 
     def _read(self, span: Span) -> bytes:
-        return self._machine.read(self._arena + span.offset, span.bytes)
+        return self._machine.read(self._address(span), span.bytes)
+
+    def _address(self, span: Span) -> int:
+        return self._program.elf.address(span.symbol) + span.offset
 
     def _stack_bytes(self) -> int:
         memory = self._board.memory

@@ -1,79 +1,117 @@
-/* ADD, SUB, MUL, MAXIMUM, MINIMUM, int8, with broadcasting: an operand repeated along a dimension
- * has stride 0 there. The output is contiguous. */
+/* Quantized ops of two operands, with broadcasting: ADD, SUB, MUL, DIV, SQUARED_DIFFERENCE. */
 #ifndef EDGECNN_BINARY_H
 #define EDGECNN_BINARY_H
 
-#include "edgecnn_common.h"
+#include "edgecnn_broadcast.h"
+#include "edgecnn_softmax.h"
 
-/* multiplier1/2, shift1/2: of the inputs (ADD, SUB); multiplier, shift: of the result. */
+/* multiplier1/2, shift1/2: of the inputs (sums and differences); multiplier, shift: of the
+ * result. */
 typedef struct {
-    int32_t rank, dims[EC_MAX_DIMS], strides1[EC_MAX_DIMS], strides2[EC_MAX_DIMS];
+    ec_broadcast shape;
     int32_t offset1, offset2, out_offset, left_shift;
     int32_t multiplier1, shift1, multiplier2, shift2, multiplier, shift;
     int32_t act_min, act_max;
 } ec_binary_params;
 
-typedef enum { EC_ADD, EC_SUB, EC_MUL, EC_MAXIMUM, EC_MINIMUM } ec_binary_op;
+EC_INLINE int32_t ec_binary_result(const ec_binary_params *p, int32_t value) {
+    return ec_clamp(ec_wrap_add(value, p->out_offset), p->act_min, p->act_max);
+}
 
-EC_INLINE int32_t ec_binary_value(
-    const ec_binary_params *p, ec_binary_op op, int32_t x1, int32_t x2) {
-    if (op == EC_MAXIMUM) {
-        return x1 > x2 ? x1 : x2;
-    }
-    if (op == EC_MINIMUM) {
-        return x1 < x2 ? x1 : x2;
-    }
+EC_INLINE int32_t ec_binary_sum(
+    const ec_binary_params *p, int32_t x1, int32_t x2, int32_t sign) {
+    x1 = ec_shift_left(x1 + p->offset1, p->left_shift);
+    x2 = ec_shift_left(x2 + p->offset2, p->left_shift);
+    x1 = ec_requant(x1, p->multiplier1, p->shift1);
+    x2 = ec_requant(x2, p->multiplier2, p->shift2);
+    return x1 + sign * x2;
+}
+
+EC_INLINE int32_t ec_add_value(const ec_binary_params *p, int32_t x1, int32_t x2) {
+    const int32_t sum = ec_binary_sum(p, x1, x2, 1);
+    return ec_binary_result(p, ec_requant(sum, p->multiplier, p->shift));
+}
+
+EC_INLINE int32_t ec_sub_value(const ec_binary_params *p, int32_t x1, int32_t x2) {
+    const int32_t difference = ec_binary_sum(p, x1, x2, -1);
+    return ec_binary_result(p, ec_requant(difference, p->multiplier, p->shift));
+}
+
+EC_INLINE int32_t ec_mul_value(const ec_binary_params *p, int32_t x1, int32_t x2) {
+    const int32_t product = (x1 + p->offset1) * (x2 + p->offset2);
+    return ec_binary_result(p, ec_requant(product, p->multiplier, p->shift));
+}
+
+EC_INLINE int32_t ec_squared_difference_value(
+    const ec_binary_params *p, int32_t x1, int32_t x2) {
+    const int32_t difference = ec_binary_sum(p, x1, x2, -1);
+    const int32_t square = difference * difference;
+    return ec_binary_result(p, ec_requant(square, p->multiplier, p->shift));
+}
+
+/* x1 / x2 through a reciprocal of x2; 0 where x2 stands for 0 (TFLite stops there). */
+EC_INLINE int32_t ec_div_value(const ec_binary_params *p, int32_t x1, int32_t x2) {
+    int32_t zeros, headroom, quotient, shift;
     x1 += p->offset1;
     x2 += p->offset2;
-    if (op == EC_MUL) {
-        return ec_requant(x1 * x2, p->multiplier, p->shift) + p->out_offset;
+    if (x2 == 0) {
+        return ec_binary_result(p, 0);
     }
-    x1 = ec_requant(ec_shift_left(x1, p->left_shift), p->multiplier1, p->shift1);
-    x2 = ec_requant(ec_shift_left(x2, p->left_shift), p->multiplier2, p->shift2);
-    x1 = op == EC_ADD ? x1 + x2 : x1 - x2;
-    return ec_requant(x1, p->multiplier, p->shift) + p->out_offset;
+    if (x2 < 0) {
+        x1 = -x1;
+        x2 = -x2;
+    }
+    zeros = ec_leading_zeros((uint32_t)x2);
+    headroom = x1 == 0 || x1 == -1 ? 31 : ec_leading_zeros((uint32_t)(x1 < 0 ? ~x1 : x1)) - 1;
+    quotient = ec_reciprocal_1p((int32_t)(((uint32_t)x2 << zeros) - 0x80000000u));
+    quotient = ec_requant(x1, quotient, headroom);
+    shift = p->shift - (31 - zeros) - headroom;
+    if (shift < -31) {
+        /* TFLite shifts by more bits than there are. This is what it gets on x86. */
+        quotient = ec_high_mul(quotient, p->multiplier);
+        return ec_binary_result(p, (quotient >> (-shift & 31)) + (quotient >= 0));
+    }
+    return ec_binary_result(p, ec_requant(quotient, p->multiplier, shift));
 }
 
-EC_INLINE void ec_binary(
-    const ec_binary_params *p, ec_binary_op op, const int8_t *in1, const int8_t *in2,
-    int8_t *out) {
-    const int32_t outer = p->rank - 1;
-    const int32_t count = p->dims[outer];
-    const int32_t step1 = p->strides1[outer], step2 = p->strides2[outer];
-    int32_t index[EC_MAX_DIMS] = {0};
-    int32_t at1 = 0, at2 = 0;
-    do {
-        const int8_t *x1 = in1 + at1, *x2 = in2 + at2;
-        for (int32_t i = 0; i < count; ++i) {
-            const int32_t value = ec_binary_value(p, op, x1[i * step1], x2[i * step2]);
-            *out++ = (int8_t)ec_clamp(value, p->act_min, p->act_max);
-        }
-    } while (ec_next(outer, p->dims, index, p->strides1, &at1, p->strides2, &at2));
+EC_BINARY_KERNEL(ec_add_s8, ec_binary_params, int8_t, int8_t, ec_add_value)
+EC_BINARY_KERNEL(ec_add_u8, ec_binary_params, uint8_t, uint8_t, ec_add_value)
+EC_BINARY_KERNEL(ec_add_s16, ec_binary_params, int16_t, int16_t, ec_add_value)
+EC_BINARY_KERNEL(ec_sub_s8, ec_binary_params, int8_t, int8_t, ec_sub_value)
+EC_BINARY_KERNEL(ec_sub_u8, ec_binary_params, uint8_t, uint8_t, ec_sub_value)
+EC_BINARY_KERNEL(ec_sub_s16, ec_binary_params, int16_t, int16_t, ec_sub_value)
+EC_BINARY_KERNEL(ec_mul_s8, ec_binary_params, int8_t, int8_t, ec_mul_value)
+EC_BINARY_KERNEL(ec_mul_u8, ec_binary_params, uint8_t, uint8_t, ec_mul_value)
+EC_BINARY_KERNEL(ec_mul_s16, ec_binary_params, int16_t, int16_t, ec_mul_value)
+EC_BINARY_KERNEL(ec_div_s8, ec_binary_params, int8_t, int8_t, ec_div_value)
+EC_BINARY_KERNEL(ec_div_u8, ec_binary_params, uint8_t, uint8_t, ec_div_value)
+EC_BINARY_KERNEL(ec_div_s16, ec_binary_params, int16_t, int16_t, ec_div_value)
+EC_BINARY_KERNEL(
+    ec_squared_difference_s8, ec_binary_params, int8_t, int8_t, ec_squared_difference_value)
+
+/* int16 whose scales are powers of two: operands are shifted right by shift1, shift2. */
+typedef struct {
+    ec_broadcast shape;
+    int32_t shift1, shift2, act_min, act_max;
+} ec_binary_shift_params;
+
+EC_INLINE int32_t ec_binary_shift_value(
+    const ec_binary_shift_params *p, int32_t x1, int32_t x2, int32_t sign) {
+    const int32_t sum = ec_round_shift(x1, p->shift1) + sign * ec_round_shift(x2, p->shift2);
+    return ec_clamp(ec_clamp(sum, INT16_MIN, INT16_MAX), p->act_min, p->act_max);
 }
 
-EC_KERNEL void ec_add_s8(
-    const ec_binary_params *p, const int8_t *in1, const int8_t *in2, int8_t *out) {
-    ec_binary(p, EC_ADD, in1, in2, out);
+EC_INLINE int32_t ec_add_shift_value(
+    const ec_binary_shift_params *p, int32_t x1, int32_t x2) {
+    return ec_binary_shift_value(p, x1, x2, 1);
 }
 
-EC_KERNEL void ec_sub_s8(
-    const ec_binary_params *p, const int8_t *in1, const int8_t *in2, int8_t *out) {
-    ec_binary(p, EC_SUB, in1, in2, out);
+EC_INLINE int32_t ec_sub_shift_value(
+    const ec_binary_shift_params *p, int32_t x1, int32_t x2) {
+    return ec_binary_shift_value(p, x1, x2, -1);
 }
 
-EC_KERNEL void ec_mul_s8(
-    const ec_binary_params *p, const int8_t *in1, const int8_t *in2, int8_t *out) {
-    ec_binary(p, EC_MUL, in1, in2, out);
-}
-
-EC_KERNEL void ec_maximum_s8(
-    const ec_binary_params *p, const int8_t *in1, const int8_t *in2, int8_t *out) {
-    ec_binary(p, EC_MAXIMUM, in1, in2, out);
-}
-
-EC_KERNEL void ec_minimum_s8(
-    const ec_binary_params *p, const int8_t *in1, const int8_t *in2, int8_t *out) {
-    ec_binary(p, EC_MINIMUM, in1, in2, out);
-}
+EC_BINARY_KERNEL(ec_add_shift_s16, ec_binary_shift_params, int16_t, int16_t, ec_add_shift_value)
+EC_BINARY_KERNEL(ec_sub_shift_s16, ec_binary_shift_params, int16_t, int16_t, ec_sub_shift_value)
 
 #endif

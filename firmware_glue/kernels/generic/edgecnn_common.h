@@ -23,10 +23,25 @@
 #define EC_NOINLINE
 #endif
 
+#if defined(__GNUC__)
+#define EC_UNUSED __attribute__((unused))
+#else
+#define EC_UNUSED
+#endif
+
+/* Before a short inner loop: unrolling it by 4 or 8 costs more than it saves. */
+#if defined(__clang__)
+#define EC_ROLLED _Pragma("clang loop unroll(disable)")
+#elif defined(__GNUC__) && __GNUC__ >= 8
+#define EC_ROLLED _Pragma("GCC unroll 1")
+#else
+#define EC_ROLLED
+#endif
+
 /* Kernels are inlined into each layer with constant parameters (speed). With
  * EDGECNN_SHARED_KERNELS one copy per kernel and model is shared by its layers (size). */
 #if defined(EDGECNN_SHARED_KERNELS)
-#define EC_KERNEL static EC_NOINLINE
+#define EC_KERNEL static EC_NOINLINE EC_UNUSED
 #else
 #define EC_KERNEL EC_INLINE
 #endif
@@ -54,6 +69,22 @@ typedef struct {
     int32_t ky0, ky1, kx0, kx1;
 } ec_taps;
 
+/* How accumulators become outputs. per_channel: multipliers and shifts have one entry per output
+ * channel, else one entry. all_right: every shift is negative. filter_offset: uint8 filters. */
+typedef struct {
+    int32_t in_offset, filter_offset, out_offset, act_min, act_max;
+    int32_t per_channel, all_right;
+} ec_quantized;
+
+typedef struct {
+    float act_min, act_max;
+} ec_float_range;
+
+/* The i-th of `count` positions, counted from the end when a step runs backwards. */
+EC_INLINE int32_t ec_turn(int32_t reverse, int32_t i, int32_t count) {
+    return reverse ? count - 1 - i : i;
+}
+
 EC_INLINE int32_t ec_first_tap(int32_t origin, int32_t dilation) {
     return origin >= 0 ? 0 : (dilation - 1 - origin) / dilation;
 }
@@ -76,6 +107,15 @@ EC_INLINE ec_taps ec_clip_window(const ec_window *g, int32_t oy, int32_t ox) {
 
 EC_INLINE int32_t ec_clamp(int32_t x, int32_t low, int32_t high) {
     return x < low ? low : x > high ? high : x;
+}
+
+EC_INLINE float ec_clampf(float x, float low, float high) {
+    return x < low ? low : x > high ? high : x;
+}
+
+/* Wraps around: biases of any file are summed without undefined behaviour. */
+EC_INLINE int32_t ec_add_wrap(int32_t a, int32_t b) {
+    return (int32_t)((uint32_t)a + (uint32_t)b);
 }
 
 /* a * b / 2^31 to nearest, ties towards +infinity, saturated: gemmlowp's
@@ -104,6 +144,11 @@ EC_INLINE int32_t ec_round_shift(int32_t x, int32_t right) {
 
 EC_INLINE int32_t ec_shift_left(int32_t x, int32_t left) {
     return (int32_t)((uint32_t)x << left);
+}
+
+/* a + b modulo 2^32. */
+EC_INLINE int32_t ec_wrap_add(int32_t a, int32_t b) {
+    return (int32_t)((uint32_t)a + (uint32_t)b);
 }
 
 /* x * 2^left, saturated. */

@@ -1,4 +1,4 @@
-/* Moves bytes: strided copies (TRANSPOSE, PAD, TILE, slices, CONCATENATION …) and fills. */
+/* Moves bytes: strided copies (TRANSPOSE, PAD, TILE, slices, CONCATENATION ...) and fills. */
 #ifndef EDGECNN_COPY_H
 #define EDGECNN_COPY_H
 
@@ -10,21 +10,60 @@ typedef struct {
     int32_t from_base, to_base;
 } ec_copy_params;
 
+/* count elements of size bytes each. */
 typedef struct {
-    int32_t count, value;
+    int32_t count, size, value[8];
 } ec_fill_params;
 
+/* Bytes in ascending order, so that an output in front of its input may overlap it. */
+EC_INLINE void ec_copy_run(
+    const uint8_t *from, uint8_t *to, int32_t count, int32_t from_step, int32_t to_step) {
+    if (from_step == 1 && to_step == 1) {
+        for (int32_t i = 0; i < count; ++i) {
+            to[i] = from[i];
+        }
+    } else {
+        for (int32_t i = 0; i < count; ++i) {
+            *to = *from;
+            from += from_step;
+            to += to_step;
+        }
+    }
+}
+
+/* The two innermost loops are plain: an element, or a row, and how often. */
 EC_KERNEL void ec_copy(const ec_copy_params *p, const void *in, void *out) {
+    const int32_t inner = p->rank - 1, outer = p->rank > 1 ? p->rank - 2 : 0;
+    const int32_t rows = p->rank > 1 ? p->dims[outer] : 1;
+    const int32_t from_row = p->rank > 1 ? p->from_strides[outer] : 0;
+    const int32_t to_row = p->rank > 1 ? p->to_strides[outer] : 0;
+    int32_t index[EC_MAX_DIMS] = {0};
+    int32_t from_at = p->from_base, to_at = p->to_base;
+    do {
+        const uint8_t *from = (const uint8_t *)in + from_at;
+        uint8_t *to = (uint8_t *)out + to_at;
+        for (int32_t row = 0; row < rows; ++row) {
+            ec_copy_run(
+                from, to, p->dims[inner], p->from_strides[inner], p->to_strides[inner]);
+            from += from_row;
+            to += to_row;
+        }
+    } while (ec_next(
+        outer, p->dims, index, p->from_strides, &from_at, p->to_strides, &to_at));
+}
+
+/* Bytes through a table: a copy that changes the scale. */
+EC_KERNEL void ec_copy_table(
+    const ec_copy_params *p, const void *in, const uint8_t *table, void *out) {
     const int32_t outer = p->rank - 1;
-    const int32_t count = p->dims[outer];
     const int32_t from_step = p->from_strides[outer], to_step = p->to_strides[outer];
     int32_t index[EC_MAX_DIMS] = {0};
     int32_t from_at = p->from_base, to_at = p->to_base;
     do {
         const uint8_t *from = (const uint8_t *)in + from_at;
         uint8_t *to = (uint8_t *)out + to_at;
-        for (int32_t i = 0; i < count; ++i) {
-            to[i * to_step] = from[i * from_step];
+        for (int32_t i = 0; i < p->dims[outer]; ++i) {
+            to[i * to_step] = table[from[i * from_step]];
         }
     } while (ec_next(
         outer, p->dims, index, p->from_strides, &from_at, p->to_strides, &to_at));
@@ -32,8 +71,16 @@ EC_KERNEL void ec_copy(const ec_copy_params *p, const void *in, void *out) {
 
 EC_KERNEL void ec_fill(const ec_fill_params *p, void *out) {
     uint8_t *to = (uint8_t *)out;
+    if (p->size == 1) {
+        for (int32_t i = 0; i < p->count; ++i) {
+            to[i] = (uint8_t)p->value[0];
+        }
+        return;
+    }
     for (int32_t i = 0; i < p->count; ++i) {
-        to[i] = (uint8_t)p->value;
+        for (int32_t b = 0; b < p->size; ++b) {
+            *to++ = (uint8_t)p->value[b];
+        }
     }
 }
 

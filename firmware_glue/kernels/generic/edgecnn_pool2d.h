@@ -1,57 +1,90 @@
-/* AVERAGE_POOL_2D and MAX_POOL_2D, int8, NHWC; padding counts neither in the sum nor in the
- * divisor. */
+/* AVERAGE_POOL_2D, MAX_POOL_2D (s8, u8, s16, f32) and L2_POOL_2D (f32), NHWC; padding counts
+ * neither in the sum nor in the divisor. */
 #ifndef EDGECNN_POOL2D_H
 #define EDGECNN_POOL2D_H
 
 #include "edgecnn_common.h"
+#include "edgecnn_math.h"
+
+/* reverse: 1 to write the output from the last element to the first. */
+typedef struct {
+    ec_window window;
+    int32_t reverse, act_min, act_max;
+} ec_pool2d_params;
 
 typedef struct {
     ec_window window;
-    int32_t act_min, act_max;
-} ec_pool2d_params;
+    int32_t reverse;
+    float act_min, act_max;
+} ec_pool2d_float_params;
+
+enum { EC_POOL_MAX, EC_POOL_AVERAGE, EC_POOL_L2 };
 
 /* sum / count to nearest, ties away from zero. */
 EC_INLINE int32_t ec_rounded_mean(int32_t sum, int32_t count) {
-    return (sum > 0 ? sum + count / 2 : sum - count / 2) / count;
+    return ec_add_wrap(sum, sum > 0 ? count / 2 : -(count / 2)) / count;
 }
 
-EC_INLINE void ec_pool2d(
-    const ec_pool2d_params *p, const int8_t *in, int8_t *out, int32_t average) {
-    const ec_window *g = &p->window;
-    for (int32_t n = 0; n < g->batches; ++n) {
-        const int8_t *image = in + n * g->in_h * g->in_w * g->in_c;
-        for (int32_t oy = 0; oy < g->out_h; ++oy) {
-            for (int32_t ox = 0; ox < g->out_w; ++ox) {
-                const ec_taps t = ec_clip_window(g, oy, ox);
-                const int32_t count = (t.ky1 - t.ky0) * (t.kx1 - t.kx0);
-                const int8_t *corner =
-                    image + ((t.y + t.ky0) * g->in_w + t.x + t.kx0) * g->in_c;
-                for (int32_t c = 0; c < g->in_c; ++c) {
-                    int32_t acc = average ? 0 : -128;
-                    for (int32_t ky = 0; ky < t.ky1 - t.ky0; ++ky) {
-                        const int8_t *from = corner + ky * g->in_w * g->in_c + c;
-                        for (int32_t kx = 0; kx < t.kx1 - t.kx0; ++kx) {
-                            acc = average ? acc + *from : *from > acc ? *from : acc;
-                            from += g->in_c;
-                        }
-                    }
-                    if (average) {
-                        acc = ec_rounded_mean(acc, count);
-                    }
-                    out[c] = (int8_t)ec_clamp(acc, p->act_min, p->act_max);
-                }
-                out += g->out_c;
-            }
-        }
-    }
+#define EC_PARAMS ec_pool2d_params
+#define EC_ACC int32_t
+#define EC_ADD ec_add_wrap
+#define EC_MEAN ec_rounded_mean
+#define EC_CLAMP ec_clamp
+#define EC_VALUE int8_t
+#define EC_LOWEST INT8_MIN
+#define EC_V(name) name##_s8
+#include "edgecnn_pool2d_body.h"
+#undef EC_VALUE
+#undef EC_LOWEST
+#undef EC_V
+#define EC_VALUE uint8_t
+#define EC_LOWEST 0
+#define EC_V(name) name##_u8
+#include "edgecnn_pool2d_body.h"
+#undef EC_VALUE
+#undef EC_LOWEST
+#undef EC_V
+#define EC_VALUE int16_t
+#define EC_LOWEST INT16_MIN
+#define EC_V(name) name##_s16
+#include "edgecnn_pool2d_body.h"
+#undef EC_VALUE
+#undef EC_LOWEST
+#undef EC_V
+#undef EC_PARAMS
+#undef EC_ACC
+#undef EC_ADD
+#undef EC_MEAN
+#undef EC_CLAMP
+
+EC_INLINE float ec_pool_add_f32(float a, float b) {
+    return a + b;
 }
 
-EC_KERNEL void ec_average_pool2d_s8(const ec_pool2d_params *p, const int8_t *in, int8_t *out) {
-    ec_pool2d(p, in, out, 1);
+EC_INLINE float ec_mean_f32(float sum, int32_t count) {
+    return sum / (float)count;
 }
 
-EC_KERNEL void ec_max_pool2d_s8(const ec_pool2d_params *p, const int8_t *in, int8_t *out) {
-    ec_pool2d(p, in, out, 0);
+#define EC_PARAMS ec_pool2d_float_params
+#define EC_ACC float
+#define EC_ADD ec_pool_add_f32
+#define EC_MEAN ec_mean_f32
+#define EC_CLAMP ec_clampf
+#define EC_VALUE float
+#define EC_LOWEST -3.40282347e+38f
+#define EC_V(name) name##_f32
+#include "edgecnn_pool2d_body.h"
+#undef EC_PARAMS
+#undef EC_ACC
+#undef EC_ADD
+#undef EC_MEAN
+#undef EC_CLAMP
+#undef EC_VALUE
+#undef EC_LOWEST
+#undef EC_V
+
+EC_KERNEL void ec_l2_pool2d_f32(const ec_pool2d_float_params *p, const float *in, float *out) {
+    ec_pool2d_f32(p, in, out, EC_POOL_L2);
 }
 
 #endif

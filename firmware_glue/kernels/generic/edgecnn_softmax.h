@@ -1,14 +1,35 @@
-/* SOFTMAX, int8, over the last dimension, in TFLite's reference fixed point. */
+/* SOFTMAX over the last dimension: TFLite's reference fixed point for 8-bit inputs, its tables
+ * for int16, float32. All work in place (outputs wider than the input: see the planner). */
 #ifndef EDGECNN_SOFTMAX_H
 #define EDGECNN_SOFTMAX_H
 
 #include "edgecnn_common.h"
+#include "edgecnn_math.h"
 
 /* exp_count: entries of the table exp_q31[d] = exp(-d * scale * beta) in Q0.31; beyond it the
  * exponential counts as 0. */
 typedef struct {
     int32_t rows, depth, exp_count;
 } ec_softmax_params;
+
+/* multiplier and shift: input differences to units of 10 / 65535. */
+typedef struct {
+    int32_t rows, depth, multiplier, shift;
+} ec_softmax_s16_params;
+
+typedef struct {
+    int32_t rows, depth;
+    float beta;
+} ec_softmax_f32_params;
+
+/* Zeros in front of the highest bit, x > 0. */
+EC_INLINE int32_t ec_leading_zeros(uint32_t x) {
+    int32_t zeros = 0;
+    while ((x << zeros) < 0x80000000u) {
+        ++zeros;
+    }
+    return zeros;
+}
 
 /* 1 / (1 + a) for a in [0, 1), both Q0.31: three Newton-Raphson steps on Q2.29. */
 EC_INLINE int32_t ec_reciprocal_1p(int32_t a) {
@@ -21,34 +42,99 @@ EC_INLINE int32_t ec_reciprocal_1p(int32_t a) {
     return ec_shift_left_sat(x, 1);
 }
 
-EC_KERNEL void ec_softmax_s8(
-    const ec_softmax_params *p, const int8_t *in, const int32_t *exp_q31, int8_t *out) {
+/* Adds exp(-below) to a sum in Q13.19, saturated. */
+EC_INLINE uint32_t ec_add_exponential(
+    uint32_t sum, const int32_t *exp_q31, int32_t exp_count, int32_t below) {
+    if (below < exp_count && sum < 0xFFF00000u) {
+        sum += (uint32_t)ec_round_shift_positive(exp_q31[below], 12);
+    }
+    return sum;
+}
+
+/* BITS: width of the output, whose lowest value stands for 0. */
+#define EC_SOFTMAX(NAME, IN, OUT, BITS, LOW, HIGH)                                            \
+    EC_KERNEL void NAME(                                                                      \
+        const ec_softmax_params *p, const IN *in, const int32_t *exp_q31, OUT *out) {         \
+        for (int32_t r = 0; r < p->rows; ++r) {                                               \
+            int32_t max = in[0], zeros, scale;                                                \
+            uint32_t sum = 0;                                                                 \
+            for (int32_t i = 1; i < p->depth; ++i) {                                          \
+                max = in[i] > max ? in[i] : max;                                              \
+            }                                                                                 \
+            for (int32_t i = 0; i < p->depth; ++i) {                                          \
+                sum = ec_add_exponential(sum, exp_q31, p->exp_count, max - in[i]);            \
+            }                                                                                 \
+            zeros = ec_leading_zeros(sum);                                                    \
+            scale = ec_reciprocal_1p((int32_t)((sum << zeros) - 0x80000000u));                \
+            for (int32_t i = 0; i < p->depth; ++i) {                                          \
+                const int32_t below = max - in[i];                                            \
+                int32_t value = 0;                                                            \
+                /* 8 bits: from a sum of 512 on, every quotient rounds to 0 (the reference    \
+                 * aborts there). */                                                          \
+                if (below < p->exp_count && zeros >= 12 - (BITS)) {                           \
+                    value = ec_round_shift(                                                   \
+                        ec_high_mul(exp_q31[below], scale), 43 - (BITS) - zeros);             \
+                }                                                                             \
+                out[i] = (OUT)ec_clamp(value + (LOW), LOW, HIGH);                             \
+            }                                                                                 \
+            in += p->depth;                                                                   \
+            out += p->depth;                                                                  \
+        }                                                                                     \
+    }
+
+EC_SOFTMAX(ec_softmax_s8, int8_t, int8_t, 8, -128, 127)
+EC_SOFTMAX(ec_softmax_u8, uint8_t, uint8_t, 8, 0, 255)
+EC_SOFTMAX(ec_softmax_s8_s16, int8_t, int16_t, 16, -32768, 32767)
+EC_SOFTMAX(ec_softmax_u8_s16, uint8_t, int16_t, 16, -32768, 32767)
+
+/* A table of 513 entries over all int16 values, linear in between. */
+EC_INLINE int32_t ec_interpolate_s16(const int16_t *table, int32_t value) {
+    const int16_t *entry = table + 256 + (value >> 7);
+    return entry[0] + (((entry[1] - entry[0]) * (value & 127) + 64) >> 7);
+}
+
+/* exp_table: exp over [-10, 0]; reciprocal_table: 1 / (1 + x) over [0, 1]; both Q0.15. */
+EC_KERNEL void ec_softmax_s16(
+    const ec_softmax_s16_params *p, const int16_t *in, const int16_t *exp_table,
+    const int16_t *reciprocal_table, int16_t *out) {
     for (int32_t r = 0; r < p->rows; ++r) {
-        int32_t max = -128;
-        uint32_t sum = 0; /* Q13.19, saturated */
-        int32_t leading_zeros = 0;
-        int32_t scale;
-        for (int32_t i = 0; i < p->depth; ++i) {
+        int32_t max = in[0], normal, zeros, reciprocal, right;
+        uint32_t sum = 0; /* Q17.15 */
+        for (int32_t i = 1; i < p->depth; ++i) {
             max = in[i] > max ? in[i] : max;
         }
         for (int32_t i = 0; i < p->depth; ++i) {
-            const int32_t below = max - in[i];
-            if (below < p->exp_count && sum < 0xFFF00000u) {
-                sum += (uint32_t)ec_round_shift_positive(exp_q31[below], 12);
-            }
+            const int32_t scaled = ec_requant(in[i] - max, p->multiplier, p->shift);
+            const int32_t at = ec_clamp(ec_wrap_add(scaled, 32767), -32768, 32767);
+            const int32_t exponential = ec_interpolate_s16(exp_table, at);
+            out[i] = (int16_t)exponential;
+            sum += (uint32_t)exponential;
         }
-        while ((sum << leading_zeros) < 0x80000000u) {
-            ++leading_zeros;
-        }
-        scale = ec_reciprocal_1p((int32_t)((sum << leading_zeros) - 0x80000000u));
+        zeros = ec_leading_zeros(sum);
+        normal = (int32_t)(((sum << (zeros - 1)) + (1u << 13)) >> 14) - 98304;
+        reciprocal = ec_interpolate_s16(reciprocal_table, ec_clamp(normal, -32768, 32767));
+        right = 31 - zeros;
         for (int32_t i = 0; i < p->depth; ++i) {
-            const int32_t below = max - in[i];
-            int32_t value = 0;
-            /* From a sum of 512 on, every quotient rounds to 0 (the reference aborts there). */
-            if (below < p->exp_count && leading_zeros >= 4) {
-                value = ec_round_shift(ec_high_mul(exp_q31[below], scale), 35 - leading_zeros);
-            }
-            out[i] = (int8_t)ec_clamp(value - 128, -128, 127);
+            const int32_t value = (out[i] * reciprocal + (1 << (right - 1))) >> right;
+            out[i] = (int16_t)ec_clamp(value, 0, 32767);
+        }
+        in += p->depth;
+        out += p->depth;
+    }
+}
+
+EC_KERNEL void ec_softmax_f32(const ec_softmax_f32_params *p, const float *in, float *out) {
+    for (int32_t r = 0; r < p->rows; ++r) {
+        float max = in[0], sum = 0.0f;
+        for (int32_t i = 1; i < p->depth; ++i) {
+            max = in[i] > max ? in[i] : max;
+        }
+        for (int32_t i = 0; i < p->depth; ++i) {
+            out[i] = ec_expf((in[i] - max) * p->beta);
+            sum += out[i];
+        }
+        for (int32_t i = 0; i < p->depth; ++i) {
+            out[i] /= sum;
         }
         in += p->depth;
         out += p->depth;

@@ -22,20 +22,29 @@ COUNT = int(os.environ.get("EDGECNN_CASES", "100"))
 LONG_COUNT = int(os.environ.get("EDGECNN_LONG_CASES", "2000"))
 ULP, RELATIVE = 4, 1e-5
 _RUNS = 2
+OPTIMIZED = ("SUM:int8", "SUM:int16")
+"""LiteRT 2.3.0's reference kernels are broken here: they read the bytes as uint8. Its optimized
+kernels are the judge."""
+NOT_IN_REF = ("CEIL:float32", "ELU:float32", "ELU:int8", "ROUND:float32")
+"""BUILTIN_REF has no such op: LiteRT's optimized kernels are the judge."""
+ABSOLUTE = {"GELU:float32": 2e-6, "GELU:int16": 1, "UNIDIRECTIONAL_SEQUENCE_LSTM:float32": 2e-6}
+"""1 + tanh(x) cancels: what is left of tanh's own rounding is no longer relative. LiteRT leaves the
+LSTM's sums to a matrix library, in an order of its own: where they cancel, so does the error. int16
+GELU: LiteRT's table depends on the tanhf of the machine's libm, ours is correctly rounded."""
 
 
 def rng_of(key: str, index: int) -> np.random.Generator:
     return np.random.default_rng([zlib.crc32(key.encode()), index])
 
 
-def wrong_elements(got: np.ndarray, want: np.ndarray) -> int:
+def wrong_elements(got: np.ndarray, want: np.ndarray, absolute: float = 0.0) -> int:
     """How many elements are wrong; NaN equals NaN."""
     if got.dtype.kind != "f":
-        return int(np.sum(got != want))
+        return int(np.sum(np.abs(got.astype(np.int64) - want.astype(np.int64)) > absolute))
     a, b = got.astype(np.float64), want.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         tolerance = np.maximum(ULP * np.spacing(np.abs(want)).astype(np.float64), RELATIVE * abs(b))
-        good = (a == b) | (np.abs(a - b) <= tolerance) | (np.isnan(a) & np.isnan(b))
+        good = (a == b) | (np.abs(a - b) <= tolerance + absolute) | (np.isnan(a) & np.isnan(b))
     return int(np.sum(~good))
 
 
@@ -51,15 +60,16 @@ def check_cases(key: str, folder: Path, first: int, count: int) -> None:
     wrong = [
         row
         for index, (name, data) in enumerate(models.items())
-        for row in _compare(name, data, library, rng_of(key, 10_000_000 + first + index))
+        for row in _compare(key, name, data, library, rng_of(key, 10_000_000 + first + index))
     ]
     assert not wrong, f"{key}: {len(wrong)} wrong, {wrong[:10]}"
 
 
 def _compare(
-    name: str, data: bytes, library: Library, rng: np.random.Generator
+    key: str, name: str, data: bytes, library: Library, rng: np.random.Generator
 ) -> list[tuple[object, ...]]:
-    model, reference, run = read_model(data), Reference(data), library.runner(name)
+    model, run = read_model(data), library.runner(name)
+    reference = Reference(data, optimized=key in (*OPTIMIZED, *NOT_IN_REF))
     rows: list[tuple[object, ...]] = []
     for _ in range(_RUNS):
         inputs = random_inputs(model, rng)
@@ -70,7 +80,7 @@ def _compare(
         for kind, got in found.items():
             for a, b in zip(got, want, strict=True):
                 assert (a.dtype, a.shape) == (b.dtype, b.shape), (name, kind, a.dtype, a.shape)
-                if bad := wrong_elements(a, b):
+                if bad := wrong_elements(a, b, ABSOLUTE.get(key, 0.0)):
                     rows.append((name, kind, bad, a.size))
     return rows
 

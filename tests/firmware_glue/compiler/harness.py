@@ -151,15 +151,19 @@ class Runner:
 
 
 class Reference:
-    """LiteRT with its reference kernels, all tensors kept."""
+    """LiteRT with its reference kernels (or its optimized ones), all tensors kept."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, *, optimized: bool = False) -> None:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
         self._interpreter = Interpreter(
             model_content=data,
             num_threads=1,
-            experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+            experimental_op_resolver_type=(
+                OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+                if optimized
+                else OpResolverType.BUILTIN_REF
+            ),
             experimental_preserve_all_tensors=True,
         )
         self._interpreter.allocate_tensors()
@@ -182,6 +186,8 @@ def random_inputs(model: TfModel, rng: np.random.Generator) -> list[np.ndarray]:
         tensor = model.main.tensors[index]
         if tensor.dtype.value == "float32":
             result.append(rng.normal(0, 3, tensor.shape).astype(np.float32))
+        elif tensor.dtype.value == "bool":
+            result.append(rng.random(tensor.shape) < 0.5)
         else:
             info = np.iinfo(tensor.dtype.value)
             low, high = max(info.min, -(2**20)), min(info.max, 2**20)

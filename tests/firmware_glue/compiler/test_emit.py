@@ -11,6 +11,7 @@ import pytest
 
 from edgecnn.core.tflite.reader import read_model
 from firmware_glue.compiler.api import CompiledModel, compile_model
+from firmware_glue.compiler.emit.text import CTYPES
 from firmware_glue.compiler.ops.spec import Params
 from firmware_glue.kernels import kernel_text
 from tests.builders import ModelBuilder, tiny_classifier
@@ -76,7 +77,9 @@ def _all_params() -> dict[str, Params]:
                 found[call.header + ":" + call.params.struct] = call.params
                 for _, value in call.params.fields:
                     if isinstance(value, Params):
-                        found["edgecnn_common.h:" + value.struct] = value
+                        own = f"}} {value.struct};" in kernel_text(call.header)
+                        home = call.header if own else "edgecnn_common.h"
+                        found[f"{home}:{value.struct}"] = value
     return found
 
 
@@ -152,9 +155,8 @@ def test_sanitizers(tmp_path: Path) -> None:
         main.append(f"        ({name}_ARENA_BYTES + 15) / 16 * 16); {name}_init(&s, a);")
         for k, value in enumerate(inputs):
             count = value.size
-            fill = (
-                f"(({'float' if value.dtype == np.float32 else value.dtype.name + '_t'})(i * 37))"
-            )
+            kind = CTYPES[value.dtype.name]
+            fill = f"(({kind})(i * 37 % 2))" if value.dtype == bool else f"(({kind})(i * 37))"
             main.append(f"      for (int i = 0; i < {count}; ++i) {name}_input{k}(&s)[i] = {fill};")
         main.append(f"      if ({name}_invoke(&s) != 0) return 1; free(a); }}")
     unit = tmp_path / "all.c"

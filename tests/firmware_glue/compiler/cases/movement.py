@@ -7,203 +7,201 @@ from collections.abc import Callable
 import numpy as np
 
 from tests.builders import ModelBuilder
+from tests.firmware_glue.compiler.cases import indexing, rearrange
 from tests.firmware_glue.compiler.cases.common import Maker, Rng, pick, shape_of
+from tests.firmware_glue.compiler.cases.operands import Operands, index_type, kind_of, random_data
 
-Q = ("int8", 0.1, 7)
-
-
-def _dtype(rng: Rng) -> tuple[object, ...]:
-    return Q if rng.random() < 0.7 else ("float32",)
+DTYPES = ("int8", "uint8", "int16", "int32", "int64", "float32", "bool")
 
 
-def concat(rng: Rng) -> bytes:
-    build = ModelBuilder()
-    base = list(shape_of(rng, 1, 6, 5))
-    axis = int(rng.integers(len(base)))
-    kind = _dtype(rng)
-    tensors, inputs, total = [], [], 0
-    for _ in range(int(rng.integers(1, 6))):
-        shape = list(base)
-        shape[axis] = int(rng.integers(1, 5))
-        total += shape[axis]
-        data = rng.integers(-128, 128, shape) if inputs and rng.random() < 0.3 else None
-        tensors.append(build.tensor(shape, *kind, data=data))
-        inputs += [tensors[-1]] if data is None else []
-    base[axis] = total
-    y = build.tensor(base, *kind)
-    sign = axis - len(base) if rng.random() < 0.4 else axis
-    build.op("CONCATENATION", tensors, [y], axis=sign)
-    return build.build(inputs, [y])
+def concat(dtype: str) -> Maker:
+    """Also uint8 inputs of other scales than the output's."""
 
-
-def pad(code: str) -> Callable[[Rng], bytes]:
     def make(rng: Rng) -> bytes:
-        build = ModelBuilder()
+        operands, base = Operands(), list(shape_of(rng, 1, 6, 5))
+        axis, total = int(rng.integers(len(base))), 0
+        kind = kind_of(dtype)[1:]
+        for position in range(int(rng.integers(1, 6))):
+            shape = list(base)
+            shape[axis] = int(rng.integers(1, 5))
+            total += shape[axis]
+            constant = position and rng.random() < 0.3
+            data = random_data(rng, dtype, tuple(shape)) if constant else None
+            given = kind
+            if dtype == "uint8" and rng.random() < 0.4:
+                given = (float(np.float32(rng.uniform(0.01, 0.5))), int(rng.integers(256)))
+            operands.add(tuple(shape), dtype, given, data)
+        base[axis] = total
+        y = operands.build.tensor(base, dtype, *kind)
+        sign = axis - len(base) if rng.random() < 0.4 else axis
+        return operands.finish("CONCATENATION", [y], axis=sign)
+
+    return make
+
+
+def pad(code: str) -> Callable[[str], Maker]:
+    def of(dtype: str) -> Maker:
+        def make(rng: Rng) -> bytes:
+            build, kind = ModelBuilder(), kind_of(dtype)
+            shape = shape_of(rng)
+            top = 4 if code != "MIRROR_PAD" else 5
+            pads = rng.integers(0, top, (len(shape), 2))
+            options = {}
+            if code == "MIRROR_PAD":
+                options["mode"] = pick(rng, "REFLECT", "SYMMETRIC")
+                room = np.array(shape)[:, None] - (options["mode"] == "REFLECT")
+                pads = np.minimum(pads, room)
+            x = build.tensor(shape, *kind)
+            p = build.tensor(pads.shape, index_type(rng), data=pads)
+            out = [int(n + a + b) for n, (a, b) in zip(shape, pads, strict=True)]
+            y = build.tensor(out, *kind)
+            operands = [x, p]
+            if code == "PADV2":
+                operands.append(build.tensor((1,), *kind, data=random_data(rng, dtype, (1,))))
+            build.op(code, operands, [y], **options)
+            return build.build([x], [y])
+
+        return make
+
+    return of
+
+
+def shape_only(code: str) -> Callable[[str], Maker]:
+    """RESHAPE, SQUEEZE or EXPAND_DIMS between two real ops."""
+
+    def of(dtype: str) -> Maker:
+        def make(rng: Rng) -> bytes:
+            build, kind = ModelBuilder(), kind_of(dtype)
+            x, mid = (build.tensor((1, 4, 1, 6), *kind) for _ in range(2))
+            axis = build.tensor((1,), "int32", data=[1])
+            build.op("REVERSE_V2", [x, axis], [mid])
+            if code == "RESHAPE":
+                new = pick(rng, (24,), (2, 12), (4, 3, 2), (1, 2, 2, 3, 2))
+                s = build.tensor((len(new),), "int32", data=new)
+                y = build.tensor(new, *kind)
+                build.op("RESHAPE", [mid, s], [y], new_shape=list(new))
+            elif code == "SQUEEZE":
+                y = build.tensor((4, 6), *kind)
+                build.op("SQUEEZE", [mid], [y], squeeze_dims=[0, 2])
+            else:
+                at = int(pick(rng, 2, -3))
+                s = build.tensor((), index_type(rng), data=np.array(at))
+                y = build.tensor((1, 4, 1, 1, 6), *kind)
+                build.op("EXPAND_DIMS", [mid, s], [y])
+            last = build.tensor(build.tensors[y].shape, *kind)
+            build.op("REVERSE_V2", [y, build.tensor((1,), "int32", data=[0])], [last])
+            return build.build([x], [last])
+
+        return make
+
+    return of
+
+
+def transpose(dtype: str) -> Maker:
+    def make(rng: Rng) -> bytes:
+        build, kind = ModelBuilder(), kind_of(dtype)
+        shape = shape_of(rng, 1, 7, 5)
+        order = [int(v) for v in rng.permutation(len(shape))]
+        x = build.tensor(shape, *kind)
+        p = build.tensor((len(order),), "int32", data=order)
+        y = build.tensor([shape[i] for i in order], *kind)
+        build.op("TRANSPOSE", [x, p], [y])
+        return build.build([x], [y])
+
+    return make
+
+
+def tile(dtype: str) -> Maker:
+    def make(rng: Rng) -> bytes:
+        build, kind = ModelBuilder(), kind_of(dtype)
+        shape = shape_of(rng, 1, 6, 4)
+        repeats = [int(v) for v in rng.integers(1, 4, len(shape))]
+        x = build.tensor(shape, *kind)
+        m = build.tensor((len(shape),), index_type(rng), data=repeats)
+        y = build.tensor([a * b for a, b in zip(shape, repeats, strict=True)], *kind)
+        build.op("TILE", [x, m], [y])
+        return build.build([x], [y])
+
+    return make
+
+
+def broadcast_to(dtype: str) -> Maker:
+    def make(rng: Rng) -> bytes:
+        build, kind = ModelBuilder(), kind_of(dtype)
+        out = shape_of(rng, 1, 6, 5)
+        shape = [1 if rng.random() < 0.5 else size for size in out]
+        shape = shape[int(rng.integers(len(shape))) :]
+        x = build.tensor(shape, *kind)
+        s = build.tensor((len(out),), index_type(rng), data=out)
+        y = build.tensor(out, *kind)
+        build.op("BROADCAST_TO", [x, s], [y], version=2)
+        return build.build([x], [y])
+
+    return make
+
+
+def fill(dtype: str) -> Maker:
+    def make(rng: Rng) -> bytes:
+        build, kind = ModelBuilder(), kind_of(dtype)
+        out = shape_of(rng)
+        s = build.tensor((len(out),), index_type(rng), data=out)
+        x = build.tensor((), *kind)
+        y = build.tensor(out, *kind)
+        build.op("FILL", [s, x], [y])
+        return build.build([x], [y])
+
+    return make
+
+
+def zeros_like(dtype: str) -> Maker:
+    def make(rng: Rng) -> bytes:
+        build, shape = ModelBuilder(), shape_of(rng)
+        x, y = (build.tensor(shape, dtype) for _ in range(2))
+        build.op("ZEROS_LIKE", [x], [y])
+        return build.build([x], [y])
+
+    return make
+
+
+def reverse(dtype: str) -> Maker:
+    def make(rng: Rng) -> bytes:
+        build, kind = ModelBuilder(), kind_of(dtype)
         shape = shape_of(rng)
-        pads = rng.integers(0, 4, (len(shape), 2))
-        x = build.tensor(shape, *Q)
-        p = build.tensor(pads.shape, "int32", data=pads)
-        y = build.tensor([int(n + a + b) for n, (a, b) in zip(shape, pads, strict=True)], *Q)
-        operands = [x, p]
-        if code == "PADV2":
-            operands.append(build.tensor((1,), *Q, data=[int(rng.integers(-128, 128))]))
-        build.op(code, operands, [y])
+        first = int(rng.integers(len(shape)))
+        # LiteRT takes neighbouring axes only.
+        axes = list(range(first, int(rng.integers(first, len(shape))) + 1))
+        x = build.tensor(shape, *kind)
+        a = build.tensor((len(axes),), "int32", data=axes)
+        y = build.tensor(shape, *kind)
+        build.op("REVERSE_V2", [x, a], [y])
         return build.build([x], [y])
 
     return make
 
 
-def shape_only(rng: Rng) -> bytes:
-    build = ModelBuilder()
-    x = build.tensor((1, 4, 1, 6), *Q)
-    code = pick(rng, "RESHAPE", "SQUEEZE", "EXPAND_DIMS")
-    mid = build.tensor((1, 4, 1, 6), *Q)
-    build.op("RELU", [x], [mid])
-    if code == "RESHAPE":
-        new = pick(rng, (24,), (2, 12), (4, 3, 2), (1, 2, 2, 3, 2))
-        s = build.tensor((len(new),), "int32", data=new)
-        y = build.tensor(new, *Q)
-        build.op("RESHAPE", [mid, s], [y], new_shape=list(new))
-    elif code == "SQUEEZE":
-        y = build.tensor((4, 6), *Q)
-        build.op("SQUEEZE", [mid], [y], squeeze_dims=[0, 2])
-    else:
-        s = build.tensor((), "int32", data=np.array(2))
-        y = build.tensor((1, 4, 1, 1, 6), *Q)
-        build.op("EXPAND_DIMS", [mid, s], [y])
-    return build.build([x], [y])
-
-
-def transpose(rng: Rng) -> bytes:
-    build = ModelBuilder()
-    shape = shape_of(rng, 1, 6)
-    order = [int(v) for v in rng.permutation(len(shape))]
-    kind = _dtype(rng)
-    x = build.tensor(shape, *kind)
-    p = build.tensor((len(order),), "int32", data=order)
-    y = build.tensor([shape[i] for i in order], *kind)
-    build.op("TRANSPOSE", [x, p], [y])
-    return build.build([x], [y])
-
-
-def tile(rng: Rng) -> bytes:
-    build = ModelBuilder()
-    shape = shape_of(rng, 1, 5, 4)
-    repeats = [int(v) for v in rng.integers(1, 4, len(shape))]
-    kind = _dtype(rng)
-    x = build.tensor(shape, *kind)
-    m = build.tensor((len(shape),), "int32", data=repeats)
-    y = build.tensor([a * b for a, b in zip(shape, repeats, strict=True)], *kind)
-    build.op("TILE", [x, m], [y])
-    return build.build([x], [y])
-
-
-def slice_(rng: Rng) -> bytes:
-    build = ModelBuilder()
-    shape = shape_of(rng, 1, 5, 7)
-    begin = [int(rng.integers(n)) for n in shape]
-    size = [int(rng.integers(1, n - b + 1)) for n, b in zip(shape, begin, strict=True)]
-    given = [
-        -1 if b + s == n and rng.random() < 0.5 else s
-        for b, s, n in zip(begin, size, shape, strict=True)
-    ]
-    kind = _dtype(rng)
-    x = build.tensor(shape, *kind)
-    b, s = (build.tensor((len(shape),), "int32", data=v) for v in (begin, given))
-    y = build.tensor(size, *kind)
-    build.op("SLICE", [x, b, s], [y])
-    return build.build([x], [y])
-
-
-def strided_slice(rng: Rng) -> bytes:
-    build = ModelBuilder()
-    while True:
-        shape = shape_of(rng, 1, 5, 8)
-        begin = [int(rng.integers(-n, n)) for n in shape]
-        end = [int(rng.integers(-n - 1, n + 2)) for n in shape]
-        step = [int(pick(rng, 1, 2, 3, -1, -2)) for _ in shape]
-        masks = {k: int(rng.integers(1 << len(shape))) for k in ("begin_mask", "end_mask")}
-        shrink = int(rng.integers(1 << len(shape))) if rng.random() < 0.4 else 0
-        index: list[object] = []
-        for d, n in enumerate(shape):
-            if shrink >> d & 1:
-                step[d], masks["begin_mask"] = 1, masks["begin_mask"] & ~(1 << d)
-                end[d] = begin[d] + 1
-                index.append(begin[d])
-                continue
-            first = None if masks["begin_mask"] >> d & 1 else begin[d]
-            last = None if masks["end_mask"] >> d & 1 else end[d]
-            if last is not None and step[d] < 0 and last < -n:
-                last = None
-            index.append(slice(first, last, step[d]))
-        out = np.empty(shape, bool)[tuple(index)].shape
-        if min(out, default=1) > 0:
-            break
-    x = build.tensor(shape, *Q)
-    b, e, s = (build.tensor((len(shape),), "int32", data=v) for v in (begin, end, step))
-    y = build.tensor(out, *Q)
-    build.op("STRIDED_SLICE", [x, b, e, s], [y], shrink_axis_mask=shrink, **masks)
-    return build.build([x], [y])
-
-
-def split(rng: Rng) -> bytes:
-    build = ModelBuilder()
-    shape = list(shape_of(rng, 1, 5, 4))
-    axis, parts = int(rng.integers(len(shape))), int(rng.integers(1, 4))
-    small = list(shape)
-    shape[axis] *= parts
-    a = build.tensor((), "int32", data=np.array(axis))
-    x = build.tensor(shape, *Q)
-    outs = [build.tensor(small, *Q) for _ in range(parts)]
-    build.op("SPLIT", [a, x], outs, num_splits=parts)
-    return build.build([x], outs)
-
-
-def pack(rng: Rng) -> bytes:
-    build = ModelBuilder()
-    shape = shape_of(rng, 1, 4)
-    count, axis = int(rng.integers(1, 4)), int(rng.integers(len(shape) + 1))
-    inputs = [build.tensor(shape, *Q) for _ in range(count)]
-    out = list(shape)
-    out.insert(axis, count)
-    y = build.tensor(out, *Q)
-    build.op("PACK", inputs, [y], values_count=count, axis=axis)
-    return build.build(inputs, [y])
-
-
-def blocks(code: str) -> Callable[[Rng], bytes]:
-    def make(rng: Rng) -> bytes:
-        build = ModelBuilder()
-        n, c = int(rng.integers(1, 3)), int(rng.integers(1, 4))
-        bh, bw = (int(v) for v in rng.integers(1, 4, 2))
-        oh, ow = (int(v) for v in rng.integers(1, 5, 2))
-        edges = [[int(rng.integers(0, 3)), 0], [int(rng.integers(0, 3)), 0]]
-        height, width = oh * bh, ow * bw
-        for i, size in enumerate((height, width)):
-            edges[i][0] = min(edges[i][0], size - 1)
-            edges[i][1] = int(rng.integers(0, size - edges[i][0]))
-        h, w = height - sum(edges[0]), width - sum(edges[1])
-        image = build.tensor((n, h, w, c), *Q)
-        many = build.tensor((n * bh * bw, oh, ow, c), *Q)
-        b = build.tensor((2,), "int32", data=[bh, bw])
-        e = build.tensor((2, 2), "int32", data=edges)
-        x, y = (image, many) if code == "SPACE_TO_BATCH_ND" else (many, image)
-        build.op(code, [x, b, e], [y])
-        return build.build([x], [y])
-
-    return make
-
-
-_INT8: dict[str, Maker] = {
-    "CONCATENATION": concat,
-    "RESHAPE": shape_only,
-    "TRANSPOSE": transpose,
-    "TILE": tile,
-    "SLICE": slice_,
-    "STRIDED_SLICE": strided_slice,
-    "SPLIT": split,
-    "PACK": pack,
-    **{code: pad(code) for code in ("PAD", "PADV2")},
-    **{code: blocks(code) for code in ("SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND")},
+_MAKERS: dict[str, tuple[Callable[[str], Maker], tuple[str, ...]]] = {
+    "CONCATENATION": (concat, ()),
+    "RESHAPE": (shape_only("RESHAPE"), ()),
+    "TRANSPOSE": (transpose, ()),
+    "TILE": (tile, ()),
+    "BROADCAST_TO": (broadcast_to, ()),
+    "FILL": (fill, ()),
+    "ZEROS_LIKE": (zeros_like, ("int8", "uint8", "int16", "bool")),
+    "REVERSE_V2": (reverse, ()),
+    **{code: (pad(code), ()) for code in ("PAD", "PADV2", "MIRROR_PAD")},
 }
-CASES: dict[str, Maker] = {f"{code}:int8": make for code, make in _INT8.items()}
+"""Op → its generator by dtype, and the dtypes that LiteRT does not have it for."""
+CASES: dict[str, Maker] = {
+    **indexing.CASES,
+    **{
+        f"{code}:{dtype}": of(dtype)
+        for code, (of, without) in {**_MAKERS, **rearrange.MAKERS}.items()
+        for dtype in DTYPES
+        if dtype not in without
+    },
+    **{
+        f"{code}:{dtype}": shape_only(code)(dtype)
+        for code in ("SQUEEZE", "EXPAND_DIMS")
+        for dtype in ("int8", "float32")
+    },
+}

@@ -1,0 +1,135 @@
+"""Memory over time as plain data: which buffers live at each step, where, and who holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from firmware_glue.compiler.planner.program import MemoryPlan, Program
+
+SCHEMA = "edgecnn.memory/1"
+
+
+@dataclass(frozen=True)
+class Block:
+    """One buffer.
+
+    Attributes:
+        name: its tensor's name.
+        holder: the layer that writes it; "input" for the model's inputs.
+        kind: input, output, activation or scratch.
+        region: index into the regions.
+        offset: bytes from the start of the region.
+        first, last: steps between which it is live, both included.
+    """
+
+    name: str
+    holder: str
+    kind: str
+    region: int
+    offset: int
+    nbytes: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One step.
+
+    Attributes:
+        ops: .tflite op indices.
+        live: blocks that are live while it runs.
+        live_bytes: bytes that they cover together, in all regions; shared bytes count once.
+        live_by_region: the same, region by region.
+        backwards: whether the step writes its output from the end.
+    """
+
+    ops: tuple[int, ...]
+    name: str
+    code: str
+    live: tuple[int, ...]
+    live_bytes: int
+    live_by_region: tuple[int, ...]
+    backwards: bool
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Memory over all steps.
+
+    Attributes:
+        regions: (name, bytes taken).
+        peak_step: the first step at which the most bytes are live; 0 without steps.
+        peak_bytes: bytes live there.
+    """
+
+    arena_bytes: int
+    lower_bound_bytes: int
+    regions: tuple[tuple[str, int], ...]
+    blocks: tuple[Block, ...]
+    steps: tuple[Moment, ...]
+    peak_step: int
+    peak_bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists and dicts."""
+        regions = [{"name": name, "bytes": nbytes} for name, nbytes in self.regions]
+        return {"schema": SCHEMA, **asdict(self), "regions": regions}
+
+
+def memory_timeline(program: Program, plan: MemoryPlan) -> Timeline:
+    """What a plan does with the memory, step by step."""
+    blocks = _blocks(program, plan)
+    steps = []
+    for number, step in enumerate(program.steps):
+        live = tuple(i for i, b in enumerate(blocks) if b.first <= number <= b.last)
+        here = tuple(
+            _covered(blocks[i] for i in live if blocks[i].region == region)
+            for region in range(len(plan.region_bytes))
+        )
+        steps.append(
+            Moment(
+                step.sources, step.name, step.code, live, sum(here), here, number in plan.reversed
+            )
+        )
+    peak = max(range(len(steps)), key=lambda n: (steps[n].live_bytes, -n), default=0)
+    return Timeline(
+        plan.arena_bytes, plan.lower_bound_bytes,
+        tuple(zip(plan.region_names, plan.region_bytes, strict=True)), blocks, tuple(steps),
+        peak, steps[peak].live_bytes if steps else 0,
+    )  # fmt: skip
+
+
+def _blocks(program: Program, plan: MemoryPlan) -> tuple[Block, ...]:
+    writers = {buffer: step for step in reversed(program.steps) for buffer in step.writes}
+    scratches = {step.scratch: step for step in program.steps if step.scratch is not None}
+    inputs = {program.homes[i] for i in program.graph.inputs if i in program.homes}
+    outputs = {program.homes[i] for i in program.graph.outputs if i in program.homes}
+    result = []
+    for i, buffer in enumerate(program.buffers):
+        kind, holder = "activation", writers.get(i)
+        if i in scratches:
+            kind, holder = "scratch", scratches[i]
+        elif i in inputs:
+            kind = "input"
+        elif i in outputs:
+            kind = "output"
+        result.append(
+            Block(
+                buffer.name, "input" if holder is None else holder.name, kind, plan.regions[i],
+                plan.offsets[i], buffer.nbytes, buffer.first, buffer.last,
+            )
+        )  # fmt: skip
+    return tuple(result)
+
+
+def _covered(blocks: Iterable[Block]) -> int:
+    """Bytes in the union of blocks of one region."""
+    total, end = 0, 0
+    for block in sorted(blocks, key=lambda b: b.offset):
+        stop = block.offset + block.nbytes
+        total += max(0, stop - max(block.offset, end))
+        end = max(end, stop)
+    return total

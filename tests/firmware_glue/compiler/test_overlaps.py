@@ -1,0 +1,176 @@
+"""In place: the leads of sliding windows, by brute force and by running the C at exactly them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgecnn.core.tflite.reader import read_model
+from firmware_glue.compiler import api
+from firmware_glue.compiler.ir import Op
+from firmware_glue.compiler.ops import window
+from firmware_glue.compiler.ops.spec import Overlap
+from firmware_glue.compiler.planner.program import Allowance, Buffer, MemoryPlan
+from tests.firmware_glue.compiler.cases import convolution
+from tests.firmware_glue.compiler.cases import window as pools
+from tests.firmware_glue.compiler.exactness import rng_of, wrong_elements
+from tests.firmware_glue.compiler.harness import Library, Reference, random_inputs
+
+_OP = Op("CONV_2D", (0, 1), (2,), None, (0,), "op")
+Access = tuple[range, range]
+"""Bytes that are read, then bytes that are written."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A kernel's accesses, in order, going forwards; and the overlap claimed for it."""
+
+    accesses: list[Access]
+    backwards: list[Access]
+    in_bytes: int
+    out_bytes: int
+    overlap: Overlap
+
+
+def _inputs(w: convolution.Window, axis: int, at: int, pad: int) -> list[int]:
+    taps = (at * w.stride[axis] - pad + k * w.dilation[axis] for k in range(w.kernel[axis]))
+    return [position for position in taps if 0 <= position < w.size[axis]]
+
+
+def _case(rng: np.random.Generator, *, depthwise: bool) -> Case | None:
+    w = convolution.random_window(rng, top=8)
+    batches, in_c, width = (int(v) for v in rng.integers(1, (3, 6, 5)))
+    factor = int(rng.integers(1, 4))
+    out_c = in_c * factor if depthwise else int(rng.integers(1, 10))
+    stride, dilation, kernel = ((p[0], p[1]) for p in (w.stride, w.dilation, w.kernel))
+    chosen = window.Window(stride, w.padding == "SAME", dilation)
+    g = window.geometry((batches, *w.size, in_c), kernel, out_c, chosen)
+    pending = (out_c - in_c, out_c - in_c) if depthwise else window.rereading(out_c)
+    overlaps = g.overlaps(_OP, width, pending)
+    if not overlaps:
+        return None
+    pixels = [(n, y, x) for n in range(batches) for y in range(w.out[0]) for x in range(w.out[1])]
+
+    def steps(order: Sequence[tuple[int, int, int]], channels: Sequence[int]) -> Iterator[Access]:
+        for n, oy, ox in order:
+            rows, columns = _inputs(w, 0, oy, g.pad[0]), _inputs(w, 1, ox, g.pad[1])
+            found = [((n * w.size[0] + y) * w.size[1] + x) * in_c for y in rows for x in columns]
+            to = ((n * w.out[0] + oy) * w.out[1] + ox) * out_c
+            for channel in channels:
+                first, last = (channel // factor,) * 2 if depthwise else (0, in_c - 1)
+                span = range(0)
+                if found:
+                    span = range((min(found) + first) * width, (max(found) + last + 1) * width)
+                yield span, range((to + channel) * width, (to + channel + 1) * width)
+
+    # A convolution's channels go forwards within a pixel in both directions.
+    turned = range(out_c)[::-1] if depthwise else range(out_c)
+    return Case(
+        list(steps(pixels, range(out_c))), list(steps(pixels[::-1], turned)),
+        batches * w.size[0] * w.size[1] * in_c * width, len(pixels) * out_c * width, overlaps[0],
+    )  # fmt: skip
+
+
+def _survives(accesses: list[Access], shift: int) -> bool:
+    """Whether no byte is read after it was overwritten, the output ``shift`` behind the input."""
+    written: set[int] = set()
+    for read, write in accesses:
+        if not written.isdisjoint(read):
+            return False
+        written.update(address + shift for address in write)
+    return True
+
+
+def _tightest(accesses: list[Access]) -> int:
+    """The smallest lead that is fine for all outputs further off as well."""
+    end, lead = 0, -(10**9)
+    for read, write in accesses:
+        if read and end:
+            lead = max(lead, end - read.start)
+        end = max(end, write.stop)
+    return lead
+
+
+@pytest.mark.parametrize("depthwise", [False, True])
+def test_leads_by_brute_force(depthwise: bool) -> None:
+    tight = 0
+    for seed in range(150):
+        case = _case(np.random.default_rng([seed, depthwise]), depthwise=depthwise)
+        if case is None:
+            continue
+        lead, back = case.overlap.lead, case.overlap.reverse_lead
+        assert back is not None
+        behind = case.in_bytes + back - case.out_bytes
+        for further in (0, 1, 5, case.in_bytes // 2):
+            assert _survives(case.accesses, -lead - further), seed
+            assert _survives(case.backwards, behind + further), seed
+        mirrored = [
+            (range(case.in_bytes - r.stop, case.in_bytes - r.start) if r else r,
+             range(case.out_bytes - w.stop, case.out_bytes - w.start))
+            for r, w in case.backwards
+        ]  # fmt: skip
+        for claimed, accesses in ((lead, case.accesses), (back, mirrored)):
+            best = _tightest(accesses)
+            # A negative lead, the output within the input, is not claimed where pixel 0 reads.
+            assert claimed == best or best < claimed <= 0, seed
+            tight += claimed == best
+    assert tight > 200
+
+
+def test_leads_of_huge_windows_are_cheap() -> None:
+    """No memory for each of 10^12 pixels. The output grows faster, so the last pixel decides."""
+    n = 10**6
+    g = window.geometry((1, n, n, 3), (3, 3), 8, window.Window((1, 1), True))
+    (overlap,) = g.overlaps(_OP, 1, (8, 8))
+    assert overlap.lead == 8 * n * n - 3 * ((n - 2) * n + n - 2)
+    assert g.overlaps(replace(_OP, inputs=(0, 0)), 1, (8, 8)) == ()
+
+
+def _at_the_limit(reverse: bool) -> Callable[[Sequence[Buffer], Sequence[Allowance]], MemoryPlan]:
+    original = api.plan_layout
+
+    def plan(
+        buffers: Sequence[Buffer], allowances: Sequence[Allowance] = (), *rest: object
+    ) -> MemoryPlan:
+        found = original(buffers, allowances, *rest)  # type: ignore[arg-type]
+        if len(allowances) != 1 or allowances[0].reverse_lead is None:
+            return found
+        (a,) = allowances
+        shift = -a.lead // 4 * 4
+        if reverse:
+            behind = buffers[a.read].nbytes + a.reverse_lead - buffers[a.written].nbytes
+            shift = -(-behind // 4) * 4
+        offsets = [0] * len(buffers)
+        offsets[a.read], offsets[a.written] = max(0, -shift), max(0, shift)
+        end = max(at + b.nbytes for at, b in zip(offsets, buffers, strict=True))
+        reversed_ = frozenset({a.step}) if reverse else frozenset()
+        return replace(
+            found, offsets=tuple(offsets), arena_bytes=end, region_bytes=(end,), reversed=reversed_
+        )
+
+    return plan
+
+
+@pytest.mark.parametrize("reverse", [False, True], ids=["forwards", "backwards"])
+def test_c_is_exact_at_the_limit(
+    reverse: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "plan_layout", _at_the_limit(reverse))
+    makers = {**convolution.CASES, **pools.CASES}
+    library, models = Library(tmp_path), {}
+    for number, key in enumerate(key for key in makers if "RESIZE" not in key):
+        for index in range(8):
+            name = f"k{number}m{index}"
+            models[name] = makers[key](rng_of(key, 500 + index))
+            library.add(models[name], name)
+    reversed_count = sum(bool(model.plan.reversed) for model in library.models.values())
+    assert reversed_count == 0 if not reverse else reversed_count > 100
+    library.build("-DEDGECNN_SHARED_KERNELS")
+    for number, (name, data) in enumerate(models.items()):
+        inputs = random_inputs(read_model(data), np.random.default_rng(number))
+        for got, want in zip(library.runner(name)(inputs), Reference(data)(inputs), strict=True):
+            assert wrong_elements(got, want) == 0, (name, library.models[name].steps[0].kernel)
