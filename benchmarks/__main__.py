@@ -7,7 +7,7 @@ import sys
 
 from edgecnn.cli.output import print_table, thousands
 
-SUBJECTS = ("start", "host", "mcu")
+SUBJECTS = ("start", "host", "mcu", "memory")
 
 
 def main(arguments: list[str]) -> int:

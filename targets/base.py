@@ -121,7 +121,12 @@ class StepInfo:
 
 @dataclass(frozen=True)
 class CompileResult:
-    """``edgecnn.compile/1``: files written (paths relative to the output folder) and memory."""
+    """``edgecnn.compile/1``: files written (paths relative to the output folder) and memory.
+
+    Attributes:
+        memory_map: ``edgecnn.memory/1``: who holds which bytes during each step (mcu); a file of
+            its own, not part of the JSON object.
+    """
 
     target: str
     model_sha256: str
@@ -133,6 +138,7 @@ class CompileResult:
     weight_bytes: int | None = None
     steps: tuple[StepInfo, ...] = ()
     notes: tuple[str, ...] = ()
+    memory_map: Mapping[str, Any] | None = field(default=None, repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """The object of ``edgecnn compile --json``."""

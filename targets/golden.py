@@ -73,6 +73,9 @@ def judge(run: Run, model: ModelFile, tolerance_lsb: int) -> Verdict:
         BundleError: the golden vector is not of this model.
     """
     reference, caveats = best_reference(model.data)
+    if caveats:
+        # Optimised kernels round otherwise: no exact judge, so as with an accelerator.
+        tolerance_lsb = max(tolerance_lsb, ACCELERATOR_LSB)
     inputs = lcg_inputs(reference.inputs)
     expected = reference.predict(inputs)
     got = run(inputs)

@@ -20,7 +20,7 @@ import numpy as np
 import edgecnn
 from edgecnn.core.errors import ModelError
 from edgecnn.core.runtime import Array, LiteRTPredictor, Predictor, TensorInfo
-from edgecnn.core.tflite.hazards import softmax_may_abort
+from edgecnn.core.tflite.hazards import reference_sum_is_broken, softmax_may_abort
 from edgecnn.core.tflite.reader import read_model
 
 _TIMEOUT_S = 300
@@ -38,7 +38,7 @@ def reference_predictor(model: bytes) -> Predictor:
 
 
 def best_reference(model: bytes) -> tuple[Predictor, tuple[str, ...]]:
-    """The reference kernels; LiteRT's optimised ones where those lack an op.
+    """The reference kernels; LiteRT's optimised ones where those lack an op or are broken.
 
     Returns:
         The predictor, and a warning if it is not the reference.
@@ -46,14 +46,19 @@ def best_reference(model: bytes) -> tuple[Predictor, tuple[str, ...]]:
     Raises:
         ModelError: neither runs the model.
     """
+    if reference_sum_is_broken(read_model(model)):
+        return _optimised(model, "get an int8 or int16 SUM wrong")
     try:
         return reference_predictor(model), ()
     except ModelError as error:
-        predictor = LiteRTPredictor(model, threads=1, resolver="builtin")
-        return predictor, (
-            "compared with LiteRT's optimised kernels, because its reference kernels do not run"
-            f" this model: {error.message}",
-        )
+        return _optimised(model, f"do not run this model: {error.message}")
+
+
+def _optimised(model: bytes, reason: str) -> tuple[Predictor, tuple[str, ...]]:
+    predictor = LiteRTPredictor(model, threads=1, resolver="builtin")
+    return predictor, (
+        f"compared with LiteRT's optimised kernels, because its reference kernels {reason}",
+    )
 
 
 class _IsolatedReference:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgecnn.core.bundle import Bundle
+from edgecnn.core.bundle import Bundle, BundleEdit
 from edgecnn.core.errors import GateMissedError, UsageError
 from edgecnn.core.files import make_folder
 from edgecnn.jobs.numerics import REFERENCE, quality_beside_reference
@@ -75,6 +75,7 @@ def compile_for(
             edit.remove(prefix)
             for file in made.files:
                 edit.add(f"{prefix}/{file}", Path(scratch) / file)
+            _keep_memory_map(edit, made, model.recipe)
         return _moved(made, bundle.root / prefix)
 
 
@@ -98,7 +99,14 @@ def bench(
         if reference.bundle is not None:
             with Bundle.load(reference.bundle.root, verify=False).edit() as edit:
                 edit.write_json(_place(report.target, model.recipe, "bench.json"), report.to_json())
+                if report.compile is not None:
+                    _keep_memory_map(edit, report.compile, model.recipe)
     return tuple(reports)
+
+
+def _keep_memory_map(edit: BundleEdit, made: CompileResult, recipe: str) -> None:
+    if made.memory_map is not None:
+        edit.write_json(_place(made.target, recipe, "memory.json"), dict(made.memory_map))
 
 
 def gate_check(report: CheckReport, gates: Gates) -> None:

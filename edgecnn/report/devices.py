@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgecnn.report import svg
 from edgecnn.report.markup import Html, el
+from edgecnn.report.memory import MEMORY_SCHEMA, memory_map
 from edgecnn.report.model import ReportData, TargetResult, dig, dig_list, dig_map
 from edgecnn.report.parts import (
     badge,
@@ -143,13 +144,23 @@ def _closer(row: TargetResult) -> Html | None:
     bars = [_memory_bar(row, memory) for memory in ("ram", "flash")]
     drawn = [bar for bar in bars if bar is not None]
     steps = _steps(row)
-    if not drawn and steps is None:
+    memory = _memory_map(row)
+    if not drawn and steps is None and memory is None:
         return None
     return el(
         "div",
         el("h3", f"{row.target} · {row.recipe}"),
         el("div", el("div", drawn) if drawn else None, steps, class_="grid2"),
+        memory,
     )
+
+
+def _memory_map(row: TargetResult) -> Html | None:
+    """Who holds which bytes of the arena, step by step."""
+    if row.memory is None or dig(row.memory, "schema") != MEMORY_SCHEMA:
+        return None
+    caption = "Arena over time: one column per step, one block per tensor. Arrows: runs backwards."
+    return figure(memory_map(row.memory), caption)
 
 
 def _memory_bar(row: TargetResult, memory: str) -> Html | None:

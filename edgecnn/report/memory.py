@@ -9,6 +9,7 @@ from typing import Any
 from edgecnn.report.markup import Html, el
 from edgecnn.report.svg import clip, tick_text, ticks
 
+MEMORY_SCHEMA = "edgecnn.memory/1"
 _TONES = {"input": "s4", "output": "s3", "activation": "s1", "scratch": "s2"}
 _CHAR = 6.4
 _LEFT, _TOP, _GAP = 62.0, 54.0, 26.0
@@ -190,14 +191,16 @@ def _label(label: str, x: float, width: float, y: float, height: float) -> list[
     """In the column of the step that writes it, so that no two labels meet; upright if need be."""
     chars, upright = int((width - 4) / _CHAR), int((height - 6) / _CHAR)
     middle, centre = x + width / 2, y + height / 2
-    if height >= 13 and chars >= min(len(label), 10):
-        return [_text(middle, centre + 4, clip(label, chars), "", "middle")]
-    if width >= 12 and upright >= min(len(label), 6):
+    across = height >= 13 and chars >= min(len(label), 10)
+    along = width >= 12 and upright >= min(len(label), 6)
+    if along and not (across and chars >= len(label)) and (upright > chars or not across):
         turn = f"rotate(-90 {middle + 4:.1f} {centre:.1f})"
         return [
             el("text", clip(label, upright), x=middle + 4, y=centre, transform=turn,
                text_anchor="middle")
         ]  # fmt: skip
+    if across:
+        return [_text(middle, centre + 4, clip(label, chars), "", "middle")]
     return []
 
 
@@ -255,6 +258,7 @@ def _legend(y: float) -> list[Html]:
         el("line", x1=x, x2=x + 16, y1=y - 4, y2=y - 4, stroke="var(--ink)", stroke_width=1.6)
     )
     parts.append(_text(x + 21, y, "bytes live"))
+    parts.append(_text(x + 104, y, "◂ step writes from the end"))
     return parts
 
 

@@ -12,6 +12,7 @@ from edgecnn.core.files import sha256_file
 from edgecnn.report.text import is_number
 
 Json = Mapping[str, Any]
+_RESULTS = ("check.json", "bench.json", "memory.json")
 _NOT_CURVES = ("epoch", "seconds", "resumed")
 
 
@@ -49,12 +50,18 @@ class Variant:
 
 @dataclass(frozen=True)
 class TargetResult:
-    """What one target said about one recipe: ``edgecnn.check/1``, ``edgecnn.bench/1``, or None."""
+    """What one target said about one recipe.
+
+    Attributes:
+        check, bench, memory: ``edgecnn.check/1``, ``edgecnn.bench/1``, ``edgecnn.memory/1``, or
+            None.
+    """
 
     target: str
     recipe: str
     check: Json | None = None
     bench: Json | None = None
+    memory: Json | None = None
 
     @property
     def findings(self) -> tuple[Json, ...]:
@@ -212,7 +219,7 @@ def _targets(bundle: Bundle) -> tuple[TargetResult, ...]:
     places = dict.fromkeys(
         (parts[1], parts[2])
         for parts in (PurePosixPath(path).parts for path in sorted(bundle.manifest.files))
-        if len(parts) == 4 and parts[0] == "targets" and parts[3] in ("check.json", "bench.json")
+        if len(parts) == 4 and parts[0] == "targets" and parts[3] in _RESULTS
     )
     return tuple(
         TargetResult(
@@ -220,6 +227,7 @@ def _targets(bundle: Bundle) -> tuple[TargetResult, ...]:
             recipe,
             _object(bundle, f"targets/{target}/{recipe}/check.json"),
             _object(bundle, f"targets/{target}/{recipe}/bench.json"),
+            _object(bundle, f"targets/{target}/{recipe}/memory.json"),
         )
         for target, recipe in places
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 from edgecnn.core.errors import UnknownNameError
 from edgecnn.core.tflite.model import TfModel
@@ -23,11 +24,13 @@ from firmware_glue.compiler.emit.weights import (
 from firmware_glue.compiler.importer import Imported, import_model
 from firmware_glue.compiler.ir import Numerics
 from firmware_glue.compiler.limits import check_arena
+from firmware_glue.compiler.ops.table import OPS
 from firmware_glue.compiler.passes import FIRST, run_passes
 from firmware_glue.compiler.planner.check import check_plan
 from firmware_glue.compiler.planner.program import MemoryPlan, Program, Region
 from firmware_glue.compiler.planner.regions import ARENA, plan_memory
 from firmware_glue.compiler.planner.schedule import schedule
+from firmware_glue.compiler.planner.timeline import memory_timeline
 from firmware_glue.compiler.problems import OpProblem, raise_problems
 from firmware_glue.compiler.specs import Stages, read_stages
 from firmware_glue.compiler.verify import check_limits, is_sound, verify
@@ -59,7 +62,7 @@ class CompiledModel:
         weight_bytes: filters, biases and constant operands as stored.
         lower_bound_bytes: no arena of this program can be smaller.
         plan: offsets of all buffers.
-        notes: why there is no ``<name>_preprocess`` or ``<name>_postprocess``.
+        notes: what to know of its ops; why there is no preprocess or postprocess.
         blob: ``<name>_weights.bin``, where constant data is not part of the C code; else empty.
     """
 
@@ -168,8 +171,23 @@ def _emit(memory: Memory, name: str, stages: Stages) -> CompiledModel:
     return CompiledModel(
         name, MappingProxyType(files), sum(size for _, size in shell.regions), shell.state_bytes,
         constants.weight_bytes, plan.lower_bound_bytes, inputs, outputs, steps, plan, program,
-        program.graph.numerics.value, stages.notes, blob,
+        program.graph.numerics.value, (*_op_notes(program), *stages.notes), blob,
     )  # fmt: skip
+
+
+def memory_map(compiled: CompiledModel) -> dict[str, Any]:
+    """Who holds which bytes during each step: the object ``edgecnn.memory/1``."""
+    return memory_timeline(compiled.program, compiled.plan).to_json()
+
+
+def _op_notes(program: Program) -> tuple[str, ...]:
+    """What users of this model's ops have to know."""
+    found = {
+        f"{op.code} '{op.name.split(';')[0]}': {variant.note}": None
+        for op in program.graph.ops
+        if (variant := OPS[op.code].variant(program.graph, op)) is not None and variant.note
+    }
+    return tuple(found)
 
 
 def _interface(
@@ -200,5 +218,6 @@ __all__ = [
     "StepSummary",
     "check_ops",
     "compile_model",
+    "memory_map",
     "sanitize_name",
 ]

@@ -27,7 +27,7 @@ def ops_markdown() -> str:
         spec = OPS[code]
         lines += [
             f"| `{code}` | {', '.join(dtypes)} | {variant.kernel or 'folded'} "
-            f"| {_limits((*spec.rules, *variant.rules))} |"
+            f"| {_limits((*spec.rules, *variant.rules))}{_note(variant)} |"
             for variant, dtypes in _grouped(spec)
         ]
     return "\n".join(lines) + "\n"
@@ -39,6 +39,10 @@ def _grouped(spec: OpSpec) -> list[tuple[Variant, list[str]]]:
     for dtype, variant in spec.variants.items():
         groups.setdefault((variant.kernel, variant.rules), (variant, []))[1].append(dtype)
     return list(groups.values())
+
+
+def _note(variant: Variant) -> str:
+    return f" Note: {variant.note}" if variant.note else ""
 
 
 def _limits(rules: Sequence[Rule]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.core.tflite.model import DType, TfModel, TfOperator, TfSubgraph, TfTensor
+from edgecnn.core.tflite.model import NO_TENSOR, DType, TfModel, TfOperator, TfSubgraph, TfTensor
 from firmware_glue.compiler.dynamic import resolve_shapes
 from firmware_glue.compiler.ir import Graph, Lifetime, Numerics, Op, Tensor
 from firmware_glue.compiler.limits import size_problems
@@ -29,6 +29,7 @@ from firmware_glue.compiler.variables import (
 IO_DTYPES = (
     DType.INT8, DType.UINT8, DType.INT16, DType.INT32, DType.INT64, DType.FLOAT32, DType.BOOL,
 )  # fmt: skip
+_DENSIFY = "convert the model without the sparsity optimization"
 _PACKED_BITS = {DType.INT4: 4, DType.INT2: 2}
 
 
@@ -144,6 +145,8 @@ def _op(subgraph: TfSubgraph, operator: TfOperator) -> Op | OpProblem:
             ", ".join(sorted(code for code in OPS if code not in ("VIEW", "COPY"))),
             f"replace {operator.display_code}, or compile for a target that runs it",
         )
+    if any(subgraph.tensors[i].sparse for i in operator.inputs if i != NO_TENSOR):
+        return problem("Weights must be dense.", "a sparse tensor", "dense tensors", _DENSIFY)
     try:
         options = spec.parse(_options(subgraph, operator))
     except OptionError as error:

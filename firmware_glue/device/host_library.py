@@ -79,13 +79,10 @@ class HostModel:
 
 
 def _one_file(compiled: CompiledModel) -> str:
-    """All files of a model as one, each include replaced by its text the first time."""
-    seen: set[str] = set()
+    """All files of a model as one, each include replaced by its text."""
 
     def inline(name: str) -> str:
-        if name in seen:
-            return ""
-        seen.add(name)
+        # Every time: bodies of kernels are included once per dtype, and other headers are guarded.
         return _INCLUDE.sub(lambda found: inline(found.group(1)), compiled.files[name])
 
     name = compiled.name

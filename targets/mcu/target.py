@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgecnn.core.errors import MissingExtraError, TargetError
 from edgecnn.core.files import write_atomic
-from firmware_glue.compiler.api import ARENA, CompiledModel, Region, check_ops, compile_model
+from firmware_glue.compiler.api import (
+    ARENA,
+    CompiledModel,
+    Region,
+    check_ops,
+    compile_model,
+    memory_map,
+)
 from firmware_glue.device.board import Board, load_board
 from firmware_glue.device.emulate.table import find_emulator
 from firmware_glue.device.image import BuiltModel, build_model
@@ -82,6 +90,7 @@ class McuTarget:
         files: dict[str, str | bytes] = dict(compiled.files)
         built: BuiltModel | None = None
         notes: tuple[str, ...] = ()
+        files[f"{compiled.name}_memory.json"] = json.dumps(memory_map(compiled)) + "\n"
         if compiled.blob:
             files[f"{compiled.name}_weights.bin"] = compiled.blob
         if options.c_only:
@@ -174,6 +183,7 @@ class McuTarget:
             weight_bytes=compiled.weight_bytes,
             steps=tuple(StepInfo(step.ops, step.name, step.kernel) for step in compiled.steps),
             notes=(*compiled.notes, *notes),
+            memory_map=memory_map(compiled),
         )
 
 

@@ -100,7 +100,7 @@ def test_the_headline_tells_the_peak_and_who_holds_it() -> None:
 
 
 def test_backwards_steps_are_marked() -> None:
-    marks = [text for text in texts(parse(timeline(5))) if "◂" in text]
+    marks = [text for text in texts(parse(timeline(5))) if text.endswith("from the end◂")]
     assert len(marks) == 3
     assert "step 0 writes its output from the end" in marks[0]
 

@@ -51,3 +51,19 @@ def softmax_may_abort(model: TfModel) -> bool:
                 if eight_bit and tensor.shape and tensor.shape[-1] >= SOFTMAX_WIDE:
                     return True
     return False
+
+
+def reference_sum_is_broken(model: TfModel) -> bool:
+    """Whether the model has an int8 or int16 SUM, which LiteRT's reference kernel gets wrong.
+
+    LiteRT 2.3.0's reference kernel takes the bytes for uint8, clamps to 0 … 255 and writes one
+    byte per element; its optimised kernel and TFLite Micro's are right.
+    """
+    return any(
+        op.code == "SUM"
+        and op.inputs
+        and op.inputs[0] >= 0
+        and graph.tensors[op.inputs[0]].dtype in (DType.INT8, DType.INT16)
+        for graph in model.subgraphs
+        for op in graph.operators
+    )

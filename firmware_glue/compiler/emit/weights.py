@@ -101,7 +101,7 @@ def _unique(symbol: str, taken: Mapping[str, Array]) -> str:
 
 def _constant(program: Program, arg: object, position: int) -> tuple[Array, str, bool] | None:
     if isinstance(arg, ConstArg):
-        return arg.data, arg.role, False
+        return arg.data, arg.role, arg.from_file
     if isinstance(arg, TensorArg) and arg.tensor in program.constants:
         data = program.graph.tensors[program.constants[arg.tensor]].data
         if data is not None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from edgecnn.core.tflite.model import DType
 from firmware_glue.compiler import fixed_point
-from firmware_glue.compiler.ir import Graph, Op
+from firmware_glue.compiler.ir import Graph, Numerics, Op
 from firmware_glue.compiler.ops import broadcast
 from firmware_glue.compiler.ops.spec import Array, Variant
 
@@ -104,9 +104,11 @@ _ACTIVATED = ("add", "sub", "mul", "div")
 """Those that take a fused activation."""
 
 
-def _bounds(op: Op) -> tuple[int, int, int]:
+def _bounds(graph: Graph, op: Op) -> tuple[int, int, int]:
     """(how many ends of the range are closed, lowest, highest) of the fused activation."""
-    low, high = fixed_point.ACTIVATIONS[op.options.activation]
+    # TFLite Micro ignores the activation here.
+    ignored = graph.numerics is Numerics.TFLM and op.code == "ADD"
+    low, high = fixed_point.ACTIVATIONS["NONE" if ignored else op.options.activation]
     closed = 0 if low is None else 1 if high is None else 2
     return closed, int(low or 0), int(high or 0)
 
@@ -116,7 +118,7 @@ def _no_fields(graph: Graph, op: Op) -> broadcast.Fields:
 
 
 def _integer_fields(graph: Graph, op: Op) -> broadcast.Fields:
-    closed, low, high = _bounds(op)
+    closed, low, high = _bounds(graph, op)
     return (("bounds", closed), ("act_min", low), ("act_max", high))
 
 
@@ -126,11 +128,11 @@ def _float_fields(graph: Graph, op: Op) -> broadcast.Fields:
     return (("act_min", low), ("act_max", high))
 
 
-def _activated(op: Op, values: Array) -> Array:
+def _activated(graph: Graph, op: Op, values: Array) -> Array:
     if values.dtype.kind == "f":
         low, high = fixed_point.float_range(op.options.activation)
         return np.clip(values, np.float32(low), np.float32(high))
-    closed, lowest, highest = _bounds(op)
+    closed, lowest, highest = _bounds(graph, op)
     if closed:
         values = np.maximum(values, values.dtype.type(lowest))
     return np.minimum(values, values.dtype.type(highest)) if closed == 2 else values
@@ -144,7 +146,7 @@ def variant(name: str, dtype: str, kernel: str | None = None) -> Variant:
     def reference(graph: Graph, op: Op, values: tuple[Array, ...]) -> tuple[Array, ...]:
         with np.errstate(all="ignore"):
             result = function(*np.broadcast_arrays(values[0], values[1]))
-        return (_activated(op, result) if activated else result,)
+        return (_activated(graph, op, result) if activated else result,)
 
     if dtype == DType.FLOAT32.value:
         header, struct, fields = "_float", "ec_elementwise_float_params", _float_fields
@@ -152,4 +154,5 @@ def variant(name: str, dtype: str, kernel: str | None = None) -> Variant:
         header, struct = "", "ec_elementwise_params"
         fields = _integer_fields if activated else _no_fields
     lower = broadcast.lowered(kernel, f"edgecnn_elementwise{header}.h", struct, fields)
-    return Variant(kernel, reference, lower)
+    whole = dtype != DType.FLOAT32.value and name in ("div", "floor_div", "floor_mod")
+    return Variant(kernel, reference, lower, note=broadcast.NO_DIVISION if whole else "")

@@ -202,7 +202,8 @@ def variant(arithmetic: Arithmetic, dtype: str) -> Variant:
     lower = broadcast.lowered(kernel, "edgecnn_binary.h", "ec_binary_params", fields)
     symmetric = (_symmetric,) if dtype == "int16" and arithmetic is not DIV else ()
     rules = (per_tensor(0, 1), *symmetric, *arithmetic.rules)
-    return Variant(kernel, reference, lower, rules)
+    note = broadcast.NO_DIVISION if arithmetic is DIV else ""
+    return Variant(kernel, reference, lower, rules, note=note)
 
 
 def shifts(graph: Graph, op: Op) -> tuple[int, int] | None:

@@ -8,7 +8,7 @@ import math
 from edgecnn.core.tflite.model import DType
 from firmware_glue.compiler.ir import Graph, Op, Shape
 from firmware_glue.compiler.ops.movement import Arrays, Copy, Move, row
-from firmware_glue.compiler.ops.padding import paddings
+from firmware_glue.compiler.ops.padding import paddings, real_zero
 from firmware_glue.compiler.ops.rules import constant, rank, same_quantization
 from firmware_glue.compiler.ops.spec import Array, known_ints, rule
 
@@ -47,7 +47,8 @@ def _lattice(start: int, block: int, size: int, count: int) -> tuple[slice, slic
 def _to_batch_views(graph: Graph, op: Op, ins: Arrays, outs: Arrays) -> Move:
     pairs = _block_pairs(graph, op, ins[0], outs[0])
     padded = any(known_ints(graph, op, 2))
-    fill = graph.output(op).zero_point if padded else None
+    quantized = (DType.INT8, DType.UINT8, DType.INT16, DType.BOOL)
+    fill = real_zero(graph.output(op), *quantized) if padded else None
     return Move(tuple(Copy(0, near, far) for near, far in pairs), fill)
 
 

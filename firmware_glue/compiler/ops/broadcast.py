@@ -31,6 +31,7 @@ SUFFIXES = {
 }  # fmt: skip
 """numpy dtype name → how kernels are called."""
 
+NO_DIVISION = "Divided by 0, where LiteRT stops, the result is 0."
 Fields = tuple[tuple[str, int | float], ...]
 
 
@@ -109,7 +110,7 @@ def choose(first: Variant, second: Variant, when: Callable[[Graph, Op], bool]) -
         return replace(one, check=check)
 
     rules = (*(limit(r, False) for r in first.rules), *(limit(r, True) for r in second.rules))
-    return Variant(first.kernel, reference, lower, rules)
+    return replace(first, reference=reference, lower=lower, rules=rules)
 
 
 @rule("one dtype")

@@ -194,7 +194,7 @@ def lower(graph: Graph, op: Op) -> Lowered:
         ),
     )  # fmt: skip
     memory, scratch = _memory(graph, op)
-    anchors = ConstArg("anchors", np.ascontiguousarray(_anchors(graph, op)))
+    anchors = ConstArg("anchors", np.ascontiguousarray(_anchors(graph, op)), from_file=True)
     args = (*tensor_args(op, 2), anchors, *memory, *out_args(op))
     call = Call(f"ec_detection_{suffix}", _HEADER, params, args)
     return Lowered(f"detection_{suffix}", (call,), scratch)

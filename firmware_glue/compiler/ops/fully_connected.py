@@ -239,7 +239,7 @@ def _bias(graph: Graph, op: Op) -> Arg:
         return NULL
     narrow = graph.input(op, 0).dtype is DType.INT16 and op.options.narrow_sums
     if narrow and bias.data is not None:
-        return ConstArg("bias", bias.data.astype(np.int64))
+        return ConstArg("bias", bias.data.astype(np.int64), from_file=True)
     return TensorArg(op.inputs[2])
 
 

@@ -204,7 +204,8 @@ def _ranks(data: int, indices: int) -> tuple[Any, ...]:
     return rank(data, 1, MAX_DIMS), rank(indices, 0, MAX_DIMS)
 
 
-_GATHER = Variant("gather", _reference, _lower)
+_NOTE = "At an index outside, where LiteRT stops, the nearest one inside is taken."
+_GATHER = Variant("gather", _reference, _lower, note=_NOTE)
 _ONE_HOT = Variant("one_hot", _hot_reference, _hot_lower)
 SPECS = {
     "GATHER": _spec(
@@ -216,7 +217,7 @@ SPECS = {
         (one_dtype(1), dtypes(0, DType.INT32), *_ranks(1, 0), _constants_inside), data=1,
     ),
     "GATHER_ND": _spec(
-        no_options, _nd_infer, Variant("gather_nd", _nd_reference, _nd_lower),
+        no_options, _nd_infer, Variant("gather_nd", _nd_reference, _nd_lower, note=_NOTE),
         (one_dtype(0), dtypes(1, *_INDEX), *_ranks(0, 1), _tuples_inside),
     ),
     "ONE_HOT": _spec(

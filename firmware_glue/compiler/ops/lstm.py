@@ -89,7 +89,7 @@ def _joined(graph: Graph, op: Op, role: str, positions: tuple[int, ...]) -> Arg:
         return NULL
     like = next(data for data in found if data is not None)
     rows = [np.zeros_like(like) if data is None else data for data in found]
-    return ConstArg(role, np.concatenate(rows).astype(like.dtype))
+    return ConstArg(role, np.concatenate(rows).astype(like.dtype), from_file=True)
 
 
 def _optional(graph: Graph, op: Op, position: int) -> Arg:
@@ -197,7 +197,7 @@ def _weights(graph: Graph, op: Op) -> tuple[Arg, ...]:
     return (
         _joined(graph, op, "input_weights", gates(op, INPUT_WEIGHTS)),
         _joined(graph, op, "recurrent_weights", gates(op, RECURRENT_WEIGHTS)),
-        ConstArg("input_bias", from_input), ConstArg("recurrent_bias", from_state),
+        ConstArg("input_bias", from_input, from_file=True), ConstArg("recurrent_bias", from_state),
         _joined(graph, op, "peepholes", gates(op, PEEPHOLES)),
         _joined(graph, op, "norm_weights", gates(op, NORMS)),
         _joined(graph, op, "norm_bias", gates(op, BIASES)) if normalized else NULL,

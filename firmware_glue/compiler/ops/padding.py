@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
-from firmware_glue.compiler.ir import Graph, Op, Shape
+from edgecnn.core.tflite.model import DType
+from firmware_glue.compiler.ir import Graph, Op, Shape, Tensor
 from firmware_glue.compiler.ops.movement import Arrays, Copy, Move, row
 from firmware_glue.compiler.ops.rules import constant, same_quantization
 from firmware_glue.compiler.ops.spec import known_ints, rule
@@ -20,13 +21,18 @@ def paddings(graph: Graph, op: Op, position: int = 1) -> list[tuple[int, int]]:
     return list(zip(values[::2], values[1::2], strict=True))
 
 
+def real_zero(tensor: Tensor, *quantized: DType) -> int:
+    """What stands for the real value 0: the zero point of ``quantized`` dtypes, else 0."""
+    return tensor.zero_point if tensor.dtype in quantized else 0
+
+
 def _fill(graph: Graph, op: Op) -> int | float | None:
     """PAD fills with the real value 0; PADV2 with its third operand."""
     if not any(known_ints(graph, op, 1)):
         return None
     given = graph.constant(op, 2)
     if given is None:
-        return graph.output(op).zero_point
+        return real_zero(graph.output(op), DType.INT8, DType.UINT8, DType.INT16)
     value: int | float = given.ravel()[0].item()
     return value
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -346,6 +346,14 @@ def _family(rows: Mapping[str, tuple[Row | Choice, tuple[Rule, ...]]]) -> OpSpec
     return OpSpec(parse, infer, variants, limits)
 
 
+def _noted(spec: OpSpec, note: str, *dtypes: str) -> OpSpec:
+    variants = {
+        dtype: replace(variant, note=note) if dtype in dtypes else variant
+        for dtype, variant in spec.variants.items()
+    }
+    return replace(spec, variants=variants)
+
+
 def _extreme(row: Row, real: Row) -> OpSpec:
     integers = {dtype: (row, _SAME if dtype in _QUANTIZED else ()) for dtype in SUFFIXES}
     return _family({**integers, "float32": (real, ())})
@@ -358,11 +366,15 @@ SPECS = {
             "int32": (_MEAN_INT, ()), "int64": (_MEAN_INT, ()), "float32": (_MEAN_F32, ()),
         }
     ),
-    "SUM": _family(
-        {
-            "int8": (_SUMS, _SCALED), "int16": (_SUMS, _SCALED), "uint8": (_SUM, _SCALED),
-            "int32": (_ADD, ()), "int64": (_ADD, ()), "float32": (_ADD, ()), "bool": (_MAX, ()),
-        }
+    "SUM": _noted(
+        _family(
+            {
+                "int8": (_SUMS, _SCALED), "int16": (_SUMS, _SCALED), "uint8": (_SUM, _SCALED),
+                "int32": (_ADD, ()), "int64": (_ADD, ()), "float32": (_ADD, ()), "bool": (_MAX, ()),
+            }
+        ),
+        "LiteRT's reference kernel is broken here (it takes the bytes for uint8): this is what"
+        " its optimised kernel gives.", "int8", "int16",
     ),
     "REDUCE_PROD": _family(
         {

@@ -80,10 +80,15 @@ class TensorArg:
 
 @dataclass(frozen=True)
 class ConstArg:
-    """A pointer to a constant array that the compiler made (multipliers, a table)."""
+    """A pointer to a constant array that the compiler made (multipliers, a table).
+
+    Attributes:
+        from_file: the model's own weights, rearranged: reports count them as such.
+    """
 
     role: str
     data: Array = field(compare=False)
+    from_file: bool = False
 
 
 @dataclass(frozen=True)
@@ -155,12 +160,14 @@ class Variant:
             Integer results are those of the C kernel bit for bit under ``graph.numerics``.
         lower: the kernel calls; None for an op that has to be folded away by a pass.
         rules: limits of this dtype alone, checked after the op's.
+        note: what a user of it has to know, a sentence, or "".
     """
 
     kernel: str
     reference: Reference
     lower: Lower | None
     rules: tuple[Rule, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,15 @@ def integer_activation(graph: Graph, op: Op) -> str | None:
     return None if name == "RELU" else str(name)
 
 
+@rule("int16, or int8 under --numerics tflm")
+def state_dtype(graph: Graph, op: Op) -> str | None:
+    """State and weights over time must be int16; TFLite Micro also has int8."""
+    times, state = graph.input(op, 2).dtype, graph.input(op, _STATE).dtype
+    micro = graph.numerics is Numerics.TFLM
+    allowed = (DType.INT16, DType.INT8) if micro else (DType.INT16,)
+    return None if times is state and state in allowed else f"{times.value} and {state.value}"
+
+
 @rule("zero point 0")
 def symmetric_state(graph: Graph, op: Op) -> str | None:
     """Weights and state must be symmetric."""
@@ -94,29 +103,32 @@ def _sizes(graph: Graph, op: Op) -> tuple[tuple[str, Value], ...]:
     )  # fmt: skip
 
 
-def _multiplier(graph: Graph, first: float, second: float, result: float) -> tuple[int, int]:
-    # TFLite Micro computes in float32 what LiteRT computes in double.
-    kind = np.float32 if graph.numerics is Numerics.TFLM else np.float64
-    return fixed_point.quantize_multiplier(float(kind(first) * kind(second) / kind(result)))
+def _multiplier(first: float, second: float, result: float) -> tuple[int, int]:
+    # In float32, as TFLite computes it (measured: LiteRT 2.3.0).
+    return fixed_point.quantize_multiplier(
+        float(np.float32(first) * np.float32(second) / np.float32(result))
+    )
 
 
 def lower(graph: Graph, op: Op) -> Lowered:
-    """One call of ``ec_svdf_s8``."""
+    """One call of ``ec_svdf_s8``, or of ``ec_svdf_s8x8`` where the state is int8."""
     scales = [graph.input(op, position).scale for position in (0, 1, 2, _STATE)]
     out = graph.output(op)
-    feature = _multiplier(graph, scales[0], scales[1], scales[3])
-    result = _multiplier(graph, scales[3], scales[2], out.scale)
+    feature = _multiplier(scales[0], scales[1], scales[3])
+    result = _multiplier(scales[3], scales[2], out.scale)
     params = Params(
         "ec_svdf_s8_params",
         (
             *_sizes(graph, op),
-            ("in_offset", -graph.input(op, 0).zero_point), ("out_offset", out.zero_point),
+            ("in_offset", -graph.input(op, 0).zero_point),
+            ("out_offset", out.zero_point),
             ("feature_multiplier", feature[0]), ("feature_shift", feature[1]),
             ("out_multiplier", result[0]), ("out_shift", result[1]),
         ),
     )  # fmt: skip
     args = (*tensor_args(op, _STATE + 1), *out_args(op))
-    return Lowered("svdf_s8", (Call("ec_svdf_s8", _HEADER, params, args),))
+    suffix = "s8" if graph.input(op, _STATE).dtype is DType.INT16 else "s8x8"
+    return Lowered(f"svdf_{suffix}", (Call(f"ec_svdf_{suffix}", _HEADER, params, args),))
 
 
 def lower_f32(graph: Graph, op: Op) -> Lowered:
@@ -134,8 +146,8 @@ SPEC = OpSpec(
         "int8": Variant(
             "svdf_s8", no_reference, lower,
             (
-                dtypes(1, DType.INT8), dtypes(2, DType.INT16), dtypes(3, DType.INT32),
-                dtypes(_STATE, DType.INT16), dtypes(0, DType.INT8, output=True),
+                dtypes(1, DType.INT8), dtypes(3, DType.INT32), state_dtype,
+                dtypes(0, DType.INT8, output=True),
                 per_tensor(0, 1, 2, _STATE), symmetric_state, integer_activation,
             ),
         ),

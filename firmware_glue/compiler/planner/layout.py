@@ -31,7 +31,14 @@ _MEMORY = 12
 def plan_layout(
     buffers: Sequence[Buffer], allowances: Sequence[Allowance] = (), work: int = _WORK
 ) -> MemoryPlan:
-    """Offsets with a small peak in one region without limit. Deterministic."""
+    """Offsets with a small peak in one region without limit. Deterministic.
+
+    Args:
+        buffers: of a program.
+        allowances: its allowances; they name buffers by position.
+        work: how many neighbouring units the search may look at before it settles for a plan
+            above the bound.
+    """
     bound = lower_bound(buffers, allowances)
     constraints = Constraints(buffers, allowances)
     best = _search(constraints, bound, work)

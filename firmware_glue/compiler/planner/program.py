@@ -32,11 +32,6 @@ class Buffer:
     parent: int | None = None
     inner: int = 0
 
-    @property
-    def padded(self) -> int:
-        """Size up to the next multiple of the alignment."""
-        return -(-self.nbytes // self.align) * self.align
-
 
 @dataclass(frozen=True)
 class Allowance:

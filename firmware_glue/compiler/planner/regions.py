@@ -9,16 +9,20 @@ from dataclasses import dataclass, replace
 from edgecnn.core.errors import PlanError
 from firmware_glue.compiler.planner.bound import lower_bound
 from firmware_glue.compiler.planner.fit import Constraints
-from firmware_glue.compiler.planner.layout import plan_layout
+from firmware_glue.compiler.planner.layout import plan_layout, reversed_steps
 from firmware_glue.compiler.planner.program import Allowance, Buffer, MemoryPlan, Program, Region
 
 ARENA = (Region("arena"),)
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
-_RESERVED = ("hook", "hook_context", "weights", "weights_bytes", "variables", "clock", "ticks",
-             "state", "int", "char", "long", "void", "auto", "float", "double", "short")  # fmt: skip
+_RESERVED = (
+    "hook", "hook_context", "weights", "weights_bytes", "variables", "clock", "ticks",
+    "state", "int", "char", "long", "void", "auto", "float", "double", "short",
+)  # fmt: skip
 """What the state struct and C itself call otherwise."""
 _RETRIES = 24
 """Buffers that may ask for a fast region to be laid out anew around them."""
+_RETRY_WORK = 200_000
+"""What one of them may cost; see :func:`plan_layout`."""
 
 
 def plan_memory(program: Program, regions: Sequence[Region] = ARENA) -> MemoryPlan:
@@ -124,17 +128,26 @@ def _fill(program: Program, roots: Sequence[int], limit: int) -> _Part:
         if retries == _RETRIES or lower_bound(*_only(program, wanted)) > limit:
             continue
         retries += 1
-        plan = plan_layout(*_only(program, wanted))
+        plan = plan_layout(*_only(program, wanted), work=_RETRY_WORK)
         if plan.arena_bytes <= limit:
             for i, at in zip(wanted, plan.offsets, strict=True):
                 if program.buffers[i].parent is None:
                     offsets[unit_of[i]] = at
-    chosen = members()
-    best = _laid_out(program, chosen)
+    best = _laid_out(program, chosen := members())
     if best.plan.arena_bytes <= limit:
         return best
-    # The search came out higher than the placement at hand: let it go without the last.
-    return _fill(program, [i for i in roots if i in set(chosen)][:-1], limit)
+    # The search came out higher than the placement at hand.
+    at_hand = constraints.spread(offsets, len(program.buffers))
+    return _Part(tuple(chosen), _given(program, chosen, [at_hand[i] for i in chosen]))
+
+
+def _given(program: Program, chosen: Sequence[int], offsets: Sequence[int]) -> MemoryPlan:
+    """Some buffers where they are."""
+    buffers, allowances = _only(program, chosen)
+    end = max((at + b.nbytes for at, b in zip(offsets, buffers, strict=True)), default=0)
+    bound = lower_bound(buffers, allowances)
+    turned = reversed_steps(buffers, allowances, offsets)
+    return MemoryPlan(tuple(offsets), end, bound, "first fit", turned)
 
 
 def _laid_out(program: Program, chosen: Sequence[int]) -> _Part:

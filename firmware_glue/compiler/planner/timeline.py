@@ -17,7 +17,8 @@ class Block:
 
     Attributes:
         name: its tensor's name.
-        holder: the layer that writes it; "input" for the model's inputs.
+        holder: the layer that writes it; "input" for the model's inputs; the tensor's own name
+            where several layers write parts of it.
         kind: input, output, activation or scratch.
         region: index into the regions.
         offset: bytes from the start of the region.
@@ -109,16 +110,17 @@ def _blocks(program: Program, plan: MemoryPlan) -> tuple[Block, ...]:
     outputs = {program.homes[i] for i in program.graph.outputs if i in program.homes}
     result = []
     for i, buffer in enumerate(program.buffers):
-        kind, holder = "activation", writers.get(i)
+        kind = "input" if i in inputs else "output" if i in outputs else "activation"
+        writer = writers.get(i)
         if i in scratches:
-            kind, holder = "scratch", scratches[i]
-        elif i in inputs:
-            kind = "input"
-        elif i in outputs:
-            kind = "output"
+            kind, writer = "scratch", scratches[i]
+        elif writer is None and buffer.parent is not None:
+            writer = writers.get(buffer.parent)
+        # What is joined from parts has no writer of its own.
+        holder = buffer.name if writer is None else writer.name
         result.append(
             Block(
-                buffer.name, "input" if holder is None else holder.name, kind, plan.regions[i],
+                buffer.name, "input" if i in inputs else holder, kind, plan.regions[i],
                 plan.offsets[i], buffer.nbytes, buffer.first, buffer.last,
             )
         )  # fmt: skip

@@ -5,7 +5,8 @@
 #include "edgecnn_common.h"
 
 /* Defines kernel NAME: out[i] = VALUE(p, in1[...], in2[...]). PARAMS has an ec_broadcast "shape".
- * Works in place of an operand that is not repeated: an element is read before it is written. */
+ * In ascending order, so the output may lie over an operand that is not repeated, or start
+ * before it. */
 #define EC_MIXED_KERNEL(NAME, PARAMS, IN1, IN2, OUT, VALUE)                                     \
     EC_KERNEL void NAME(const PARAMS *p, const IN1 *in1, const IN2 *in2, OUT *out) {            \
         const ec_broadcast *g = &p->shape;                                                      \
@@ -17,7 +18,9 @@
             const IN1 *x1 = in1 + at1;                                                          \
             const IN2 *x2 = in2 + at2;                                                          \
             for (int32_t i = 0; i < count; ++i) {                                               \
-                *out++ = (OUT)VALUE(p, x1[i * step1], x2[i * step2]);                           \
+                *out++ = (OUT)VALUE(p, *x1, *x2);                                               \
+                x1 += step1;                                                                    \
+                x2 += step2;                                                                    \
             }                                                                                   \
         } while (ec_next(outer, g->dims, index, g->strides1, &at1, g->strides2, &at2));         \
     }

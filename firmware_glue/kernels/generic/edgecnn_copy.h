@@ -23,10 +23,12 @@ EC_INLINE void ec_copy_run(
             to[i] = from[i];
         }
     } else {
+        /* Offsets, not pointers: after the last byte they may leave the arrays. */
+        ptrdiff_t from_at = 0, to_at = 0;
         for (int32_t i = 0; i < count; ++i) {
-            *to = *from;
-            from += from_step;
-            to += to_step;
+            to[to_at] = from[from_at];
+            from_at += from_step;
+            to_at += to_step;
         }
     }
 }
@@ -40,11 +42,11 @@ EC_KERNEL void ec_copy(const ec_copy_params *p, const void *in, void *out) {
     int32_t index[EC_MAX_DIMS] = {0};
     int32_t from_at = p->from_base, to_at = p->to_base;
     do {
-        const uint8_t *from = (const uint8_t *)in + from_at;
-        uint8_t *to = (uint8_t *)out + to_at;
+        ptrdiff_t from = from_at, to = to_at;
         for (int32_t row = 0; row < rows; ++row) {
             ec_copy_run(
-                from, to, p->dims[inner], p->from_strides[inner], p->to_strides[inner]);
+                (const uint8_t *)in + from, (uint8_t *)out + to, p->dims[inner],
+                p->from_strides[inner], p->to_strides[inner]);
             from += from_row;
             to += to_row;
         }
@@ -60,10 +62,11 @@ EC_KERNEL void ec_copy_table(
     int32_t index[EC_MAX_DIMS] = {0};
     int32_t from_at = p->from_base, to_at = p->to_base;
     do {
-        const uint8_t *from = (const uint8_t *)in + from_at;
-        uint8_t *to = (uint8_t *)out + to_at;
+        ptrdiff_t from = from_at, to = to_at;
         for (int32_t i = 0; i < p->dims[outer]; ++i) {
-            to[i * to_step] = table[from[i * from_step]];
+            ((uint8_t *)out)[to] = table[((const uint8_t *)in)[from]];
+            from += from_step;
+            to += to_step;
         }
     } while (ec_next(
         outer, p->dims, index, p->from_strides, &from_at, p->to_strides, &to_at));

@@ -42,10 +42,10 @@ EC_INLINE int32_t ec_inside(int64_t index, int32_t size) {
         for (int32_t b = 0; b < p->batches; ++b) {                                              \
             for (int32_t o = 0; o < p->outer; ++o) {                                            \
                 for (int32_t i = 0; i < p->count; ++i) {                                        \
-                    const int32_t at = ec_inside(indices[i], p->axis);                          \
+                    const ptrdiff_t at = ec_inside(indices[i], p->axis);                        \
                     to = ec_put(to, from + at * p->inner, p->inner);                            \
                 }                                                                               \
-                from += p->axis * p->inner;                                                     \
+                from += (ptrdiff_t)p->axis * p->inner;                                          \
             }                                                                                   \
             indices += p->count;                                                                \
         }                                                                                       \

@@ -15,7 +15,7 @@ typedef struct {
     int32_t count;
 } ec_logical_not_params;
 
-/* out = condition ? in1 : in2; works in place of in1 or in2 where it is not repeated. */
+/* out = condition ? in1 : in2, in ascending order: see EC_MIXED_KERNEL on shared memory. */
 EC_KERNEL void ec_select(
     const ec_select_params *p, const uint8_t *condition, const void *in1, const void *in2,
     void *out) {
@@ -29,8 +29,8 @@ EC_KERNEL void ec_select(
             at2 += index[d] * p->strides2[d];
         }
         for (int32_t i = 0; i < p->dims[outer]; ++i) {
-            const int32_t from1 = at1 + i * p->strides1[outer];
-            const int32_t from2 = at2 + i * p->strides2[outer];
+            const ptrdiff_t from1 = at1 + i * p->strides1[outer];
+            const ptrdiff_t from2 = at2 + i * p->strides2[outer];
             const uint8_t *from = condition[at0 + i * p->strides0[outer]] != 0
                                       ? (const uint8_t *)in1 + from1 * size
                                       : (const uint8_t *)in2 + from2 * size;

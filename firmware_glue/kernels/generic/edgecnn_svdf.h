@@ -16,42 +16,48 @@ typedef struct {
     float act_min, act_max;
 } ec_svdf_f32_params;
 
-/* Forgets the oldest feature, takes in the newest, and weighs all of them over time. */
-EC_INLINE uint32_t ec_svdf_filter_s8(
-    int16_t *state, int32_t memory, int32_t feature, const int16_t *time_weights) {
-    uint32_t sum = 0;
-    for (int32_t i = 0; i + 1 < memory; ++i) {
-        state[i] = state[i + 1];
-        sum += (uint32_t)(state[i] * time_weights[i]);
+/* One per type of the state and the weights over time: int16, and TFLite Micro's int8. */
+#define EC_SVDF(NAME, STATE, LOW, HIGH)                                                       \
+    /* Forgets the oldest feature, takes in the newest, and weighs all of them over time. */  \
+    EC_INLINE uint32_t NAME##_filter(                                                         \
+        STATE *state, int32_t memory, int32_t feature, const STATE *times) {                  \
+        uint32_t sum = 0;                                                                     \
+        for (int32_t i = 0; i < memory; ++i) {                                                \
+            const int32_t newest = ec_clamp(feature, LOW, HIGH);                              \
+            state[i] = (STATE)(i + 1 < memory ? state[i + 1] : newest);                       \
+            sum += (uint32_t)(state[i] * times[i]);                                           \
+        }                                                                                     \
+        return sum;                                                                           \
+    }                                                                                         \
+    EC_KERNEL void NAME(                                                                      \
+        const ec_svdf_s8_params *p, const int8_t *in, const int8_t *feature_weights,          \
+        const STATE *time_weights, const int32_t *bias, STATE *state, int8_t *out) {          \
+        for (int32_t b = 0; b < p->batches; ++b) {                                            \
+            const int8_t *features = feature_weights;                                         \
+            const STATE *times = time_weights;                                                \
+            for (int32_t unit = 0; unit < p->units; ++unit) {                                 \
+                /* Sums wrap around at 32 bits, as the reference's do. */                     \
+                uint32_t sum = bias != NULL ? (uint32_t)bias[unit] : 0;                       \
+                for (int32_t r = 0; r < p->rank; ++r) {                                       \
+                    const int32_t dot = ec_dot1(in, features, p->inputs, p->in_offset, 0, 0); \
+                    const int32_t feature =                                                   \
+                        ec_requant(dot, p->feature_multiplier, p->feature_shift);             \
+                    sum += NAME##_filter(state, p->memory, feature, times);                   \
+                    features += p->inputs;                                                    \
+                    times += p->memory;                                                       \
+                    state += p->memory;                                                       \
+                }                                                                             \
+                *out++ = (int8_t)ec_clamp(                                                    \
+                    ec_requant((int32_t)sum, p->out_multiplier, p->out_shift)                 \
+                        + p->out_offset,                                                      \
+                    INT8_MIN, INT8_MAX);                                                      \
+            }                                                                                 \
+            in += p->inputs;                                                                  \
+        }                                                                                     \
     }
-    state[memory - 1] = (int16_t)ec_clamp(feature, INT16_MIN, INT16_MAX);
-    return sum + (uint32_t)(state[memory - 1] * time_weights[memory - 1]);
-}
 
-EC_KERNEL void ec_svdf_s8(
-    const ec_svdf_s8_params *p, const int8_t *in, const int8_t *feature_weights,
-    const int16_t *time_weights, const int32_t *bias, int16_t *state, int8_t *out) {
-    for (int32_t b = 0; b < p->batches; ++b) {
-        const int8_t *features = feature_weights;
-        const int16_t *times = time_weights;
-        for (int32_t unit = 0; unit < p->units; ++unit) {
-            /* Sums wrap around at 32 bits, as the reference's do. */
-            uint32_t sum = bias != NULL ? (uint32_t)bias[unit] : 0;
-            for (int32_t r = 0; r < p->rank; ++r) {
-                const int32_t dot = ec_dot1(in, features, p->inputs, p->in_offset, 0, 0);
-                const int32_t feature = ec_requant(dot, p->feature_multiplier, p->feature_shift);
-                sum += ec_svdf_filter_s8(state, p->memory, feature, times);
-                features += p->inputs;
-                times += p->memory;
-                state += p->memory;
-            }
-            *out++ = (int8_t)ec_clamp(
-                ec_requant((int32_t)sum, p->out_multiplier, p->out_shift) + p->out_offset,
-                INT8_MIN, INT8_MAX);
-        }
-        in += p->inputs;
-    }
-}
+EC_SVDF(ec_svdf_s8, int16_t, INT16_MIN, INT16_MAX)
+EC_SVDF(ec_svdf_s8x8, int8_t, INT8_MIN, INT8_MAX)
 
 /* In the order of LiteRT's vectors: four sums side by side, added up, then the rest. */
 EC_INLINE float ec_svdf_dot_f32(const float *a, const float *b, int32_t count) {

@@ -13,6 +13,7 @@ from firmware_glue.compiler.api import check_ops, compile_model
 from firmware_glue.compiler.ops import real_scaling
 from tests.builders import ModelBuilder
 from tests.firmware_glue.compiler.cases import CASES
+from tests.firmware_glue.compiler.cases.state import svdf
 from tests.firmware_glue.compiler.exactness import numpy_outputs, rng_of
 from tests.firmware_glue.compiler.harness import Library, Reference, random_inputs
 from tests.firmware_glue.compiler.test_unary_numerics import micro
@@ -84,6 +85,31 @@ def test_factors_without_a_multiplier_take_the_exact_kernel(tmp_path: Path) -> N
     assert np.array_equal(library.runner("m")(inputs)[0], Reference(data)(inputs)[0])
 
 
+def test_svdf_multiplies_its_scales_in_float32(tmp_path: Path) -> None:
+    rng, library, models, sums = np.random.default_rng(2), Library(tmp_path), [], 0
+    for index in range(8):
+        state, time = np.float32(rng.uniform(1e-5, 1e-4, 2))
+        out = np.float32(state * time * np.float32(2.0 ** rng.uniform(20, 22)))
+        # Sums next to ties, so that the last bits of the factor tell.
+        values = borders((float(state), float(time), float(out)), np.arange(120))
+        build, sums = ModelBuilder(), values.size
+        x = build.tensor((1, 1), "int8", 0.1)
+        feature = build.tensor((sums, 1), "int8", 0.1, data=np.zeros((sums, 1)))
+        times = build.tensor((sums, 1), "int16", float(time), data=np.zeros((sums, 1)))
+        b = build.tensor((sums,), "int32", float(state * time), data=values)
+        memory = build.tensor((1, sums), "int16", float(state), variable=True)
+        y = build.tensor((1, sums), "int8", float(out))
+        build.op(
+            "SVDF", [x, feature, times, b, memory], [y], rank=1, fused_activation_function="RELU"
+        )
+        models.append(build.build([x], [y]))
+        library.add(models[-1], f"m{index}")
+    library.build("-DEDGECNN_SHARED_KERNELS")
+    inputs = [np.zeros((1, 1), np.int8)]
+    for index, data in enumerate(models):
+        assert np.array_equal(library.runner(f"m{index}")(inputs)[0], Reference(data)(inputs)[0])
+
+
 @pytest.mark.parametrize("odd", [False, True])
 def test_int4_filters_are_unpacked(odd: bool, tmp_path: Path) -> None:
     rng, depth = np.random.default_rng(6), 7 if odd else 8
@@ -128,6 +154,31 @@ def test_c_equals_tflite_micro(key: str, tmp_path: Path) -> None:
         assert np.array_equal(library.runner(name)(inputs)[0].reshape(want.shape), want), name
         unlike_litert += not np.array_equal(Reference(data)(inputs)[0].ravel(), want.ravel())
     assert (unlike_litert > 0) == (key == "FULLY_CONNECTED:int16")
+
+
+def test_svdf_with_an_int8_state_is_tflite_micros_alone(tmp_path: Path) -> None:
+    pytest.importorskip("tflite_micro", reason="pip install tflite_micro (dev extra)")
+    from tflite_micro import runtime
+
+    library, files, rng = Library(tmp_path), {}, np.random.default_rng(8)
+    for index in range(40):
+        data, name = svdf(rng, "int8"), f"m{index}"
+        model = read_model(data)
+        assert [p.got for p in check_ops(model)] == ["int8 and int8"]
+        if NO_TENSOR not in model.main.operators[0].inputs:
+            files[name] = data
+            library.models[name] = compile_model(model, name=name, numerics="tflm")
+    library.build("-DEDGECNN_SHARED_KERNELS")
+    for name, data in files.items():
+        run, micro_run = (
+            library.runner(name),
+            runtime.Interpreter.from_bytes(data, arena_size=1 << 20),
+        )
+        for _ in range(4):
+            inputs = random_inputs(read_model(data), rng)
+            micro_run.set_input(inputs[0], 0)
+            micro_run.invoke()
+            assert np.array_equal(run(inputs)[0], micro_run.get_output(0)), name
 
 
 def test_lstm_is_refused_under_tflm() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from firmware_glue.compiler import api
 from firmware_glue.compiler.ir import Op
 from firmware_glue.compiler.ops import window
 from firmware_glue.compiler.ops.spec import Overlap
-from firmware_glue.compiler.planner.program import Allowance, Buffer, MemoryPlan
+from firmware_glue.compiler.planner.program import MemoryPlan, Program
 from tests.firmware_glue.compiler.cases import convolution
 from tests.firmware_glue.compiler.cases import window as pools
 from tests.firmware_glue.compiler.exactness import rng_of, wrong_elements
@@ -130,27 +131,30 @@ def test_leads_of_huge_windows_are_cheap() -> None:
     assert g.overlaps(replace(_OP, inputs=(0, 0)), 1, (8, 8)) == ()
 
 
-def _at_the_limit(reverse: bool) -> Callable[[Sequence[Buffer], Sequence[Allowance]], MemoryPlan]:
-    original = api.plan_layout
+def _at_the_limit(reverse: bool) -> Callable[..., MemoryPlan]:
+    """A planner that puts output and input of a single step exactly as far apart as allowed."""
+    original = api.plan_memory
 
-    def plan(
-        buffers: Sequence[Buffer], allowances: Sequence[Allowance] = (), *rest: object
-    ) -> MemoryPlan:
-        found = original(buffers, allowances, *rest)  # type: ignore[arg-type]
-        if len(allowances) != 1 or allowances[0].reverse_lead is None:
+    def plan(program: Program, *rest: Any) -> MemoryPlan:
+        found, buffers = original(program, *rest), program.buffers
+        if len(program.allowances) != 1 or program.allowances[0].reverse_lead is None:
             return found
-        (a,) = allowances
-        shift = -a.lead // 4 * 4
+        (a,) = program.allowances
+        align = max(buffers[a.read].align, buffers[a.written].align)
+        shift = -a.lead // align * align
         if reverse:
             behind = buffers[a.read].nbytes + a.reverse_lead - buffers[a.written].nbytes
-            shift = -(-behind // 4) * 4
+            shift = -(-behind // align) * align
         offsets = [0] * len(buffers)
         offsets[a.read], offsets[a.written] = max(0, -shift), max(0, shift)
-        end = max(at + b.nbytes for at, b in zip(offsets, buffers, strict=True))
-        reversed_ = frozenset({a.step}) if reverse else frozenset()
+        end = max(offsets[i] + buffers[i].nbytes for i in (a.read, a.written))
+        for i in set(range(len(buffers))) - {a.read, a.written}:  # filters given at run time
+            offsets[i] = -(-end // 8) * 8
+            end = offsets[i] + buffers[i].nbytes
         return replace(
-            found, offsets=tuple(offsets), arena_bytes=end, region_bytes=(end,), reversed=reversed_
-        )
+            found, offsets=tuple(offsets), arena_bytes=end, region_bytes=(end,),
+            reversed=frozenset({a.step} if reverse else ()),
+        )  # fmt: skip
 
     return plan
 
@@ -159,7 +163,7 @@ def _at_the_limit(reverse: bool) -> Callable[[Sequence[Buffer], Sequence[Allowan
 def test_c_is_exact_at_the_limit(
     reverse: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "plan_layout", _at_the_limit(reverse))
+    monkeypatch.setattr(api, "plan_memory", _at_the_limit(reverse))
     makers = {**convolution.CASES, **pools.CASES}
     library, models = Library(tmp_path), {}
     for number, key in enumerate(key for key in makers if "RESIZE" not in key):

@@ -121,10 +121,21 @@ def branched_blocks(build: ModelBuilder) -> None:
     build.build([x], [last])
 
 
+def part_read_last(build: ModelBuilder) -> None:
+    """The step before the join reads a part, and must not write over it."""
+    x = act(build, 1, 4, 4, 3)
+    a, b = relu(build, x), relu(build, x)
+    c = relu(build, a)
+    whole = act(build, 1, 8, 4, 3)
+    build.op("CONCATENATION", [a, b], [whole], axis=1)
+    build.build([x], [relu(build, whole), c])
+
+
 PLACED: dict[str, tuple[Callable[[ModelBuilder], None], int]] = {
     "concat_rows": (concat_rows, 1), "concat_of_views": (concat_of_views, 1),
     "split_and_overwrite": (split_and_overwrite, 1), "slices": (slices, 2),
     "pack_and_unpack": (pack_and_unpack, 2), "branched_blocks": (branched_blocks, 3),
+    "part_read_last": (part_read_last, 1),
 }  # fmt: skip
 
 
@@ -166,6 +177,13 @@ def test_no_step_and_the_same_results(name: str, library: Library) -> None:
         inputs = random_inputs(read_model(data), np.random.default_rng(seed))
         for got, want in zip(runner(inputs), reference(inputs), strict=True):
             np.testing.assert_array_equal(got, want)
+
+
+def test_parts_outlive_their_last_use() -> None:
+    program = compile_model(read_model(data_of(part_read_last)), name="m").program
+    parts = {i for i, b in enumerate(program.buffers) if b.parent is not None}
+    assert parts
+    assert not parts.intersection(a.read for a in program.allowances)
 
 
 def inner_axis(build: ModelBuilder) -> None:
@@ -232,6 +250,31 @@ def test_one_part_cannot_lie_in_two_wholes() -> None:
     compiled = compile_model(read_model(data_of(make)), name="m")
     codes = [step.code for step in compiled.program.steps]
     assert codes.count("CONCATENATION") == 1
+
+
+def test_parts_have_no_parts() -> None:
+    """Of nested splits and joins, one level is placed; the other one stays a step."""
+
+    def splits(build: ModelBuilder) -> None:
+        whole = relu(build, x := act(build, 1, 8, 4))
+        halves, quarters = ([act(build, 1, n, 4) for _ in range(2)] for n in (4, 2))
+        axis = build.tensor((), "int32", data=np.array(1))
+        build.op("SPLIT", [axis, whole], halves, num_splits=2)
+        build.op("SPLIT", [axis, halves[0]], quarters, num_splits=2)
+        build.build([x], [relu(build, i) for i in (halves[1], *quarters)])
+
+    def joins(build: ModelBuilder) -> None:
+        x = act(build, 1, 2, 4)
+        one, two = act(build, 1, 4, 4), act(build, 1, 6, 4)
+        build.op("CONCATENATION", [relu(build, x), relu(build, x)], [one], axis=1)
+        build.op("CONCATENATION", [one, relu(build, x)], [two], axis=1)
+        build.build([x], [two])
+
+    for make in (splits, joins):
+        compiled = compile_model(read_model(data_of(make)), name="m")
+        assert len(placements(compiled.program.graph)) == 1
+        codes = [step.code for step in compiled.program.steps]
+        assert len([code for code in codes if code in ("SPLIT", "CONCATENATION")]) == 1
 
 
 def test_a_part_outside_its_whole_is_caught() -> None:

@@ -63,15 +63,15 @@ def test_limits_hold(seed: int) -> None:
 
 
 def test_what_fits_only_in_the_first_region_goes_there() -> None:
+    """450 bytes fit nowhere else; beside them the busy 40 bytes, not the larger 48."""
     make = Maker()
-    a = make.input(8)
-    small = make.step([a], 40)
-    large = make.step([small, a], 400)
-    out = make.step([large, small], 40)
+    busy, calm = make.input(40), make.input(48)
+    large = make.step([busy, busy, busy], 450)
+    out = make.step([large, busy, busy, calm, calm], 40)
     program = make.build([out])
-    plan = plan_memory(program, (Region("first", 400), Region("second", 100)))
+    plan = plan_memory(program, (Region("first", 500), Region("second", 200)))
     check_plan(program, plan)
-    assert [plan.regions[i] for i in (small, large)] == [1, 0]
+    assert [plan.regions[i] for i in (large, busy, calm)] == [0, 0, 1]
 
 
 def test_the_largest_choose_first_where_the_busiest_leave_no_room() -> None:

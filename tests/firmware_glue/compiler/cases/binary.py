@@ -32,7 +32,7 @@ def _output_scale(code: str, rng: Rng, dtype: str, s1: float, s2: float) -> floa
         real = s1 * s2 * top * rng.uniform(0.05, 2)
         return real / 2.0 ** rng.integers(0, 20) if rng.random() < 0.1 else real
     if code == "DIV":
-        return s1 / s2 / top * rng.uniform(0.1, 40)
+        return s1 / s2 / 2 ** rng.uniform(-4, 13)
     if code == "SQUARED_DIFFERENCE":
         return max(s1, s2) ** 2 * top * rng.uniform(0.1, 3)
     return max(s1, s2) * rng.uniform(0.3, 3)

@@ -50,7 +50,7 @@ def _out_scale(rng: Rng, product: float, depth: int) -> float:
 def _bias(build: ModelBuilder, rng: Rng, dtype: str, units: int, scales: np.ndarray) -> int:
     values = rng.integers(-20000, 20000, units)
     if dtype == "int64" and rng.random() < 0.2:
-        values = rng.integers(-(2**28), 2**28, units)
+        values = rng.integers(-(2**26), 2**26, units)
     return build.tensor((units,), dtype, scales.tolist(), data=values)
 
 

@@ -9,7 +9,13 @@ import numpy as np
 from tests.builders import ModelBuilder
 from tests.firmware_glue.compiler.cases import indexing, rearrange
 from tests.firmware_glue.compiler.cases.common import Maker, Rng, pick, shape_of
-from tests.firmware_glue.compiler.cases.operands import Operands, index_type, kind_of, random_data
+from tests.firmware_glue.compiler.cases.operands import (
+    Operands,
+    index_type,
+    kind_of,
+    padded_kind,
+    random_data,
+)
 
 DTYPES = ("int8", "uint8", "int16", "int32", "int64", "float32", "bool")
 
@@ -42,7 +48,7 @@ def concat(dtype: str) -> Maker:
 def pad(code: str) -> Callable[[str], Maker]:
     def of(dtype: str) -> Maker:
         def make(rng: Rng) -> bytes:
-            build, kind = ModelBuilder(), kind_of(dtype)
+            build, kind = ModelBuilder(), padded_kind(rng, dtype)
             shape = shape_of(rng)
             top = 4 if code != "MIRROR_PAD" else 5
             pads = rng.integers(0, top, (len(shape), 2))

@@ -44,6 +44,13 @@ def kind_of(dtype: str) -> tuple[str, float, int] | tuple[str]:
     return (dtype, 0.1, 0 if dtype == "int16" else 7) if dtype in QUANTIZED else (dtype,)
 
 
+def padded_kind(rng: Rng, dtype: str) -> tuple[str, float, int] | tuple[str]:
+    """The same; plain integers sometimes with a zero point too, which is not their border."""
+    if dtype in ("int32", "int64", "bool") and rng.random() < 0.3:
+        return dtype, 0.5, 5
+    return kind_of(dtype)
+
+
 def index_type(rng: Rng) -> str:
     """The dtype of an operand of indices or sizes."""
     return "int64" if rng.random() < 0.3 else "int32"

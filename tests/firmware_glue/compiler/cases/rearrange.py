@@ -8,7 +8,7 @@ import numpy as np
 
 from tests.builders import ModelBuilder
 from tests.firmware_glue.compiler.cases.common import Maker, Rng, pick, shape_of
-from tests.firmware_glue.compiler.cases.operands import index_type, kind_of
+from tests.firmware_glue.compiler.cases.operands import index_type, kind_of, padded_kind
 
 
 def slice_(dtype: str) -> Maker:
@@ -181,7 +181,7 @@ def unpack(dtype: str) -> Maker:
 def blocks(code: str) -> Callable[[str], Maker]:
     def of(dtype: str) -> Maker:
         def make(rng: Rng) -> bytes:
-            build, kind = ModelBuilder(), kind_of(dtype)
+            build, kind = ModelBuilder(), padded_kind(rng, dtype)
             n, c = int(rng.integers(1, 3)), int(rng.integers(1, 4))
             spatial = int(rng.integers(1, 3))
             block = [int(v) for v in rng.integers(1, 4, spatial)]

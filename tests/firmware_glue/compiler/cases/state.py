@@ -11,26 +11,28 @@ from tests.builders import ModelBuilder
 from tests.firmware_glue.compiler.cases.common import Maker, Rng, pick, scale, zero
 
 
-def svdf(rng: Rng) -> bytes:
+def svdf(rng: Rng, width: str = "int16") -> bytes:
+    """An int8 SVDF; ``width``: dtype of state and weights over time (int8: TFLite Micro alone)."""
     build = ModelBuilder()
     batch, inputs, units, rank, memory = (int(v) for v in rng.integers(1, (3, 12, 6, 4, 9)))
     filters = units * rank
     s, feature_scale, time_scale = scale(rng), rng.uniform(0.002, 0.02), rng.uniform(1e-5, 1e-4)
-    state_scale = s * feature_scale * 74 * 74 * np.sqrt(inputs) / 12000 * 2 ** rng.uniform(-3, 3)
-    full = state_scale * time_scale * 12000 * 19000 * np.sqrt(memory * rank)
+    fit, span = (12000, 32768) if width == "int16" else (48, 128)
+    state_scale = s * feature_scale * 74 * 74 * np.sqrt(inputs) / fit * 2 ** rng.uniform(-3, 3)
+    full = state_scale * time_scale * fit * span * 0.58 * np.sqrt(memory * rank)
     x = build.tensor((batch, inputs), "int8", s, zero(rng))
     feature = build.tensor(
         (filters, inputs), "int8", feature_scale, data=rng.integers(-128, 128, (filters, inputs))
     )
-    high = 32768 if rng.random() < 0.7 else 3000
+    high = span if rng.random() < 0.7 else span // 10
     time = build.tensor(
-        (filters, memory), "int16", time_scale, data=rng.integers(-high, high, (filters, memory))
+        (filters, memory), width, time_scale, data=rng.integers(-high, high, (filters, memory))
     )
     b = -1
     if rng.random() < 0.7:
-        values = rng.integers(-(10**8), 10**8, units)
+        values = rng.integers(-fit * span // 4, fit * span // 4, units)
         b = build.tensor((units,), "int32", state_scale * time_scale, data=values)
-    state = build.tensor((batch, filters * memory), "int16", state_scale, variable=True)
+    state = build.tensor((batch, filters * memory), width, state_scale, variable=True)
     y = build.tensor((batch, units), "int8", full / 60 * 2 ** rng.uniform(-2, 2), zero(rng))
     build.op(
         "SVDF", [x, feature, time, b, state], [y], rank=rank,
