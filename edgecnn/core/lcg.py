@@ -2,7 +2,8 @@
 
 x = x·1664525 + 1013904223 mod 2³² from x = seed; each step gives the byte x >> 24. One sequence
 runs over the inputs in the model's order, row-major: int8 and uint8 take one byte, int16 two
-(little-endian), float32 is (byte − 128) / 128.
+(little-endian), float32 is (byte − 128) / 128; bool is the byte's top bit, and int32 and int64, which
+are indices as a rule, its top three bits (0 to 7).
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from edgecnn.core.runtime import TensorInfo
 _MULTIPLIER = 1664525
 _INCREMENT = 1013904223
 _MASK = 0xFFFFFFFF
-_BYTES = {"int8": 1, "uint8": 1, "int16": 2, "float32": 1}
+_BYTES = {"int8": 1, "uint8": 1, "int16": 2, "float32": 1, "bool": 1, "int32": 1, "int64": 1}
+_TOP_BITS = {"bool": 7, "int32": 5, "int64": 5}
+"""Shifts of the byte."""
 _FNV_OFFSET = 0x811C9DC5
 _FNV_PRIME = 0x01000193
 
@@ -54,7 +57,7 @@ def lcg_inputs(inputs: Sequence[TensorInfo], seed: int = 1) -> dict[str, NDArray
         seed: the start value; ``lcg:1`` is 1.
 
     Raises:
-        ModelError: an input is neither int8, uint8, int16 nor float32.
+        ModelError: an input has another dtype.
     """
     for info in inputs:
         if info.dtype not in _BYTES:
@@ -95,6 +98,8 @@ def _as_tensor(raw: NDArray[np.uint8], info: TensorInfo) -> NDArray[Any]:
     if info.dtype == "float32":
         real = (raw.astype(np.float32) - np.float32(128)) / np.float32(128)
         return real.reshape(info.shape)
+    if info.dtype in _TOP_BITS:
+        return (raw >> _TOP_BITS[info.dtype]).astype(info.dtype).reshape(info.shape)
     return (
         np.frombuffer(raw.tobytes(), np.dtype(f"<{np.dtype(info.dtype).str[1:]}"))
         .astype(info.dtype)

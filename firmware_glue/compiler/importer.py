@@ -142,7 +142,7 @@ def _op(subgraph: TfSubgraph, operator: TfOperator) -> Op | OpProblem:
         return problem(
             "This op is not supported.",
             operator.display_code,
-            ", ".join(sorted(code for code in OPS if code not in ("VIEW", "COPY"))),
+            f"the {len(OPS) - 2} ops of docs/ops.md",
             f"replace {operator.display_code}, or compile for a target that runs it",
         )
     if any(subgraph.tensors[i].sparse for i in operator.inputs if i != NO_TENSOR):

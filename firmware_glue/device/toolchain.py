@@ -29,6 +29,7 @@ COMMON_FLAGS = (
     "-std=c99",
     "-O2",
     "-ffreestanding",
+    "-ffp-contract=off",  # a fused multiply-add rounds otherwise than LiteRT's kernels
     "-fomit-frame-pointer",
     "-ffunction-sections",
     "-fdata-sections",

@@ -46,7 +46,7 @@ class McuTarget:
     board: Board
     api: int = API
     capabilities: Capabilities = Capabilities(
-        dtypes=("int8",),
+        dtypes=("int8", "int16", "uint8", "float32"),
         granularity="per-channel",
         delegate="",
         unit="instructions",

@@ -29,20 +29,26 @@ def test_one_sequence_runs_over_all_inputs() -> None:
         TensorInfo("b", (1, 2), "int16"),
         TensorInfo("c", (1, 2), "float32"),
         TensorInfo("d", (2,), "uint8"),
+        TensorInfo("e", (2,), "bool"),
+        TensorInfo("f", (2,), "int64"),
+        TensorInfo("g", (1,), "int32"),
     ]
-    raw = plain_loop(11, 1)
+    raw = plain_loop(16, 1)
     inputs = lcg_inputs(infos)
     assert inputs["a"].tolist() == [[b - 256 if b > 127 else b for b in raw[:3]]]
     words = [raw[3] + 256 * raw[4], raw[5] + 256 * raw[6]]
     assert inputs["b"].tolist() == [[w - 65536 if w > 32767 else w for w in words]]
     assert inputs["c"].tolist() == [[(b - 128) / 128 for b in raw[7:9]]]
-    assert inputs["d"].tolist() == raw[9:]
+    assert inputs["d"].tolist() == raw[9:11]
+    assert inputs["e"].tolist() == [b > 127 for b in raw[11:13]]
+    assert inputs["f"].tolist() == [b // 32 for b in raw[13:15]]
+    assert inputs["g"].tolist() == [raw[15] // 32]
     assert {k: v.dtype.name for k, v in inputs.items()} == {i.name: i.dtype for i in infos}
 
 
 def test_other_types_are_refused() -> None:
-    with pytest.raises(ModelError, match="int64"):
-        lcg_inputs([TensorInfo("x", (1,), "int64")])
+    with pytest.raises(ModelError, match="float64"):
+        lcg_inputs([TensorInfo("x", (1,), "float64")])
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@
 /* System control block; see the Armv7-M, Armv8-M and Armv8.1-M architecture reference manuals. */
 #define VTOR (*(volatile uint32_t *)0xE000ED08u)
 #define CCR (*(volatile uint32_t *)0xE000ED14u)
-#define CCR_LOB (1u << 19) /* low-overhead loops and branches */
+#define CCR_LOB (1u << 19u) /* low-overhead loops and branches */
 #define CPACR (*(volatile uint32_t *)0xE000ED88u)
-#define CPACR_CP10_CP11 (0xFu << 20) /* FPU and vector unit */
+#define CPACR_CP10_CP11 (0xFu << 20u) /* FPU and vector unit */
 
 extern uint32_t edgecnn_stack_top[];
 

@@ -2,6 +2,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* NOLINTBEGIN(bugprone-easily-swappable-parameters): the C standard's functions. */
+
 void *memcpy(void *restrict to, const void *restrict from, size_t size);
 void *memmove(void *to, const void *from, size_t size);
 void *memset(void *to, int value, size_t size);
@@ -89,3 +91,5 @@ PLAIN int memcmp(const void *a, const void *b, size_t size) {
   }
   return 0;
 }
+
+/* NOLINTEND(bugprone-easily-swappable-parameters) */

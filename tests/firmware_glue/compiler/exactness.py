@@ -14,14 +14,15 @@ import numpy as np
 from edgecnn.core.tflite.model import NO_TENSOR
 from edgecnn.core.tflite.reader import read_model
 from firmware_glue.compiler.ops.table import OPS
-from tests.firmware_glue.compiler.cases import CASES
+from tests.firmware_glue.compiler.cases import CASES, FAMILIES
 from tests.firmware_glue.compiler.harness import Library, Reference, random_inputs
 
 COUNT = int(os.environ.get("EDGECNN_CASES", "100"))
 """Random models per op and dtype."""
-LONG_COUNT = int(os.environ.get("EDGECNN_LONG_CASES", "2000"))
+LONG_COUNT = int(os.environ.get("EDGECNN_LONG_CASES", "1000"))
 ULP, RELATIVE = 4, 1e-5
 _RUNS = 2
+_CHUNK = 250
 OPTIMIZED = ("SUM:int8", "SUM:int16")
 """LiteRT 2.3.0's reference kernels are broken here: they read the bytes as uint8. Its optimized
 kernels are the judge."""
@@ -48,7 +49,24 @@ def wrong_elements(got: np.ndarray, want: np.ndarray, absolute: float = 0.0) -> 
     return int(np.sum(~good))
 
 
-def check_cases(key: str, folder: Path, first: int, count: int) -> None:
+def keys(*families: str) -> list[str]:
+    """The generators of some families, by name."""
+    return sorted(key for family in families for key in FAMILIES[family])
+
+
+def check_short(key: str, folder: Path) -> None:
+    """The cases of every run."""
+    check_cases(key, folder, 0, COUNT, "-O0")
+
+
+def check_long(key: str, folder: Path) -> None:
+    """Further ones, optimised."""
+    for first in range(COUNT, COUNT + LONG_COUNT, _CHUNK):
+        count = min(_CHUNK, COUNT + LONG_COUNT - first)
+        check_cases(key, folder / str(first), first, count, "-O2")
+
+
+def check_cases(key: str, folder: Path, first: int, count: int, *flags: str) -> None:
     """Compares C and numpy with LiteRT on ``count`` models of a generator, from ``first`` on."""
     library, models = Library(folder), {}
     for index in range(first, first + count):
@@ -56,7 +74,7 @@ def check_cases(key: str, folder: Path, first: int, count: int) -> None:
         models[name] = CASES[key](rng_of(key, index))
         library.add(models[name], name)
     # One copy of each kernel for all models: the models' own code is what differs.
-    library.build("-DEDGECNN_SHARED_KERNELS")
+    library.build("-DEDGECNN_SHARED_KERNELS", *flags)
     wrong = [
         row
         for index, (name, data) in enumerate(models.items())

@@ -1,0 +1,23 @@
+"""Movement: numpy reference == C on the host == LiteRT's BUILTIN_REF, for every dtype."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.firmware_glue.compiler.exactness import check_long, check_short, keys
+
+KEYS = keys("movement")
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_c_and_numpy_equal_litert(key: str, tmp_path: Path) -> None:
+    check_short(key, tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("key", KEYS)
+def test_thousands_equal_litert(key: str, tmp_path: Path) -> None:
+    check_long(key, tmp_path)
