@@ -70,7 +70,7 @@ class Predictor(Protocol):
         """Outputs in the model's order."""
 
     def predict(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Runs once; arrays have exactly the shapes and dtypes of :attr:`inputs`."""
+        """Runs once, from a fresh state; arrays have exactly the shapes and dtypes of ``inputs``."""
 
 
 class LiteRTPredictor:
@@ -112,6 +112,7 @@ class LiteRTPredictor:
         self._input_index = self._read.main.inputs
         self._output_index = self._read.main.outputs
         self._inputs, self._outputs = tensor_infos(self._read)
+        self._stateful = is_stateful(self._read)
         self._interpreter = self._prepared()
 
     @property
@@ -130,7 +131,7 @@ class LiteRTPredictor:
         return self._resolver
 
     def predict(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Runs once.
+        """Runs once. A model that remembers (variables, LSTM state) starts anew each time.
 
         Args:
             inputs: one array per input, exactly the shapes and dtypes of :attr:`inputs`.
@@ -171,11 +172,20 @@ class LiteRTPredictor:
             raise ModelError(f"tensor {index} has no value: {_line(error)}", hint=hint) from error
 
     def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        if self._stateful:
+            self._forget()
         for index, info in zip(self._input_index, self._inputs, strict=True):
             self._interpreter.set_tensor(index, inputs[info.name])
         self._interpreter.invoke()
         values = (self._interpreter.get_tensor(index) for index in self._output_index)
         return {info.name: value for info, value in zip(self._outputs, values, strict=True)}
+
+    def _forget(self) -> None:
+        # Resource variables have no reset: a new interpreter runs their initialisation again.
+        if any(op.code == "VAR_HANDLE" for op in self._read.main.operators):
+            self._interpreter = self._prepared()
+        else:
+            self._interpreter.reset_all_variables()
 
     def _prepared(self) -> Any:
         module = _interpreter_module()
@@ -207,6 +217,14 @@ class LiteRTPredictor:
             )
             interpreter.allocate_tensors()
         return interpreter
+
+
+def is_stateful(model: TfModel) -> bool:
+    """Whether the model remembers something from one inference to the next."""
+    graph = model.main
+    return any(tensor.is_variable for tensor in graph.tensors) or any(
+        op.code == "VAR_HANDLE" for op in graph.operators
+    )
 
 
 def tensor_infos(model: TfModel) -> tuple[tuple[TensorInfo, ...], tuple[TensorInfo, ...]]:

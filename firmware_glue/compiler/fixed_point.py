@@ -141,6 +141,29 @@ def exp_negative(a: ArrayLike, integer_bits: int) -> Ints:
     return np.where(x == 0, _Q31 - 1, result)
 
 
+def inverse_sqrt(x: int) -> tuple[int, int]:
+    """1/√x of x ≥ 0 as (Q31 multiplier, shift): TFLite's five Newton-Raphson steps on Q3.28.
+
+    The C twin is ``ec_inverse_sqrt``.
+    """
+    if x <= 1:
+        return _Q31 - 1, 0
+    right = 11
+    while x >= 1 << 29:
+        x, right = x // 4, right + 1
+    pairs = (31 - x.bit_length()) // 2 - 1
+    right -= pairs
+    q28 = (x << 2 * pairs) >> 1
+    half = round_shift(q28, 1)
+    guess = np.asarray(1 << 28, np.int64)
+    for _ in range(5):
+        cube = saturating_shift_left(high_mul(high_mul(guess, guess), guess), 6)
+        step = high_mul((1 << 28) + (1 << 27), guess) - high_mul(half, cube)
+        guess = saturating_shift_left(step, 3)
+    multiplier = int(high_mul(guess, 1518500250))
+    return (multiplier << -right, 0) if right < 0 else (multiplier, -right)
+
+
 def round_half_away(values: ArrayLike) -> NDArray[Any]:
     """std::round: to nearest, ties away from zero, in the dtype given."""
     x = np.asarray(values)

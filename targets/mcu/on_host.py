@@ -35,7 +35,8 @@ class CPredictor:
         return self._outputs
 
     def predict(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
-        """Runs once."""
+        """Runs once, from a fresh state."""
+        self._host.reset()
         raw = [np.ascontiguousarray(inputs[info.name]).tobytes() for info in self._inputs]
         return {
             info.name: np.frombuffer(data, info.dtype).reshape(info.shape)

@@ -7,16 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from firmware_glue.compiler import fixed_point
-from firmware_glue.compiler.fixed_point import Multiply
+from firmware_glue.compiler.fixed_point import Ints, Multiply
 from firmware_glue.compiler.ir import Graph, Numerics, Op
 from firmware_glue.compiler.ops import broadcast
 from firmware_glue.compiler.ops.rules import per_tensor
 from firmware_glue.compiler.ops.spec import Array, Rule, Variant, rule
 
-Ints = NDArray[np.int64]
 _MAX_SHIFT = 30
 _DIV_SHIFT = 14
 """Beyond it the reference would shift a quotient by more bits than its code is defined for."""

@@ -146,14 +146,6 @@ def _fill_shape(graph: Graph, op: Op) -> tuple[Shape, ...]:
     return (known_ints(graph, op, 0),)
 
 
-def _zero_views(graph: Graph, op: Op, ins: Arrays, outs: Arrays) -> Move:
-    return Move((), 0)
-
-
-def _zero_shape(graph: Graph, op: Op) -> tuple[Shape, ...]:
-    return (graph.input(op, 0).shape,)
-
-
 SPECS = {
     "CONCATENATION": row(
         "concatenation", _concat_views, _concat_shape,
@@ -172,8 +164,4 @@ SPECS = {
         "broadcast", _broadcast_views, _broadcast_shape, (constant(1, "shape"),)
     ),
     "FILL": row("fill", _fill_views, _fill_shape, (constant(0, "shape"),), data=1),
-    "ZEROS_LIKE": row(
-        "zeros", _zero_views, _zero_shape,
-        without=(DType.INT8, DType.UINT8, DType.INT16, DType.BOOL),
-    ),
 }  # fmt: skip

@@ -9,11 +9,12 @@ import numpy as np
 
 from edgecnn.core.tflite.model import DType
 from firmware_glue.compiler import fixed_point
+from firmware_glue.compiler.fixed_point import Ints
 from firmware_glue.compiler.ir import Graph, Op
 from firmware_glue.compiler.ops import softmax
 from firmware_glue.compiler.ops.reduce import SUFFIXES
 from firmware_glue.compiler.ops.rules import per_tensor, rank, same_dtype
-from firmware_glue.compiler.ops.softmax import Ints, rows_of
+from firmware_glue.compiler.ops.softmax import rows_of
 from firmware_glue.compiler.ops.spec import (
     MAX_DIMS,
     Array,
@@ -58,30 +59,10 @@ def depth_of_squares(graph: Graph, op: Op) -> str | None:
     return None if depth <= 32768 else f"{depth}"
 
 
-def inverse_sqrt(x: int) -> tuple[int, int]:
-    """1 / sqrt(x) as (multiplier, shift): the steps of ``ec_inverse_sqrt``."""
-    if x <= 1:
-        return (1 << 31) - 1, 0
-    right = 11
-    while x >= 1 << 29:
-        x, right = x // 4, right + 1
-    pairs = (31 - x.bit_length()) // 2 - 1
-    right -= pairs
-    q28 = (x << 2 * pairs) >> 1
-    mul, guess = fixed_point.high_mul, np.asarray(1 << 28)
-    half = fixed_point.round_shift(q28, 1)
-    for _ in range(5):
-        cube = fixed_point.saturating_shift_left(mul(mul(guess, guess), guess), 6)
-        step = mul((1 << 28) + (1 << 27), guess) - mul(half, cube)
-        guess = fixed_point.saturating_shift_left(step, 3)
-    multiplier = int(mul(guess, 1518500250))
-    return (multiplier << -right, 0) if right < 0 else (multiplier, -right)
-
-
 def _reference_8(graph: Graph, op: Op, values: tuple[Array, ...]) -> tuple[Array, ...]:
     x, out = graph.input(op, 0), graph.output(op)
     real: Ints = rows_of(values[0]).astype(np.int64) - x.zero_point
-    factors = [inverse_sqrt(int(v)) for v in (real * real).sum(axis=1)]
+    factors = [fixed_point.inverse_sqrt(int(v)) for v in (real * real).sum(axis=1)]
     multiplier, shift = (np.array(column).reshape(-1, 1) for column in zip(*factors, strict=True))
     multiply = fixed_point.multiply(graph.numerics)
     if out.dtype is DType.UINT8:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from firmware_glue.compiler import fixed_point
+from firmware_glue.compiler.fixed_point import Ints
 from firmware_glue.compiler.ir import Graph, Op, Tensor
 from firmware_glue.compiler.ops import softmax
 from firmware_glue.compiler.ops.reduce import SUFFIXES
 from firmware_glue.compiler.ops.rules import per_tensor, rank, same_dtype
-from firmware_glue.compiler.ops.softmax import Ints, leading_zeros, rows_of
+from firmware_glue.compiler.ops.softmax import leading_zeros, rows_of
 from firmware_glue.compiler.ops.spec import (
     MAX_DIMS,
     Array,
@@ -61,7 +62,7 @@ def logarithm(x: Ints) -> Ints:
     square = mul(q, q)
     numerator = mul(q, r) + mul(mul(q, square), 117049297)
     denominator = mul(p, 1057819769 + q + mul(127690142, square)) + mul(q, 638450708)
-    inverse = softmax.reciprocal(denominator)
+    inverse = fixed_point.reciprocal_1p(denominator)
     rest = mul(fixed_point.round_shift(numerator, 6), inverse)
     return shift(mul(power, _LOG_2) + rest, 1)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edgecnn.core.tflite.model import DType
 from firmware_glue.compiler import fixed_point
+from firmware_glue.compiler.fixed_point import Ints
 from firmware_glue.compiler.ir import Graph, Op, Tensor
 from firmware_glue.compiler.ops.rules import dtypes, per_tensor
 from firmware_glue.compiler.ops.spec import (
@@ -29,7 +30,6 @@ from firmware_glue.compiler.ops.spec import (
     tensor_args,
 )
 
-Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 Function = Callable[[Graph, Op, Ints], Ints]
 """(graph, op, input values) → output values, not yet clamped to the output's dtype."""

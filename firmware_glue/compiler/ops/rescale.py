@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgecnn.core.tflite.model import DType
 from firmware_glue.compiler import fixed_point
+from firmware_glue.compiler.fixed_point import Ints
 from firmware_glue.compiler.ir import Graph, Numerics, Op, Tensor
 from firmware_glue.compiler.ops.spec import (
     Array,
@@ -27,7 +27,6 @@ from firmware_glue.compiler.ops.spec import (
     tensor_args,
 )
 
-Ints = NDArray[np.int64]
 Multiplier = tuple[int, int]
 SUFFIX = {
     DType.INT8: "s8", DType.UINT8: "u8", DType.INT16: "s16", DType.INT32: "s32",

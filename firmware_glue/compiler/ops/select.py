@@ -1,4 +1,4 @@
-"""SELECT, SELECT_V2: elements of one tensor or the other; LOGICAL_NOT; ADD_N."""
+"""SELECT, SELECT_V2: elements of one tensor or the other; ADD_N."""
 
 from __future__ import annotations
 
@@ -83,17 +83,6 @@ _RULES = (
 )  # fmt: skip
 
 
-def _not(graph: Graph, op: Op, values: tuple[Array, ...]) -> tuple[Array, ...]:
-    return (np.logical_not(values[0]),)
-
-
-def _lower_not(graph: Graph, op: Op) -> Lowered:
-    params = Params("ec_logical_not_params", (("count", graph.output(op).elements),))
-    args = (*tensor_args(op, 1), *out_args(op))
-    call = Call("ec_logical_not", "edgecnn_select.h", params, args)
-    return Lowered("logical_not", (call,), overlaps=broadcast.in_place(graph, op))
-
-
 def _sum(graph: Graph, op: Op, values: tuple[Array, ...]) -> tuple[Array, ...]:
     with np.errstate(over="ignore", invalid="ignore"):
         total = values[0]
@@ -140,10 +129,6 @@ def _equal_shapes(graph: Graph, op: Op) -> str | None:
 SPECS = {
     "SELECT": OpSpec(no_options, _infer, _VARIANTS, (*_RULES, _select_shapes), data=1),
     "SELECT_V2": OpSpec(no_options, _infer, _VARIANTS, _RULES, data=1),
-    "LOGICAL_NOT": OpSpec(
-        no_options, same_shape, {"bool": Variant("logical_not", _not, _lower_not)},
-        (broadcast.one_dtype,),
-    ),
     "ADD_N": OpSpec(
         no_options, same_shape, {dtype: _sum_lower(dtype) for dtype in ("int32", "float32")},
         (broadcast.one_dtype, _equal_shapes, rank(0, 0, MAX_DIMS)),

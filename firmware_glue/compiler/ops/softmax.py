@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgecnn.core.tflite.model import DType
 from firmware_glue.compiler import fixed_point
+from firmware_glue.compiler.fixed_point import Ints
 from firmware_glue.compiler.ir import Graph, Numerics, Op, Tensor
 from firmware_glue.compiler.ops.reduce import SUFFIXES
 from firmware_glue.compiler.ops.rules import dtypes, per_tensor, rank
@@ -35,7 +35,6 @@ from firmware_glue.compiler.ops.spec import (
     tensor_args,
 )
 
-Ints = NDArray[np.int64]
 _DIFF_BITS = 5
 """Integer bits of the scaled difference (Q5.26)."""
 _SUM_BITS = 12
@@ -79,32 +78,6 @@ def positive_beta(graph: Graph, op: Op) -> str | None:
     return None if op.options.beta > 0 else f"{op.options.beta:g}"
 
 
-def _exp_quarter(a: Ints) -> Ints:
-    """exp(a) for a in [−1/4, 0), Q0.31: a Taylor series around −1/8."""
-    mul = fixed_point.high_mul
-    x = a + (1 << 28)
-    x2 = mul(x, x)
-    x3 = mul(x2, x)
-    x4_over_4 = fixed_point.round_shift(mul(x2, x2), 2)
-    tail = fixed_point.round_shift(mul(x4_over_4 + x3, 715827883) + x2, 1)
-    constant = 1895147668
-    return constant + mul(x + tail, constant)
-
-
-def _exp(q26: Ints) -> Ints:
-    """exp(q26) for values ≤ 0 in Q5.26, as Q0.31."""
-    quarter = 1 << 24
-    low = (q26 & (quarter - 1)) - quarter
-    result = _exp_quarter(low << _DIFF_BITS)
-    remainder = low - q26
-    factors = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)
-    for bit, factor in enumerate(factors, start=24):
-        if bit < 31:
-            taken = (remainder & (1 << bit)) != 0
-            result = np.where(taken, fixed_point.high_mul(result, factor), result)
-    return np.where(q26 == 0, (1 << 31) - 1, result)
-
-
 def q26_factor(beta: float, scale: float) -> float:
     """What an input difference is multiplied by to be Q5.26; capped as in TFLite."""
     return min(beta * scale * (1 << (31 - _DIFF_BITS)), (1 << 31) - 1.0)
@@ -119,17 +92,8 @@ def exponentials(beta: float, scale: float) -> Ints:
     """exp(−d · scale · beta) in Q0.31 for d = 0, 1, … until it counts as 0; at most 256 entries."""
     multiplier, left = fixed_point.quantize_multiplier(q26_factor(beta, scale))
     d = np.arange(min(radius(left), 255) + 1, dtype=np.int64)
-    return _exp(fixed_point.high_mul(-d << max(left, 0), multiplier))
-
-
-def reciprocal(a: Ints) -> Ints:
-    """1 / (1 + a), both Q0.31, as ``ec_reciprocal_1p``."""
-    mul, shift = fixed_point.high_mul, fixed_point.saturating_shift_left
-    half = (a + (1 << 31)) >> 1
-    x = 1515870810 + mul(half, -1010580540)
-    for _ in range(3):
-        x = x + shift(mul(x, (1 << 29) - mul(half, x)), 2)
-    return shift(x, 1)
+    q26 = fixed_point.high_mul(-d << max(left, 0), multiplier)
+    return fixed_point.exp_negative(q26, _DIFF_BITS)
 
 
 def leading_zeros(values: Ints) -> Ints:
@@ -157,7 +121,7 @@ def _reference_8(graph: Graph, op: Op, values: tuple[Array, ...]) -> tuple[Array
     many = (total >= 512 << 19) & (out.dtype is not DType.INT16)
     total = np.where(many, 1 << 19, total)
     zeros = leading_zeros(total)
-    scale = reciprocal((total << zeros) - (1 << 31))
+    scale = fixed_point.reciprocal_1p((total << zeros) - (1 << 31))
     right = 43 - out.dtype.bits - zeros
     quotient = fixed_point.round_shift(fixed_point.high_mul(exps, scale), right)
     low, high = fixed_point.limits(out.dtype)

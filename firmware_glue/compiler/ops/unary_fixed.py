@@ -6,17 +6,15 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgecnn.core.tflite.model import DType
 from firmware_glue.compiler import fixed_point
+from firmware_glue.compiler.fixed_point import Ints
 from firmware_glue.compiler.ir import Graph, Numerics, Op, Tensor
 from firmware_glue.compiler.ops import rescale
 from firmware_glue.compiler.ops.lut import Function
 from firmware_glue.compiler.ops.rescale import Describe, Pieces
 from firmware_glue.compiler.ops.spec import Rule, rule
-
-Ints = NDArray[np.int64]
 
 
 def pieces(describe: Describe) -> Function:
@@ -149,21 +147,6 @@ def tanh_micro(graph: Graph, op: Op, q: Ints) -> Ints:
     return np.where(side == 0, inside, np.where(side < 0, -128, 127))
 
 
-def _inverse_sqrt(value: int) -> tuple[int, int]:
-    """1/√value as (Q31 multiplier, shift): five Newton-Raphson steps on Q3.28."""
-    if value <= 1:
-        return (1 << 31) - 1, 0
-    mul, left = fixed_point.high_mul, fixed_point.saturating_shift_left
-    pairs = (31 - value.bit_length()) // 2 - 1
-    a = (value << (2 * pairs)) >> 1
-    half = fixed_point.round_shift(a, 1)
-    x = np.asarray(1 << 28, np.int64)
-    for _ in range(5):
-        x3 = left(mul(mul(x, x), x), 6)
-        x = left(mul(x, (1 << 28) + (1 << 27)) - mul(half, x3), 3)
-    return int(mul(x, 1518500250)) << max(pairs - 11, 0), min(pairs - 11, 0)
-
-
 def rsqrt(graph: Graph, op: Op, q: Ints) -> Ints:
     """int8 RSQRT. Real values ≤ 0 give 127; LiteRT stops at those below 0."""
     x, y = graph.input(op, 0), graph.output(op)
@@ -178,7 +161,7 @@ def rsqrt(graph: Graph, op: Op, q: Ints) -> Ints:
         if value <= 0:
             result.append(127)
             continue
-        inverse, inverse_shift = _inverse_sqrt(value)
+        inverse, inverse_shift = fixed_point.inverse_sqrt(value)
         root = multiply(1, inverse, inverse_shift + 20)
         result.append(int(multiply(root, multiplier, shift - 20)) + y.zero_point)
     return np.array(result, np.int64)

@@ -10,15 +10,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from firmware_glue.compiler.fixed_point import Ints
 from firmware_glue.compiler.ir import Graph, Numerics, Op
 from firmware_glue.compiler.ops import lut, rescale, unary_fixed
 from firmware_glue.compiler.ops import unary_float as real
 from firmware_glue.compiler.ops.rules import per_tensor
 from firmware_glue.compiler.ops.spec import Array, ConstArg, Lowered, Params, Rule, Variant, rule
 
-Ints = NDArray[np.int64]
 _QUANTIZED = (lut.same_dtypes, per_tensor(0), lut.symmetric)
 
 

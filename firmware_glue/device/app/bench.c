@@ -41,6 +41,7 @@ int main(void) {
   for (;;) {
     edgecnn_ready();
     state.hook = edgecnn_by_step != 0u ? edgecnn_step : 0;
+    MODEL(_reset)(&state); /* each run on its own, for models that remember */
     if (MODEL(_invoke)(&state) != 0) {
       edgecnn_fault();
     }

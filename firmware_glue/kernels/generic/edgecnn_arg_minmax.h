@@ -4,13 +4,15 @@
 
 #include "edgecnn_common.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 /* The input as (outer, count, inner). */
 typedef struct {
     int32_t outer, count, inner;
 } ec_arg_params;
 
 #define EC_ARG(NAME, TYPE, OUT, BETTER)                                                       \
-    EC_KERNEL void NAME(const ec_arg_params *p, const TYPE *in, OUT *out) {                   \
+    EC_KERNEL void NAME(const ec_arg_params *p, const TYPE *in, OUT out[]) {                  \
         for (int32_t o = 0; o < p->outer; ++o) {                                              \
             for (int32_t i = 0; i < p->inner; ++i) {                                          \
                 TYPE best = in[i];                                                            \
@@ -38,5 +40,7 @@ EC_ARGS(s8, int8_t)
 EC_ARGS(u8, uint8_t)
 EC_ARGS(s32, int32_t)
 EC_ARGS(f32, float)
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

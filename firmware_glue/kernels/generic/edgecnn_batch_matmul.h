@@ -5,6 +5,8 @@
 
 #include "edgecnn_common.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 /* Strides in elements: per batch dimension (0 where shared), row, column. */
 typedef struct {
     int32_t batches[3], lhs_batch[3], rhs_batch[3];
@@ -19,8 +21,7 @@ typedef struct {
 } ec_batch_matmul_params;
 
 EC_INLINE int32_t ec_batch_matmul_clamp(const ec_batch_matmul_params *p, int32_t scaled) {
-    const int32_t low = p->act_min - p->out_offset, high = p->act_max - p->out_offset;
-    return ec_clamp(scaled, low, high) + p->out_offset;
+    return ec_clamp_shifted(scaled, p->out_offset, p->act_min, p->act_max);
 }
 
 #define EC_BATCH_MATMUL_S8(acc) \
@@ -33,7 +34,7 @@ EC_INLINE int32_t ec_batch_matmul_clamp(const ec_batch_matmul_params *p, int32_t
 
 /* One per type of operands and sum; SHIFTED adds the zero point, STORE makes an output. */
 #define EC_BATCH_MATMUL(NAME, PARAMS, SIZES, LHS, RHS, SUM, SHIFTED, STORE)                   \
-    EC_KERNEL void NAME(const PARAMS *p, const LHS *lhs, const RHS *rhs, LHS *out) {          \
+    EC_KERNEL void NAME(const PARAMS *p, const LHS *lhs, const RHS *rhs, LHS out[]) {         \
         const ec_batch_matmul_sizes *g = SIZES;                                               \
         const int32_t inner = g->batches[1] * g->batches[2];                                  \
         for (int32_t b = 0; b < g->batches[0] * inner; ++b) {                                 \
@@ -68,5 +69,7 @@ EC_BATCH_MATMUL(
 EC_BATCH_MATMUL(
     ec_batch_matmul_f32, ec_batch_matmul_sizes, p, float, float, float, EC_BATCH_MATMUL_PLAIN,
     EC_BATCH_MATMUL_F32)
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

@@ -3,7 +3,8 @@
 #define EDGECNN_BINARY_H
 
 #include "edgecnn_broadcast.h"
-#include "edgecnn_softmax.h"
+
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 /* multiplier1/2, shift1/2: of the inputs (sums and differences); multiplier, shift: of the
  * result. */
@@ -113,5 +114,7 @@ EC_INLINE int32_t ec_sub_shift_value(
 
 EC_BINARY_KERNEL(ec_add_shift_s16, ec_binary_shift_params, int16_t, int16_t, ec_add_shift_value)
 EC_BINARY_KERNEL(ec_sub_shift_s16, ec_binary_shift_params, int16_t, int16_t, ec_sub_shift_value)
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

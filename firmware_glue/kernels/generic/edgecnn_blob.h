@@ -4,6 +4,8 @@
 
 #include "edgecnn_common.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 /* Magic number, version, bytes that follow, their CRC-32: little-endian words. */
 #define EC_BLOB_HEADER_BYTES 16
 
@@ -40,5 +42,7 @@ EC_INLINE int ec_blob_is(
     }
     return ec_crc32(blob + EC_BLOB_HEADER_BYTES, wanted_bytes - EC_BLOB_HEADER_BYTES) == wanted_crc;
 }
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

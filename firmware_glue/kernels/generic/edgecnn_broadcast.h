@@ -4,11 +4,13 @@
 
 #include "edgecnn_common.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 /* Defines kernel NAME: out[i] = VALUE(p, in1[...], in2[...]). PARAMS has an ec_broadcast "shape".
  * In ascending order, so the output may lie over an operand that is not repeated, or start
  * before it. */
 #define EC_MIXED_KERNEL(NAME, PARAMS, IN1, IN2, OUT, VALUE)                                     \
-    EC_KERNEL void NAME(const PARAMS *p, const IN1 *in1, const IN2 *in2, OUT *out) {            \
+    EC_KERNEL void NAME(const PARAMS *p, const IN1 *in1, const IN2 *in2, OUT out[]) {           \
         const ec_broadcast *g = &p->shape;                                                      \
         const int32_t outer = g->rank - 1, count = g->dims[outer];                              \
         const int32_t step1 = g->strides1[outer], step2 = g->strides2[outer];                   \
@@ -28,5 +30,7 @@
 /* Both operands of one type. */
 #define EC_BINARY_KERNEL(NAME, PARAMS, IN, OUT, VALUE)                                          \
     EC_MIXED_KERNEL(NAME, PARAMS, IN, IN, OUT, VALUE)
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

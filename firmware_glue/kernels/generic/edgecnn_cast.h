@@ -7,6 +7,8 @@
 
 #include "edgecnn_common.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 /* Overlapping elements of two types: the compiler must not assume that they are apart. */
 #if defined(__GNUC__)
 #define EC_MAY_ALIAS __attribute__((__may_alias__))
@@ -69,5 +71,7 @@ EC_CONVERT(cast_f32_s32, ec_cast_params, float, int32_t, ec_saturate_s32(x))
 EC_CONVERT(cast_f32_s64, ec_cast_params, float, int64_t, ec_saturate_s64(x))
 EC_CONVERT(cast_f32_f32, ec_cast_params, float, float, x)
 EC_CONVERT(cast_f32_bool, ec_cast_params, float, uint8_t, x != 0.0f)
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

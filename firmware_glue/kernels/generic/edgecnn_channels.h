@@ -8,6 +8,8 @@
 
 #include "edgecnn_common.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 typedef int8_t ec_in_s8, ec_filter_s8;
 typedef int32_t ec_acc_s8, ec_bias_s8;
 typedef ec_quantized ec_finish_s8;
@@ -26,11 +28,11 @@ typedef float ec_in_f32, ec_filter_f32, ec_acc_f32, ec_bias_f32;
 typedef ec_float_range ec_finish_f32;
 
 EC_INLINE int32_t ec_mac_s8(const ec_finish_s8 *q, int32_t acc, int8_t x, int8_t w) {
-    return ec_add_wrap(acc, (x + q->in_offset) * w);
+    return ec_wrap_add(acc, (x + q->in_offset) * w);
 }
 
 EC_INLINE int32_t ec_mac_u8(const ec_finish_u8 *q, int32_t acc, uint8_t x, uint8_t w) {
-    return ec_add_wrap(acc, (x + q->in_offset) * (w + q->filter_offset));
+    return ec_wrap_add(acc, (x + q->in_offset) * (w + q->filter_offset));
 }
 
 EC_INLINE int64_t ec_mac_s16(const ec_finish_s16 *q, int64_t acc, int16_t x, int8_t w) {
@@ -40,7 +42,7 @@ EC_INLINE int64_t ec_mac_s16(const ec_finish_s16 *q, int64_t acc, int16_t x, int
 
 EC_INLINE int32_t ec_mac_s16b32(const ec_finish_s16b32 *q, int32_t acc, int16_t x, int8_t w) {
     (void)q;
-    return ec_add_wrap(acc, x * w);
+    return ec_wrap_add(acc, x * w);
 }
 
 EC_INLINE float ec_mac_f32(const ec_finish_f32 *q, float acc, float x, float w) {
@@ -54,7 +56,7 @@ EC_INLINE int32_t ec_finish_int(
     const int32_t c = q->per_channel ? oc : 0;
     const int32_t scaled = q->all_right ? ec_requant_right(acc, multipliers[c], shifts[c])
                                         : ec_requant(acc, multipliers[c], shifts[c]);
-    return ec_clamp(ec_add_wrap(scaled, q->out_offset), q->act_min, q->act_max);
+    return ec_clamp(ec_wrap_add(scaled, q->out_offset), q->act_min, q->act_max);
 }
 
 EC_INLINE int8_t ec_output_s8(
@@ -128,5 +130,7 @@ EC_INTEGER_START(ec_start_s16b32, int32_t)
 #define EC_V(name) name##_f32
 #include "edgecnn_channels_body.h"
 #undef EC_V
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

@@ -1,6 +1,8 @@
 /* Dot products over a run of memory. Included by edgecnn_channels.h, once per dtype:
  * EC_V(name) is the name with the dtype's suffix. */
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 /* acc[j] += sum of x[i] * w[i + j * stride]: four filters at once. */
 EC_INLINE void EC_V(ec_run4)(
     const EC_V(ec_finish) *q, const EC_V(ec_in) *x, const EC_V(ec_filter) *w, int32_t count,
@@ -28,3 +30,5 @@ EC_INLINE EC_V(ec_acc) EC_V(ec_run1)(
     }
     return acc;
 }
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */

@@ -4,6 +4,8 @@
 
 #include "edgecnn_scores.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 /* The class with the highest probability (the first of equal ones). score and scores (one per
  * class) may be NULL. */
 EC_KERNEL int ec_classify(
@@ -29,5 +31,7 @@ EC_KERNEL int ec_classify(
     }
     return best;
 }
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

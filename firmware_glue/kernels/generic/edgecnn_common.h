@@ -9,6 +9,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Off in all kernels (the bugprone-* checks of clang-tidy that this style contradicts):
+ * easily-swappable-parameters: sizes, offsets and factors are all int32_t.
+ * implicit-widening-of-multiplication-result: products of sizes are offsets into arrays; the
+ * compiler refuses models in which one could pass 2^31.
+ * signed-bitwise: >> of a negative value is meant, and arithmetic with every compiler for these
+ * cores.
+ * Macros write an output as TYPE out[]: TYPE *out looks like a product to macro-parentheses. */
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 #define EC_MAX_DIMS 8
 
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 8
@@ -109,12 +118,17 @@ EC_INLINE int32_t ec_clamp(int32_t x, int32_t low, int32_t high) {
     return x < low ? low : x > high ? high : x;
 }
 
+/* x + offset within [low, high], where the sum itself may overflow. */
+EC_INLINE int32_t ec_clamp_shifted(int32_t x, int32_t offset, int32_t low, int32_t high) {
+    return ec_clamp(x, low - offset, high - offset) + offset;
+}
+
 EC_INLINE float ec_clampf(float x, float low, float high) {
     return x < low ? low : x > high ? high : x;
 }
 
-/* Wraps around: biases of any file are summed without undefined behaviour. */
-EC_INLINE int32_t ec_add_wrap(int32_t a, int32_t b) {
+/* a + b modulo 2^32: biases of any file are summed without undefined behaviour. */
+EC_INLINE int32_t ec_wrap_add(int32_t a, int32_t b) {
     return (int32_t)((uint32_t)a + (uint32_t)b);
 }
 
@@ -146,15 +160,30 @@ EC_INLINE int32_t ec_shift_left(int32_t x, int32_t left) {
     return (int32_t)((uint32_t)x << left);
 }
 
-/* a + b modulo 2^32. */
-EC_INLINE int32_t ec_wrap_add(int32_t a, int32_t b) {
-    return (int32_t)((uint32_t)a + (uint32_t)b);
-}
-
 /* x * 2^left, saturated. */
 EC_INLINE int32_t ec_shift_left_sat(int32_t x, int32_t left) {
     const int32_t limit = INT32_MAX >> left;
     return x > limit ? INT32_MAX : x < -limit - 1 ? INT32_MIN : ec_shift_left(x, left);
+}
+
+/* Zeros in front of the highest bit, x > 0. */
+EC_INLINE int32_t ec_leading_zeros(uint32_t x) {
+    int32_t zeros = 0;
+    while ((x << zeros) < 0x80000000u) {
+        ++zeros;
+    }
+    return zeros;
+}
+
+/* 1 / (1 + a) for a in [0, 1), both Q0.31: three Newton-Raphson steps on Q2.29. */
+EC_INLINE int32_t ec_reciprocal_1p(int32_t a) {
+    const int32_t half_denominator = (int32_t)(((int64_t)a + INT32_MAX + 1) >> 1);
+    int32_t x = 1515870810 + ec_high_mul_sat(half_denominator, -1010580540);
+    for (int i = 0; i < 3; ++i) {
+        const int32_t error = ((int32_t)1 << 29) - ec_high_mul_sat(half_denominator, x);
+        x += ec_shift_left_sat(ec_high_mul_sat(x, error), 2);
+    }
+    return ec_shift_left_sat(x, 1);
 }
 
 /* acc * multiplier / 2^31 * 2^shift, rounded once. */
@@ -249,5 +278,7 @@ EC_INLINE int ec_next(
     }
     return 0;
 }
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

@@ -5,6 +5,8 @@
 
 #include "edgecnn_broadcast.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 typedef struct {
     ec_broadcast shape;
 } ec_compare_params;
@@ -53,5 +55,7 @@ EC_COMPARE_KERNELS(ec_compare_params, int32_t, s32, )
 EC_COMPARE_KERNELS(ec_compare_params, int64_t, s64, )
 EC_COMPARE_KERNELS(ec_compare_params, float, f32, )
 EC_COMPARE_KERNELS(ec_compare_params, uint8_t, bool, )
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

@@ -5,6 +5,8 @@
 
 #include "edgecnn_channels.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 /* reverse: 1 to write the output pixels from the last to the first. */
 typedef struct {
     ec_window window;
@@ -37,5 +39,7 @@ typedef struct {
 #include "edgecnn_conv2d_body.h"
 #undef EC_V
 #undef EC_PARAMS
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

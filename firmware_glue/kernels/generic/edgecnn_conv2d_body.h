@@ -1,6 +1,8 @@
 /* CONV_2D. Included by edgecnn_conv2d.h, once per dtype: EC_V(name) is the name with the dtype's
  * suffix, EC_PARAMS the parameter struct. */
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 /* Adds one window to `lanes` (4 or 1) neighbouring output channels. In-bounds taps of a row are one
  * run of memory, unless dilated or grouped. image: at the group's first channel. */
 EC_INLINE void EC_V(ec_conv2d_window)(
@@ -65,3 +67,5 @@ EC_INLINE void EC_V(ec_conv2d_pixel)(
 #define EC_REACH ec_taps
 #define EC_FIND ec_clip_window
 #include "edgecnn_walk_body.h"
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */

@@ -5,6 +5,8 @@
 
 #include "edgecnn_common.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 /* reverse: 1 to write the output pixels from the last to the first. */
 typedef struct {
     int32_t batches, in_c, out_c;
@@ -68,5 +70,7 @@ EC_KERNEL void ec_conv3d_f32(
         }
     }
 }
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

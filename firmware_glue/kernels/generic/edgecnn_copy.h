@@ -4,6 +4,8 @@
 
 #include "edgecnn_common.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 /* All in bytes. from_strides may be 0 (repeat) or negative (reverse). */
 typedef struct {
     int32_t rank, dims[EC_MAX_DIMS], from_strides[EC_MAX_DIMS], to_strides[EC_MAX_DIMS];
@@ -86,5 +88,7 @@ EC_KERNEL void ec_fill(const ec_fill_params *p, void *out) {
         }
     }
 }
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

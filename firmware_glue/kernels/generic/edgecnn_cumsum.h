@@ -4,6 +4,8 @@
 
 #include "edgecnn_common.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 /* in and out: [outer][axis][inner]. exclusive: without the element itself; reverse: from the
  * last element on. */
 typedef struct {
@@ -12,7 +14,7 @@ typedef struct {
 
 /* T: the elements' type; W: the type they are added in. */
 #define EC_CUMSUM_KERNEL(NAME, T, W)                                                            \
-    EC_KERNEL void NAME(const ec_cumsum_params *p, const T *in, T *out) {                       \
+    EC_KERNEL void NAME(const ec_cumsum_params *p, const T *in, T out[]) {                      \
         const int32_t step = p->reverse ? -p->inner : p->inner;                                 \
         const int32_t first = p->reverse ? (p->axis - 1) * p->inner : 0;                        \
         for (int32_t o = 0; o < p->outer; ++o) {                                                \
@@ -32,5 +34,7 @@ typedef struct {
 EC_CUMSUM_KERNEL(ec_cumsum_s32, int32_t, uint32_t)
 EC_CUMSUM_KERNEL(ec_cumsum_s64, int64_t, uint64_t)
 EC_CUMSUM_KERNEL(ec_cumsum_f32, float, float)
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

@@ -1,6 +1,8 @@
 /* DEPTHWISE_CONV_2D. Included by edgecnn_depthwise_conv2d.h, once per dtype: EC_V(name) is the name
  * with the dtype's suffix, EC_PARAMS the parameter struct. */
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 /* One output channel of one window: any depth multiplier. */
 EC_INLINE EC_V(ec_acc) EC_V(ec_depthwise_acc1)(
     const EC_PARAMS *p, const ec_taps *t, const EC_V(ec_in) *image,
@@ -82,3 +84,5 @@ EC_INLINE void EC_V(ec_depthwise_pixel)(
 #define EC_REACH ec_taps
 #define EC_FIND ec_clip_window
 #include "edgecnn_walk_body.h"
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */

@@ -1,9 +1,10 @@
 /* Boxes from a dense detector's raw outputs. The Python twin is edgecnn/core/decode.py:
  *
- * 1. a candidate's class is its highest score's (the first of equal ones); those below the threshold
- *    go; if more are left than the scratch holds, the best stay (of equal ones the first);
- * 2. in order of score (of equal ones the first) each is decoded to a box in tensor pixels, and goes
- *    if one of its class that was kept overlaps it by intersection > iou * union;
+ * 1. a candidate's class is its highest score's (the first of equal ones); those below the
+ *    threshold go; if more are left than the scratch holds, the best stay (of equal ones the
+ *    first);
+ * 2. in order of score (of equal ones the first) each is decoded to a box in tensor pixels, and
+ *    goes if one of its class that was kept overlaps it by intersection > iou * union;
  * 3. boxes are mapped to the frame and clipped; those with nothing left inside it go.
  */
 #ifndef EDGECNN_DETECT_H
@@ -11,6 +12,8 @@
 
 #include "edgecnn_image.h"
 #include "edgecnn_scores.h"
+
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 /* One feature map: candidates lie cell-major, then anchor; first_anchor is its place in anchors. */
 typedef struct {
@@ -88,7 +91,7 @@ EC_INLINE void ec_decode_box(
     int32_t index, ec_box *box) {
     const ec_level *level = levels;
     float code[4], x, y, stride;
-    int32_t cell = index;
+    int32_t cell = index, place, row;
     while (cell >= level->rows * level->cols * level->per_cell) {
         cell -= level->rows * level->cols * level->per_cell;
         ++level;
@@ -97,8 +100,10 @@ EC_INLINE void ec_decode_box(
         code[i] = ec_box_code(p, raw, index * 4 + i);
     }
     stride = (float)level->stride;
-    x = ec_product((float)(cell / level->per_cell % level->cols) + 0.5f, stride);
-    y = ec_product((float)(cell / level->per_cell / level->cols) + 0.5f, stride);
+    place = cell / level->per_cell;
+    row = place / level->cols;
+    x = ec_product((float)(place % level->cols) + 0.5f, stride);
+    y = ec_product((float)row + 0.5f, stride);
     if (p->center_size) {
         const float *anchor = anchors + 2 * (level->first_anchor + cell % level->per_cell);
         float half[2];
@@ -198,5 +203,7 @@ EC_KERNEL int ec_detect(
     }
     return map == NULL ? kept : ec_map_boxes(map, boxes, kept);
 }
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

@@ -7,6 +7,8 @@
 
 #include "edgecnn_math.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 /* label_offset: 1 if class 0 is the background. blocked: that many uint8 scores from the start are
  * computed as score * scale - zero * scale, in LiteRT's vectors; the rest as (score - zero) *
  * scale. */
@@ -307,5 +309,7 @@ EC_INLINE int32_t ec_detection_insert(
 
 EC_DETECTION(f32, float)
 EC_DETECTION(u8, uint8_t)
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

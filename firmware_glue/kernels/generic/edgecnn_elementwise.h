@@ -5,6 +5,8 @@
 
 #include "edgecnn_broadcast.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 /* Fused activation of ADD, SUB, MUL, DIV: with bounds 1 at least act_min, with 2 at most act_max
  * too. */
 typedef struct {
@@ -161,5 +163,7 @@ EC_BIT_KERNELS(int8_t, 8, s8)
 EC_BIT_KERNELS(uint8_t, 8, u8)
 EC_BIT_KERNELS(int16_t, 16, s16)
 EC_BIT_KERNELS(int32_t, 32, s32)
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

@@ -3,7 +3,9 @@
 #define EDGECNN_ELEMENTWISE_FLOAT_H
 
 #include "edgecnn_broadcast.h"
-#include "edgecnn_math.h"
+#include "edgecnn_math_special.h"
+
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 /* ADD, SUB, MUL and DIV clamp to [act_min, act_max]. */
 typedef struct {
@@ -104,5 +106,7 @@ EC_FLOAT_KERNEL(squared_difference)
 EC_FLOAT_KERNEL(pow)
 EC_FLOAT_KERNEL(floor_div)
 EC_FLOAT_KERNEL(floor_mod)
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

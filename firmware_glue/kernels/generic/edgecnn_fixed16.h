@@ -6,6 +6,8 @@
 
 #include "edgecnn_common.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 /* a * b / 2^15 to nearest, saturated: bits of both formats add up. */
 EC_INLINE int32_t ec_mul_q15(int32_t a, int32_t b) {
     const int32_t product = (a * b + (1 << 14)) >> 15;
@@ -79,5 +81,7 @@ EC_INLINE int32_t ec_tanh_q15(int32_t x, int32_t bits) {
     const int32_t size = ec_shift_left_q15(ec_two_over_one_plus_q13(power) - (1 << 13), 2);
     return x == 0 ? 0 : x > 0 ? size : -size;
 }
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

@@ -9,6 +9,8 @@
 #include "edgecnn_image.h"
 #include "edgecnn_resample.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 enum { EC_FIT_STRETCH, EC_FIT_LETTERBOX, EC_FIT_CROP };
 enum { EC_RESIZE_LINEAR, EC_RESIZE_NEAREST, EC_RESIZE_AREA };
 
@@ -244,5 +246,7 @@ EC_KERNEL int ec_frame_to_tensor(
     }
     return 0;
 }
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

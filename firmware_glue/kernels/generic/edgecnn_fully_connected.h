@@ -10,6 +10,8 @@
 
 #include "edgecnn_common.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 /* per_channel: multipliers and shifts have one entry per output, else one entry.
  * nearest: ties away from zero after one rounding. narrow: sums wrap around at 32 bits. */
 typedef struct {
@@ -91,8 +93,7 @@ EC_INLINE int32_t ec_fully_connected_scale_wide(
 }
 
 EC_INLINE int32_t ec_fully_connected_clamp(const ec_fully_connected_params *p, int32_t scaled) {
-    const int32_t low = p->act_min - p->out_offset, high = p->act_max - p->out_offset;
-    return ec_clamp(scaled, low, high) + p->out_offset;
+    return ec_clamp_shifted(scaled, p->out_offset, p->act_min, p->act_max);
 }
 
 EC_INLINE int8_t ec_fully_connected_output(
@@ -136,7 +137,7 @@ EC_KERNEL void ec_fully_connected_s8(
 #define EC_FULLY_CONNECTED(NAME, VALUE, FILTER, BIAS, SUM, MULTIPLIER, SCALE)                \
     EC_KERNEL void NAME(                                                                     \
         const ec_fully_connected_params *p, const VALUE *in, const FILTER *filters,          \
-        const BIAS *bias, const MULTIPLIER *multipliers, const int8_t *shifts, VALUE *out) { \
+        const BIAS *bias, const MULTIPLIER *multipliers, const int8_t *shifts, VALUE out[]) { \
         for (int32_t r = 0; r < p->rows; ++r) {                                              \
             for (int32_t oc = 0; oc < p->out_depth; ++oc) {                                  \
                 const FILTER *w = filters + oc * p->in_depth;                                \
@@ -189,5 +190,7 @@ EC_KERNEL void ec_fully_connected_f32(
         out += p->out_depth;
     }
 }
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

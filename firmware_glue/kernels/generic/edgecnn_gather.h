@@ -5,6 +5,8 @@
 
 #include "edgecnn_common.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 /* in: [batches][outer][axis][inner], indices: [batches][count], out: [batches][outer][count]
  * [inner]; inner counts bytes. */
 typedef struct {
@@ -84,5 +86,7 @@ EC_GATHER_KERNELS(int64_t, i64)
 
 EC_ONE_HOT_KERNEL(int32_t, i32)
 EC_ONE_HOT_KERNEL(int64_t, i64)
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

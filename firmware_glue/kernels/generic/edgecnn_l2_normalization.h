@@ -4,7 +4,8 @@
 
 #include "edgecnn_common.h"
 #include "edgecnn_math.h"
-#include "edgecnn_softmax.h"
+
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 typedef struct {
     int32_t rows, depth, offset;
@@ -49,7 +50,7 @@ EC_INLINE int32_t ec_l2_scaled_u8(int32_t value, int32_t multiplier, int32_t shi
 
 #define EC_L2_NORMALIZATION(SUFFIX, TYPE, LOW, HIGH)                                          \
     EC_KERNEL void ec_l2_normalization_##SUFFIX(                                              \
-        const ec_l2_normalization_params *p, const TYPE *in, TYPE *out) {                     \
+        const ec_l2_normalization_params *p, const TYPE *in, TYPE out[]) {                    \
         for (int32_t r = 0; r < p->rows; ++r) {                                               \
             int32_t sum = 0, multiplier, shift;                                               \
             for (int32_t i = 0; i < p->depth; ++i) {                                          \
@@ -86,5 +87,7 @@ EC_KERNEL void ec_l2_normalization_f32(
         out += p->depth;
     }
 }
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

@@ -3,7 +3,9 @@
 #define EDGECNN_LOCAL_RESPONSE_NORMALIZATION_H
 
 #include "edgecnn_common.h"
-#include "edgecnn_math.h"
+#include "edgecnn_math_special.h"
+
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 /* Channel c is divided by (bias + alpha * sum of squares of [c - radius, c + radius))^beta. */
 typedef struct {
@@ -27,5 +29,7 @@ EC_KERNEL void ec_local_response_normalization_f32(
         out += p->depth;
     }
 }
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

@@ -6,6 +6,8 @@
 #include "edgecnn_math.h"
 #include "edgecnn_softmax.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 /* exp_count: as in ec_softmax_params. multiplier and shift: input differences to Q5.26.
  * back_multiplier and back_shift: the other way. diff_min: the lowest difference that counts. */
 typedef struct {
@@ -44,9 +46,9 @@ EC_INLINE int32_t ec_ln_q12(int32_t x) {
 
 #define EC_LOG_SOFTMAX(NAME, TYPE, LOW, HIGH)                                                 \
     EC_KERNEL void NAME(                                                                      \
-        const ec_log_softmax_params *p, const TYPE *in, const int32_t *exp_q31, TYPE *out) {  \
+        const ec_log_softmax_params *p, const TYPE *in, const int32_t *exp_q31, TYPE out[]) { \
         for (int32_t r = 0; r < p->rows; ++r) {                                               \
-            int32_t max = in[0], log_sum, least;                                              \
+            int32_t max = (int32_t)in[0], log_sum, least;                                     \
             uint32_t sum = 0;                                                                 \
             for (int32_t i = 1; i < p->depth; ++i) {                                          \
                 max = in[i] > max ? in[i] : max;                                              \
@@ -77,18 +79,12 @@ EC_LOG_SOFTMAX(ec_log_softmax_u8, uint8_t, 0, 255)
 /* exp(x), x <= 0, correctly rounded but for rare cases. Where one value dominates, the sum is
  * 1 plus a little, and the logarithm is that little: the last bit of each term counts. */
 EC_MATH float ec_exp_rounded(float x) {
-    double power = 1.0, r;
     int32_t n;
     if (!(x > -100.0f)) {
         return ec_expf(x);
     }
     n = (int32_t)(x * 1.44269504f - 0.5f);
-    r = (double)x - (double)n * 0.6931471805599453094;
-    for (int32_t k = 11; k >= 1; --k) {
-        power = 1.0 + power * r / (double)k;
-    }
-    /* Two steps, the first of them exact: the double is rounded once. */
-    return (float)(power * (double)ec_exp2i(n / 2) * (double)ec_exp2i(n - n / 2));
+    return ec_exp_double((double)x - (double)n * 0.6931471805599453094, n);
 }
 
 EC_KERNEL void ec_log_softmax_f32(
@@ -109,5 +105,7 @@ EC_KERNEL void ec_log_softmax_f32(
         out += p->depth;
     }
 }
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

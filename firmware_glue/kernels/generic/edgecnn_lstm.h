@@ -8,6 +8,8 @@
 #include "edgecnn_l2_normalization.h"
 #include "edgecnn_math.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 enum { EC_LSTM_FORGET, EC_LSTM_CELL, EC_LSTM_OUTPUT, EC_LSTM_INPUT, EC_LSTM_GATES };
 
 typedef struct {
@@ -119,7 +121,7 @@ EC_INLINE void ec_lstm_project_s8(
             hidden, w->projection + o * p->sizes.cells, p->sizes.cells, 0, 0,
             w->projection_bias[o]);
         const int32_t scaled = ec_requant(acc, p->projection_multiplier, p->projection_shift);
-        const int32_t y = ec_clamp(scaled + p->out_offset, INT8_MIN, INT8_MAX);
+        const int32_t y = ec_clamp_shifted(scaled, p->out_offset, INT8_MIN, INT8_MAX);
         const int32_t clip = p->projection_clip;
         state[o] = (int8_t)(clip > 0 ? ec_clamp(y, -clip, clip) : y);
     }
@@ -140,7 +142,7 @@ EC_INLINE void ec_lstm_step_s8(
     for (int32_t c = 0; c < count; ++c) {
         const int32_t y = gates[EC_LSTM_OUTPUT * count + c] * ec_tanh_q15(cells[c], p->bits);
         const int32_t scaled = ec_requant(y, p->hidden_multiplier, p->hidden_shift);
-        target[c] = (int8_t)ec_clamp(scaled + p->hidden_offset, INT8_MIN, INT8_MAX);
+        target[c] = (int8_t)ec_clamp_shifted(scaled, p->hidden_offset, INT8_MIN, INT8_MAX);
     }
     if (w->projection != NULL) {
         ec_lstm_project_s8(p, w, hidden, state);
@@ -148,7 +150,7 @@ EC_INLINE void ec_lstm_step_s8(
 }
 
 /* Batches do not touch each other: each runs through all of its times. */
-#define EC_LSTM_RUN(g, in, out, state, cells, STEP)                                     \
+#define EC_LSTM_RUN(g, STEP)                                                            \
     for (int32_t b = 0; b < (g)->batches; ++b) {                                        \
         for (int32_t t = 0; t < (g)->times; ++t) {                                      \
             const int32_t at =                                                          \
@@ -178,7 +180,7 @@ EC_KERNEL void ec_lstm_s8(
     w.projection_bias = projection_bias;
     w.peephole = peephole;
     w.norm = norm;
-    EC_LSTM_RUN(&p->sizes, in, out, state, cells, ec_lstm_step_s8)
+    EC_LSTM_RUN(&p->sizes, ec_lstm_step_s8)
 }
 
 typedef struct {
@@ -275,7 +277,9 @@ EC_KERNEL void ec_lstm_f32(
     w.norm = norm;
     w.projection = projection;
     w.projection_bias = projection_bias;
-    EC_LSTM_RUN(&p->sizes, in, out, state, cells, ec_lstm_step_f32)
+    EC_LSTM_RUN(&p->sizes, ec_lstm_step_f32)
 }
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

@@ -6,6 +6,8 @@
 
 #include "edgecnn_common.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 typedef struct {
     int32_t count;
 } ec_lut_params;
@@ -68,5 +70,7 @@ EC_KERNEL void ec_tanh_s16(
         out[i] = (int16_t)((x >= 0 ? y - (1 << 23) + 128 : (1 << 23) - y + 127) >> 8);
     }
 }
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

@@ -6,6 +6,8 @@
 #include "edgecnn_common.h"
 #include "edgecnn_math.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 /* reverse: 1 to write the output from the last element to the first. */
 typedef struct {
     ec_window window;
@@ -22,12 +24,12 @@ enum { EC_POOL_MAX, EC_POOL_AVERAGE, EC_POOL_L2 };
 
 /* sum / count to nearest, ties away from zero. */
 EC_INLINE int32_t ec_rounded_mean(int32_t sum, int32_t count) {
-    return ec_add_wrap(sum, sum > 0 ? count / 2 : -(count / 2)) / count;
+    return ec_wrap_add(sum, sum > 0 ? count / 2 : -(count / 2)) / count;
 }
 
 #define EC_PARAMS ec_pool2d_params
 #define EC_ACC int32_t
-#define EC_ADD ec_add_wrap
+#define EC_ADD ec_wrap_add
 #define EC_MEAN ec_rounded_mean
 #define EC_CLAMP ec_clamp
 #define EC_VALUE int8_t
@@ -71,7 +73,7 @@ EC_INLINE float ec_mean_f32(float sum, int32_t count) {
 #define EC_MEAN ec_mean_f32
 #define EC_CLAMP ec_clampf
 #define EC_VALUE float
-#define EC_LOWEST -3.40282347e+38f
+#define EC_LOWEST (-3.40282347e+38f)
 #define EC_V(name) name##_f32
 #include "edgecnn_pool2d_body.h"
 #undef EC_PARAMS
@@ -86,5 +88,7 @@ EC_INLINE float ec_mean_f32(float sum, int32_t count) {
 EC_KERNEL void ec_l2_pool2d_f32(const ec_pool2d_float_params *p, const float *in, float *out) {
     ec_pool2d_f32(p, in, out, EC_POOL_L2);
 }
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

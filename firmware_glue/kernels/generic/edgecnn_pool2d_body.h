@@ -1,6 +1,8 @@
 /* Pools. Included by edgecnn_pool2d.h, once per dtype: EC_V(name) is the name with the dtype's
  * suffix; EC_PARAMS, EC_VALUE, EC_ACC, EC_LOWEST, EC_ADD, EC_MEAN, EC_CLAMP as there. */
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 /* All channels of one pixel. */
 EC_INLINE void EC_V(ec_pool2d_pixel)(
     const EC_PARAMS *p, const ec_taps *t, const EC_VALUE *image, EC_VALUE *out, int32_t kind) {
@@ -9,11 +11,14 @@ EC_INLINE void EC_V(ec_pool2d_pixel)(
     const EC_VALUE *corner = image + ((t->y + t->ky0) * g->in_w + t->x + t->kx0) * g->in_c;
     for (int32_t i = 0; i < g->in_c; ++i) {
         const int32_t c = ec_turn(p->reverse, i, g->in_c);
-        EC_ACC acc = kind == EC_POOL_MAX ? EC_LOWEST : 0;
+        EC_ACC acc = EC_LOWEST;
+        if (kind != EC_POOL_MAX) {
+            acc = 0;
+        }
         for (int32_t ky = 0; ky < rows; ++ky) {
             const EC_VALUE *from = corner + ky * g->in_w * g->in_c + c;
             for (int32_t kx = 0; kx < columns; ++kx) {
-                const EC_ACC x = *from;
+                const EC_ACC x = (EC_ACC)*from;
                 if (kind == EC_POOL_MAX) {
                     acc = x > acc ? x : acc;
                 } else {
@@ -57,3 +62,5 @@ EC_KERNEL void EC_V(ec_average_pool2d)(const EC_PARAMS *p, const EC_VALUE *in, E
 EC_KERNEL void EC_V(ec_max_pool2d)(const EC_PARAMS *p, const EC_VALUE *in, EC_VALUE *out) {
     EC_V(ec_pool2d)(p, in, out, EC_POOL_MAX);
 }
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */

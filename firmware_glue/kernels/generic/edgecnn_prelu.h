@@ -4,6 +4,8 @@
 
 #include "edgecnn_broadcast.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 /* multiplier1, shift1: of x; multiplier2, shift2: of alpha * x. */
 typedef struct {
     ec_broadcast shape;
@@ -34,5 +36,7 @@ EC_BINARY_KERNEL(ec_prelu_s8, ec_prelu_params, int8_t, int8_t, ec_prelu_value)
 EC_BINARY_KERNEL(ec_prelu_u8, ec_prelu_params, uint8_t, uint8_t, ec_prelu_value)
 EC_MIXED_KERNEL(ec_prelu_s16, ec_prelu_params, int16_t, int8_t, int16_t, ec_prelu_value)
 EC_BINARY_KERNEL(ec_prelu_f32, ec_prelu_float_params, float, float, ec_prelu_float_value)
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

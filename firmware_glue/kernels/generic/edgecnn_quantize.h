@@ -7,6 +7,8 @@
 
 #include "edgecnn_cast.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 typedef struct {
     int32_t count, reverse;
     float scale;
@@ -70,5 +72,7 @@ EC_CONVERT(rescale_s16_s16, ec_rescale_params, int16_t, int16_t, (int16_t)ec_res
 EC_CONVERT(rescale_s16_s32, ec_rescale_params, int16_t, int32_t, ec_rescale(p, x))
 EC_CONVERT(rescale_s32_s8, ec_rescale_params, int32_t, int8_t, (int8_t)ec_rescale(p, x))
 EC_CONVERT(rescale_s32_s16, ec_rescale_params, int32_t, int16_t, (int16_t)ec_rescale(p, x))
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

@@ -8,6 +8,8 @@
 #include "edgecnn_common.h"
 #include "edgecnn_math.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 /* kept_*: the dimensions that stay, in output order; reduced_*: those that vanish; strides in
  * elements. count: inputs per output. sum_offset: what is added to the sum (products: to each
  * factor). scale and bias: the requantization in float32 of ec_reduce_sum_real_*; of float32
@@ -62,7 +64,7 @@ EC_INLINE int32_t ec_reduce_product(
 
 /* A kernel: FIRST starts an output, NEXT takes the value v into acc, LAST makes the output. */
 #define EC_REDUCE(NAME, TYPE, ACC, FIRST, NEXT, LAST)                                         \
-    EC_KERNEL void NAME(const ec_reduce_params *p, const TYPE *in, TYPE *out) {               \
+    EC_KERNEL void NAME(const ec_reduce_params *p, const TYPE *in, TYPE out[]) {              \
         const int32_t outer = p->reduced_rank - 1;                                            \
         const int32_t count = p->reduced_dims[outer], step = p->reduced_strides[outer];       \
         int32_t kept[EC_MAX_DIMS] = {0};                                                      \
@@ -140,5 +142,7 @@ EC_REDUCE(ec_reduce_mul_s16, int16_t, int32_t, 1, ec_wrap_mul(acc, v), acc)
 EC_REDUCE(ec_reduce_mul_s32, int32_t, int32_t, 1, ec_wrap_mul(acc, v), acc)
 EC_REDUCE(ec_reduce_mul_s64, int64_t, int64_t, 1, ec_wrap_mul64(acc, v), acc)
 EC_REDUCE(ec_reduce_mul_f32, float, float, 1.0f, acc * v, acc)
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

@@ -1,4 +1,5 @@
-/* Where the pixels of a resized image come from, along one axis: cv2's exact modes, to the last bit.
+/* Where the pixels of a resized image come from, along one axis: cv2's exact modes, to the last
+ * bit.
  *
  * Their rules are written in float64. Here they are computed in integers, so that no FPU, compiler
  * option or soft-float library can change a pixel. The Python twin is edgecnn/core/numpy_resize.py.
@@ -7,6 +8,8 @@
 #define EDGECNN_RESAMPLE_H
 
 #include "edgecnn_common.h"
+
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 /* A positive float64: mantissa * 2^exponent, 2^52 <= mantissa < 2^53. */
 typedef struct {
@@ -61,8 +64,8 @@ static EC_NOINLINE int32_t ec_double_compare(ec_double d, uint32_t c, uint32_t n
 }
 
 /* Walks along an axis of a linear resize in steps of 1/256 source pixel. The exact position of
- * target pixel i is ((2i + 1) * size - target) / (2 * target); float64 rounds its weight to the same
- * 1/256, except where it lies in the very middle of two: there its rounding errors decide. */
+ * target pixel i is ((2i + 1) * size - target) / (2 * target); float64 rounds its weight to the
+ * same 1/256, except where it lies in the very middle of two: there its rounding errors decide. */
 typedef struct {
     int32_t size, target;
     int32_t step, step_rest; /* per target pixel, in 1/256 and in 1/256 / (2 * target) */
@@ -163,5 +166,7 @@ EC_INLINE int32_t ec_nearest_next(ec_nearest *a) {
     }
     return whole < a->size ? whole : a->size - 1;
 }
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

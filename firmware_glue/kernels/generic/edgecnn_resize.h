@@ -4,6 +4,8 @@
 
 #include "edgecnn_common.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 typedef struct {
     int32_t batches, in_h, in_w, out_h, out_w, pixel_bytes;
 } ec_resize_params;
@@ -42,7 +44,7 @@ EC_INLINE int64_t ec_round_q20(int64_t v) {
 #define EC_BILINEAR(NAME, TYPE, SUM)                                                          \
     EC_KERNEL void NAME(                                                                      \
         const ec_bilinear_params *p, const TYPE *in, const int16_t *rows,                     \
-        const int16_t *columns, TYPE *out) {                                                  \
+        const int16_t *columns, TYPE out[]) {                                                 \
         const int32_t depth = p->depth, line = p->in_w * depth;                               \
         for (int32_t n = 0; n < p->batches; ++n) {                                            \
             for (int32_t y = 0; y < p->out_h; ++y) {                                          \
@@ -93,7 +95,7 @@ EC_INLINE float ec_to_f32(float v) {
 #define EC_BILINEAR_REAL(SUFFIX, TYPE, EXACT)                                                 \
     EC_KERNEL void ec_resize_bilinear_##SUFFIX(                                               \
         const ec_bilinear_params *p, const TYPE *in, const int16_t *rows,                     \
-        const int16_t *columns, const float *downs, const float *easts, TYPE *out) {          \
+        const int16_t *columns, const float *downs, const float *easts, TYPE out[]) {         \
         const int32_t depth = p->depth, line = p->in_w * depth;                               \
         for (int32_t n = 0; n < p->batches; ++n) {                                            \
             for (int32_t y = 0; y < p->out_h; ++y) {                                          \
@@ -119,5 +121,7 @@ EC_INLINE float ec_to_f32(float v) {
 
 EC_BILINEAR_REAL(u8, uint8_t, 1)
 EC_BILINEAR_REAL(f32, float, 0)
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

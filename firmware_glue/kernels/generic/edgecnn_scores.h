@@ -4,6 +4,8 @@
 
 #include "edgecnn_common.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 /* What is done to the values: EC_SCORE_POWERS: they are exponentials already, softmax only divides
  * them by their sum. */
 enum { EC_SCORE_NONE, EC_SCORE_SIGMOID, EC_SCORE_SOFTMAX, EC_SCORE_POWERS };
@@ -92,5 +94,7 @@ EC_INLINE float ec_activate(const ec_score_params *p, float value, float max, fl
     }
     return p->activation == EC_SCORE_POWERS ? value / sum : value;
 }
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

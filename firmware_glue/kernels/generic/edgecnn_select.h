@@ -4,16 +4,14 @@
 
 #include "edgecnn_common.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 /* Strides count elements, and are 0 along dimensions in which an operand is repeated. size: bytes
  * per element. The output is contiguous. */
 typedef struct {
     int32_t rank, dims[EC_MAX_DIMS], strides0[EC_MAX_DIMS];
     int32_t strides1[EC_MAX_DIMS], strides2[EC_MAX_DIMS], size;
 } ec_select_params;
-
-typedef struct {
-    int32_t count;
-} ec_logical_not_params;
 
 /* out = condition ? in1 : in2, in ascending order: see EC_MIXED_KERNEL on shared memory. */
 EC_KERNEL void ec_select(
@@ -41,10 +39,6 @@ EC_KERNEL void ec_select(
     } while (ec_next(outer, p->dims, index, p->strides0, &at0, p->strides1, &at1));
 }
 
-EC_KERNEL void ec_logical_not(const ec_logical_not_params *p, const uint8_t *in, uint8_t *out) {
-    for (int32_t i = 0; i < p->count; ++i) {
-        out[i] = in[i] == 0;
-    }
-}
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

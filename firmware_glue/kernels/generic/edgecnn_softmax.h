@@ -6,6 +6,8 @@
 #include "edgecnn_common.h"
 #include "edgecnn_math.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 /* exp_count: entries of the table exp_q31[d] = exp(-d * scale * beta) in Q0.31; beyond it the
  * exponential counts as 0. */
 typedef struct {
@@ -22,26 +24,6 @@ typedef struct {
     float beta;
 } ec_softmax_f32_params;
 
-/* Zeros in front of the highest bit, x > 0. */
-EC_INLINE int32_t ec_leading_zeros(uint32_t x) {
-    int32_t zeros = 0;
-    while ((x << zeros) < 0x80000000u) {
-        ++zeros;
-    }
-    return zeros;
-}
-
-/* 1 / (1 + a) for a in [0, 1), both Q0.31: three Newton-Raphson steps on Q2.29. */
-EC_INLINE int32_t ec_reciprocal_1p(int32_t a) {
-    const int32_t half_denominator = (int32_t)(((int64_t)a + INT32_MAX + 1) >> 1);
-    int32_t x = 1515870810 + ec_high_mul_sat(half_denominator, -1010580540);
-    for (int i = 0; i < 3; ++i) {
-        const int32_t error = ((int32_t)1 << 29) - ec_high_mul_sat(half_denominator, x);
-        x += ec_shift_left_sat(ec_high_mul_sat(x, error), 2);
-    }
-    return ec_shift_left_sat(x, 1);
-}
-
 /* Adds exp(-below) to a sum in Q13.19, saturated. */
 EC_INLINE uint32_t ec_add_exponential(
     uint32_t sum, const int32_t *exp_q31, int32_t exp_count, int32_t below) {
@@ -54,9 +36,9 @@ EC_INLINE uint32_t ec_add_exponential(
 /* BITS: width of the output, whose lowest value stands for 0. */
 #define EC_SOFTMAX(NAME, IN, OUT, BITS, LOW, HIGH)                                            \
     EC_KERNEL void NAME(                                                                      \
-        const ec_softmax_params *p, const IN *in, const int32_t *exp_q31, OUT *out) {         \
+        const ec_softmax_params *p, const IN *in, const int32_t *exp_q31, OUT out[]) {        \
         for (int32_t r = 0; r < p->rows; ++r) {                                               \
-            int32_t max = in[0], zeros, scale;                                                \
+            int32_t max = (int32_t)in[0], zeros, scale;                                       \
             uint32_t sum = 0;                                                                 \
             for (int32_t i = 1; i < p->depth; ++i) {                                          \
                 max = in[i] > max ? in[i] : max;                                              \
@@ -140,5 +122,7 @@ EC_KERNEL void ec_softmax_f32(const ec_softmax_f32_params *p, const float *in, f
         out += p->depth;
     }
 }
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

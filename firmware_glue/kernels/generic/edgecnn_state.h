@@ -4,6 +4,8 @@
 
 #include "edgecnn_common.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 EC_INLINE void ec_state_fill(uint8_t *to, uint32_t bytes, uint8_t value) {
     for (uint32_t i = 0; i < bytes; ++i) {
         to[i] = value;
@@ -16,5 +18,7 @@ EC_INLINE void ec_state_copy(uint8_t *to, const void *from, uint32_t bytes) {
         to[i] = source[i];
     }
 }
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

@@ -5,6 +5,8 @@
 
 #include "edgecnn_common.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 typedef struct {
     int32_t batches, inputs, units, rank, memory;
     int32_t in_offset, out_offset;
@@ -20,7 +22,7 @@ typedef struct {
 #define EC_SVDF(NAME, STATE, LOW, HIGH)                                                       \
     /* Forgets the oldest feature, takes in the newest, and weighs all of them over time. */  \
     EC_INLINE uint32_t NAME##_filter(                                                         \
-        STATE *state, int32_t memory, int32_t feature, const STATE *times) {                  \
+        STATE state[], int32_t memory, int32_t feature, const STATE *times) {                 \
         uint32_t sum = 0;                                                                     \
         for (int32_t i = 0; i < memory; ++i) {                                                \
             const int32_t newest = ec_clamp(feature, LOW, HIGH);                              \
@@ -31,7 +33,7 @@ typedef struct {
     }                                                                                         \
     EC_KERNEL void NAME(                                                                      \
         const ec_svdf_s8_params *p, const int8_t *in, const int8_t *feature_weights,          \
-        const STATE *time_weights, const int32_t *bias, STATE *state, int8_t *out) {          \
+        const STATE *time_weights, const int32_t *bias, STATE state[], int8_t *out) {         \
         for (int32_t b = 0; b < p->batches; ++b) {                                            \
             const int8_t *features = feature_weights;                                         \
             const STATE *times = time_weights;                                                \
@@ -47,10 +49,9 @@ typedef struct {
                     times += p->memory;                                                       \
                     state += p->memory;                                                       \
                 }                                                                             \
-                *out++ = (int8_t)ec_clamp(                                                    \
-                    ec_requant((int32_t)sum, p->out_multiplier, p->out_shift)                 \
-                        + p->out_offset,                                                      \
-                    INT8_MIN, INT8_MAX);                                                      \
+                *out++ = (int8_t)ec_clamp_shifted(                                            \
+                    ec_requant((int32_t)sum, p->out_multiplier, p->out_shift),                \
+                    p->out_offset, INT8_MIN, INT8_MAX);                                       \
             }                                                                                 \
             in += p->inputs;                                                                  \
         }                                                                                     \
@@ -106,5 +107,7 @@ EC_KERNEL void ec_svdf_f32(
         in += p->inputs;
     }
 }
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

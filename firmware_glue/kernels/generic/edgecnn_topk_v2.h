@@ -5,6 +5,8 @@
 
 #include "edgecnn_common.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 typedef struct {
     int32_t rows, depth, k;
 } ec_topk_params;
@@ -12,7 +14,7 @@ typedef struct {
 /* k passes: each finds the best value that comes after the one before, so no memory is needed. */
 #define EC_TOPK(SUFFIX, TYPE)                                                                 \
     EC_KERNEL void ec_topk_##SUFFIX(                                                          \
-        const ec_topk_params *p, const TYPE *in, TYPE *values, int32_t *indices) {            \
+        const ec_topk_params *p, const TYPE *in, TYPE values[], int32_t *indices) {           \
         for (int32_t r = 0; r < p->rows; ++r) {                                               \
             int32_t last = -1;                                                                \
             for (int32_t j = 0; j < p->k; ++j) {                                              \
@@ -39,5 +41,7 @@ EC_TOPK(s16, int16_t)
 EC_TOPK(s32, int32_t)
 EC_TOPK(s64, int64_t)
 EC_TOPK(f32, float)
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

@@ -8,6 +8,8 @@
 
 #include "edgecnn_channels.h"
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 /* reverse: 1 to write the output pixels from the last to the first. */
 typedef struct {
     ec_window window;
@@ -66,5 +68,7 @@ EC_INLINE ec_sources ec_find_sources(const ec_window *g, int32_t oy, int32_t ox)
 #include "edgecnn_transpose_conv_body.h"
 #undef EC_V
 #undef EC_PARAMS
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

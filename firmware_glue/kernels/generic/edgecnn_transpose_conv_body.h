@@ -1,6 +1,8 @@
 /* TRANSPOSE_CONV. Included by edgecnn_transpose_conv.h, once per dtype: EC_V(name) is the name with
  * the dtype's suffix, EC_PARAMS the parameter struct. */
 
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 /* Adds all sources of one pixel to `lanes` (4 or 1) neighbouring output channels. */
 EC_INLINE void EC_V(ec_transpose_conv_gather)(
     const EC_PARAMS *p, const ec_sources *s, const EC_V(ec_in) *image,
@@ -52,3 +54,5 @@ EC_INLINE void EC_V(ec_transpose_conv_pixel)(
 #define EC_REACH ec_sources
 #define EC_FIND ec_find_sources
 #include "edgecnn_walk_body.h"
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */

@@ -3,7 +3,9 @@
 #ifndef EDGECNN_UNARY_H
 #define EDGECNN_UNARY_H
 
-#include "edgecnn_math.h"
+#include "edgecnn_math_special.h"
+
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 /* a, b, step: LEAKY_RELU's slope; the limits of a RELU; scales of SQRT; FAKE_QUANT's range. */
 typedef struct {
@@ -27,12 +29,8 @@ EC_INLINE float ec_logistic(float x) {
     return x < -9.0f ? ec_expf(x) : 1.0f / (1.0f + ec_expf(-x));
 }
 
-EC_INLINE float ec_clip(float x, float low, float high) {
-    return x < low ? low : x > high ? high : x;
-}
-
 EC_INLINE float ec_hard_swish(float x) {
-    return x * ec_clip(x + 3.0f, 0.0f, 6.0f) / 6.0f;
+    return x * ec_clampf(x + 3.0f, 0.0f, 6.0f) / 6.0f;
 }
 
 EC_INLINE float ec_gelu(float x) {
@@ -48,18 +46,18 @@ EC_INLINE float ec_sign(float x) {
 }
 
 EC_INLINE float ec_fake_quant(const ec_unary_params *p, float x) {
-    const float steps = (ec_clip(x, p->a, p->b) - p->a) * (1.0f / p->step);
+    const float steps = (ec_clampf(x, p->a, p->b) - p->a) * (1.0f / p->step);
     return ec_round_awayf(steps) * p->step + p->a;
 }
 
 /* Cut off, not rounded; |q| * scale is far below 2^31 wherever it fits the output. */
 EC_INLINE int16_t ec_sqrt_s16_value(const ec_unary_params *p, int16_t x) {
     const float y = x > 0 ? ec_sqrtf(p->a * (float)x) / p->b : 0.0f;
-    return y < 32767.0f ? (int16_t)y : INT16_MAX;
+    return (int16_t)(y < 32767.0f ? (int32_t)y : INT16_MAX);
 }
 
 EC_UNARY(relu_f32, float, x < 0.0f ? 0.0f : x)
-EC_UNARY(clip_f32, float, ec_clip(x, p->a, p->b))
+EC_UNARY(clip_f32, float, ec_clampf(x, p->a, p->b))
 EC_UNARY(leaky_relu_f32, float, x > 0.0f ? x : x * p->a)
 EC_UNARY(elu_f32, float, x < 0.0f ? ec_expm1f(x) : x)
 EC_UNARY(hard_swish_f32, float, ec_hard_swish(x))
@@ -95,5 +93,7 @@ EC_UNARY(sign_s32, int32_t, (x > 0) - (x < 0))
 EC_UNARY(zeros_s32, int32_t, ((void)x, 0))
 EC_UNARY(zeros_s64, int64_t, ((void)x, 0))
 EC_UNARY(not_bool, uint8_t, x == 0)
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

@@ -1,6 +1,9 @@
 /* The walk of a convolution over its output pixels, forwards or backwards. Included at the end of a
  * kernel's body, with EC_V and EC_PARAMS as there. EC_WALK: the kernel's name. EC_PIXEL: its
  * function of one pixel. EC_REACH EC_FIND(window, y, x): what that pixel reads. */
+
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
 EC_KERNEL void EC_WALK(
     const EC_PARAMS *p, const EC_V(ec_in) *in, const EC_V(ec_filter) *filters,
     const EC_V(ec_bias) *bias, const int32_t *multipliers, const int8_t *shifts,
@@ -25,3 +28,5 @@ EC_KERNEL void EC_WALK(
 #undef EC_PIXEL
 #undef EC_REACH
 #undef EC_FIND
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */

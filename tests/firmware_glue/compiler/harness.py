@@ -41,7 +41,7 @@ def run_tool(arguments: Sequence[object]) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
         [str(a) for a in arguments], capture_output=True, text=True, check=False, timeout=240
     )
-    assert done.returncode == 0, f"{arguments}\n{done.stderr[-4000:]}"
+    assert done.returncode == 0, f"{arguments}\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
     return done
 
 

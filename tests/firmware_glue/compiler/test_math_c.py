@@ -1,4 +1,4 @@
-"""``edgecnn_math.h`` against numpy and scipy-free formulas in float64, in ulp of float32."""
+"""The math headers against numpy and scipy-free formulas in float64, in ulp of float32."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _SPECIAL = np.array(
     np.float32,
 )  # fmt: skip
 _SOURCE = """
-#include "edgecnn_math.h"
+#include "edgecnn_math_special.h"
 #define ONE(n) void t_##n(const float *x, float *y, int k) { \\
     for (int i = 0; i < k; ++i) { y[i] = ec_##n(x[i]); } }
 #define ROWS %s

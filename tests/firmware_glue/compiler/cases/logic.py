@@ -54,12 +54,6 @@ def logical(code: str) -> Callable[[Rng], bytes]:
     return make
 
 
-def logical_not(rng: Rng) -> bytes:
-    operands, shape = Operands(), shape_of(rng)
-    operands.add(shape, "bool")
-    return operands.finish("LOGICAL_NOT", [operands.build.tensor(shape, "bool")])
-
-
 def select(code: str, dtype: str) -> Callable[[Rng], bytes]:
     """SELECT: one shape, or a vector of rows; SELECT_V2: three shapes that broadcast."""
 
@@ -125,7 +119,6 @@ CASES: dict[str, Maker] = {
     **{f"{code}:{dtype}": compare(code, dtype) for code in _COMPARISONS for dtype in _NUMBERS},
     **{f"{code}:bool": compare(code, "bool") for code in ("EQUAL", "NOT_EQUAL")},
     **{f"{code}:bool": logical(code) for code in ("LOGICAL_AND", "LOGICAL_OR")},
-    "LOGICAL_NOT:bool": logical_not,
     **{
         f"{code}:{dtype}": select(code, dtype)
         for code in ("SELECT", "SELECT_V2")

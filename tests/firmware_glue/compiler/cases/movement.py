@@ -159,16 +159,6 @@ def fill(dtype: str) -> Maker:
     return make
 
 
-def zeros_like(dtype: str) -> Maker:
-    def make(rng: Rng) -> bytes:
-        build, shape = ModelBuilder(), shape_of(rng)
-        x, y = (build.tensor(shape, dtype) for _ in range(2))
-        build.op("ZEROS_LIKE", [x], [y])
-        return build.build([x], [y])
-
-    return make
-
-
 def reverse(dtype: str) -> Maker:
     def make(rng: Rng) -> bytes:
         build, kind = ModelBuilder(), kind_of(dtype)
@@ -192,7 +182,6 @@ _MAKERS: dict[str, tuple[Callable[[str], Maker], tuple[str, ...]]] = {
     "TILE": (tile, ()),
     "BROADCAST_TO": (broadcast_to, ()),
     "FILL": (fill, ()),
-    "ZEROS_LIKE": (zeros_like, ("int8", "uint8", "int16", "bool")),
     "REVERSE_V2": (reverse, ()),
     **{code: (pad(code), ()) for code in ("PAD", "PADV2", "MIRROR_PAD")},
 }

@@ -1,0 +1,160 @@
+"""The generated C and all kernels: no warning of any compiler, nothing found by clang-tidy.
+
+One model of every op and dtype, some graphs, models that remember, weights as a blob, the other
+numerics, preprocess and postprocess; as a few translation units.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgecnn.core.tflite.reader import read_model
+from firmware_glue import kernels
+from firmware_glue.compiler.api import NUMERICS, compile_model
+from firmware_glue.device import app
+from tests.builders import tiny_classifier
+from tests.firmware_glue.compiler.cases import CASES
+from tests.firmware_glue.compiler.graphs import GRAPHS
+from tests.firmware_glue.compiler.harness import run_tool, write
+from tests.firmware_glue.compiler.stage_cases import CLASSIFIERS, DETECTORS
+from tests.firmware_glue.compiler.test_state import counter
+
+CHECKS = "-*,bugprone-*,cert-*,clang-diagnostic-*"
+WARNINGS = (
+    "-Wall", "-Wextra", "-Wconversion", "-Wsign-conversion", "-Wshadow", "-pedantic", "-Werror",
+)  # fmt: skip
+# GCC's plain -Wcast-align is silent for a core that may read at any address.
+CAST_ALIGN = {"gcc": "-Wcast-align=strict", "clang": "-Wcast-align"}
+COMPILERS = {"gcc": ("gcc", "g++"), "clang": ("clang", "clang++")}
+VARIANT = "-DEDGECNN_SHARED_KERNELS -DEDGECNN_PROFILE"
+_UNITS = 6
+
+
+def _models() -> dict[str, bytes]:
+    rng = np.random.default_rng
+    models = {key.lower().replace(":", "_"): make(rng(8)) for key, make in CASES.items()}
+    models |= {name: make(rng(8)) for name, make in GRAPHS.items()}
+    models |= {name: data for name, (data, *_) in (CLASSIFIERS | DETECTORS).items()}
+    start = np.arange(6).reshape(2, 3)
+    return models | {"tiny": tiny_classifier(), "counter": counter("int8", start=start)}
+
+
+@pytest.fixture(scope="module")
+def units(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Files that include all the models."""
+    root = tmp_path_factory.mktemp("clean")
+    models = _models()
+    jobs = [(name, "litert-ref", "c") for name in models]
+    jobs += [(name, "litert-ref", "blob") for name in ("tiny", "counter")]
+    jobs += [(name, other, "c") for other in NUMERICS if other != "litert-ref" for name in GRAPHS]
+    # A unit has one kind of numerics: they are a macro of the file.
+    groups: dict[tuple[str, int], list[Path]] = {}
+    for number, (name, numerics, weights) in enumerate(jobs):
+        symbol = f"{name}_blob" if weights == "blob" else name
+        compiled = compile_model(
+            read_model(models[name]), name=symbol, numerics=numerics, weights=weights
+        )
+        group = (numerics, number % _UNITS if numerics == "litert-ref" else 0)
+        groups.setdefault(group, []).extend(write(compiled, root / numerics / symbol))
+    found = []
+    for (numerics, number), sources in groups.items():
+        unit = root / f"{numerics}_{number}.c"
+        lines = (
+            f'/* NOLINTNEXTLINE(bugprone-suspicious-include) */\n#include "{path}"\n'
+            for path in sources
+        )
+        unit.write_text("".join(lines))
+        found.append(unit)
+    return found
+
+
+def _program(compiler: str, kind: str = "c") -> str:
+    name = COMPILERS[compiler][kind == "c++"]
+    if shutil.which(name) is None:
+        pytest.skip(f"there is no {name}")
+    if compiler == "gcc" and "clang" in run_tool([name, "--version"]).stdout.lower():
+        pytest.skip(f"{name} is clang")
+    return name
+
+
+def _each(command: Sequence[object], units: list[Path], after: Sequence[object] = ()) -> None:
+    """Runs the command on every unit."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(lambda unit: run_tool([*command, unit, *after]), units))
+
+
+def test_every_kernel_is_there(units: list[Path]) -> None:
+    folder = Path(kernels.__file__).parent / "generic"
+    used = {path.name for path in units[0].parent.rglob("edgecnn_*.h")}
+    assert {path.name for path in folder.glob("*.h")} == used
+
+
+@pytest.mark.parametrize("language", ["c99", "c11", "c++11", "c++17", "c++20"])
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_no_warnings(compiler: str, language: str, units: list[Path]) -> None:
+    kind = "c++" if "+" in language else "c"
+    flags = [*WARNINGS, CAST_ALIGN[compiler], "-fsyntax-only"]
+    _each([_program(compiler, kind), "-x", kind, f"-std={language}", *flags], units)
+
+
+@pytest.mark.parametrize("variant", ["", VARIANT])
+def test_no_warnings_of_the_optimizer(variant: str, units: list[Path]) -> None:
+    """Uninitialised values and accesses beyond an array are found with optimization only."""
+    flags = [*WARNINGS, CAST_ALIGN["gcc"], "-O1", *variant.split()]
+    _each([_program("gcc"), "-std=c99", *flags, "-c", "-o", os.devnull], units)
+
+
+def test_zig_has_no_warnings(units: list[Path]) -> None:
+    pytest.importorskip("ziglang", reason="there is no ziglang")
+    # An object, not -fsyntax-only: zig then warns of an unused flag of its own.
+    output = ["-c", "-o", units[0].with_suffix(".o")]
+    flags = [*WARNINGS, CAST_ALIGN["clang"], "-O0", "-g0"]
+    run_tool([sys.executable, "-m", "ziglang", "cc", "-std=c99", *flags, *output, units[0]])
+
+
+def _clang_tidy() -> str:
+    beside = Path(sys.executable).with_name("clang-tidy")
+    found = str(beside) if beside.exists() else shutil.which("clang-tidy")
+    if found is None:
+        pytest.skip("there is no clang-tidy (pip install clang-tidy)")
+    return found
+
+
+def _tidy(program: str) -> list[str]:
+    return [program, "-quiet", f"-checks={CHECKS}", "-warnings-as-errors=*"]
+
+
+@pytest.mark.parametrize("variant", ["", VARIANT])
+def test_clang_tidy_finds_nothing(variant: str, units: list[Path]) -> None:
+    flags = ["--", "-std=c99", "-Wall", "-Wextra", *variant.split()]
+    _each([*_tidy(_clang_tidy()), "-header-filter=.*"], units, flags)
+
+
+@pytest.mark.parametrize("core", ["thumbv7em-none-eabi", "riscv32-unknown-elf"])
+def test_clang_tidy_finds_nothing_in_the_start_up_code(core: str) -> None:
+    entry = {"entry_thumb.c", "entry_riscv.c"} - {f"entry_{core[:5]}.c"}
+    sources = [path for path in Path(app.__file__).parent.glob("*.c") if path.name not in entry]
+    assert len(sources) >= 4
+    flags = ["--", f"--target={core}", "-std=c99", "-ffreestanding", "-Wall", "-Wextra"]
+    _each(_tidy(_clang_tidy()), sources, flags)
+
+
+def test_what_the_kernels_switch_off_is_found_elsewhere(tmp_path: Path) -> None:
+    header = (Path(kernels.__file__).parent / "generic" / "edgecnn_common.h").as_posix()
+    source = tmp_path / "smells.c"
+    source.write_text(
+        f'#include "{header}"\nint smell(int a, int b);\n'
+        "int smell(int a, int b) { (void)b; return a; }\n"
+    )
+    command = [*_tidy(_clang_tidy()), "-header-filter=.*", source, "--", "-std=c99"]
+    with pytest.raises(AssertionError, match=r"smells\.c:3:.*easily-swappable-parameters") as found:
+        run_tool(command)
+    assert "edgecnn_common.h:" not in str(found.value)

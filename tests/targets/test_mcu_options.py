@@ -1,0 +1,100 @@
+"""What the microcontroller targets do with regions, blobs, numerics, and models that remember."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgecnn.core.errors import PlanError
+from edgecnn.core.runtime import LiteRTPredictor
+from targets.base import ModelFile, RunOptions
+from targets.mcu.on_host import c_predictor
+from targets.mcu.target import make
+from targets.model_file import load_model_file
+from tests.builders import tiny_classifier
+from tests.firmware_glue.compiler.cases import CASES
+from tests.firmware_glue.compiler.exactness import rng_of
+from tests.firmware_glue.compiler.test_state import counter
+
+
+def _file(folder: Path, data: bytes) -> ModelFile:
+    path = folder / "model.tflite"
+    path.write_bytes(data)
+    return load_model_file(path)
+
+
+STATEFUL = {
+    "lstm": lambda: CASES["UNIDIRECTIONAL_SEQUENCE_LSTM:int8"](rng_of("options", 3)),
+    "svdf": lambda: CASES["SVDF:int8"](rng_of("options", 4)),
+    "resource": lambda: counter("int8", start=np.full((2, 3), 5)),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(STATEFUL))
+def test_models_that_remember_are_judged_from_a_fresh_state(kind: str, tmp_path: Path) -> None:
+    model = _file(tmp_path, STATEFUL[kind]())
+    report = make("cortex-m4").benchmark(model, RunOptions())
+    assert report.bit_exact and report.replayed, report.tainted
+    assert report.static_bytes and report.static_bytes > 12
+
+
+@pytest.mark.parametrize("kind", sorted(STATEFUL))
+def test_predictors_start_anew(kind: str, tmp_path: Path) -> None:
+    model = _file(tmp_path, STATEFUL[kind]())
+    for predictor in (
+        LiteRTPredictor(model.data, resolver="reference"),
+        c_predictor(model, "litert-ref"),
+    ):
+        rng = np.random.default_rng(2)
+        info = predictor.inputs[0]
+        limits = np.iinfo(info.dtype)
+        values = rng.integers(limits.min, limits.max + 1, info.shape, dtype=info.dtype)
+        runs = [predictor.predict({info.name: values}) for _ in range(3)]
+        for later in runs[1:]:
+            for name, array in runs[0].items():
+                np.testing.assert_array_equal(later[name], array)
+
+
+def test_regions_and_their_limits(tmp_path: Path) -> None:
+    model = _file(tmp_path, tiny_classifier())
+    target = make("cortex-m7")
+    whole = target.benchmark(model, RunOptions())
+    assert whole.arena_bytes
+    fast = whole.arena_bytes // 2 // 16 * 16
+    regions = (("dtcm", fast), ("sram", 2 * whole.arena_bytes))
+    split = target.benchmark(model, RunOptions(regions=regions))
+    assert split.bit_exact and split.output_fnv1a == whole.output_fnv1a
+    assert split.static_bytes == (whole.static_bytes or 0) + 4
+    with pytest.raises(PlanError, match="dtcm 64 \\+ sram 64"):
+        target.benchmark(model, RunOptions(regions=(("dtcm", 64), ("sram", 64))))
+    with pytest.raises(PlanError, match="hook"):
+        target.benchmark(model, RunOptions(regions=(("hook", 64),)))
+
+
+def test_a_blob_runs_and_is_a_file_of_its_own(tmp_path: Path) -> None:
+    model = _file(tmp_path, tiny_classifier())
+    target, options = make("cortex-m0plus"), RunOptions(name="tiny", weights="blob")
+    report = target.benchmark(model, options)
+    assert report.bit_exact
+    made = target.compile(model, tmp_path / "out", options)
+    assert "tiny_weights.bin" in made.files and "tiny_weights.c" not in made.files
+    blob = (tmp_path / "out" / "tiny_weights.bin").read_bytes()
+    assert blob[:4] == b"ECNW" and len(blob) > (made.weight_bytes or 0)
+    assert (tmp_path / "out" / "tiny_memory.json").is_file()
+
+
+def test_other_numerics_are_named_and_compared(tmp_path: Path) -> None:
+    model = _file(tmp_path, tiny_classifier())
+    for numerics in ("tflm", "single"):
+        report = make("cortex-m4").benchmark(model, RunOptions(numerics=numerics))
+        assert report.numerics == numerics and report.max_diff_lsb is not None
+        inputs = {
+            info.name: np.full(info.shape, 3, info.dtype)
+            for info in LiteRTPredictor(model.data).inputs
+        }
+        one = c_predictor(model, numerics).predict(inputs)
+        two = LiteRTPredictor(model.data, resolver="reference").predict(inputs)
+        for name, array in one.items():
+            assert np.abs(array.astype(int) - two[name].astype(int)).max() <= 8
