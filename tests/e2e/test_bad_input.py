@@ -64,12 +64,12 @@ def test_png_named_tflite(tmp_path: Path, capfd) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_float_model_where_int8_is_needed(capfd, tmp_path: Path) -> None:
+def test_dynamic_range_model_where_all_int8_or_float_is_needed(capfd, tmp_path: Path) -> None:
     path = shared() / "models/mlperf_tiny/kws_ref_model_float32.tflite"
     for verb, extra in (("bench", ()), ("compile", ("-o", tmp_path / "out"))):
         code, out, err = call(capfd, verb, path, "-t", "cortex-m4", *extra)
         assert (code, out) == (1, "")
-        assert_error(err, "float32", "edgecnn quantize")
+        assert_error(err, "dynamic-range quantization", "quantize the activations too")
     assert not (tmp_path / "out").exists()
 
 

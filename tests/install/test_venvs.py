@@ -85,7 +85,8 @@ def test_base_install_runs_check_compile_bench_and_detect(
     assert any(name.endswith(".c") for name in json.loads(made.stdout)["files"])
     bench = run(edgecnn, "bench", model, "-t", "host", "--runs", "3", "--json")
     assert bench.returncode == 0, bench.stderr
-    emulated = run(edgecnn, "bench", model, "-t", "cortex-m4")
+    # No system compiler or emulator either: only this folder is searched for programs.
+    emulated = run(edgecnn, "bench", model, "-t", "cortex-m4", PATH=str(base.parent))
     assert emulated.returncode == 1
     assert "edgecnn[mcu]" in emulated.stderr
     train = run(edgecnn, "train", "--task", "classify", "-o", tmp_path / "b")

@@ -74,16 +74,20 @@ def test_strict_warnings(core: str, compiler: str) -> None:
     typedef struct { uint8_t *arena; void (*hook)(void *, int); } m_state;
     int m_init(m_state *state, void *arena);
     int m_invoke(m_state *state);
+    void m_reset(m_state *state);
     """
+    memory = "static uint8_t edgecnn_arena[8];\n#define EDGECNN_MEMORY edgecnn_arena\n"
     model = """
     #include "m.h"
     int m_init(m_state *state, void *arena) { state->arena = arena; return 0; }
     int m_invoke(m_state *state) { if (state->hook) { state->hook(0, 0); } return 0; }
+    void m_reset(m_state *state) { state->hook = 0; }
     """
     bench = {f"{APP_FOLDER}/main.c": app_file("bench.c")}
     builder, board = toolchain(core, compiler), load_board(core)
     builder.build(board, {**start_up_sources(board), **bench}, flags=STRICT)
     sources = {**start_up_sources(board), **bench, "m.h": header, "m.c": model}
+    sources[f"{APP_FOLDER}/model_memory.h"] = memory
     names = ("-DEDGECNN_MODEL=m", '-DEDGECNN_MODEL_HEADER="m.h"')
     assert builder.build(board, sources, flags=(*STRICT, *names))
 
