@@ -2,8 +2,8 @@
 
 x = x·1664525 + 1013904223 mod 2³² from x = seed; each step gives the byte x >> 24. One sequence
 runs over the inputs in the model's order, row-major: int8 and uint8 take one byte, int16 two
-(little-endian), float32 is (byte − 128) / 128; bool is the byte's top bit, and int32 and int64, which
-are indices as a rule, its top three bits (0 to 7).
+(little-endian), float32 is (byte − 128) / 128; bool is the byte's top bit, and int32 and int64,
+which are indices as a rule, its top three bits (0 to 7).
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ class Predictor(Protocol):
         """Outputs in the model's order."""
 
     def predict(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Runs once, from a fresh state; arrays have exactly the shapes and dtypes of ``inputs``."""
+        """Runs once, from a fresh state; arrays have the shapes and dtypes of :attr:`inputs`."""
 
 
 class LiteRTPredictor:
