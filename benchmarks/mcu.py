@@ -14,8 +14,8 @@ NOTE = (
     "Ours: counted in the emulator on lcg:1, one inference, generic C kernels, clang -O2. TFLM:"
     " tflite-micro 90b983c2 with CMSIS-NN 4ab83cc3, arm-none-eabi-gcc 12.2, project defaults on M4"
     " and -O3 on M0+ and M55, instructions counted by QEMU 7.2 -icount shift=0. RAM = arena +"
-    " static + stack. Flash = code + what is kept of the model (TFLM keeps the whole file). Instructions,"
-    " not cycles. Ratios are ours / TFLM: below 1 is better."
+    " static + stack. Flash = code + what is kept of the model (TFLM keeps the whole file)."
+    " Instructions, not cycles. Ratios are ours / TFLM: below 1 is better."
 )
 #: (file, name) → core → TFLM's (instructions, RAM, code bytes)
 PEER = {
