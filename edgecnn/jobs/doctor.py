@@ -29,7 +29,18 @@ _ALTERNATIVES = {
     "ai-edge-litert": ("ai-edge-litert", "tflite-runtime"),
 }
 _PROGRAMS = {
-    "edgetpu_compiler": "compiling for the Coral Edge TPU (x86-64 Debian package of Coral)"
+    "edgetpu_compiler": (
+        "compiling for the Coral Edge TPU (x86-64 Debian package of Coral)",
+        "optional; the prediction works without",
+    ),
+    "arm-none-eabi-gcc": (
+        "compiling C for Arm cores with --toolchain gcc",
+        "optional; ziglang does it too (apt install gcc-arm-none-eabi)",
+    ),
+    "qemu-system-arm": (
+        "running Arm programs with --emulator qemu; Cortex-M55 always",
+        "optional but for Cortex-M55 (apt install qemu-system-arm)",
+    ),
 }
 
 
@@ -60,13 +71,9 @@ def examine() -> tuple[Finding, ...]:
         found = _version(_ALTERNATIVES.get(name, (name,)))
         advice = f"pip install 'edgecnn[{extra}]'" if extra else "pip install edgecnn"
         findings.append(Finding(name, found, purpose, found is not None, advice))
-    for program, purpose in _PROGRAMS.items():
+    for program, (purpose, advice) in _PROGRAMS.items():
         path = shutil.which(program)
-        findings.append(
-            Finding(
-                program, path, purpose, path is not None, "optional; the prediction works without"
-            )
-        )
+        findings.append(Finding(program, path, purpose, path is not None, advice))
     return tuple(findings)
 
 
