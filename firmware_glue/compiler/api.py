@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from edgecnn.core.errors import UnknownNameError
 from edgecnn.core.tflite.model import TfModel
 from firmware_glue.compiler.emit.header import ARENA_ALIGN, IoInfo, Shell, model_h
@@ -90,6 +92,8 @@ def check_ops(model: TfModel, numerics: Numerics = Numerics.LITERT_REF) -> tuple
     return _checked(model, numerics)[1]
 
 
+# Absurd scales overflow on the way to a limit that refuses them: no reason to warn.
+@np.errstate(all="ignore")
 def _checked(model: TfModel, numerics: Numerics) -> tuple[Imported, tuple[OpProblem, ...]]:
     imported = import_model(model, numerics)
     problems = list(imported.problems)
@@ -103,6 +107,7 @@ def _checked(model: TfModel, numerics: Numerics) -> tuple[Imported, tuple[OpProb
     return Imported(graph, ()), tuple(ordered)
 
 
+@np.errstate(all="ignore")
 def compile_model(
     model: TfModel,
     *,

@@ -6,6 +6,7 @@ gives its own ``name``, ``summary``, ``[memory]`` and ``[clock]``.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
@@ -19,6 +20,7 @@ BOARDS = (
     "cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55", "rv32imc",
 )  # fmt: skip
 ISAS = ("thumb", "riscv")
+_REGION_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 _ADDRESS_SPACE = 1 << 32
 _INHERITED = ("isa", "compiler", "emulator", "cycles")
 _T = TypeVar("_T")
@@ -264,5 +266,21 @@ def _check(board: Board, source: str) -> None:
         raise _wrong(source, "memory.ram_origin", memory.ram_origin, "RAM apart from flash")
     if memory.stack_bytes % 8 or not 0 < memory.stack_bytes < memory.ram_bytes:
         raise _wrong(source, "memory.stack_bytes", memory.stack_bytes, "a multiple of 8 within RAM")
+    _check_regions(memory, source)
     if board.clock.hz == 0:
         raise _wrong(source, "clock.hz", 0, "more than 0")
+
+
+def _check_regions(memory: Memory, source: str) -> None:
+    """Memories for the arena are parts of RAM beside the stack, with names of their own."""
+    left = memory.ram_bytes - memory.stack_bytes
+    names: set[str] = set()
+    for number, region in enumerate(memory.regions):
+        key = f"memory.regions[{number}]"
+        if not _REGION_NAME.fullmatch(region.name) or region.name in names:
+            allowed = "a lower-case C identifier, different for each region"
+            raise _wrong(source, f"{key}.name", region.name, allowed)
+        if not 0 < region.bytes <= left:
+            raise _wrong(source, f"{key}.bytes", region.bytes, f"1 up to what RAM has left, {left}")
+        names.add(region.name)
+        left -= region.bytes

@@ -243,8 +243,14 @@ def find_qemu(board: Board) -> MachineEmulator:
 
 
 def qemu_serves(board: Board) -> bool:
-    """QEMU is installed, and has a machine for ``board``."""
-    return board.emulator.qemu in MACHINES and shutil.which(_PROGRAMS[board.isa]) is not None
+    """QEMU is installed, and has a machine with memory where ``board`` has it."""
+    machine = MACHINES.get(board.emulator.qemu)
+    if machine is None or shutil.which(_PROGRAMS[board.isa]) is None:
+        return False
+    origins = (board.memory.flash_origin, board.memory.ram_origin)
+    return all(
+        any(start <= origin < start + size for start, size in machine.memory) for origin in origins
+    )
 
 
 def _start(program: str, arguments: tuple[str, ...]) -> tuple[QemuProcess, QemuBlocks | None]:
