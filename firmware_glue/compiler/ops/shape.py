@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -40,7 +41,10 @@ def _range_size(graph: Graph, op: Op) -> tuple[Shape, ...]:
 
 
 def _number(graph: Graph, op: Op, position: int) -> int | float:
-    value: int | float = np.asarray(graph.constant(op, position)).ravel()[0].item()
+    data = graph.constant(op, position)
+    if data is None or data.size == 0:
+        raise ValueError(f"operand {position} must be a constant number")
+    value: int | float = data.ravel()[0].item()
     return value
 
 
@@ -69,6 +73,15 @@ def _broadcast_args(graph: Graph, op: Op, values: tuple[Array, ...]) -> tuple[Ar
     return (np.array(np.broadcast_shapes(*shapes), values[0].dtype),)
 
 
+@rule("shapes that broadcast to one")
+def _broadcastable(graph: Graph, op: Op) -> str | None:
+    """The two shapes must broadcast to one."""
+    shapes = [known_ints(graph, op, position) for position in (0, 1)]
+    pairs = itertools.zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1)
+    good = all(a == b or 1 in (a, b) for a, b in pairs)
+    return None if good else " and ".join(map(str, shapes))
+
+
 _INDEX = (DType.INT32, DType.INT64)
 SPECS = {
     "SHAPE": OpSpec(
@@ -91,6 +104,6 @@ SPECS = {
         no_options, _joint_shape,
         {dtype.value: Variant("", _broadcast_args, None) for dtype in _INDEX},
         (constant(0, "first shape"), constant(1, "second shape"), one_dtype(), rank(0, 1, 1),
-         rank(1, 1, 1)),
+         rank(1, 1, 1), _broadcastable),
     ),
 }  # fmt: skip

@@ -217,20 +217,22 @@ def same_shape(graph: Graph, op: Op) -> tuple[Shape, ...]:
 
 
 def const_ints(graph: Graph, op: Op, position: int) -> tuple[int, ...] | None:
-    """A constant integer operand as a flat tuple; None if absent or not constant."""
+    """A constant integer operand as a flat tuple; None if absent, computed, or no integers."""
     data = graph.constant(op, position)
-    return None if data is None else tuple(int(v) for v in np.ravel(data))
+    if data is None or data.dtype.kind not in "iub":
+        return None
+    return tuple(int(v) for v in np.ravel(data))
 
 
 def known_ints(graph: Graph, op: Op, position: int) -> tuple[int, ...]:
     """A constant integer operand that a rule has already guaranteed.
 
     Raises:
-        ValueError: it is not constant.
+        ValueError: it is not constant, or holds no integers.
     """
     values = const_ints(graph, op, position)
     if values is None:
-        raise ValueError(f"{op.code} operand {position} is not constant")
+        raise ValueError(f"operand {position} must be constant integers")
     return values
 
 
