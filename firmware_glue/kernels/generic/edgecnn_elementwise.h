@@ -78,14 +78,14 @@ EC_ORDER_KERNELS(int64_t, s64)
 /* Division towards minus infinity. U is the unsigned type of T's size. */
 #define EC_FLOOR_KERNELS(T, U, S)                                                               \
     EC_ELEMENTWISE(ec_floor_mod_##S##_value, T) {                                               \
-        const T rest = b == 0 || b == -1 ? (T)0 : (T)(a % b);                                   \
+        const T rest = (T)(b == 0 || b == -1 ? 0 : a % b);                                      \
         (void)p;                                                                                \
-        return rest != 0 && (rest < 0) != (b < 0) ? (T)(rest + b) : rest;                       \
+        return (T)(rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest);                       \
     }                                                                                           \
     EC_ELEMENTWISE(ec_floor_div_##S##_value, T) {                                               \
         (void)p;                                                                                \
         if (b == 0 || b == -1) {                                                                \
-            return b == 0 ? (T)0 : (T)((U)0 - (U)a);                                            \
+            return (T)(b == 0 ? (U)0 : (U)((U)0 - (U)a));                                       \
         }                                                                                       \
         return (T)(a / b - (a % b != 0 && (a < 0) != (b < 0)));                                 \
     }                                                                                           \
