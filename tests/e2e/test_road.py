@@ -119,6 +119,21 @@ def test_check_compile_eval_and_report(digits: Path, tmp_path: Path) -> None:
     assert "confusion" in page.lower() or "true class" in page
 
 
+def test_other_numerics_stand_beside_the_reference(digits: Path, tmp_path: Path) -> None:
+    """On the bundle's own test images, by the C on this machine; and the report draws memory."""
+    report = as_json(
+        edgecnn("bench", "-t", "cortex-m4", "--numerics", "single", "--json", cwd=digits)
+    )
+    row = report["accuracy"]
+    assert (row["metric"], row["n"]) == ("accuracy", 504)
+    plain = as_json(edgecnn("eval", "--numerics", "litert-ref", "--json", cwd=digits))
+    single = as_json(edgecnn("eval", "--numerics", "single", "--json", cwd=digits))
+    assert row["reference"] == plain["metrics"]["accuracy"]
+    assert row["compiled"] == single["metrics"]["accuracy"]
+    ok(edgecnn("report", "-o", tmp_path, cwd=digits))
+    assert "Memory over time" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
 def test_bare_keras_and_bare_tflite(digits: Path, tmp_path: Path) -> None:
     keras = digits / "bundle/model.keras"
     out = tmp_path / "out"

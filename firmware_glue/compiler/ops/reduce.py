@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,7 @@ from firmware_glue.compiler.ops.spec import (
     Variant,
     const_ints,
     known_ints,
+    noted,
     out_args,
     rule,
     tensor_args,
@@ -346,14 +347,6 @@ def _family(rows: Mapping[str, tuple[Row | Choice, tuple[Rule, ...]]]) -> OpSpec
     return OpSpec(parse, infer, variants, limits)
 
 
-def _noted(spec: OpSpec, note: str, *dtypes: str) -> OpSpec:
-    variants = {
-        dtype: replace(variant, note=note) if dtype in dtypes else variant
-        for dtype, variant in spec.variants.items()
-    }
-    return replace(spec, variants=variants)
-
-
 def _extreme(row: Row, real: Row) -> OpSpec:
     integers = {dtype: (row, _SAME if dtype in _QUANTIZED else ()) for dtype in SUFFIXES}
     return _family({**integers, "float32": (real, ())})
@@ -366,7 +359,7 @@ SPECS = {
             "int32": (_MEAN_INT, ()), "int64": (_MEAN_INT, ()), "float32": (_MEAN_F32, ()),
         }
     ),
-    "SUM": _noted(
+    "SUM": noted(
         _family(
             {
                 "int8": (_SUMS, _SCALED), "int16": (_SUMS, _SCALED), "uint8": (_SUM, _SCALED),

@@ -39,11 +39,6 @@ def dtypes(position: int, *allowed: DType, output: bool = False) -> Rule:
     return Rule(check, names, QUANTIZE_HINT)
 
 
-def int8_activations(inputs: int = 1) -> tuple[Rule, ...]:
-    """The first ``inputs`` inputs and output 0 are int8."""
-    return (*(dtypes(i, DType.INT8) for i in range(inputs)), dtypes(0, DType.INT8, output=True))
-
-
 def per_tensor(*positions: int) -> Rule:
     """These inputs, and all outputs, carry one scale and zero point each, unless float32."""
 

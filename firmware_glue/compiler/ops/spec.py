@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -205,6 +205,15 @@ class OpSpec:
         if variant is None:
             raise ValueError(f"{op.code} '{op.name}' has no kernel for its dtype")
         return variant
+
+
+def noted(spec: OpSpec, note: str, *dtypes: str) -> OpSpec:
+    """``spec`` with a note on the variants of some dtypes."""
+    variants = {
+        dtype: replace(variant, note=note) if dtype in dtypes else variant
+        for dtype, variant in spec.variants.items()
+    }
+    return replace(spec, variants=variants)
 
 
 def no_options(options: Mapping[str, Any]) -> None:

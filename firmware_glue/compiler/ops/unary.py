@@ -18,7 +18,14 @@ from firmware_glue.compiler.ops import lut, rescale, unary_fixed, unary_special
 from firmware_glue.compiler.ops import unary_float as real
 from firmware_glue.compiler.ops.lut import Floats, from_real, interpolated, table8
 from firmware_glue.compiler.ops.rules import per_tensor
-from firmware_glue.compiler.ops.spec import OpSpec, OptionError, Variant, no_options, same_shape
+from firmware_glue.compiler.ops.spec import (
+    OpSpec,
+    OptionError,
+    Variant,
+    no_options,
+    noted,
+    same_shape,
+)
 from firmware_glue.compiler.ops.unary_float import variant
 
 _BYTES = ("int8", "uint8")
@@ -110,6 +117,10 @@ def _fake_quant(options: Mapping[str, Any]) -> tuple[float, float, float]:
     return real.nudged_range(low, high, bits)
 
 
+_NO_REFERENCE = (
+    "LiteRT has no reference kernel of this op: this is what its optimized kernel gives."
+)
+_LIBM = "By tanh, the reference's table hangs on its libm: single values may differ by 1."
 SPECS = {
     "LOGISTIC": _spec({
         **_bytes(unary_fixed.by_numerics(from_real(_logistic), unary_fixed.logistic_micro),
@@ -136,12 +147,15 @@ SPECS = {
         **_bytes(unary_fixed.hard_swish, unary_fixed.hard_swish_scale),
         "float32": variant("hard_swish_f32", real.hard_swish),
     }),
-    "ELU": _float("elu", _elu, **_bytes(from_real(_rounded(_elu)), dtypes=("int8",))),
-    "GELU": _spec({
+    "ELU": noted(
+        _float("elu", _elu, **_bytes(from_real(_rounded(_elu)), dtypes=("int8",))),
+        _NO_REFERENCE, "float32", "int8",
+    ),
+    "GELU": noted(_spec({
         **_bytes(from_real(_gelu)),
         "int16": interpolated(_gelu),
         "float32": unary_special.GELU,
-    }, lambda options: bool(options["approximate"])),
+    }, lambda options: bool(options["approximate"])), _LIBM, "int16"),
     "EXP": _float("exp", np.exp, int16=interpolated(_rounded(np.exp)),
                   **_bytes(from_real(_rounded(np.exp)), dtypes=("int8",))),
     "LOG": _float("log", np.log, int16=interpolated(_log),
@@ -164,8 +178,8 @@ SPECS = {
     "SIN": _float("sin", np.sin),
     "COS": _float("cos", np.cos),
     "FLOOR": _float("floor", np.floor),
-    "CEIL": _float("ceil", np.ceil),
-    "ROUND": _float("round", real.round_even),
+    "CEIL": noted(_float("ceil", np.ceil), _NO_REFERENCE, "float32"),
+    "ROUND": noted(_float("round", real.round_even), _NO_REFERENCE, "float32"),
     "FAKE_QUANT": _spec({
         "float32": variant("fake_quant_f32", real.fake_quant, lambda options: options),
     }, _fake_quant),
