@@ -11,7 +11,7 @@ from quantization.calibration import RepresentativeDataset, first_samples
 from quantization.convert import to_float, to_int8
 from quantization.freeze import FrozenModel, load_and_freeze
 from quantization.golden import make_golden
-from quantization.inspect_layers import inspect_layers
+from quantization.inspection.layers import inspect_layers
 from quantization.keras_predictor import FunctionPredictor, KerasPredictor
 from quantization.types import (
     Drop,

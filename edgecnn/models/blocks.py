@@ -13,7 +13,7 @@ from edgecnn.models.keras_setup import import_keras
 
 BN_MOMENTUM = 0.9
 BN_EPSILON = 1e-3
-Activation = Literal["relu6", "relu", "none"]
+Activation = Literal["relu6", "relu", "hard_swish", "none"]
 Shape = tuple[int, int, int]
 
 
@@ -55,8 +55,10 @@ def conv(
     return norm(x, name=name, activation=activation)
 
 
-def depthwise(x: Any, kernel: int, *, name: str, stride: int = 1) -> Any:
-    """Depthwise convolution, batch norm, ReLU6."""
+def depthwise(
+    x: Any, kernel: int, *, name: str, stride: int = 1, activation: Activation = "relu6"
+) -> Any:
+    """Depthwise convolution, batch norm, activation."""
     layers = import_keras().layers
     x = layers.DepthwiseConv2D(
         kernel,
@@ -66,7 +68,7 @@ def depthwise(x: Any, kernel: int, *, name: str, stride: int = 1) -> Any:
         depthwise_initializer="he_normal",
         name=name,
     )(x)
-    return norm(x, name=name, activation="relu6")
+    return norm(x, name=name, activation=activation)
 
 
 def norm(x: Any, *, name: str, activation: Activation) -> Any:
@@ -77,10 +79,12 @@ def norm(x: Any, *, name: str, activation: Activation) -> Any:
 
 
 def activate(x: Any, activation: Activation, *, name: str) -> Any:
-    """ReLU, ReLU6 or nothing."""
+    """ReLU, ReLU6, hard-swish or nothing."""
     layers = import_keras().layers
     if activation == "none":
         return x
+    if activation == "hard_swish":
+        return layers.Activation("hard_silu", name=name)(x)
     return layers.ReLU(6.0 if activation == "relu6" else None, name=name)(x)
 
 

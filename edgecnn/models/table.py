@@ -73,6 +73,14 @@ _MODELS = (
         "edgecnn.models.mobilenet_v2:build",
     ),
     ModelInfo(
+        "mobilenet_v3_small",
+        "classify",
+        "1.5 M parameters at width 1.0; hard-swish and squeeze-and-excite, for a Pi",
+        (224, 224),
+        3,
+        "edgecnn.models.mobilenet_v3:build",
+    ),
+    ModelInfo(
         "efficientnet_lite0",
         "classify",
         "3.4 M parameters; the most accurate here, for a Pi or an Edge TPU",

@@ -17,6 +17,7 @@ from edgecnn.core.progress import Progress, SilentProgress
 from edgecnn.training import checkpoint
 from edgecnn.training.checkpoint import Row, RunState
 from edgecnn.training.config import TrainConfig
+from edgecnn.training.fused_norm import fused_batch_norm
 from edgecnn.training.follow import Follow, stop_reason
 from edgecnn.training.keras_setup import device_name, import_keras
 from edgecnn.training.task import Batches, FitTask
@@ -125,15 +126,16 @@ def _run(
     watch = Follow(model, task, config, state, progress, work_dir)
     steps = len(task.train)
     try:
-        model.fit(
-            _stream(task.train, state.epoch, config.epochs),
-            epochs=config.epochs,
-            initial_epoch=state.epoch,
-            steps_per_epoch=steps,
-            shuffle=False,
-            verbose=0,
-            callbacks=[watch.callback()],
-        )
+        with fused_batch_norm(model):
+            model.fit(
+                _stream(task.train, state.epoch, config.epochs),
+                epochs=config.epochs,
+                initial_epoch=state.epoch,
+                steps_per_epoch=steps,
+                shuffle=False,
+                verbose=0,
+                callbacks=[watch.callback()],
+            )
     except KeyboardInterrupt:
         kept = watch.state.epoch
         if work_dir is not None and kept:

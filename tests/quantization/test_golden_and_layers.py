@@ -16,7 +16,7 @@ from quantization.calibration import RepresentativeDataset  # noqa: E402
 from quantization.convert import to_float, to_int8  # noqa: E402
 from quantization.freeze import load_and_freeze  # noqa: E402
 from quantization.golden import make_golden  # noqa: E402
-from quantization.inspect_layers import inspect_layers, match_layers, sqnr_db  # noqa: E402
+from quantization.inspection.layers import inspect_layers, match_layers, sqnr_db  # noqa: E402
 from quantization.recipe import get_recipe  # noqa: E402
 
 

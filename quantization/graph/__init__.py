@@ -1,0 +1,1 @@
+"""The float graph: what each op asks of quantization, and the quantized file made from it."""

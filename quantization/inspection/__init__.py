@@ -1,0 +1,1 @@
+"""What quantization did, layer by layer, and why."""

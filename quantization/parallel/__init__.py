@@ -1,0 +1,1 @@
+"""Where independent pieces of work run: here, in processes, on a cluster."""

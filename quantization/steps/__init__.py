@@ -1,0 +1,1 @@
+"""Steps that make a quantized model more accurate, one file each."""
