@@ -35,8 +35,8 @@ class Net:
     model: str
     data: str
     epochs: int
-    batch_size: int = 128
-    learning_rate: float = 4e-3
+    batch_size: int = 64
+    learning_rate: float = 3e-3
     options: Mapping[str, Any] = field(default_factory=dict)
     size: tuple[int, int, int] = (32, 32, 3)
     seed: int = 1
@@ -54,17 +54,17 @@ class Net:
 
 # A 32 × 32 image stands four halvings at most; widths are what CPU minutes allow.
 NETS = (
-    Net("mobilenet_v2", "MobileNetV2 ×0.5", "mobilenet_v2", CIFAR10, 9,
+    Net("mobilenet_v2", "MobileNetV2 ×0.5", "mobilenet_v2", CIFAR10, 8,
         options={"width": 0.5, "halvings": 4, "dropout": 0.0}),
-    Net("mobilenet_v3_small", "MobileNetV3-small", "mobilenet_v3_small", CIFAR10, 12,
+    Net("mobilenet_v3_small", "MobileNetV3-small", "mobilenet_v3_small", CIFAR10, 7,
         options={"halvings": 4, "dropout": 0.0}),
-    Net("resnet8", "ResNet-8", "resnet8", CIFAR10, 14),
-    Net("efficientnet_lite0", "EfficientNet-Lite0 ×0.5", "efficientnet_lite0", CIFAR10, 8,
+    Net("resnet8", "ResNet-8", "resnet8", CIFAR10, 8),
+    Net("efficientnet_lite0", "EfficientNet-Lite0 ×0.5", "efficientnet_lite0", CIFAR10, 5,
         options={"width": 0.5, "halvings": 4, "dropout": 0.0}),
-    Net("mobilenet_v1_025", "MobileNetV1 ×0.25", "mobilenet_v1_025", CIFAR10, 10,
+    Net("mobilenet_v1_025", "MobileNetV1 ×0.25", "mobilenet_v1_025", CIFAR10, 6,
         options={"halvings": 3, "dropout": 0.0}),
     Net("detector", "detector", "detector", "scenes", 20, 32, 0.02, size=(96, 96, 3)),
-    Net("audio", "1-D audio CNN", "audio", SPOKEN_DIGITS, 25, 32, 2e-3, size=(8000, 1, 1)),
+    Net("audio", "1-D audio CNN", "audio", SPOKEN_DIGITS, 45, 32, 3e-3, size=(8000, 1, 1)),
 )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ class Record:
         subject: name of the benchmark and of its result file.
         columns, rows: the table as printed; cells are text or numbers.
         note: how it was measured, and where a peer's figures come from.
+        whole: whether all that the table should hold was measured; a part is not written.
     """
 
     subject: str
@@ -31,11 +32,14 @@ class Record:
     rows: tuple[tuple[Any, ...], ...]
     note: str
     conditions: dict[str, Any] = field(default_factory=dict)
+    whole: bool = True
 
     def save(self) -> Path:
         """Writes ``results/<subject>.json``."""
         path = RESULTS / f"{self.subject}.json"
-        write_json(path, asdict(self))
+        values = asdict(self)
+        del values["whole"]
+        write_json(path, values)
         return path
 
 

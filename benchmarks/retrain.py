@@ -9,16 +9,20 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.deflated import deflated_keras
 from benchmarks.nets import NETS, WEIGHTS, Net, net
 from benchmarks.record import conditions, shared
 from edgecnn.core.files import write_atomic, write_json
 from edgecnn.core.progress import SilentProgress
+from edgecnn.data.augment import Augment
 from edgecnn.data.table import load_dataset
 from edgecnn.evaluation.detection import map50
-from benchmarks.deflated import deflated_keras
 from edgecnn.training.classify import ClassifyRequest, default_preprocess, train_classifier
 from edgecnn.training.config import TrainConfig
 from edgecnn.training.detect import DetectRequest, train_detector
+
+# A dozen epochs are too few to learn from strongly changed images.
+LIGHT = Augment(shift=0.1, scale=0.0, rotate_deg=0.0, flip=True, brightness=0.0, contrast=0.0)
 
 
 class Log(SilentProgress):
@@ -79,7 +83,8 @@ def _train_zoo(row: Net, source: str) -> tuple[Any, Any]:
         found = train_detector(request, progress=Log())
         return found.model, found.run
     result = train_classifier(
-        ClassifyRequest(row.model, train, val, spec, config, options=row.options), progress=Log()
+        ClassifyRequest(row.model, train, val, spec, config, options=row.options, augment=LIGHT),
+        progress=Log(),
     )
     return result.model, result.run
 

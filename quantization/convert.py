@@ -14,7 +14,7 @@ from typing import Any
 from edgecnn.core.errors import QuantizationError
 from edgecnn.core.tflite.naming import rename_tensors, with_signature
 from edgecnn.core.tflite.reader import read_model
-from quantization.calibration import RepresentativeDataset
+from quantization.calibration.samples import RepresentativeDataset
 from quantization.freeze import FrozenModel
 from quantization.keras_model import one_line
 from quantization.layer_names import tensor_names

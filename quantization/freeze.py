@@ -16,7 +16,8 @@ from typing import Any
 from edgecnn.core.errors import ModelError, QuantizationError
 from edgecnn.core.runtime import TensorInfo
 from quantization.deployable import all_layers, for_conversion
-from quantization.keras_model import call_flat, input_infos, load_keras, one_line, output_infos
+from quantization.keras_file import load_keras
+from quantization.keras_model import call_flat, input_infos, one_line, output_infos
 from quantization.layer_names import layer_node_names, rename_nodes
 from quantization.tensorflow_import import import_keras_on_tensorflow, import_tensorflow, quiet
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edgecnn.core.bundle import Golden
 from edgecnn.core.errors import QuantizationError
 from edgecnn.core.reference import best_reference
-from quantization.calibration import check_sample
+from quantization.calibration.samples import check_sample
 from quantization.types import SampleDict
 
 

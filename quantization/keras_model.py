@@ -1,57 +1,14 @@
-"""Loading a Keras model safely, and what its inputs and outputs are called."""
+"""What a Keras model's inputs and outputs are called, and how to call it."""
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from edgecnn.core.errors import ModelError, QuantizationError
+from edgecnn.core.errors import QuantizationError
 from edgecnn.core.runtime import TensorInfo
-from quantization.tensorflow_import import import_keras, quiet
 
 _HINT_FUNCTIONAL = "build it as keras.Sequential or keras.Model(inputs, outputs)"
-
-
-def load_keras(path: Path) -> Any:
-    """The model in a .keras file, uncompiled.
-
-    Lambda layers and classes that Keras does not know stay out: they would run code from the file.
-
-    Raises:
-        ModelError: no such file, not a .keras file, or it holds code or unknown layers.
-        MissingExtraError: Keras is not installed.
-    """
-    if path.suffix != ".keras" or not path.is_file():
-        raise ModelError(
-            f"'{path}' is no .keras file", hint="save the model with model.save('model.keras')"
-        )
-    keras = import_keras()
-    try:
-        with quiet():
-            return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, KeyError, OSError, ImportError, AttributeError) as error:
-        raise _load_error(path, str(error)) from error
-    except (RuntimeError, zipfile.BadZipFile, RecursionError, UnicodeDecodeError) as error:
-        raise _load_error(path, str(error)) from error
-
-
-def _load_error(path: Path, text: str) -> ModelError:
-    if "Lambda" in text or "lambda" in text:
-        return ModelError(
-            f"'{path}' holds a Lambda layer, whose code would run on loading",
-            hint="write it with Keras layers or keras.ops, then save the model again",
-        )
-    if "Could not locate" in text or "register_keras_serializable" in text:
-        return ModelError(
-            f"'{path}' holds a class that Keras does not know: {one_line(text)}",
-            hint="pass the keras.Model itself instead of its path, or use Keras' own layers",
-        )
-    return ModelError(
-        f"'{path}' cannot be read as a Keras model: {one_line(text)}",
-        hint="save it again with this Keras version: model.save('model.keras')",
-    )
 
 
 def one_line(text: str, limit: int = 200) -> str:

@@ -2,76 +2,81 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from edgecnn.core.errors import QuantizationError
+from edgecnn.core.metric import Metric
 from edgecnn.core.progress import Progress, SilentProgress
-from edgecnn.core.runtime import Predictor
+from edgecnn.core.runtime import Predictor, tensor_infos
 from edgecnn.core.tflite.metadata import embed
 from edgecnn.core.tflite.reader import read_model
 from quantization import audit, parity
-from quantization.calibration import RepresentativeDataset, first_samples
-from quantization.convert import to_float, to_int8
-from quantization.freeze import FrozenModel, load_and_freeze
+from quantization.agreement import agreement_metric
+from quantization.auto import climb
+from quantization.calibration.samples import checked, first_samples
+from quantization.calibration.sanity import sample_warnings
 from quantization.golden import make_golden
 from quantization.inspection.layers import inspect_layers
-from quantization.keras_predictor import FunctionPredictor, KerasPredictor
+from quantization.inspection.suspects import suspects
+from quantization.load import FloatModel, load_float
+from quantization.pipeline import Built, build
+from quantization.recipe import Recipe, get_recipe
 from quantization.types import (
     Drop,
     LayerError,
+    MetricFunction,
     QuantizationResult,
     QuantizeRequest,
     SampleDict,
+    StepReport,
+    Suspect,
 )
+from quantization.work import StepContext, Work
 
 GOLDEN_SAMPLES = 4
 INSPECTED_SAMPLES = 8
+AGREEMENT_SAMPLES = 100
 
 __all__ = ["QuantizationResult", "QuantizeRequest", "quantize"]
 
 
 def quantize(request: QuantizeRequest, progress: Progress | None = None) -> QuantizationResult:
-    """Converts, calibrates, audits, records golden vectors, inspects layers, gives the verdict.
+    """Loads, makes accurate, calibrates, emits, audits, records golden vectors, gives the verdict.
 
-    The same request gives the same bytes. A missed gate is ``passed=False``, not an error.
+    The same request gives the same bytes, wherever its pieces run. A missed gate is
+    ``passed=False``, not an error.
 
     Args:
         request: model, samples, recipe, metric and gate.
         progress: where the stages report.
 
     Raises:
-        QuantizationError: the model cannot be converted, or the result is not what the recipe
+        QuantizationError: the model cannot be quantized, or the result is not what the recipe
             promises (float ops; the details name the layers).
         ModelError: the model file cannot be read, or the result does not run.
         DataError: calibration or golden samples that cannot be used.
-        MissingExtraError: TensorFlow is not installed.
+        MissingExtraError: TensorFlow is not installed and the model is no .tflite.
     """
     progress = progress or SilentProgress()
-    recipe = request.recipe
-    progress.stage("load and trace the model")
-    frozen = load_and_freeze(request.model)
-    progress.stage("convert to float32")
-    float32 = to_float(frozen)
-    data, warnings = float32, list[str]()
-    if recipe.quantized:
-        progress.stage("calibrate and convert to int8", recipe.samples)
-        samples = RepresentativeDataset(
-            request.calibration, frozen.inputs, recipe.samples, progress
-        )
-        data = to_int8(frozen, recipe, samples)
-        warnings += samples.warnings
-    converted = read_model(data)
-    audit.require(converted, recipe.activations)
-    warnings += audit.collapsed_ranges(converted)
+    progress.stage("load the model")
+    model = load_float(request.model, unsafe=request.unsafe)
+    work = Work(model.model, keras_model=model.keras_model)
+    built, recipe, reports = _built(request, model, work, progress)
+    data, float32 = built.data, model.data
+    read = read_model(data)
+    warnings = [*model.notes, *_data_warnings(request, model, recipe)]
+    warnings += audit.collapsed_ranges(read)
     float32 = embed(float32, request.metadata)
     data = embed(data, request.metadata)
 
     progress.stage("record golden vectors")
-    golden_samples = _golden_samples(request, frozen)
+    golden_samples = _golden_samples(request, model)
     golden, notes = make_golden(data, golden_samples)
     golden_float32, _ = make_golden(float32, golden_samples)
-    layers: tuple[LayerError, ...] = ()
-    if recipe.quantized:
-        inspected = first_samples(request.calibration, frozen.inputs, INSPECTED_SAMPLES)
-        layers = inspect_layers(float32, data, inspected, progress)
-    metrics, drop = _verdict(request, frozen, float32, data, progress)
+    layers, suspicious = _told(request, recipe, float32, data, progress)
+    metrics, drop = _verdict(request, recipe, model, float32, data, progress)
     return QuantizationResult(
         model=data,
         float32=float32,
@@ -83,42 +88,102 @@ def quantize(request: QuantizeRequest, progress: Progress | None = None) -> Quan
         drop=drop,
         max_drop=request.max_drop,
         passed=drop is None or parity.within(drop.points, request.max_drop),
-        audit=audit.audit(read_model(float32), "float32"),
+        audit=audit.audit(read_model(float32), get_recipe("float32")),
+        steps=reports,
+        suspects=suspicious,
         warnings=(*warnings, *notes),
     )
 
 
-def _golden_samples(request: QuantizeRequest, frozen: FrozenModel) -> list[SampleDict]:
+def _built(
+    request: QuantizeRequest, model: FloatModel, work: Work, progress: Progress
+) -> tuple[Built, Recipe, tuple[StepReport, ...]]:
+    recipe = request.recipe
+    if request.auto and not recipe.quantized:
+        raise QuantizationError(
+            f"--auto looks for integer activations, the recipe {recipe.name} keeps them float",
+            hint="use --recipe int8, int8-per-tensor or int16x8 with --auto",
+        )
+    context = StepContext(
+        recipe,
+        _Samples(request, model, recipe),
+        progress,
+        request.executor,
+        max_drop=request.max_drop,
+        epochs=request.epochs,
+    )
+    if request.auto or "mixed" in recipe.steps:
+        metric = request.tuning or _agreement(request, model)
+        progress.stage("measure the float model")
+        context = replace(context, metric=metric, reference=metric(model.predictor()))
+    if not request.auto:
+        built = build(work, context, recipe.steps)
+        return built, recipe, built.reports
+    found = climb(work, context)
+    return found.built, found.recipe, found.reports
+
+
+@dataclass(frozen=True)
+class _Samples:
+    """The checked calibration samples; each call is a pass."""
+
+    request: QuantizeRequest
+    model: FloatModel
+    recipe: Recipe
+
+    def __call__(self) -> Iterator[SampleDict]:
+        return checked(self.request.calibration, self.model.inputs, self.recipe.samples)
+
+
+def _agreement(request: QuantizeRequest, model: FloatModel) -> MetricFunction:
+    samples = first_samples(request.calibration, model.inputs, AGREEMENT_SAMPLES)
+    return agreement_metric(model.predictor(), samples)
+
+
+def _data_warnings(request: QuantizeRequest, model: FloatModel, recipe: Recipe) -> tuple[str, ...]:
+    if not recipe.quantized:
+        return ()
+    samples = islice(request.calibration(), recipe.samples)
+    return sample_warnings(model.data, samples, recipe.samples, request.images)
+
+
+def _golden_samples(request: QuantizeRequest, model: FloatModel) -> list[SampleDict]:
     if request.golden_inputs:
         return list(request.golden_inputs)
-    return list(first_samples(request.calibration, frozen.inputs, GOLDEN_SAMPLES))
+    return list(first_samples(request.calibration, model.inputs, GOLDEN_SAMPLES))
+
+
+def _told(
+    request: QuantizeRequest, recipe: Recipe, float32: bytes, data: bytes, progress: Progress
+) -> tuple[tuple[LayerError, ...], tuple[Suspect, ...]]:
+    """Per-layer errors and suspects; nothing where the recipe changes no layer."""
+    if recipe.name == "float32" or not recipe.quantized:
+        return (), ()
+    inputs, _ = tensor_infos(read_model(float32))
+    inspected = first_samples(request.calibration, inputs, INSPECTED_SAMPLES)
+    layers = inspect_layers(float32, data, inspected, progress)
+    return layers, suspects(float32, data, inspected)
 
 
 def _verdict(
     request: QuantizeRequest,
-    frozen: FrozenModel,
+    recipe: Recipe,
+    model: FloatModel,
     float32: bytes,
     data: bytes,
     progress: Progress,
-) -> tuple[dict[str, parity.Metric | None], Drop | None]:
+) -> tuple[dict[str, Metric | None], Drop | None]:
     names = ("float", "float_tflite", "quantized")
     if request.metric is None:
         return dict.fromkeys(names), None
-    predictors: dict[str, Predictor] = {
-        "float": float_predictor(frozen),
-        "float_tflite": parity.file_predictor(float32),
-    }
-    if request.recipe.quantized:
+    predictors: dict[str, Predictor] = {"float": model.predictor()}
+    if model.keras_model is not None or model.function is not None:
+        predictors["float_tflite"] = parity.file_predictor(float32)
+    if recipe.name != "float32":
         predictors["quantized"] = parity.file_predictor(data)
     metrics = parity.measure(request.metric, predictors, progress)
+    metrics.setdefault("float_tflite", metrics["float"])
     metrics.setdefault("quantized", metrics["float_tflite"])
     reference, quantized = metrics["float"], metrics["quantized"]
     drop = parity.drop(reference, quantized) if reference and quantized else None
-    return metrics, drop
-
-
-def float_predictor(frozen: FrozenModel) -> Predictor:
-    """The float model before conversion, as a predictor."""
-    if frozen.keras_model is not None:
-        return KerasPredictor(frozen.keras_model)
-    return FunctionPredictor(frozen.function, frozen.inputs, frozen.outputs)
+    return {name: metrics[name] for name in names}, drop

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edgecnn.core.bundle import Golden
 from edgecnn.core.metric import Metric
 from edgecnn.core.runtime import Predictor
+from quantization.parallel.executor import Executor, SerialExecutor
 from quantization.recipe import Recipe
 
 SampleDict = Mapping[str, NDArray[Any]]
@@ -93,17 +94,80 @@ class Drop:
 
 
 @dataclass(frozen=True)
+class Suspect:
+    """A place where quantization looks wrong.
+
+    Attributes:
+        rank: 1 is the worst.
+        layer: name of the layer, or of the model's input.
+        op: op code, ``input`` or ``output``.
+        kind: short stable key: ``outlier-channel``, ``clipped-input``, ``swapped-channels``,
+            ``input-range``, ``float-island``, ``heavy-tail``, ``narrow-channels``, ``saturated``,
+            ``dead``, ``biased``, ``few-levels``.
+        cause, cure: one sentence each, with the evidence's numbers in the first.
+        evidence: the numbers, by name.
+    """
+
+    rank: int
+    layer: str
+    op: str
+    kind: str
+    cause: str
+    cure: str
+    evidence: Mapping[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {**asdict(self), "evidence": dict(self.evidence)}
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What one accuracy step did, and what it gained.
+
+    Attributes:
+        name: of the step, or of the calibrator.
+        applied: False where it could not serve this model or found nothing to do.
+        note: one line with figures, or the reason.
+        drop: points lost after it on the tuning data; None where it was not measured.
+        kept: whether its result is part of the model.
+        seconds: how long it took.
+    """
+
+    name: str
+    applied: bool
+    note: str
+    drop: float | None = None
+    kept: bool = True
+    seconds: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; the time stays out, so that equal runs give equal bytes."""
+        values = asdict(self)
+        del values["seconds"]
+        return values
+
+
+@dataclass(frozen=True)
 class QuantizeRequest:
     """What to quantize, and with what.
 
     Attributes:
-        model: a ``keras.Model``, or the path of a .keras file or a SavedModel folder.
+        model: a ``keras.Model``, or the path of a .keras, .h5 or float .tflite file or of a
+            SavedModel folder.
         calibration: starts a pass over real-valued samples, {input name: float32 (1, …)}.
         recipe: how to quantize.
         golden_inputs: samples for the golden vector; empty: the first calibration samples.
-        metric: measures a predictor; None: no parity verdict.
+        metric: measures a predictor on the test data; None: no parity verdict.
+        tuning: measures a predictor on other data than ``metric``'s: what ``auto`` and the mixed
+            precision search decide by. None: agreement with the float model on calibration data.
         max_drop: the gate, in points; None: no gate.
         metadata: .tflite metadata for both files (preprocess and postprocess specs).
+        auto: add accuracy steps, the cheapest first, until the gate holds.
+        epochs: of fine-tuning; 0: that step stays out of ``auto``.
+        executor: where independent pieces run; the result does not depend on it.
+        unsafe: load files whose layers hold code.
+        images: names of inputs that hold RGB or gray images, for the checks of the data.
     """
 
     model: Any
@@ -111,8 +175,14 @@ class QuantizeRequest:
     recipe: Recipe
     golden_inputs: Sequence[SampleDict] = ()
     metric: MetricFunction | None = None
+    tuning: MetricFunction | None = None
     max_drop: float | None = None
     metadata: Mapping[str, bytes] = field(default_factory=dict)
+    auto: bool = False
+    epochs: int = 0
+    executor: Executor = field(default_factory=SerialExecutor)
+    unsafe: bool = False
+    images: tuple[str, ...] = ()
 
     @property
     def model_path(self) -> Path | None:
@@ -135,6 +205,8 @@ class QuantizationResult:
         max_drop: the gate, points.
         passed: the drop is within the gate (True without one).
         audit: findings that the recipe tolerates.
+        steps: what each accuracy step did, in order.
+        suspects: layers that look wrong, the worst first, with cause and cure.
         warnings: one line each.
     """
 
@@ -149,6 +221,8 @@ class QuantizationResult:
     max_drop: float | None = None
     passed: bool = True
     audit: tuple[Finding, ...] = ()
+    steps: tuple[StepReport, ...] = ()
+    suspects: tuple[Suspect, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
@@ -173,6 +247,8 @@ class QuantizationResult:
             "drop_paired": drop.paired if drop else None,
             "max_drop": self.max_drop,
             "layers": [layer.to_json() for layer in self.layers],
+            "steps": [step.to_json() for step in self.steps],
+            "suspects": [suspect.to_json() for suspect in self.suspects],
             "passed": self.passed,
             "warnings": list(self.warnings),
         }

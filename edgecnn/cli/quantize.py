@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,76 +12,131 @@ from edgecnn.cli.output import layer_name, print_json, print_table, progress
 
 if TYPE_CHECKING:
     from edgecnn.jobs.quantize import QuantizeOutcome
+    from quantization.types import QuantizationResult
+
+_CALIBRATORS = ("minmax", "moving-average", "percentile", "mse", "entropy")
+_STEPS = ("fold-batch-norm", "equalize", "fine-tune", "round", "correct-bias", "mixed")
 
 
 @click.command("quantize")
 @model_argument
-@click.option("--recipe", default=None, help="Recipe: int8.")
-@click.option("--calibration", default=None, help="Images that set the ranges; default: the"
-              " bundle's training data.")  # fmt: skip
-@click.option("--samples", type=click.IntRange(1), default=None, help="Calibration images.")
-@click.option("--max-drop", type=float, default=None, help="Gate: points that int8 may lose.")
-@click.option("--limit", type=click.IntRange(1), default=None, help="At most so many test images.")
+@click.option("--recipe", default=None, help="int8, int8-per-tensor, int16x8, mixed, dynamic,"
+              " float16, float32, or a recipe.json.")  # fmt: skip
+@click.option("--calibration", default=None, help="Images, .npy, .npz or .wav files that set the"
+              " ranges; default: the bundle's training data.")  # fmt: skip
+@click.option("--samples", type=click.IntRange(1), default=None, help="Calibration samples.")
+@click.option("--calibrator", type=click.Choice(_CALIBRATORS), default=None,
+              help="How ranges come from samples.")  # fmt: skip
+@click.option("--percentile", type=float, default=None, help="Of --calibrator percentile.")
+@click.option("--io", type=click.Choice(["int8", "uint8", "int16", "float32"]), default=None,
+              help="Dtype of inputs and outputs.")  # fmt: skip
+@click.option("--auto", is_flag=True, help="Add accuracy steps, the cheapest first, until"
+              " --max-drop holds.")  # fmt: skip
+@click.option("--step", "steps", multiple=True, type=click.Choice(_STEPS),
+              help="Add this accuracy step; repeatable.")  # fmt: skip
+@click.option("--qat-epochs", type=click.IntRange(0, 1000), default=0,
+              help="Fine-tune for so many epochs (with --auto: as the last resort).")  # fmt: skip
+@click.option("--layer", "overrides", multiple=True, metavar="PATTERN=SETTING",
+              help="Per layer: int8, int16, float32, per-channel or per-tensor; repeatable."
+              )  # fmt: skip
+@click.option("--allow-float", is_flag=True, help="Let ops without an integer kernel stay float.")
+@click.option("--max-drop", type=float, default=None, help="Gate: points that it may lose.")
+@click.option("--limit", type=click.IntRange(1), default=None, help="At most so many test samples.")
 @click.option("--input-range", default=None, help="Of a bare file: -1..1, 0..1 or 0..255.")
 @click.option("--preprocess", type=click.Path(path_type=Path), default=None, help="Spec file.")
 @click.option("--postprocess", type=click.Path(path_type=Path), default=None, help="Spec file.")
+@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True,
+              help="Processes on this machine.")  # fmt: skip
+@click.option("--ray", default=None, metavar="ADDRESS", help="Ray cluster to run on.")
+@click.option("--unsafe", is_flag=True, help="Run code that the model file brings (Lambda layers).")
 @output_option("Folder for the files of a bare model.")
 @seed_option
 @project_option
 @common
-def command(
-    model: Path | None,
-    recipe: str | None,
-    calibration: str | None,
-    samples: int | None,
-    max_drop: float | None,
-    limit: int | None,
-    input_range: str | None,
-    preprocess: Path | None,
-    postprocess: Path | None,
-    output_dir: Path | None,
-    seed: int | None,
-    project: Path,
-    as_json: bool,
-    verbose: bool,
-    quiet: bool,
-) -> None:
-    """Make int8 of a bundle or a .keras file, and prove what it cost.
+def command(model: Path | None, project: Path, **flags: Any) -> None:
+    """Quantize a bundle, a .keras, .h5 or float .tflite file or a SavedModel, and prove the cost.
 
-    Exit code 1 when int8 loses more than --max-drop.
+    Exit code 1 when it loses more than --max-drop.
     """
+    from edgecnn.jobs.quantize import gate, run
+
+    with progress(silent=flags["as_json"] or flags["quiet"]) as bar:
+        outcome = run(_job(model, project, flags), bar)
+    if flags["as_json"]:
+        print_json(outcome.to_json())
+    elif not flags["quiet"]:
+        _print(outcome, verbose=flags["verbose"])
+    gate(outcome.result)
+
+
+def _job(model: Path | None, project: Path, flags: dict[str, Any]) -> Any:
+    """The job that the flags and the project file ask for."""
     from edgecnn.jobs.project import default_project, load_project
-    from edgecnn.jobs.quantize import QuantizeJob, gate, run
+    from edgecnn.jobs.quantize import QuantizeJob
+    from edgecnn.jobs.recipes import RecipeChanges, make_recipe
     from edgecnn.jobs.reference import resolve
 
     reference = resolve(model, project)
     values = load_project(project) if model is None else default_project("classify")
-    job = QuantizeJob(
+    steps = flags["steps"]
+    if flags["qat_epochs"] and not flags["auto"]:
+        steps = (*steps, "fine-tune")
+    changes = RecipeChanges(
+        samples=flags["samples"] or values.get("quantize", "calibration_samples"),
+        seed=flags["seed"],
+        calibrator=flags["calibrator"],
+        percentile=flags["percentile"],
+        io=flags["io"],
+        allow_float=flags["allow_float"] or None,
+        steps=steps,
+        overrides=flags["overrides"],
+    )
+    max_drop = flags["max_drop"]
+    if model is None and max_drop is None:
+        max_drop = values.get("quantize", "max_drop")
+    return QuantizeJob(
         reference,
-        recipe=recipe or values.get("quantize", "recipe"),
-        calibration=calibration,
-        samples=samples or values.get("quantize", "calibration_samples"),
-        max_drop=values.get("quantize", "max_drop") if model is None and max_drop is None
-        else max_drop,
-        limit=limit,
-        seed=seed,
-        output_dir=output_dir,
-        spec_file=preprocess,
-        postprocess_file=postprocess,
-        input_range=input_range,
-    )  # fmt: skip
-    with progress(silent=as_json or quiet) as bar:
-        outcome = run(job, bar)
-    if as_json:
-        print_json(outcome.to_json())
-    elif not quiet:
-        _print(outcome, verbose=verbose)
-    gate(outcome.result)
+        make_recipe(flags["recipe"] or values.get("quantize", "recipe"), changes),
+        calibration=flags["calibration"],
+        max_drop=max_drop,
+        limit=flags["limit"],
+        seed=flags["seed"],
+        output_dir=flags["output_dir"],
+        spec_file=flags["preprocess"],
+        postprocess_file=flags["postprocess"],
+        input_range=flags["input_range"],
+        auto=flags["auto"],
+        epochs=flags["qat_epochs"],
+        workers=flags["workers"],
+        ray=flags["ray"],
+        unsafe=flags["unsafe"],
+    )
 
 
 def _print(outcome: QuantizeOutcome, *, verbose: bool) -> None:
     result = outcome.result
-    names = {"float": "float Keras", "float_tflite": "float .tflite", "quantized": "int8 .tflite"}
+    _print_metrics(result)
+    _print_steps(result)
+    _print_layers(result, verbose=verbose)
+    shown = result.suspects if verbose else result.suspects[:3]
+    for suspect in shown:
+        click.echo(f"suspect: '{layer_name(suspect.layer)}': {suspect.cause} {suspect.cure}")
+    if len(result.suspects) > len(shown):
+        click.echo(f"and {len(result.suspects) - len(shown)} more suspects (-v shows them)")
+    for line in result.warnings:
+        click.echo(f"warning: {line}", err=True)
+    if outcome.skipped:
+        click.echo(f"skipped {len(outcome.skipped)} unreadable files: "
+                   f"{', '.join(outcome.skipped[:5])}", err=True)  # fmt: skip
+    click.echo(f"wrote {outcome.files['model']}")
+
+
+def _print_metrics(result: QuantizationResult) -> None:
+    names = {
+        "float": "float model",
+        "float_tflite": "float .tflite",
+        "quantized": f"{result.recipe.name} .tflite",
+    }
     rows = [
         (
             names.get(key, key),
@@ -94,7 +149,7 @@ def _print(outcome: QuantizeOutcome, *, verbose: bool) -> None:
     ]
     if rows:
         metric_name = next(m.name for m in result.metrics.values() if m is not None)
-        print_table("", ("model", metric_name, "95 % interval", "images"), rows, numeric=(1, 3))
+        print_table("", ("model", metric_name, "95 % interval", "samples"), rows, numeric=(1, 3))
     if result.drop is not None:
         drop = result.drop
         click.echo(
@@ -103,6 +158,23 @@ def _print(outcome: QuantizeOutcome, *, verbose: bool) -> None:
             f" (95 % interval of the loss {drop.low:.2f} to {drop.high:.2f})"
             + ("" if result.passed else f": more than {result.max_drop:g}")
         )
+
+
+def _print_steps(result: QuantizationResult) -> None:
+    rows = [
+        (
+            step.name,
+            "kept" if step.applied and step.kept else "dropped" if step.applied else "skipped",
+            step.note,
+            f"{step.seconds:.1f}" if step.seconds else "",
+        )
+        for step in result.steps
+    ]
+    if rows:
+        print_table("steps", ("step", "", "what it did", "s"), rows, numeric=(3,))
+
+
+def _print_layers(result: QuantizationResult, *, verbose: bool) -> None:
     layers = result.layers if verbose else result.layers[:5]
     if layers:
         print_table(
@@ -114,9 +186,3 @@ def _print(outcome: QuantizeOutcome, *, verbose: bool) -> None:
             ],
             numeric=(0, 3, 4),
         )
-    for line in result.warnings:
-        click.echo(f"warning: {line}", err=True)
-    if outcome.skipped:
-        click.echo(f"skipped {len(outcome.skipped)} unreadable images: "
-                   f"{', '.join(outcome.skipped[:5])}", err=True)  # fmt: skip
-    click.echo(f"wrote {outcome.files['model']}")

@@ -1,6 +1,6 @@
 """Contract 1: how raw input becomes a tensor. Frozen specs with a JSON form.
 
-The arithmetic lives in :mod:`edgecnn.core.imaging`. A spec is independent of quantization: what a
+The arithmetic lives in :mod:`edgecnn.core.imaging` and :mod:`edgecnn.core.audio`. A spec is independent of quantization: what a
 tensor holds is ``scale[c] · byte + offset[c]`` as a real value, and the 256-entry table per channel
 that does it (:func:`table`) also folds in the quantization of the tensor at hand, so float32 and
 int8 variants share one spec.
@@ -21,6 +21,8 @@ SCHEMA = "edgecnn.preprocess/1"
 Fit = Literal["stretch", "letterbox", "crop"]
 Resize = Literal["linear-exact", "nearest-exact", "area"]
 Colour = Literal["rgb", "bgr", "gray"]
+Level = Literal["as-is", "peak"]
+Align = Literal["start", "center"]
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,48 @@ class ArrayInput:
             _whole("shape", dim)
 
 
-InputSpec = ImageInput | ArrayInput
+@dataclass(frozen=True)
+class AudioInput:
+    """A window of raw audio: mono samples, no features (what a 1-D network reads).
+
+    A recording at another rate is resampled; see :mod:`edgecnn.core.audio` for the rest.
+
+    Attributes:
+        name: the model input's name; its shape holds ``samples`` values.
+        sample_rate_hz: samples per second.
+        samples: window length.
+        align: of a recording that is not as long as the window: ``start`` takes its beginning, with
+            silence behind a short one; ``center`` its middle, with silence on both sides.
+        level: ``as-is``, or ``peak``: the window's loudest sample becomes ±32767 first, for models
+            that were trained on normalised clips.
+        scale, offset: real value = scale · s + offset, s a 16-bit sample (−32768 to 32767).
+    """
+
+    name: str
+    sample_rate_hz: int
+    samples: int
+    align: Align = "start"
+    level: Level = "as-is"
+    scale: float = 1 / 32768
+    offset: float = 0.0
+    kind: Literal["audio"] = "audio"
+
+    def __post_init__(self) -> None:
+        """Raises BundleError when a field holds what it must not."""
+        _text("name", self.name)
+        _one_of("align", self.align, get_args(Align))
+        _one_of("level", self.level, get_args(Level))
+        for key, limit in (("sample_rate_hz", 768_000), ("samples", 1 << 24)):
+            _whole(key, getattr(self, key))
+            if not 0 < getattr(self, key) <= limit:
+                _bad(key, getattr(self, key), f"1 to {limit}")
+        for key in ("scale", "offset"):
+            value = getattr(self, key)
+            if not isinstance(value, (int, float)) or not np.isfinite(value):
+                _bad(key, value, "a finite number")
+
+
+InputSpec = ImageInput | ArrayInput | AudioInput
 
 
 @dataclass(frozen=True)
@@ -148,9 +191,10 @@ def table(spec: ImageInput, tensor: TensorInfo) -> NDArray[Any]:
 
 
 def _input_from_json(item: Any) -> InputSpec:
-    kinds: dict[str, type[ImageInput] | type[ArrayInput]] = {
+    kinds: dict[str, type[InputSpec]] = {
         "image": ImageInput,
         "array": ArrayInput,
+        "audio": AudioInput,
     }
     kind = item.get("kind") if isinstance(item, dict) else None
     if kind not in kinds:

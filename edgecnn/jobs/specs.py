@@ -100,7 +100,7 @@ def _finish(
         preprocess = PreprocessSpec.from_json(read_spec(files.preprocess))
     if files.postprocess is not None:
         postprocess = post.from_json(read_spec(files.postprocess))
-    preprocess = preprocess or _guess_preprocess(predictor.inputs)
+    preprocess = preprocess or guess_preprocess(predictor.inputs)
     postprocess = postprocess or _guess_postprocess(predictor.outputs)
     if files.labels is not None:
         labels = read_labels(files.labels, expected=len(postprocess.labels))
@@ -109,7 +109,7 @@ def _finish(
     return Runnable(predictor, preprocess, postprocess)
 
 
-def _guess_preprocess(inputs: Sequence[TensorInfo]) -> PreprocessSpec:
+def guess_preprocess(inputs: Sequence[TensorInfo]) -> PreprocessSpec:
     info = inputs[0]
     quantized = info.scale is not None and info.dtype in ("int8", "uint8")
     if len(inputs) != 1 or len(info.shape) != 4 or info.shape[3] not in (1, 3) or not quantized:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, TypeVar
 
+from edgecnn.core.errors import UsageError
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -39,3 +41,34 @@ class SerialExecutor:
 
     def close(self) -> None:
         """Nothing to end."""
+
+
+def make_executor(workers: int = 1, ray: str | None = None) -> Executor:
+    """The executor that ``--workers`` and ``--ray`` ask for; the caller closes it.
+
+    Args:
+        workers: processes on this machine; 1: everything runs in this one.
+        ray: address of a Ray cluster, see
+            :class:`~quantization.parallel.ray_cluster.RayExecutor`; None: no cluster.
+
+    Raises:
+        UsageError: fewer than one worker, workers and a cluster, or no cluster at the address.
+        MissingExtraError: Ray is wanted and not installed.
+    """
+    if workers < 1:
+        raise UsageError(f"{workers} workers, expected 1 or more", hint="leave --workers out for 1")
+    if ray is not None and workers > 1:
+        raise UsageError(
+            f"{workers} workers and the Ray cluster '{ray}'",
+            hint="give --workers or --ray; a cluster uses all its CPUs",
+        )
+    # On use: most commands need neither.
+    if ray is not None:
+        from quantization.parallel.ray_cluster import RayExecutor
+
+        return RayExecutor(ray)
+    if workers > 1:
+        from quantization.parallel.processes import ProcessExecutor
+
+        return ProcessExecutor(workers)
+    return SerialExecutor()

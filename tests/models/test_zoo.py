@@ -59,6 +59,30 @@ def test_mobilenet_v2_computes_what_the_reference_does():
     np.testing.assert_allclose(ours(x), theirs(x), rtol=2e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("width", [0.75, 1.0])
+def test_mobilenet_v3_small_has_the_reference_weights(width):
+    ours = build_model("mobilenet_v3_small", input_shape=(96, 96, 3), classes=1000, width=width)
+    theirs = import_keras().applications.MobileNetV3Small(
+        input_shape=(96, 96, 3), alpha=width, weights=None, classes=1000, minimalistic=False
+    )
+    # Theirs classifies by a 1×1 convolution, ours by a dense layer of the same size. Squeezed
+    # channels: theirs are a quarter of the block's width rounded to 8, as ours.
+    assert trainable(ours) == trainable(theirs)
+
+
+def test_mobilenet_v3_small_converts_to_hard_swish_ops():
+    from collections import Counter
+
+    from edgecnn.core.tflite.reader import read_model
+    from quantization.convert import to_float
+    from quantization.freeze import load_and_freeze
+
+    model = build_model("mobilenet_v3_small", input_shape=(32, 32, 3), classes=4, width=0.5)
+    ops = Counter(op.code for op in read_model(to_float(load_and_freeze(model))).main.operators)
+    assert ops["HARD_SWISH"] == 19
+    assert ops["DEPTHWISE_CONV_2D"] == 11
+
+
 def test_published_parameter_counts():
     # MLPerf Tiny's ResNet-8 and EfficientNet-Lite0 as published (trainable).
     assert build_model("resnet8", input_shape=(32, 32, 3), classes=10).count_params() == 78_666

@@ -1,12 +1,22 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from edgecnn.core.errors import QuantizationError, UnknownNameError
+from edgecnn.core.errors import QuantizationError
 from edgecnn.core.tflite.reader import read_model
-from quantization.audit import audit, collapsed_ranges, require
+from quantization import audit as audits
+from quantization.audit import collapsed_ranges, require
+from quantization.recipe import LayerOverride, get_recipe
 from tests.builders import ModelBuilder
+
+INT8, FLOAT = get_recipe("int8"), get_recipe("float32")
+
+
+def audit(model, recipe=INT8):
+    return audits.audit(model, recipe)
 
 
 def conv(scales, dtype="int8"):
@@ -39,8 +49,8 @@ def test_float_model():
     rules = [finding.rule for finding in audit(conv(None, "float32"))]
     assert "the model's inputs are int8" in rules
     assert "the model's outputs are int8" in rules
-    assert "every op computes in int8" in rules
-    assert audit(conv(None, "float32"), "float32") == ()
+    assert "every op computes in integers" in rules
+    assert audit(conv(None, "float32"), FLOAT) == ()
 
 
 def test_softmax_that_would_end_the_process_is_refused():
@@ -68,9 +78,14 @@ def test_collapsed_ranges_are_a_warning():
     assert collapsed_ranges(conv([0.1] * 4)) == ()
 
 
-def test_unknown_promise():
-    with pytest.raises(UnknownNameError, match="int7"):
-        audit(conv([0.1] * 4), "int7")
+def test_what_the_recipe_allows_is_no_finding():
+    per_tensor = get_recipe("int8-per-tensor")
+    assert audit(conv([0.1]), per_tensor) == ()
+    assert audit(conv([0.1]), replace(INT8, overrides=(LayerOverride("*", "per-tensor"),))) == ()
+    float_inside = replace(INT8, io="float32", allow_float=True)
+    assert audit(conv(None, "float32"), float_inside) == ()
+    wants_uint8 = [finding.op for finding in audit(conv([0.1] * 4), replace(INT8, io="uint8"))]
+    assert wants_uint8 == ["input", "output"]
 
 
 @pytest.mark.train
@@ -84,7 +99,7 @@ class TestConverted:
         self.nets = pytest.importorskip("tests.quantization.nets")
 
     def convert(self, *middle):
-        from quantization.calibration import RepresentativeDataset
+        from quantization.calibration.samples import RepresentativeDataset
         from quantization.convert import to_int8
         from quantization.freeze import load_and_freeze
         from quantization.recipe import get_recipe
@@ -98,8 +113,8 @@ class TestConverted:
         model = self.convert(layers.Conv2D(4, 3, name="first"), layers.ELU(name="my_elu"))
         (finding,) = audit(model)
         assert (finding.op, finding.name, finding.got) == ("ELU", "my_elu", "float32")
-        with pytest.raises(QuantizationError, match="1 of .* ops of the converted") as caught:
-            require(model, "int8")
+        with pytest.raises(QuantizationError, match="1 of .* ops of the quantized") as caught:
+            require(model, INT8)
         (detail,) = caught.value.details
         assert "'my_elu'" in detail
         assert "hard_silu instead of elu" in detail

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.train
 nets = pytest.importorskip("tests.quantization.nets")
 litert = pytest.importorskip("ai_edge_litert.interpreter")
 
-from quantization.calibration import RepresentativeDataset  # noqa: E402
+from quantization.calibration.samples import RepresentativeDataset  # noqa: E402
 from quantization.convert import to_float, to_int8  # noqa: E402
 from quantization.freeze import load_and_freeze  # noqa: E402
 from quantization.golden import make_golden  # noqa: E402

@@ -19,9 +19,28 @@ def test_json_round_trip_is_byte_stable(name):
 
 
 def test_names_and_promises():
-    assert recipe_names() == ("int8", "float32")
-    assert get_recipe("int8").quantized
-    assert not get_recipe("float32").quantized
+    assert recipe_names() == (
+        "int8", "int8-per-tensor", "int16x8", "mixed", "dynamic", "float16", "float32",
+    )  # fmt: skip
+    quantized = [name for name in recipe_names() if get_recipe(name).quantized]
+    assert quantized == ["int8", "int8-per-tensor", "int16x8", "mixed"]
+
+
+def test_overrides_by_name_pattern():
+    recipe = replace(
+        get_recipe("int8"),
+        overrides=(
+            LayerOverride("block_1*", "int16"),
+            LayerOverride("*_dw", "per-tensor"),
+            LayerOverride("block_1_dw", "int8"),
+        ),
+    )
+    assert recipe.precision_of("block_1_dw") == "int16"
+    assert recipe.precision_of("block_2_dw") == "int8"
+    assert recipe.granularity_of("block_2_dw", dense=False) == "per-tensor"
+    assert recipe.granularity_of("stem", dense=False) == "per-channel"
+    assert recipe.granularity_of("scores", dense=True) == "per-tensor"
+    assert Recipe.from_json(recipe.to_json()) == recipe
 
 
 def test_unknown_name_says_what_there_is():
@@ -40,7 +59,8 @@ def test_frozen():
     ("field", "value"),
     [
         ("activations", "int4"),
-        ("io", "uint8"),
+        ("weights", "float16"),
+        ("io", "int4"),
         ("conv_weights", "per-row"),
         ("samples", -1),
         ("samples", 0),
@@ -48,7 +68,13 @@ def test_frozen():
         ("samples", True),
         ("calibrator", "magic"),
         ("name", "a/b"),
-        ("overrides", (LayerOverride("conv*", "float32"),)),
+        ("overrides", (LayerOverride("conv*", "int4"),)),  # type: ignore[arg-type]
+        ("steps", ("round", "equalize")),
+        ("steps", ("magic",)),
+        ("percentile", 30.0),
+        ("percentile", float("nan")),
+        ("seed", "1"),
+        ("allow_float", 1),
     ],
 )
 def test_bad_fields_name_the_value(field, value):
@@ -63,7 +89,9 @@ def test_bad_fields_name_the_value(field, value):
         lambda data: data | {"extra": 1},
         lambda data: {k: v for k, v in data.items() if k != "samples"},
         lambda data: data | {"overrides": ["conv"]},
-        lambda data: data | {"overrides": [["conv*", "float32"]]},
+        lambda data: data | {"overrides": [["conv*", "float8"]]},
+        lambda data: data | {"steps": "round"},
+        lambda data: data | {"steps": [1]},
         lambda data: data | {"samples": "many"},
         lambda data: [data],
     ],

@@ -1,8 +1,8 @@
-"""Calibration samples: checked one by one, handed to the converter in the model's order."""
+"""Calibration samples: checked one by one as they go by, and chosen evenly over the classes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -58,6 +58,30 @@ def check_sample(sample: Any, inputs: Sequence[TensorInfo], number: int) -> list
     return arrays
 
 
+def checked(
+    calibration: Calibration, inputs: Sequence[TensorInfo], limit: int
+) -> Iterator[dict[str, NDArray[Any]]]:
+    """One pass over at most ``limit`` samples, each checked when it is taken.
+
+    Args:
+        calibration: starts the pass.
+        inputs: what the float model takes.
+        limit: samples at most.
+
+    Yields:
+        {input name: float32 (1, …), contiguous}, in the model's order.
+
+    Raises:
+        DataError: a sample cannot be used, or there is none; while iterating.
+    """
+    number = -1
+    for number, sample in enumerate(islice(calibration(), limit)):
+        arrays = check_sample(sample, inputs, number)
+        yield {info.name: array for info, array in zip(inputs, arrays, strict=True)}
+    if number < 0:
+        raise no_samples()
+
+
 def first_samples(
     calibration: Calibration, inputs: Sequence[TensorInfo], count: int
 ) -> list[dict[str, NDArray[Any]]]:
@@ -66,13 +90,32 @@ def first_samples(
     Raises:
         DataError: a sample cannot be used, or there is none.
     """
-    samples = []
-    for number, sample in enumerate(islice(calibration(), count)):
-        arrays = check_sample(sample, inputs, number)
-        samples.append({i.name: a for i, a in zip(inputs, arrays, strict=True)})
-    if not samples:
-        raise _empty()
-    return samples
+    return list(checked(calibration, inputs, count))
+
+
+def balanced(labels: Sequence[Hashable], count: int, seed: int) -> tuple[int, ...]:
+    """Positions of ``count`` samples spread evenly over the classes.
+
+    The classes take turns, each giving its samples in an order drawn by ``seed``; a class that
+    has no more is passed over. So the counts of two classes differ by more than one only where
+    the smaller one has run out, and a prefix of the result is balanced as well.
+
+    Args:
+        labels: of all samples; any values that compare equal within a class.
+        count: how many are wanted; all samples where there are not more.
+        seed: of the order.
+
+    >>> balanced(["cat", "cat", "cat", "cat", "owl"], 3, seed=1)
+    (0, 4, 1)
+    """
+    members: dict[Hashable, list[int]] = {}
+    for position, label in enumerate(labels):
+        members.setdefault(label, []).append(position)
+    rng = np.random.default_rng(seed)
+    queues = [[rows[k] for k in rng.permutation(len(rows))] for rows in members.values()]
+    longest = max((len(queue) for queue in queues), default=0)
+    turns = (queue[turn] for turn in range(longest) for queue in queues if turn < len(queue))
+    return tuple(islice(turns, max(count, 0)))
 
 
 class RepresentativeDataset:
@@ -113,7 +156,7 @@ class RepresentativeDataset:
             self._progress.advance()
             yield arrays
         if not self.seen:
-            raise _empty()
+            raise no_samples()
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -129,7 +172,8 @@ class RepresentativeDataset:
         return tuple(notes)
 
 
-def _empty() -> DataError:
+def no_samples() -> DataError:
+    """The error of an empty set."""
     return DataError(
         "calibration gave no samples", hint="give at least one; 100 to 500 typical ones are best"
     )

@@ -5,7 +5,7 @@ import pytest
 
 from edgecnn.core.errors import DataError
 from edgecnn.core.runtime import TensorInfo
-from quantization.calibration import RepresentativeDataset, check_sample, first_samples
+from quantization.calibration.samples import RepresentativeDataset, check_sample, first_samples
 
 INPUTS = (TensorInfo("image", (1, 2, 2, 1), "float32"), TensorInfo("extra", (1, 3), "float32"))
 

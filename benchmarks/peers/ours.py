@@ -1,0 +1,48 @@
+"""edgecnn's own quantizer through its public function, as a script like the peers'.
+
+Usage: python ours.py MODEL CALIBRATION.npz OUT.tflite RECIPE [auto] [KEY=VALUE …]
+
+``KEY=VALUE`` changes a field of the recipe: ``calibrator=mse``.
+"""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from measure import finish, start
+
+from edgecnn import __version__
+from quantization.quantize import QuantizeRequest, quantize
+from quantization.recipe import get_recipe
+
+
+def convert(model: str, calibration: str, recipe: str, options: list[str]) -> bytes:
+    """The quantized .tflite's bytes."""
+    with np.load(calibration) as file:
+        arrays = {name: file[name] for name in file.files}
+    count = len(next(iter(arrays.values())))
+    changes = dict(option.split("=") for option in options if "=" in option)
+
+    def samples() -> Iterator[dict[str, Any]]:
+        for at in range(count):
+            yield {name: array[at : at + 1] for name, array in arrays.items()}
+
+    clock = start()
+    request = QuantizeRequest(
+        model=Path(model),
+        calibration=samples,
+        recipe=replace(get_recipe(recipe), samples=count, **changes),
+        auto="auto" in options,
+    )
+    result = quantize(request)
+    finish(clock, edgecnn=__version__)
+    for step in result.steps:
+        print(f"{step.name}: {step.note}", file=sys.stderr)
+    return result.model
+
+
+if __name__ == "__main__":
+    Path(sys.argv[3]).write_bytes(convert(sys.argv[1], sys.argv[2], sys.argv[4], sys.argv[5:]))

@@ -1,0 +1,1 @@
+"""From samples to ranges: checked streams, observers, and warnings about what the samples are."""

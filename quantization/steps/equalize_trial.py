@@ -1,0 +1,101 @@
+"""Quantizes for a trial and measures what comes out, so that a step can prove that it helped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.core.runtime import LiteRTPredictor, tensor_infos
+from edgecnn.core.tflite.model import DType, TfModel
+from edgecnn.core.tflite.writer import write_model
+from quantization.graph.edit import producers
+from quantization.graph.emit import emit
+from quantization.graph.taps import with_outputs
+from quantization.types import SampleDict
+from quantization.work import Plan
+
+_SQUASHING = frozenset({"SOFTMAX", "LOG_SOFTMAX", "LOGISTIC", "TANH"})
+Arrays = list[NDArray[np.float32]]
+
+
+def ends(model: TfModel) -> tuple[int, ...]:
+    """The float32 tensors that tell how well a model is served: outputs, before a softmax.
+
+    A softmax hides errors of logits where it is sure, and its own steps of 1/256 hide the rest.
+    """
+    graph = model.main
+    writers = producers(graph)
+    found = []
+    for index in graph.outputs:
+        op = writers.get(index)
+        while op is not None and op.code in _SQUASHING:
+            index = op.inputs[0]
+            op = writers.get(index)
+        if graph.tensors[index].dtype is DType.FLOAT32 and index not in graph.inputs:
+            found.append(index)
+    return tuple(dict.fromkeys(found))
+
+
+def float_outputs(
+    model: TfModel, tensors: Sequence[int], samples: Iterable[SampleDict]
+) -> list[Arrays]:
+    """Per sample, the values of some computed tensors of a float model."""
+    predictor = LiteRTPredictor(write_model(with_outputs(model, tensors)))
+    names = [info.name for info in tensor_infos(model)[0]]
+    rows = []
+    for sample in samples:
+        pairs = zip(predictor.inputs, names, strict=True)
+        values = predictor.predict({info.name: sample[name] for info, name in pairs})
+        rows.append([np.asarray(values[info.name]) for info in predictor.outputs])
+    return rows
+
+
+def output_noise(
+    model: TfModel,
+    plan: Plan,
+    names: Sequence[str],
+    samples: Sequence[SampleDict],
+    reference: Sequence[Arrays],
+) -> float:
+    """The error of the quantized model's tensors as a share of the reference's power.
+
+    Args:
+        model: the float model.
+        plan: with ranges.
+        names: of the tensors to look at; they are found by name in the quantized model.
+        samples: what to run.
+        reference: per sample, what the tensors should hold.
+
+    Returns:
+        Σ (quantized − reference)² / Σ reference², averaged over the tensors; infinite where a
+        tensor is gone.
+    """
+    quantized = emit(model, _plain(plan))
+    by_name = {tensor.name: tensor for tensor in quantized.main.tensors}
+    if any(name not in by_name for name in names):
+        return float("inf")
+    tensors = [by_name[name] for name in names]
+    tapped = with_outputs(quantized, [tensor.index for tensor in tensors])
+    predictor = LiteRTPredictor(write_model(tapped))
+    wanted = [info.name for info in tensor_infos(model)[0]]
+    sums = np.zeros((len(names), 2))
+    for sample, right in zip(samples, reference, strict=True):
+        pairs = zip(predictor.inputs, wanted, strict=True)
+        values = predictor.predict({i.name: i.quantize(sample[name]) for i, name in pairs})
+        for row, (info, real) in enumerate(zip(predictor.outputs, right, strict=True)):
+            error = info.dequantize(values[info.name]).astype(np.float64) - real
+            sums[row] += np.square(error).sum(), np.square(real, dtype=np.float64).sum()
+    return float((sums[:, 0] / np.maximum(sums[:, 1], 1e-30)).mean())
+
+
+def _plain(plan: Plan) -> Plan:
+    """Inputs and outputs in the activations' own dtype: what is judged lies between them."""
+    return replace(plan, recipe=replace(plan.recipe, io=plan.recipe.activations))
+
+
+def decibels(noise: float) -> float:
+    """A share of noise as a signal-to-noise ratio."""
+    return float(-10 * np.log10(max(noise, 1e-12)))
