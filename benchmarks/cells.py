@@ -13,6 +13,7 @@ from benchmarks.peers.venvs import DEFAULT_FOLDER, PeerFailedError
 from benchmarks.scoring import Scored, drop_between
 from benchmarks.tasks import Task
 from benchmarks.tools import FLOAT, Files, Made, Tool, make, read
+from edgecnn.core.errors import EdgecnnError
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def _cell(tool: Tool, files: Files, task: Task, *, chosen: bool, reuse: bool) ->
         return None
     try:
         made = made or make(tool, files, task.test)
-    except PeerFailedError as error:
+    except (PeerFailedError, EdgecnnError) as error:
         return Cell(tool, failed=str(error))
     return Cell(tool, made, task.score(made.outputs))
 

@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks.evaluator import Outputs, load_outputs, outputs_of, save_outputs
 from benchmarks.peers.venvs import (
     AI_EDGE_QUANTIZER,
+    NNCF,
     ONNX_RUNTIME,
     Environment,
     python_of,
@@ -86,6 +87,7 @@ def make(tool: Tool, files: Files, inputs: Any) -> Made:
 
     Raises:
         PeerFailedError: the tool failed.
+        ModelError: LiteRT does not run what it made.
     """
     shutil.rmtree(files.folder, ignore_errors=True)
     files.folder.mkdir(parents=True)
@@ -124,9 +126,15 @@ def _from_float(*options: str) -> Callable[[Files], list[str | Path]]:
     ]
 
 
-def _onnx(files: Files) -> list[str | Path]:
-    made = files.folder / "model.onnx"
-    return [files.float32, files.calibration, made, files.test, files.folder / "outputs.npz"]
+def _elsewhere(made: str) -> Callable[[Files], list[str | Path]]:
+    """For tools whose models run in a runtime of their own."""
+    return lambda files: [
+        files.float32,
+        files.calibration,
+        files.folder / made,
+        files.test,
+        files.folder / "outputs.npz",
+    ]
 
 
 def _ours(*options: str) -> Callable[[Files], list[str | Path]]:
@@ -148,9 +156,8 @@ TOOLS = (
         _from_float("one-by-one"),
         environment=AI_EDGE_QUANTIZER,
     ),
-    Tool(
-        "ort", "ONNX Runtime", "ort_static", _onnx, "model.onnx", environment=ONNX_RUNTIME
-    ),
+    Tool("ort", "ONNX Runtime", "ort_static", _elsewhere("model.onnx"), "model.onnx", ONNX_RUNTIME),
+    Tool("nncf", "NNCF (OpenVINO)", "nncf_static", _elsewhere("model.xml"), "model.whole", NNCF),
     Tool("int8", "ours int8", "ours", _ours("int8")),
     Tool("int8-per-tensor", "ours int8-per-tensor", "ours", _ours("int8-per-tensor")),
     Tool("auto", "ours --auto", "ours", _ours("int8", "auto")),

@@ -2,7 +2,7 @@
 
 What is changed on the way computes the same: an open batch becomes 1, everything that depends on
 shapes and constants alone is computed (that also widens float16 weights), int8 weights of a
-dynamic-range file become float32, tensors without a name get one.
+dynamic-range file become float32, tensors of one name are told apart.
 """
 
 from __future__ import annotations
@@ -186,18 +186,16 @@ def _constant(tensor: TfTensor, value: NDArray[Any] | None) -> TfTensor:
 
 
 def _named(model: TfModel) -> TfModel:
-    """Tensors that ops write, inputs and outputs all have a name of their own."""
+    """Tensors that ops write, inputs and outputs have a name of their own (no two the same)."""
     graph = model.main
-    code = {index: op.code.lower() for op in graph.operators for index in op.outputs}
+    public = {index for op in graph.operators for index in op.outputs} | set(graph.inputs)
     taken: set[str] = set()
     tensors = []
     for tensor in graph.tensors:
-        name = tensor.name
-        public = tensor.index in code or tensor.index in graph.inputs
-        if public and (not name or name in taken):
-            name = unique_name(name or code.get(tensor.index, "input"), taken)
-        taken.add(name)
-        tensors.append(tensor if name == tensor.name else replace(tensor, name=name))
+        if tensor.index in public and tensor.name in taken:
+            tensor = replace(tensor, name=unique_name(tensor.name, taken))
+        taken.add(tensor.name)
+        tensors.append(tensor)
     if all(old is new for old, new in zip(graph.tensors, tensors, strict=True)):
         return model
     return with_main(model, replace(graph, tensors=tuple(tensors)))

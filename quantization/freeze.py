@@ -40,26 +40,30 @@ class FrozenModel:
     layers: frozenset[str] = frozenset()
 
 
-def load_and_freeze(model: Any) -> FrozenModel:
-    """Freezes a ``keras.Model``, a .keras file or a SavedModel folder.
+def load_and_freeze(model: Any, *, unsafe: bool = False) -> FrozenModel:
+    """Freezes a ``keras.Model``, a .keras or .h5 file, or a SavedModel folder.
+
+    Args:
+        model: the model or its path.
+        unsafe: load Keras files with code in them, which runs it.
 
     Raises:
-        ModelError: the path holds none of these.
+        ModelError: the path holds none of these, or code.
         QuantizationError: open shapes, or not on the TensorFlow backend.
         MissingExtraError: TensorFlow is not installed.
     """
     if not isinstance(model, (str, Path)):
         return freeze_keras(model)
     path = Path(model)
-    if path.suffix == ".tflite":
-        raise QuantizationError(
-            f"'{path}' is already a .tflite file; static quantization starts from a Keras model",
-            hint="give the .keras file (or the SavedModel folder) that it was made from",
-        )
-    if (path / "saved_model.pb").is_file():
+    if is_saved_model(path):
         return freeze_saved_model(path)
     import_keras_on_tensorflow()
-    return freeze_keras(load_keras(path))
+    return freeze_keras(load_keras(path, unsafe=unsafe))
+
+
+def is_saved_model(path: Path) -> bool:
+    """Whether the folder holds a SavedModel."""
+    return (path / "saved_model.pb").is_file()
 
 
 def freeze_keras(model: Any) -> FrozenModel:

@@ -238,7 +238,10 @@ class _Graph:
             return [target.name, value[1] - shift, value[2]]
         if isinstance(value, dict):
             return {key: self._ends(item) for key, item in value.items()}
-        return [self._ends(item) for item in value]
+        if not isinstance(value, list) or not value or isinstance(value[0], str):
+            raise ValueError(f"{value!r} is no layer's output")
+        # One input alone is called with a tensor, not with a list of one.
+        return self._ends(value[0]) if len(value) == 1 else [self._ends(item) for item in value]
 
     def _lowest_nodes(self) -> dict[str, int]:
         lowest: dict[str, int] = {}

@@ -6,7 +6,7 @@ A Keras model, .keras, .h5 or SavedModel goes through TensorFlow's *float* conve
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,9 @@ from edgecnn.core.tflite.model import TfModel
 from edgecnn.core.tflite.reader import read_model, read_model_file
 from quantization.convert import to_float
 from quantization.float_tflite import float_graph
-from quantization.freeze import FrozenModel, freeze_keras, freeze_saved_model
-from quantization.keras_file import KERAS_SUFFIXES, load_keras
+from quantization.freeze import FrozenModel, is_saved_model, load_and_freeze
+from quantization.keras_file import KERAS_SUFFIXES
 from quantization.keras_predictor import FunctionPredictor, KerasPredictor
-from quantization.tensorflow_import import import_keras_on_tensorflow
 
 _HINT = "give a .keras, .h5 or .tflite file, a SavedModel folder, or a keras.Model"
 
@@ -60,8 +59,8 @@ def load_float(model: Any, *, unsafe: bool = False) -> FloatModel:
     """Loads a model and gives its float .tflite.
 
     Args:
-        model: a ``keras.Model``, or the path of a .keras, a .h5/.hdf5 (Keras 2 or 3), a float
-            .tflite, or a SavedModel folder.
+        model: a :class:`FloatModel` (given back), a ``keras.Model``, or the path of a .keras, a
+            .h5/.hdf5 (Keras 2 or 3), a float .tflite, or a SavedModel folder.
         unsafe: load Keras files with code in them (Lambda layers, custom objects), which runs it.
 
     Raises:
@@ -69,15 +68,13 @@ def load_float(model: Any, *, unsafe: bool = False) -> FloatModel:
         QuantizationError: open shapes, or the converter does not take the model.
         MissingExtraError: TensorFlow is not installed; a .tflite needs none.
     """
+    if isinstance(model, FloatModel):
+        return model
     if not isinstance(model, (str, Path)):
-        return _converted(freeze_keras(model), "keras")
+        return _converted(load_and_freeze(model))
     path = Path(model).expanduser()
-    suffix = path.suffix.lower()
-    if (path / "saved_model.pb").is_file():
-        return _converted(freeze_saved_model(path), "saved-model")
-    if suffix in KERAS_SUFFIXES:
-        import_keras_on_tensorflow()
-        return _converted(freeze_keras(load_keras(path, unsafe=unsafe)), "keras")
+    if is_saved_model(path) or path.suffix.lower() in KERAS_SUFFIXES:
+        return _converted(load_and_freeze(path, unsafe=unsafe))
     if path.is_dir():
         raise ModelError(
             f"the folder '{path}' is no SavedModel: it holds no saved_model.pb", hint=_HINT
@@ -87,25 +84,22 @@ def load_float(model: Any, *, unsafe: bool = False) -> FloatModel:
     return _from_tflite(path)
 
 
-def _converted(frozen: FrozenModel, source: str) -> FloatModel:
+def _converted(frozen: FrozenModel) -> FloatModel:
     data = to_float(frozen)
-    function = frozen.function if frozen.keras_model is None else None
-    return _float_model(data, read_model(data), source, frozen.keras_model, function)
+    model = _float_model(data, read_model(data), "keras")
+    if frozen.keras_model is not None:
+        return replace(model, keras_model=frozen.keras_model)
+    return replace(model, source="saved-model", function=frozen.function)
 
 
 def _from_tflite(path: Path) -> FloatModel:
     data, model = read_model_file(path)
     data, model, notes = float_graph(data, model, source=str(path))
-    return _float_model(data, model, "tflite", notes=notes)
+    return _float_model(data, model, "tflite", notes)
 
 
 def _float_model(
-    data: bytes,
-    model: TfModel,
-    source: str,
-    keras_model: Any = None,
-    function: Any = None,
-    notes: tuple[str, ...] = (),
+    data: bytes, model: TfModel, source: str, notes: tuple[str, ...] = ()
 ) -> FloatModel:
     inputs, outputs = tensor_infos(model)
-    return FloatModel(model, data, inputs, outputs, source, keras_model, function, notes)
+    return FloatModel(model, data, inputs, outputs, source, notes=notes)

@@ -16,10 +16,9 @@ from quantization import audit, parity
 from quantization.agreement import agreement_metric
 from quantization.auto import climb
 from quantization.calibration.samples import checked, first_samples
-from quantization.calibration.sanity import sample_warnings
 from quantization.golden import make_golden
-from quantization.inspection.layers import inspect_layers
-from quantization.inspection.suspects import suspects
+from quantization.inspection.inspect import inspect
+from quantization.inspection.layers import layer_errors
 from quantization.load import FloatModel, load_float
 from quantization.pipeline import Built, build
 from quantization.recipe import Recipe, get_recipe
@@ -36,7 +35,7 @@ from quantization.types import (
 from quantization.work import StepContext, Work
 
 GOLDEN_SAMPLES = 4
-INSPECTED_SAMPLES = 8
+INSPECTED_SAMPLES = 32
 AGREEMENT_SAMPLES = 100
 
 __all__ = ["QuantizationResult", "QuantizeRequest", "quantize"]
@@ -61,7 +60,9 @@ def quantize(request: QuantizeRequest, progress: Progress | None = None) -> Quan
     """
     progress = progress or SilentProgress()
     progress.stage("load the model")
-    model = load_float(request.model, unsafe=request.unsafe)
+    model = request.model
+    if not isinstance(model, FloatModel):
+        model = load_float(model, unsafe=request.unsafe)
     work = Work(model.model, keras_model=model.keras_model)
     built, recipe, reports = _built(request, model, work, progress)
     data, float32 = built.data, model.data
@@ -143,8 +144,7 @@ def _agreement(request: QuantizeRequest, model: FloatModel) -> MetricFunction:
 def _data_warnings(request: QuantizeRequest, model: FloatModel, recipe: Recipe) -> tuple[str, ...]:
     if not recipe.quantized:
         return ()
-    samples = islice(request.calibration(), recipe.samples)
-    return sample_warnings(model.data, samples, recipe.samples, request.images)
+    return ()
 
 
 def _golden_samples(request: QuantizeRequest, model: FloatModel) -> list[SampleDict]:
@@ -161,8 +161,8 @@ def _told(
         return (), ()
     inputs, _ = tensor_infos(read_model(float32))
     inspected = first_samples(request.calibration, inputs, INSPECTED_SAMPLES)
-    layers = inspect_layers(float32, data, inspected, progress)
-    return layers, suspects(float32, data, inspected)
+    found = inspect(data, float32, inspected, progress)
+    return (layer_errors(found.measured) if found.measured else ()), found.suspects
 
 
 def _verdict(

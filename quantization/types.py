@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edgecnn.core.bundle import Golden
 from edgecnn.core.metric import Metric
+from edgecnn.core.preprocess import PreprocessSpec
 from edgecnn.core.runtime import Predictor
 from quantization.parallel.executor import Executor, SerialExecutor
 from quantization.recipe import Recipe
@@ -153,8 +154,8 @@ class QuantizeRequest:
     """What to quantize, and with what.
 
     Attributes:
-        model: a ``keras.Model``, or the path of a .keras, .h5 or float .tflite file or of a
-            SavedModel folder.
+        model: a ``keras.Model``, the path of a .keras, .h5 or float .tflite file or of a
+            SavedModel folder, or what :func:`quantization.load.load_float` made of one.
         calibration: starts a pass over real-valued samples, {input name: float32 (1, …)}.
         recipe: how to quantize.
         golden_inputs: samples for the golden vector; empty: the first calibration samples.
@@ -167,7 +168,7 @@ class QuantizeRequest:
         epochs: of fine-tuning; 0: that step stays out of ``auto``.
         executor: where independent pieces run; the result does not depend on it.
         unsafe: load files whose layers hold code.
-        images: names of inputs that hold RGB or gray images, for the checks of the data.
+        preprocess: how raw data became samples, for the checks of the data; None: unknown.
     """
 
     model: Any
@@ -182,7 +183,7 @@ class QuantizeRequest:
     epochs: int = 0
     executor: Executor = field(default_factory=SerialExecutor)
     unsafe: bool = False
-    images: tuple[str, ...] = ()
+    preprocess: PreprocessSpec | None = None
 
     @property
     def model_path(self) -> Path | None:

@@ -3,8 +3,8 @@
 Usage: python aeq_static.py FLOAT.tflite CALIBRATION.npz OUT.tflite [one-by-one]
 
 Its calibration smooths ranges from one sample to the next by a moving average, so that samples fed
-one at a time leave ranges too narrow. It is therefore fed all samples as one batch, the best way
-known; ``one-by-one`` feeds them as its examples do.
+one at a time may leave ranges too narrow. It is therefore fed all samples as one batch where the
+model's batch is not fixed; ``one-by-one`` feeds them as its examples do.
 """
 
 import sys
@@ -21,9 +21,12 @@ def quantize(model: str, calibration: str, one_by_one: bool) -> bytes:
     """The quantized .tflite's bytes."""
     with np.load(calibration) as file:
         samples = {name: file[name] for name in file.files}
-    signature = next(iter(Interpreter(model).get_signature_list()))
+    signature = next(iter(Interpreter(model).get_signature_list()), None)
+    if signature is None:
+        raise SystemExit("the model has no signature; Quantizer.calibrate asks for its key")
     count = len(next(iter(samples.values())))
-    step = 1 if one_by_one else count
+    fixed = Interpreter(model).get_input_details()[0]["shape_signature"][0] != -1
+    step = 1 if one_by_one or fixed else count
     batches = [
         {name: array[at : at + step] for name, array in samples.items()}
         for at in range(0, count, step)

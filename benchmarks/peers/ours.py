@@ -1,18 +1,16 @@
 """edgecnn's own quantizer through its public function, as a script like the peers'.
 
-Usage: python ours.py MODEL CALIBRATION.npz OUT.tflite RECIPE [auto] [KEY=VALUE …]
+Usage: python ours.py MODEL CALIBRATION.npz|scenes:COUNT OUT.tflite RECIPE [auto] [KEY=VALUE …]
 
-``KEY=VALUE`` changes a field of the recipe: ``calibrator=mse``.
+``KEY=VALUE`` changes a field of the recipe: ``calibrator=mse``. Samples: see samples.py.
 """
 
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from measure import finish, start
+from samples import samples_of
 
 from edgecnn import __version__
 from quantization.quantize import QuantizeRequest, quantize
@@ -21,22 +19,15 @@ from quantization.recipe import get_recipe
 
 def convert(model: str, calibration: str, recipe: str, options: list[str]) -> bytes:
     """The quantized .tflite's bytes."""
-    with np.load(calibration) as file:
-        arrays = {name: file[name] for name in file.files}
-    count = len(next(iter(arrays.values())))
+    count, samples = samples_of(calibration)
     changes = dict(option.split("=") for option in options if "=" in option)
-
-    def samples() -> Iterator[dict[str, Any]]:
-        for at in range(count):
-            yield {name: array[at : at + 1] for name, array in arrays.items()}
-
-    clock = start()
     request = QuantizeRequest(
         model=Path(model),
         calibration=samples,
         recipe=replace(get_recipe(recipe), samples=count, **changes),
         auto="auto" in options,
     )
+    clock = start()
     result = quantize(request)
     finish(clock, edgecnn=__version__)
     for step in result.steps:

@@ -39,6 +39,8 @@ ONNX_RUNTIME = Environment(
     ),
 )
 
+NNCF = Environment("nncf", ("nncf==3.4.0", "openvino==2026.4.1", "numpy==2.4.6"))
+
 
 class PeerFailedError(Exception):
     """A peer did not do it; the text is its last line."""

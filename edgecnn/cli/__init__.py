@@ -20,6 +20,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "new": ("edgecnn.cli.new:command", "Start a project: a folder with edgecnn.toml and samples."),
     "train": ("edgecnn.cli.train:command", "Train the project's model into a bundle."),
     "quantize": ("edgecnn.cli.quantize:command", "Make int8 of it, with a parity verdict."),
+    "inspect": ("edgecnn.cli.inspect:command", "Say what quantization did, layer by layer."),
+    "compare": ("edgecnn.cli.compare:command", "Show what differs between two models."),
     "check": ("edgecnn.cli.check:command", "Say op by op what will not run on a target, and why."),
     "compile": ("edgecnn.cli.compile:command", "Make what a target runs: C, ELF, .tflite."),
     "bench": ("edgecnn.cli.bench:command", "Measure latency, memory and exactness on a target."),

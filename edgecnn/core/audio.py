@@ -114,7 +114,8 @@ def resample(samples: Audio, from_hz: int, to_hz: int) -> Audio:
 
     Args:
         samples: int16 (n,).
-        from_hz, to_hz: rates.
+        from_hz: their rate.
+        to_hz: the rate wanted.
 
     Returns:
         int16 (⌈n · to / from⌉,), rounded and clipped.

@@ -1,9 +1,9 @@
 """Contract 1: how raw input becomes a tensor. Frozen specs with a JSON form.
 
-The arithmetic lives in :mod:`edgecnn.core.imaging` and :mod:`edgecnn.core.audio`. A spec is independent of quantization: what a
-tensor holds is ``scale[c] · byte + offset[c]`` as a real value, and the 256-entry table per channel
-that does it (:func:`table`) also folds in the quantization of the tensor at hand, so float32 and
-int8 variants share one spec.
+The arithmetic lives in :mod:`edgecnn.core.imaging` and :mod:`edgecnn.core.audio`. A spec is
+independent of quantization: what an image's tensor holds is ``scale[c] · byte + offset[c]`` as a
+real value, and the 256-entry table per channel that does it (:func:`table`) also folds in the
+quantization of the tensor at hand, so float32 and int8 variants share one spec.
 """
 
 from __future__ import annotations

@@ -1,32 +1,43 @@
-"""One labelled image and an ordered set of them: plain data between data, training, evaluation."""
+"""One labelled sample and an ordered set of them: plain data between data, training, evaluation."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.core.audio import Recording
+
+
+def _no_image() -> NDArray[np.uint8]:
+    return np.zeros((0, 0), np.uint8)
+
 
 @dataclass(frozen=True)
 class Sample:
-    """One labelled image.
+    """One labelled image, recording, or set of arrays.
 
     Attributes:
         id: stable name (relative path, or ``digits/17``); splits are recorded by it.
-        image: uint8 (height, width, 3), BGR, or (height, width) gray.
+        image: uint8 (height, width, 3), BGR, or (height, width) gray; (0, 0) where it is none.
         label: class index (classification), else None.
         boxes: float32 (n, 4) x1, y1, x2, y2 in pixels of ``image`` (detection), else None.
         box_labels: int64 (n,) class indices, else None.
+        audio: a recording, else None.
+        arrays: real values by input name (any name where the model has one input), float32 of the
+            input's shape, sizes of 1 left out or not, else None.
     """
 
     id: str
-    image: NDArray[np.uint8]
+    image: NDArray[np.uint8] = field(default_factory=_no_image)
     label: int | None = None
     boxes: NDArray[np.float32] | None = None
     box_labels: NDArray[np.int64] | None = None
+    audio: Recording | None = None
+    arrays: Mapping[str, NDArray[np.float32]] | None = None
 
 
 class Dataset(Protocol):

@@ -1,4 +1,4 @@
-"""Images of a .tar.xz, .tar.gz or .zip, kept encoded in memory; nothing is written to disk.
+"""Images and recordings of a .tar.xz, .tar.gz or .zip, kept encoded in memory, never unpacked.
 
 An archive is untrusted: a member that points outside, a link, or one that unpacks to more than the
 bounds refuses the whole file.
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from edgecnn.core.errors import DataError
-from edgecnn.data.layout import is_image
+from edgecnn.data.layout import is_audio, is_image
 
 EXTENSIONS = (".tar.xz", ".tar.gz", ".tgz", ".tar.bz2", ".tar", ".zip")
 MAX_MEMBER_BYTES = 64 << 20
@@ -39,7 +39,7 @@ def is_archive(path: Path) -> bool:
 
 
 class ArchiveFiles:
-    """The images of an archive; see :class:`edgecnn.data.images.Files`.
+    """The images and recordings of an archive; see :class:`edgecnn.data.images.Files`.
 
     Args:
         path: an existing file.
@@ -72,15 +72,16 @@ class ArchiveFiles:
                 f"the archive '{path}' cannot be read: {error or type(error).__name__}",
                 hint="check that it was copied whole; .tar.xz, .tar.gz and .zip are read",
             ) from error
-        self.images = tuple(sorted(self._bytes))
+        self.images = tuple(sorted(name for name in self._bytes if is_image(name)))
+        self.recordings = tuple(sorted(name for name in self._bytes if is_audio(name)))
         self.folders = tuple(sorted(folders - {"."}))
 
     def read(self, path: str) -> bytes:
-        """The encoded bytes of one image."""
+        """The encoded bytes of one file."""
         return self._bytes[path]
 
     def sizes(self) -> dict[str, int]:
-        """Bytes of each image."""
+        """Bytes of each file."""
         return {path: len(data) for path, data in self._bytes.items()}
 
 
@@ -91,7 +92,7 @@ def archive_stamp(path: Path) -> str:
 
 
 def _tar(path: Path) -> Iterator[tuple[str, bytes | None]]:
-    """(name, bytes) of images and (name, None) of folders, in one pass."""
+    """(name, bytes) of images and recordings, and (name, None) of folders, in one pass."""
     with tarfile.open(path, "r|*") as archive:
         for member in archive:
             if member.isdir():
@@ -102,7 +103,7 @@ def _tar(path: Path) -> Iterator[tuple[str, bytes | None]]:
             if not member.isreg():
                 raise _refused(path, member.name, "a link or a device")
             name = _safe(path, member.name)
-            if not is_image(name):
+            if not (is_image(name) or is_audio(name)):
                 continue
             if member.size > MAX_MEMBER_BYTES:
                 raise _refused(path, member.name, f"over {MAX_MEMBER_BYTES >> 20} MiB")
@@ -120,7 +121,7 @@ def _zip(path: Path) -> Iterator[tuple[str, bytes | None]]:
             if member.is_dir():
                 yield name, None
                 continue
-            if not is_image(name):
+            if not (is_image(name) or is_audio(name)):
                 continue
             if member.flag_bits & 1:
                 raise _refused(path, member.filename, "encrypted")
@@ -142,5 +143,5 @@ def _safe(path: Path, name: str) -> str:
 def _refused(path: Path, member: str, why: str) -> DataError:
     return DataError(
         f"the archive '{path}' is refused: its member '{member}' is {why}",
-        hint="pack the image folder again, as plain files",
+        hint="pack the folder again, as plain files",
     )

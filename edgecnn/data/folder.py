@@ -1,4 +1,4 @@
-"""Image files below a folder, read when they are needed."""
+"""Image and audio files below a folder, read when they are needed."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import os
 from pathlib import Path
 
 from edgecnn.core.errors import DataError
-from edgecnn.data.layout import is_image
+from edgecnn.data.layout import is_audio, is_image
 
 
 class FolderFiles:
-    """The images below ``root``; see :class:`edgecnn.data.images.Files`.
+    """The images and recordings below ``root``; see :class:`edgecnn.data.images.Files`.
 
     Args:
         root: an existing folder. Links are followed, each folder is entered once.
@@ -23,30 +23,32 @@ class FolderFiles:
     def __init__(self, root: Path) -> None:
         self.source = str(root)
         self._root = root
-        self.images: tuple[str, ...]
-        self.folders: tuple[str, ...]
-        self.images, self.folders = _walk(root)
+        files, self.folders = _walk(root)
+        self.images = tuple(path for path in files if is_image(path))
+        self.recordings = tuple(path for path in files if is_audio(path))
 
     def read(self, path: str) -> bytes:
-        """The encoded bytes of one image; OSError when it cannot be read."""
+        """The encoded bytes of one file; OSError when it cannot be read."""
         return (self._root / path).read_bytes()
 
     def sizes(self) -> dict[str, int]:
-        """Bytes of each image."""
-        return {path: (self._root / path).stat().st_size for path in self.images}
+        """Bytes of each file."""
+        return {
+            path: (self._root / path).stat().st_size for path in (*self.images, *self.recordings)
+        }
 
     @property
     def stamp(self) -> str:
         """Changes whenever a file is added, removed or written."""
         digest = hashlib.sha256("\n".join(self.folders).encode())
-        for path in self.images:
+        for path in (*self.images, *self.recordings):
             info = (self._root / path).stat()
             digest.update(f"{path}:{info.st_size}:{info.st_mtime_ns}\n".encode())
         return digest.hexdigest()
 
 
 def _walk(root: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    images: list[str] = []
+    files: list[str] = []
     folders: list[str] = []
     entered: set[str] = set()
 
@@ -68,5 +70,6 @@ def _walk(root: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
             folders.append(base.as_posix())
         paths = [(base / name).as_posix() for name in names]
         # A dangling link has no size and no bytes: it is not there.
-        images += [path for path in paths if is_image(path) and (root / path).is_file()]
-    return tuple(sorted(images)), tuple(sorted(folders))
+        wanted = [path for path in paths if is_image(path) or is_audio(path)]
+        files += [path for path in wanted if (root / path).is_file()]
+    return tuple(sorted(files)), tuple(sorted(folders))

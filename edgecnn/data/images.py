@@ -1,16 +1,16 @@
-"""Labelled images from files: the data set and its splits, over a folder or an archive."""
+"""Labelled images or recordings from files: the set and its splits, over a folder or archive."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
 from edgecnn.core.errors import DataError
 from edgecnn.core.sample import Sample
-from edgecnn.data.decode import decode_image, unreadable
+from edgecnn.data.decode import EXTENSIONS, decode_image, unreadable
 from edgecnn.data.layout import Layout, natural_key
 from edgecnn.data.splits import PARTS, check_split, digest, drop_duplicates
 
@@ -18,7 +18,7 @@ _NAMED = 20  # dropped files that the record names; the count is always whole
 
 
 class Files(Protocol):
-    """Where encoded images come from."""
+    """Where encoded images and recordings come from."""
 
     @property
     def source(self) -> str:
@@ -29,6 +29,10 @@ class Files(Protocol):
         """Paths of all images, relative, with ``/``."""
 
     @property
+    def recordings(self) -> Sequence[str]:
+        """Paths of all recordings, same form."""
+
+    @property
     def folders(self) -> Sequence[str]:
         """All folders, same form."""
 
@@ -36,15 +40,39 @@ class Files(Protocol):
         """The encoded bytes; OSError when they cannot be read."""
 
     def sizes(self) -> dict[str, int]:
-        """Bytes of each image."""
+        """Bytes of each file."""
 
 
 @dataclass(frozen=True)
-class ImageSet:
-    """Readable images in a fixed order; each is decoded when it is asked for.
+class Medium:
+    """What the files hold.
 
     Attributes:
-        labels: class names, () where the images carry none.
+        noun: one of them, in messages.
+        extensions: their names' ends.
+        decode: (name, bytes, label) → sample; DataError where they are damaged.
+        unreadable: (names, read) → those that cannot be decoded.
+    """
+
+    noun: str
+    extensions: tuple[str, ...]
+    decode: Callable[[str, bytes, int | None], Sample]
+    unreadable: Callable[[Sequence[str], Callable[[str], bytes]], tuple[str, ...]]
+
+
+def _decoded(name: str, data: bytes, label: int | None) -> Sample:
+    return Sample(name, decode_image(data, name), label)
+
+
+IMAGES = Medium("image", EXTENSIONS, _decoded, unreadable)
+
+
+@dataclass(frozen=True)
+class FileSet:
+    """Readable files in a fixed order; each is decoded when it is asked for.
+
+    Attributes:
+        labels: class names, () where the files carry none.
         ids: relative paths.
         skipped: files that could not be decoded.
         duplicates: files left out since another split holds the same bytes.
@@ -58,13 +86,14 @@ class ImageSet:
     files: Files = field(repr=False)
     classes: Mapping[str, int] = field(repr=False)
     task: str = "classify"
+    medium: Medium = IMAGES
 
     def __len__(self) -> int:
-        """How many images."""
+        """How many files."""
         return len(self.ids)
 
     def __getitem__(self, index: int) -> Sample:
-        """Decodes image ``index``; IndexError past the end.
+        """Decodes file ``index``; IndexError past the end.
 
         Raises:
             DataError: the file was damaged or removed after the set was opened.
@@ -77,21 +106,22 @@ class ImageSet:
                 f"cannot read '{name}': {error.strerror or error}",
                 hint="the data changed while it was read: start again",
             ) from error
-        return Sample(name, decode_image(data, name), self.classes.get(name))
+        return self.medium.decode(name, data, self.classes.get(name))
 
     @property
     def targets(self) -> list[int]:
-        """The class of every image, without decoding any."""
-        return [self.classes[name] for name in self.ids]
+        """The class of every file, without decoding any; [] where there are no labels."""
+        return [self.classes[name] for name in self.ids] if self.labels else []
 
 
-class ImageSplits:
-    """The splits of a class-per-folder data set; each is checked when first asked for."""
+class FileSplits:
+    """The splits of a labelled data set; each is checked when first asked for."""
 
-    def __init__(self, files: Files, layout: Layout) -> None:
+    def __init__(self, files: Files, layout: Layout, medium: Medium = IMAGES) -> None:
         self._files = files
         self._layout = layout
-        self._open: dict[str, ImageSet] = {}
+        self._medium = medium
+        self._open: dict[str, FileSet] = {}
 
     @property
     def own_test(self) -> bool:
@@ -102,7 +132,7 @@ class ImageSplits:
     def _parts(self) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
         return drop_duplicates(self._layout.parts, content_keys(self._files))
 
-    def get(self, split: str) -> ImageSet:
+    def get(self, split: str) -> FileSet:
         """One split, or ``all`` of them.
 
         Raises:
@@ -121,7 +151,7 @@ class ImageSplits:
         """
         return {part: split_facts(self.get(part)) for part in PARTS if self._parts[0][part]}
 
-    def _checked(self, split: str) -> ImageSet:
+    def _checked(self, split: str) -> FileSet:
         parts, duplicates = self._parts
         if split == "all":
             # As a test set from elsewhere: every file counts, also one that stands there twice.
@@ -131,23 +161,24 @@ class ImageSplits:
             names = list(parts[split])
             duplicates = tuple(d for d in duplicates if d in set(self._layout.parts[split]))
         source, labels, classes = self._files.source, self._layout.labels, self._layout.classes
-        bad = set(unreadable(names, self._files.read))
+        noun = self._medium.noun
+        bad = set(self._medium.unreadable(names, self._files.read))
         good = tuple(name for name in names if name not in bad)
         if not good:
             raise DataError(
-                f"'{source}' has no readable image for the split '{split}'",
-                hint=f"add {split}/<class>/ with images, or give a folder per class",
+                f"'{source}' has no readable {noun} for the split '{split}'",
+                hint=f"add {split}/<class>/ with {noun}s, or give a folder per class",
                 details=sorted(bad),
             )
         missing = set(range(len(labels))) - {classes[name] for name in good}
         if missing and split == "train":
             raise DataError(
-                f"'{source}': class '{labels[min(missing)]}' has no readable training image",
-                hint="add images of it, or remove its folder",
+                f"'{source}': class '{labels[min(missing)]}' has no readable training {noun}",
+                hint=f"add {noun}s of it, or remove its folder",
                 details=sorted(bad),
             )
         skipped = tuple(sorted(bad, key=natural_key))
-        return ImageSet(labels, good, skipped, duplicates, self._files, classes)
+        return FileSet(labels, good, skipped, duplicates, self._files, classes, medium=self._medium)
 
 
 def split_facts(dataset: Any) -> dict[str, Any]:
@@ -177,19 +208,20 @@ def content_keys(files: Files) -> dict[str, str]:
     return keys
 
 
-def unlabelled(files: Files) -> ImageSet:
-    """All readable images, without classes: for calibration and for detection by eye.
+def unlabelled(files: Files, medium: Medium, names: Sequence[str]) -> FileSet:
+    """All readable files, without classes: for calibration and for detection by eye.
 
     Raises:
         DataError: there is none.
     """
-    names = sorted(files.images, key=natural_key)
-    bad = set(unreadable(names, files.read))
+    names = sorted(names, key=natural_key)
+    bad = set(medium.unreadable(names, files.read))
     good = tuple(name for name in names if name not in bad)
     if not good:
         raise DataError(
-            f"'{files.source}' holds no readable image",
-            hint="give a folder or an archive with .jpg, .png, .bmp, .webp or .ppm files",
+            f"'{files.source}' holds no readable {medium.noun}",
+            hint=f"give a folder or an archive with {', '.join(medium.extensions)} files",
             details=sorted(bad),
         )
-    return ImageSet((), good, tuple(sorted(bad, key=natural_key)), (), files, {})
+    skipped = tuple(sorted(bad, key=natural_key))
+    return FileSet((), good, skipped, (), files, {}, medium=medium)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from edgecnn.core.errors import DataError
 from edgecnn.data.decode import EXTENSIONS
 from edgecnn.data.splits import PARTS, cut
+from edgecnn.data.wav import EXTENSIONS as AUDIO
 
 SHAPE_HINT = "make a folder per class with its images, or train/<class>/ and test/<class>/"
 # Folder names that stand for a split.
@@ -45,28 +46,41 @@ def natural_key(text: str) -> tuple[tuple[int, int | str], ...]:
 
 def is_image(path: str) -> bool:
     """Whether ``path`` (with ``/``) names an image that is not hidden or a system's litter."""
-    parts = path.split("/")
-    hidden = any(part.startswith(".") or part in _JUNK for part in parts)
-    return not hidden and path.lower().endswith(EXTENSIONS)
+    return _visible(path) and path.lower().endswith(EXTENSIONS)
+
+
+def is_audio(path: str) -> bool:
+    """The same for recordings."""
+    return _visible(path) and path.lower().endswith(AUDIO)
+
+
+def _visible(path: str) -> bool:
+    return not any(part.startswith(".") or part in _JUNK for part in path.split("/"))
 
 
 def read_layout(
-    images: Collection[str], folders: Collection[str], *, source: str, seed: int
+    images: Collection[str],
+    folders: Collection[str],
+    *,
+    source: str,
+    seed: int,
+    noun: str = "images",
 ) -> Layout:
     """Finds classes and splits.
 
     Args:
-        images: paths of all images (see :func:`is_image`), relative, with ``/``.
+        images: paths of all images or recordings, relative, with ``/``.
         folders: all folders, so that an empty class is noticed; same form.
         source: for messages.
         seed: of the cuts, where a split has no folder of its own.
+        noun: what messages call the files.
 
     Raises:
-        DataError: no image, no class folders, one class, an empty class, too few images to split,
+        DataError: no file, no class folders, one class, an empty class, too few images to split,
             or a test class that train does not have.
     """
     if not images:
-        raise DataError(f"'{source}' holds no images", hint=SHAPE_HINT)
+        raise DataError(f"'{source}' holds no {noun}", hint=SHAPE_HINT)
     root = _root(images)
     inside = [path[len(root) :] for path in images]
     tops = {path.split("/")[0] for path in inside if "/" in path}
@@ -75,7 +89,7 @@ def read_layout(
     depth = 2 if is_split else 1
     flat = [path for path in inside if path.count("/") < depth]
     if len(flat) == len(inside):
-        raise DataError(f"'{source}' has images, but no class folders", hint=SHAPE_HINT)
+        raise DataError(f"'{source}' has {noun}, but no class folders", hint=SHAPE_HINT)
     by_part: dict[str, dict[str, list[str]]] = {}
     for path in inside:
         pieces = path.split("/")

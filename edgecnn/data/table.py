@@ -10,25 +10,30 @@ from typing import Any
 from edgecnn.core.errors import DataError, UnknownNameError, UsageError
 from edgecnn.core.sample import Dataset
 from edgecnn.data.archive import EXTENSIONS, ArchiveFiles, archive_stamp, is_archive
+from edgecnn.data.arrays import EXTENSIONS as ARRAYS
+from edgecnn.data.arrays import ArraySplits, is_arrays
+from edgecnn.data.audio import RECORDINGS, audio_splits
 from edgecnn.data.digits import digits_record, open_digits
 from edgecnn.data.folder import FolderFiles
-from edgecnn.data.images import Files, ImageSet, ImageSplits, split_facts, unlabelled
+from edgecnn.data.images import IMAGES, Files, FileSplits, split_facts, unlabelled
 from edgecnn.data.layout import read_layout
 from edgecnn.data.splits import PARTS
 
 # Built-in sources → the task that they are for.
 SOURCES = {"digits": "classify", "scenes": "detect"}
 TASKS = ("classify", "detect")
+_GIVE = "give a folder or an archive of images or .wav files, a .npy or a .npz"
 
 
 def load_dataset(source: str, task: str, split: str, *, seed: int) -> Dataset:
     """Opens one split of a data source.
 
     Args:
-        source: ``digits``, ``scenes``, a folder with a folder per class (with ``train/``,
-            ``val/``, ``test/`` above or without), or an archive of one.
+        source: ``digits``, ``scenes``, a folder of images or .wav with a folder per class (with
+            ``train/``, ``val/``, ``test/`` above or without), an archive of one, or a .npy or .npz
+            (see :mod:`edgecnn.data.arrays`).
         task: ``classify`` or ``detect``.
-        split: ``train``, ``val``, ``test``; ``all`` for image folders and digits.
+        split: ``train``, ``val``, ``test``; ``all`` for files and digits.
         seed: of the cuts; the same seed gives the same splits.
 
     Raises:
@@ -79,13 +84,21 @@ def split_record(source: str, task: str, seed: int) -> dict[str, Any]:
     return {"source": source, "task": task, "seed": seed, "splits": splits}
 
 
-def load_images(source: str) -> ImageSet:
-    """All images of a folder or an archive, without labels: for calibration.
+def load_unlabelled(source: str, seed: int = 0) -> Dataset:
+    """All images, else all recordings, of a folder or archive, or all rows of a .npy or .npz.
+
+    Without labels: for calibration.
 
     Raises:
         DataError: nothing is there, or nothing readable.
     """
-    return unlabelled(_files(Path(source).expanduser()))
+    path = Path(source).expanduser()
+    if path.is_file() and is_arrays(path):
+        return ArraySplits(path, seed).get("all")
+    files = _files(path)
+    if files.recordings and not files.images:
+        return unlabelled(files, RECORDINGS, files.recordings)
+    return unlabelled(files, IMAGES, files.images)
 
 
 def _kind(source: str, task: str) -> str:
@@ -100,10 +113,12 @@ def _kind(source: str, task: str) -> str:
         return source
     path = Path(source).expanduser()
     if not path.exists():
-        looks_like_path = "/" in source or "\\" in source or is_archive(path)
+        looks_like_path = "/" in source or "\\" in source or is_archive(path) or is_arrays(path)
         if not looks_like_path:
-            raise UnknownNameError("data source", source, (*SOURCES, "a folder", "an archive"))
-        raise DataError(f"there is no '{source}'", hint="give a folder or an archive of images")
+            raise UnknownNameError(
+                "data source", source, (*SOURCES, "a folder", "an archive", "a .npy or .npz")
+            )
+        raise DataError(f"there is no '{source}'", hint=_GIVE)
     if task == "detect":
         raise UsageError(
             f"'{source}': detection is trained on the source 'scenes'; folders are for classify",
@@ -118,26 +133,30 @@ def _files(path: Path) -> Files:
     if path.is_file() and is_archive(path):
         return ArchiveFiles(path)
     if not path.exists():
-        raise DataError(f"there is no '{path}'", hint="give a folder or an archive of images")
+        raise DataError(f"there is no '{path}'", hint=_GIVE)
     raise DataError(
         f"'{path}' is neither a folder nor an archive",
-        hint=f"give a folder of images, or a file named *{', *'.join(EXTENSIONS)}",
+        hint=f"give a folder of images, or a file named *{', *'.join((*EXTENSIONS, *ARRAYS))}",
     )
 
 
-def _splits(source: str, seed: int) -> ImageSplits:
+def _splits(source: str, seed: int) -> FileSplits | ArraySplits:
     path = Path(source).expanduser()
     stamp = FolderFiles(path).stamp if path.is_dir() else archive_stamp(path)
     return _opened(str(path), stamp, seed)
 
 
 @lru_cache(maxsize=1)
-def _opened(path: str, stamp: str, seed: int) -> ImageSplits:
+def _opened(path: str, stamp: str, seed: int) -> FileSplits | ArraySplits:
     """Cached, since a command opens train, val and test one after the other.
 
     Unpacking an archive and checking every image once is enough; the stamp makes a changed folder
     or archive a new entry.
     """
+    if is_arrays(Path(path)) and Path(path).is_file():
+        return ArraySplits(Path(path), seed)
     files = _files(Path(path))
+    if files.recordings and not files.images:
+        return audio_splits(files, seed)
     layout = read_layout(files.images, files.folders, source=files.source, seed=seed)
-    return ImageSplits(files, layout)
+    return FileSplits(files, layout)

@@ -1,4 +1,4 @@
-"""A model's quality on labelled images, by the path that the device takes.
+"""A model's quality on labelled samples, by the path that the device takes.
 
 Preprocess, predict and decode are those of the camera loop and of the firmware, so a figure here is
 a figure there.
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from edgecnn.core.decode import decode
 from edgecnn.core.detections import Classification, Detections
 from edgecnn.core.errors import DataError
-from edgecnn.core.imaging import Preprocessor
 from edgecnn.core.metric import Metric
 from edgecnn.core.postprocess import ClassifySpec, DetectSpec, PostprocessSpec
+from edgecnn.core.prepare import Preparer, SampleKindError
 from edgecnn.core.preprocess import PreprocessSpec
 from edgecnn.core.progress import Progress, SilentProgress
 from edgecnn.core.runtime import Predictor
@@ -57,7 +57,7 @@ def evaluate(
     Args:
         predictor: the model, float or quantized.
         dataset: labelled images; those that cannot be read are left out and counted.
-        preprocess: one image input.
+        preprocess: how a sample becomes the inputs.
         postprocess: what the outputs mean; a detector's score threshold is lowered to 0.02.
         limit: at most so many images, from the start.
         progress: told of each image.
@@ -111,7 +111,7 @@ def run_over(
     Args:
         predictor: the model, float or quantized.
         dataset: images, labelled or not.
-        preprocess: one image input.
+        preprocess: how a sample becomes the inputs.
         postprocess: what the outputs mean.
         limit: at most so many images, from the start.
         progress: told of each image.
@@ -119,22 +119,24 @@ def run_over(
 
     Raises:
         BundleError: the specs do not fit the model.
+        DataError: the data is not of the model's kind.
     """
     progress = progress or SilentProgress()
-    tensor = predictor.inputs[0]
-    prepare = Preprocessor(preprocess.image, tensor)
+    prepare = Preparer(preprocess, predictor.inputs)
     count = len(dataset) if limit is None else min(limit, len(dataset))
     progress.stage("evaluate", count)
     for index in range(count):
         try:
             sample = dataset[index]
-            array, frame_map = prepare(sample.image)
+            inputs, frame_map = prepare(sample)
+        except SampleKindError:
+            raise
         except DataError:
             if skipped is not None:
                 skipped.append(dataset.ids[index])
             progress.advance()
             continue
-        outputs = predictor.predict({tensor.name: array})
+        outputs = predictor.predict(inputs)
         yield Outcome(sample, decode(postprocess, outputs, predictor.outputs, frame_map))
         progress.advance()
 

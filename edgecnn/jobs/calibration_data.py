@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
 
-from edgecnn.core.preprocess import PreprocessSpec
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.core.audio import Recording
+from edgecnn.core.errors import DataError, ModelError, UnknownNameError
+from edgecnn.core.prepare import Preparer, SampleKindError
+from edgecnn.core.preprocess import ArrayInput, AudioInput, Colour, ImageInput, PreprocessSpec
 from edgecnn.core.runtime import TensorInfo
-from edgecnn.core.sample import Dataset
-from quantization.types import Calibration, SampleDict
+from edgecnn.core.sample import Dataset, Sample
+from edgecnn.data.table import SOURCES, load_dataset, load_unlabelled
+from quantization.calibration.samples import balanced
+from quantization.types import SampleDict
+
+#: name → (scale, offset): what a byte means to the model.
+INPUT_RANGES = {
+    "-1..1": (1 / 127.5, -1.0),
+    "0..1": (1 / 255, 0.0),
+    "0..255": (1.0, 0.0),
+}
+_RESCALING = ("Rescaling", "Normalization")
+BYTES, _DEFAULT_RANGE = "0..255", "-1..1"
 
 
 @dataclass(frozen=True)
@@ -16,26 +35,60 @@ class CalibrationData:
     """What quantization and its verdict are fed.
 
     Attributes:
-        calibration: starts a pass over at most ``samples`` real-valued samples; class-balanced
-            where labels are known, else evenly spread; the same order each time.
+        inputs: the float model's.
         preprocess: the given spec, else the one guessed from inputs and data.
         train: what calibration draws from.
         tune: labelled data that is neither calibration nor test, for ``--auto`` and ``mixed``;
             None where there are no labels.
         test: labelled data for the verdict; None where there are no labels that fit the model.
+        samples: how many calibration samples are wanted.
+        seed: of the choice.
         skipped: files that could not be read.
     """
 
-    calibration: Calibration
+    inputs: tuple[TensorInfo, ...]
     preprocess: PreprocessSpec
     train: Dataset
     tune: Dataset | None
     test: Dataset | None
+    samples: int
+    seed: int
     skipped: tuple[str, ...] = ()
 
+    def calibration(self) -> Iterator[SampleDict]:
+        """Starts a pass over at most :attr:`samples` real-valued samples, float32 (1, …) by name.
+
+        Class-balanced where labels are known, else evenly spread over the source; the same order
+        each time. Of long recordings further windows follow once each recording had its turn.
+
+        Raises:
+            DataError: a sample cannot be used; while iterating.
+        """
+        prepare = Preparer(self.preprocess, self.inputs)
+        samples = _windows(self.train, self._picks(), self.preprocess)
+        for sample in islice(samples, self.samples):
+            yield prepare(sample)[0]
+
     def golden(self, count: int) -> list[SampleDict]:
-        """Evenly spread samples of the test data (else the calibration data)."""
-        raise NotImplementedError
+        """Evenly spread samples of the test data, else of the calibration data.
+
+        Raises:
+            DataError: a sample cannot be used.
+        """
+        data = self.test or self.train
+        prepare = Preparer(self.preprocess, self.inputs)
+        return [prepare(data[index])[0] for index in _spread(len(data), count)]
+
+    @property
+    def is_image(self) -> bool:
+        """Whether the samples come from images."""
+        return len(self.train) > 0 and self.train[0].image.size > 0
+
+    def _picks(self) -> Sequence[int]:
+        targets = list(getattr(self.train, "targets", ()))
+        if targets:
+            return balanced(targets, self.samples, self.seed)
+        return _spread(len(self.train), self.samples)
 
 
 def open_data(
@@ -54,14 +107,133 @@ def open_data(
         source: a built-in name, a folder or archive of images or .wav, a .npy or .npz.
         inputs: of the float model.
         preprocess: how raw data becomes tensors; None: guessed (arrays are real values; images
-            by ``input_range``, else −1..1; audio −1..1).
-        input_range: what a byte means, a key of ``edgecnn.jobs.bare_model.INPUT_RANGES``.
-        classes: size of the model's score output; labels of another number are ignored.
+            by ``input_range``, else −1..1; audio −1..1 at the recordings' rate).
+        input_range: what a byte means, a key of :data:`INPUT_RANGES`.
+        classes: size of the model's score output; labels of another number are no test data.
+            None: any number will do.
         samples: calibration samples wanted.
         seed: of splits and choices.
 
     Raises:
         DataError: nothing usable is there, or it does not fit the model's inputs.
+        ModelError: images, and the model does not take one image; no spec can be guessed.
         UnknownNameError: no such source or input range.
     """
-    raise NotImplementedError
+    parts = _labelled(source, seed, classes)
+    train, tune, test = parts if parts is not None else (load_unlabelled(source), None, None)
+    first = _first(train, source)
+    spec = preprocess or guess_spec(inputs, first, input_range)
+    skipped = sorted({name for part in (train, tune, test) if part for name in part.skipped})
+    data = CalibrationData(tuple(inputs), spec, train, tune, test, samples, seed, tuple(skipped))
+    # What does not fit at all is said before anything long begins.
+    try:
+        Preparer(spec, inputs)(first)
+    except SampleKindError as error:
+        raise DataError(f"'{source}': {error.message}", hint=error.hint) from error
+    return data
+
+
+def guess_spec(
+    inputs: Sequence[TensorInfo], sample: Sample | None, input_range: str | None = None
+) -> PreprocessSpec:
+    """A spec for the kind of data that ``sample`` is; None: for images.
+
+    Raises:
+        ModelError: an image or a recording, and the model does not take one of them.
+        UnknownNameError: no such input range.
+    """
+    if input_range is not None and input_range not in INPUT_RANGES:
+        raise UnknownNameError("input range", input_range, tuple(INPUT_RANGES))
+    if sample is not None and sample.arrays is not None:
+        return PreprocessSpec(tuple(ArrayInput(info.name, info.shape[1:]) for info in inputs))
+    if sample is not None and sample.audio is not None:
+        return PreprocessSpec((_audio(inputs, sample.audio),))
+    return PreprocessSpec((_image(inputs, input_range),))
+
+
+def layers_take_bytes(layers: Sequence[Any]) -> bool:
+    """Whether a Keras model begins with a layer that scales bytes itself."""
+    return any(type(layer).__name__ in _RESCALING for layer in layers[:3])
+
+
+def _image(inputs: Sequence[TensorInfo], input_range: str | None) -> ImageInput:
+    """RGB or gray of the model's size, stretched; bytes become −1..1 unless told otherwise."""
+    shape = inputs[0].shape
+    if len(inputs) != 1 or len(shape) != 4 or shape[3] not in (1, 3):
+        raise _not_one(inputs, "one image (batch, height, width, 1 or 3)")
+    scale, offset = INPUT_RANGES[input_range or _DEFAULT_RANGE]
+    colour: Colour = "gray" if shape[3] == 1 else "rgb"
+    return ImageInput(inputs[0].name, shape[1], shape[2], colour, scale=(scale,), offset=(offset,))
+
+
+def _audio(inputs: Sequence[TensorInfo], recording: Recording) -> AudioInput:
+    """Raw audio at the recording's rate, −1..1."""
+    shape = inputs[0].shape
+    length = int(np.prod(shape[1:], dtype=np.int64))
+    if len(inputs) != 1 or max(shape[1:], default=0) != length:
+        raise _not_one(inputs, "one window of raw audio, such as (batch, samples, 1)")
+    return AudioInput(inputs[0].name, recording.rate_hz, length)
+
+
+def _not_one(inputs: Sequence[TensorInfo], expected: str) -> ModelError:
+    return ModelError(
+        f"the model takes {[list(info.shape) for info in inputs]}, expected {expected}",
+        hint="give --preprocess FILE.json that describes the input, or its inputs as .npz",
+    )
+
+
+def _labelled(
+    source: str, seed: int, classes: int | None
+) -> tuple[Dataset, Dataset | None, Dataset | None] | None:
+    """Train, tuning and test data; all as train where the classes are not the model's."""
+    task = SOURCES.get(source, "classify")
+    try:
+        train = load_dataset(source, task, "train", seed=seed)
+        if task == "classify" and classes is not None and len(train.labels) != classes:
+            return load_dataset(source, task, "all", seed=seed), None, None
+        test = load_dataset(source, task, "test", seed=seed)
+    except DataError:
+        return None
+    try:
+        return train, load_dataset(source, task, "val", seed=seed), test
+    except DataError:
+        return train, None, test
+
+
+def _first(data: Dataset, source: str) -> Sample:
+    if not len(data):
+        raise DataError(f"'{source}' holds no samples", hint="give at least one; 100 are better")
+    return data[0]
+
+
+def _spread(length: int, count: int) -> Sequence[int]:
+    """Evenly spread positions: every class of a sorted folder is met."""
+    places: NDArray[Any] = np.linspace(0, length - 1, min(count, length)).round()
+    return [int(place) for place in np.unique(places)]
+
+
+def _windows(data: Dataset, picks: Sequence[int], spec: PreprocessSpec) -> Iterator[Sample]:
+    """The picked samples; of recordings the windows behind the first one too, after all first."""
+    first = spec.inputs[0]
+    if not isinstance(first, AudioInput):
+        for index in picks:
+            yield data[index]
+        return
+    left, round_ = list(picks), 0
+    while left:
+        longer = []
+        for index in left:
+            sample = data[index]
+            if sample.audio is None or not round_:
+                yield sample
+            if sample.audio is None:
+                continue
+            whole = sample.audio.at(first.sample_rate_hz)
+            start = round_ * first.samples
+            if round_:
+                part = whole.samples[start : start + first.samples]
+                yield replace(sample, audio=Recording(part, whole.rate_hz))
+            # A rest of less than half a window is mostly silence.
+            if len(whole.samples) >= start + first.samples + first.samples // 2:
+                longer.append(index)
+        left, round_ = longer, round_ + 1

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from edgecnn.core.errors import UsageError
 from edgecnn.core.postprocess import ClassifySpec, PostprocessSpec
 from edgecnn.core.preprocess import PreprocessSpec
 from edgecnn.core.progress import Progress
@@ -94,7 +95,13 @@ def _augment(project: Project, labels: tuple[str, ...]) -> Augment:
 
 def _splits(project: Project) -> tuple[Any, Any]:
     source, task, seed = project.data_source, project.task, project.seed
-    return tuple(load_dataset(source, task, part, seed=seed) for part in ("train", "val"))  # type: ignore[return-value]
+    train, val = (load_dataset(source, task, part, seed=seed) for part in ("train", "val"))
+    if len(train) and not train[0].image.size:
+        raise UsageError(
+            f"'{source}' holds no images, which training takes",
+            hint="audio and array models are trained in Keras and quantized here",
+        )
+    return train, val
 
 
 def _initial(project: Project) -> Any:

@@ -21,7 +21,8 @@ from edgecnn.core.tflite.model import TfModel
 from edgecnn.jobs.calibration_data import open_data
 from edgecnn.jobs.reference import ModelRef, model_file, resolve
 from edgecnn.jobs.specs import guess_preprocess, read_spec
-from edgecnn.report.inspection import InspectionPage, render
+from edgecnn.report.inspection import render
+from edgecnn.report.inspection_tables import InspectionPage
 from quantization.inspection.inspect import Inspection, inspect
 from quantization.inspection.measure import LayerMeasure
 from quantization.inspection.weights import WeightStats
@@ -44,12 +45,14 @@ class DataRequest:
         source: images, .npy, .npz, audio, or a built-in name; None: the bundle's own data.
         samples: at most so many.
         preprocess: spec file; None: the bundle's, else the file's own, else guessed.
+        input_range: what a byte means to an image model without a spec, such as ``0..1``.
         seed: of choices; None: the bundle's, else 42.
     """
 
     source: str | None = None
     samples: int = 32
     preprocess: Path | None = None
+    input_range: str | None = None
     seed: int | None = None
 
 
@@ -195,6 +198,7 @@ def load_samples(
         source,
         infos,
         preprocess=_preprocess(model.model, bundle, request, source),
+        input_range=request.input_range,
         samples=request.samples,
         seed=seed,
     )
@@ -235,7 +239,10 @@ def _own_source(bundle: Bundle | None) -> str | None:
 def _preprocess(
     model: TfModel, bundle: Bundle | None, request: DataRequest, source: str
 ) -> PreprocessSpec | None:
-    """The given spec, else the bundle's, else the file's; None: arrays are taken as they are."""
+    """The given spec, else the bundle's, else the file's, else by the codes of its input.
+
+    None: left to the data.
+    """
     if request.preprocess is not None:
         return PreprocessSpec.from_json(read_spec(request.preprocess))
     if bundle is not None:
@@ -243,13 +250,14 @@ def _preprocess(
     embedded, _ = specs(model)
     if embedded is not None:
         return embedded
-    if Path(source).suffix.lower() in _ARRAYS:
-        return None
     inputs, _ = tensor_infos(model)
-    if any(info.scale is None for info in inputs):
+    image = len(inputs) == 1 and len(inputs[0].shape) == 4 and inputs[0].shape[3] in (1, 3)
+    if request.input_range or not image or Path(source).suffix.lower() in _ARRAYS:
+        return None
+    if inputs[0].scale is None:
         raise DataError(
             f"the model does not say how '{source}' becomes its input",
-            hint="give --preprocess FILE.json (see docs/specs.md), or data as .npy or .npz",
+            hint="give --input-range -1..1, 0..1 or 0..255, --preprocess FILE.json, or .npy data",
         )
     return guess_preprocess(inputs)
 

@@ -106,7 +106,9 @@ KEYS: dict[str, dict[str, Key]] = {
         "weights": Key("str", "", "a .keras file to start from"),
     },
     "quantize": {
-        "recipe": Key("str", "int8", "name of the recipe", ("int8",)),
+        "recipe": Key("str", "int8", "name of the recipe",
+                      ("int8", "int8-per-tensor", "int16x8", "mixed", "dynamic", "float16",
+                       "float32")),
         "calibration_samples": Key("int", 200, "training images that set the ranges",
                                    low=1, high=100000),
         "max_drop": Key("float", 1.0, "gate: points that int8 may lose", low=0.0, high=100.0),

@@ -1,38 +1,41 @@
-"""quantize: int8 of a bundle or a bare Keras file, with calibration data and a parity verdict."""
+"""quantize: a bundle or a bare model, with calibration data and a parity verdict."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from edgecnn.core import postprocess as post
 from edgecnn.core.bundle import Bundle
 from edgecnn.core.errors import DataError, GateMissedError, UsageError
 from edgecnn.core.files import dump_json, make_folder, write_atomic
-from edgecnn.core.imaging import Preprocessor
 from edgecnn.core.metric import Metric
-from edgecnn.core.postprocess import PostprocessSpec
-from edgecnn.core.preprocess import ImageInput, PreprocessSpec
+from edgecnn.core.postprocess import ClassifySpec, PostprocessSpec
+from edgecnn.core.preprocess import PreprocessSpec
 from edgecnn.core.progress import Progress, SilentProgress
-from edgecnn.core.runtime import Predictor, TensorInfo
+from edgecnn.core.runtime import Predictor
 from edgecnn.core.sample import Dataset
 from edgecnn.core.tflite import metadata
 from edgecnn.data.table import load_dataset
 from edgecnn.evaluation.evaluate import evaluate
-from edgecnn.jobs.bare_keras import BareKeras, open_bare
+from edgecnn.jobs.calibration_data import (
+    BYTES,
+    CalibrationData,
+    layers_take_bytes,
+    open_data,
+)
 from edgecnn.jobs.reference import ModelRef
-from edgecnn.models.io import load_keras
+from edgecnn.jobs.specs import read_spec
+from quantization.load import FloatModel, load_float
+from quantization.parallel.executor import make_executor
 from quantization.quantize import quantize
-from quantization.recipe import get_recipe
+from quantization.recipe import Recipe, get_recipe
 from quantization.types import MetricFunction, QuantizationResult, QuantizeRequest
 
 GOLDEN_SAMPLES = 8
+_SEED = 42
 
 
 @dataclass(frozen=True)
@@ -40,18 +43,22 @@ class QuantizeJob:
     """What the user asked for.
 
     Attributes:
-        calibration: source of the calibration images; None: the bundle's training data.
-        samples: how many of them.
+        recipe: how to quantize.
+        calibration: source of the calibration data; None: the bundle's training data.
         max_drop: the gate in points; None: no gate.
-        limit: at most so many test images; None: all.
+        limit: at most so many test and tuning samples; None: all.
+        seed: of splits and choices; None: the bundle's.
         output_dir: for a bare file.
-        spec_file, input_range: preprocess spec of a bare file.
+        spec_file, postprocess_file, input_range: specs of a bare file.
+        auto: add accuracy steps until the gate holds.
+        epochs: of fine-tuning.
+        workers, ray: where the work runs.
+        unsafe: run code in the model file.
     """
 
     reference: ModelRef
-    recipe: str = "int8"
+    recipe: Recipe
     calibration: str | None = None
-    samples: int = 200
     max_drop: float | None = None
     limit: int | None = None
     seed: int | None = None
@@ -59,6 +66,11 @@ class QuantizeJob:
     spec_file: Path | None = None
     postprocess_file: Path | None = None
     input_range: str | None = None
+    auto: bool = False
+    epochs: int = 0
+    workers: int = 1
+    ray: str | None = None
+    unsafe: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,41 +100,51 @@ def quantize_json(result: QuantizationResult, files: dict[str, str]) -> dict[str
 class _Inputs:
     """Everything that quantization is handed, however the model was named."""
 
-    model: Any
-    preprocess: PreprocessSpec
+    model: FloatModel
+    data: CalibrationData
     postprocess: PostprocessSpec | None
-    train: Dataset
-    test: Dataset | None
+
+    @property
+    def preprocess(self) -> PreprocessSpec:
+        return self.data.preprocess
 
 
 def run(job: QuantizeJob, progress: Progress) -> QuantizeOutcome:
     """Quantizes, measures and writes: into the bundle, or into ``output_dir``.
 
     Raises:
-        UsageError: a .tflite was given, or a bare file without output folder or calibration data.
-        QuantizationError, DataError, BundleError, MissingExtraError.
+        UsageError: a bare file without output folder or calibration data.
+        QuantizationError, ModelError, DataError, BundleError, MissingExtraError.
     """
-    recipe = replace(get_recipe(job.recipe), samples=job.samples)
+    progress.stage("load the model")
     inputs = _bundle_inputs(job) if job.reference.bundle else _bare_inputs(job)
-    spec = inputs.preprocess.image
-    result = quantize(
-        QuantizeRequest(
-            model=inputs.model,
-            calibration=lambda: _samples(inputs.train, spec, job.samples),
-            recipe=recipe,
-            golden_inputs=list(_samples(inputs.test or inputs.train, spec, GOLDEN_SAMPLES)),
-            metric=_metric(inputs, job.limit),
-            max_drop=job.max_drop,
-            metadata=_metadata(inputs),
-        ),
-        progress,
-    )
+    data = inputs.data
+    executor = make_executor(job.workers, job.ray)
+    try:
+        result = quantize(
+            QuantizeRequest(
+                model=inputs.model,
+                calibration=data.calibration,
+                recipe=job.recipe,
+                golden_inputs=data.golden(GOLDEN_SAMPLES),
+                metric=_metric(inputs, data.test, job.limit),
+                tuning=_metric(inputs, data.tune, job.limit),
+                max_drop=job.max_drop,
+                metadata=_metadata(inputs),
+                auto=job.auto,
+                epochs=job.epochs,
+                executor=executor,
+                preprocess=data.preprocess,
+            ),
+            progress,
+        )
+    finally:
+        executor.close()
     if job.reference.bundle is not None:
         files = _write_bundle(job.reference.bundle, result)
     else:
         files = _write_folder(job.output_dir or Path(), job.reference.path.stem, result)
-    skipped = {*inputs.train.skipped, *(inputs.test.skipped if inputs.test else ())}
-    return QuantizeOutcome(files, result, tuple(sorted(skipped)))
+    return QuantizeOutcome(files, result, data.skipped)
 
 
 def gate(result: QuantizationResult) -> None:
@@ -137,9 +159,17 @@ def gate(result: QuantizationResult) -> None:
         f"{result.recipe.name} loses {result.drop.points:.2f} points"
         f" (95 % {result.drop.low:.2f} to {result.drop.high:.2f}, n = {result.drop.n}),"
         f" --max-drop allows {result.max_drop:g}",
-        hint="look at the worst layers above; calibrate on more data, or raise --max-drop",
+        hint=_gate_hint(result),
         details=worst,
     )
+
+
+def _gate_hint(result: QuantizationResult) -> str:
+    if result.suspects:
+        return result.suspects[0].cure
+    if not any(step.drop is not None for step in result.steps):
+        return "let --auto add accuracy steps, or raise --max-drop"
+    return "calibrate on more data, add --qat-epochs 2, or raise --max-drop"
 
 
 def _bundle_inputs(job: QuantizeJob) -> _Inputs:
@@ -152,61 +182,83 @@ def _bundle_inputs(job: QuantizeJob) -> _Inputs:
             hint="add --calibration FOLDER",
         )
     seed = job.seed if job.seed is not None else manifest.seed
-    train = load_dataset(job.calibration or source, manifest.task, "train", seed=seed)
-    test = load_dataset(source, manifest.task, "test", seed=seed) if source else None
-    model = load_keras(bundle.path("model.keras"))
-    return _Inputs(model, bundle.preprocess, bundle.postprocess, train, test)
+    model = load_float(bundle.path("model.keras"))
+    if job.calibration:
+        data = open_data(
+            job.calibration,
+            model.inputs,
+            preprocess=bundle.preprocess,
+            samples=job.recipe.samples or 1,
+            seed=seed,
+        )
+    else:
+        train = load_dataset(source, manifest.task, "train", seed=seed)
+        data = CalibrationData(
+            model.inputs, bundle.preprocess, train, None, None, job.recipe.samples or 1, seed
+        )
+    if source:
+        tune, test = (load_dataset(source, manifest.task, p, seed=seed) for p in ("val", "test"))
+        skipped = {*data.skipped, *data.train.skipped, *tune.skipped, *test.skipped}
+        data = replace(data, tune=tune, test=test, skipped=tuple(sorted(skipped)))
+    return _Inputs(model, data, bundle.postprocess)
 
 
 def _bare_inputs(job: QuantizeJob) -> _Inputs:
-    if job.reference.kind == "tflite":
-        raise UsageError(
-            f"'{job.reference.path}' is no Keras model; quantize needs a .keras or a bundle",
-            hint="give the Keras model that it was made from",
-        )
     if job.calibration is None:
         raise UsageError(
-            "quantizing a bare file needs calibration images", hint="add --calibration PHOTOS"
+            "quantizing a bare file needs calibration data",
+            hint="add --calibration PHOTOS (or a .npy, .npz or folder of .wav)",
         )
     if job.output_dir is None:
         raise UsageError(
             "quantizing a bare file needs a folder to write to", hint="add -o/--output-dir DIR"
         )
-    bare: BareKeras = open_bare(
-        job.reference.path,
+    model = load_float(job.reference.path, unsafe=job.unsafe)
+    before, after = _given_specs(job, model)
+    classes = model.outputs[0].shape[-1] if len(model.outputs) == 1 else None
+    taken = job.input_range
+    if model.keras_model is not None and layers_take_bytes(model.keras_model.layers):
+        taken = taken or BYTES
+    data = open_data(
         job.calibration,
-        seed=job.seed or 42,
-        spec_file=job.spec_file,
-        postprocess_file=job.postprocess_file,
-        input_range=job.input_range,
+        model.inputs,
+        preprocess=before,
+        input_range=taken,
+        classes=classes,
+        samples=job.recipe.samples or 1,
+        seed=job.seed if job.seed is not None else _SEED,
     )
-    if job.max_drop is not None and bare.test is None:
+    if after is None and data.test is not None and data.test.task == "classify":
+        after = ClassifySpec(model.outputs[0].name, tuple(data.test.labels))
+    if job.max_drop is not None and not job.auto and (data.test is None or after is None):
         raise UsageError(
-            f"--max-drop needs labelled images; '{job.calibration}' has no folder per class"
-            f" for the model's classes",
+            f"--max-drop needs labelled data; '{job.calibration}' has no labels that fit the"
+            " model's classes",
             hint="give a folder with one sub-folder per class, or leave --max-drop out",
         )
-    return _Inputs(bare.model, bare.preprocess, bare.postprocess, bare.train, bare.test)
+    return _Inputs(model, data, after)
 
 
-def _samples(data: Dataset, spec: ImageInput, count: int) -> Iterator[dict[str, NDArray[Any]]]:
-    """Evenly spread samples as real-valued tensors: every class of a sorted folder is met."""
-    shape = (1, spec.height, spec.width, spec.channels)
-    to_tensor = Preprocessor(spec, TensorInfo(spec.name, shape, "float32"))
-    picks = np.unique(np.linspace(0, len(data) - 1, min(count, len(data))).round().astype(int))
-    for index in picks:
-        tensor, _ = to_tensor(data[int(index)].image)
-        yield {spec.name: tensor}
+def _given_specs(
+    job: QuantizeJob, model: FloatModel
+) -> tuple[PreprocessSpec | None, PostprocessSpec | None]:
+    """Specs from the files that the user gave, else from the .tflite's own metadata."""
+    before, after = metadata.specs(model.model)
+    if job.spec_file is not None:
+        before = PreprocessSpec.from_json(read_spec(job.spec_file))
+    if job.postprocess_file is not None:
+        after = post.from_json(read_spec(job.postprocess_file))
+    return before, after
 
 
-def _metric(inputs: _Inputs, limit: int | None) -> MetricFunction | None:
-    test, after = inputs.test, inputs.postprocess
-    if test is None or after is None:
+def _metric(inputs: _Inputs, data: Dataset | None, limit: int | None) -> MetricFunction | None:
+    after = inputs.postprocess
+    if data is None or after is None:
         return None
 
     def measure(predictor: Predictor) -> Metric:
         return evaluate(
-            predictor, test, inputs.preprocess, after, limit=limit, progress=SilentProgress()
+            predictor, data, inputs.preprocess, after, limit=limit, progress=SilentProgress()
         )
 
     return measure

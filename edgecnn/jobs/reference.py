@@ -1,4 +1,4 @@
-"""What the user named: a bundle, a .keras file, or a .tflite file."""
+"""What the user named: a bundle, a Keras file, a SavedModel folder, or a .tflite file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgecnn.jobs.project import FILE_NAME, load_project
 from targets.base import ModelFile
 from targets.model_file import from_bundle, load_model_file
 
-Kind = Literal["bundle", "keras", "tflite"]
+Kind = Literal["bundle", "keras", "saved-model", "tflite"]
 _KERAS = (".keras", ".h5", ".hdf5")
 
 
@@ -61,11 +61,14 @@ def resolve(model: Path | None, project: Path = Path(FILE_NAME)) -> ModelRef:
             raise UsageError(
                 f"the project's bundle '{model}' does not exist yet", hint="run edgecnn train first"
             )
+    if (model / "saved_model.pb").is_file() and not (model / MANIFEST).is_file():
+        return ModelRef("saved-model", model)
     if model.is_dir():
         return ModelRef("bundle", model, Bundle.load(model))
     if not model.exists():
         raise ModelError(
-            f"there is no '{model}'", hint="give a bundle folder, a .keras or a .tflite file"
+            f"there is no '{model}'",
+            hint="give a bundle folder, a .keras, .h5 or .tflite file, or a SavedModel",
         )
     return ModelRef("keras" if model.suffix.lower() in _KERAS else "tflite", model)
 
@@ -74,14 +77,15 @@ def model_file(reference: ModelRef, variant: str | None) -> ModelFile:
     """The .tflite to check, compile or measure, with its golden vector where there is one.
 
     Raises:
-        UsageError: a .keras file, which has to be quantized first.
+        UsageError: a Keras model or SavedModel, which has to be quantized first.
         BundleError, ModelError.
     """
     if reference.bundle is not None:
         return from_bundle(reference.bundle, variant)
-    if reference.kind == "keras":
+    if reference.kind in ("keras", "saved-model"):
+        kind = "Keras model" if reference.kind == "keras" else "SavedModel"
         raise UsageError(
-            f"'{reference.path}' is a Keras model; this command needs a .tflite or a bundle",
+            f"'{reference.path}' is a {kind}; this command needs a .tflite or a bundle",
             hint=f"run edgecnn quantize {reference.path} --calibration PHOTOS -o OUT first",
         )
     if variant is not None:

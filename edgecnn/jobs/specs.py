@@ -44,13 +44,13 @@ def open_runnable(
     files: SpecFiles | None = None,
     numerics: str | None = None,
 ) -> Runnable:
-    """Opens a bundle's variant, a .tflite or a .keras for images.
+    """Opens a bundle's variant, a .tflite, a Keras model or a SavedModel.
 
     Specs come from the given files, else the bundle, else the .tflite's metadata, else (a
     quantized image classifier without metadata) from the tensors: the input's whole range is taken
-    as bytes 0 to 255, RGB, and classes are numbered. Of a .keras the input is guessed as
-    ``edgecnn quantize`` does. With ``numerics`` the predictor is the model's C, built for this
-    machine; else LiteRT.
+    as bytes 0 to 255, RGB, and classes are numbered. Of a Keras model or SavedModel the input is
+    guessed as ``edgecnn quantize`` does. With ``numerics`` the predictor is the model's C, built
+    for this machine; else LiteRT.
 
     Raises:
         ModelError: no specs and none can be guessed.
@@ -58,13 +58,13 @@ def open_runnable(
         BundleError: a spec file with a wrong key or value.
     """
     files = files or SpecFiles()
-    if reference.kind == "keras":
+    if reference.kind in ("keras", "saved-model"):
         if numerics is not None:
             raise UsageError(
-                f"'{reference.path}' is a Keras model: there is no C of it",
+                f"'{reference.path}' is no .tflite: there is no C of it",
                 hint="leave --numerics out, or run edgecnn quantize first",
             )
-        return _keras(reference.path, files)
+        return _unconverted(reference, files)
     model = model_file(reference, variant)
     predictor: Predictor
     if numerics is None:
@@ -79,15 +79,27 @@ def open_runnable(
     return _finish(predictor, preprocess, postprocess, files)
 
 
-def _keras(path: Path, files: SpecFiles) -> Runnable:
-    from edgecnn.jobs.bare_keras import guess_preprocess
-    from edgecnn.models.io import load_keras
-    from quantization.keras_predictor import KerasPredictor
+def _unconverted(reference: ModelRef, files: SpecFiles) -> Runnable:
+    from edgecnn.jobs.calibration_data import BYTES, guess_spec, layers_take_bytes
 
-    model = load_keras(path)
+    predictor, layers = _open_unconverted(reference)
     # A given spec wins; guessing would fail on inputs that are no image.
-    guessed = None if files.preprocess else guess_preprocess(model, None)
-    return _finish(KerasPredictor(model), guessed, None, files)
+    input_range = BYTES if layers_take_bytes(layers) else None
+    guessed = None if files.preprocess else guess_spec(predictor.inputs, None, input_range)
+    return _finish(predictor, guessed, None, files)
+
+
+def _open_unconverted(reference: ModelRef) -> tuple[Predictor, Sequence[Any]]:
+    """The predictor, and the model's layers where it has some."""
+    from edgecnn.models.io import load_keras
+    from quantization.freeze import freeze_saved_model
+    from quantization.keras_predictor import FunctionPredictor, KerasPredictor
+
+    if reference.kind == "saved-model":
+        frozen = freeze_saved_model(reference.path)
+        return FunctionPredictor(frozen.function, frozen.inputs, frozen.outputs), ()
+    model = load_keras(reference.path)
+    return KerasPredictor(model), model.layers
 
 
 def _finish(
@@ -110,6 +122,11 @@ def _finish(
 
 
 def guess_preprocess(inputs: Sequence[TensorInfo]) -> PreprocessSpec:
+    """The spec of a quantized image classifier that brings none: its range is a byte's.
+
+    Raises:
+        ModelError: it is no such model.
+    """
     info = inputs[0]
     quantized = info.scale is not None and info.dtype in ("int8", "uint8")
     if len(inputs) != 1 or len(info.shape) != 4 or info.shape[3] not in (1, 3) or not quantized:

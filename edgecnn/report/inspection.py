@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-
 from edgecnn.report.inspection_plots import DepthPoint, channel_ranges, depth, overlay
+from edgecnn.report.inspection_tables import InspectionPage, codes, layers, short_name, weights
 from edgecnn.report.markup import Html, el, join
-from edgecnn.report.parts import badge, dash, figure, folded, section, table
+from edgecnn.report.parts import badge, figure, section
 from edgecnn.report.quality import tile
 from edgecnn.report.style import CSS
-from edgecnn.report.text import is_number, number, percent, short, size
+from edgecnn.report.text import percent, short, size
 from quantization.inspection.inspect import Inspection
 from quantization.inspection.measure import LayerMeasure
-from quantization.inspection.table import OpRow
 from quantization.types import Suspect
-from targets.base import CheckReport
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _STYLE = """
@@ -28,35 +21,15 @@ padding:10px 16px;margin:12px 0;break-inside:avoid}
 .suspect h3{margin:0 0 4px;overflow-wrap:anywhere}
 .suspect p{margin:3px 0}
 .suspect .grid2{margin-top:6px}
-td.name{min-width:180px;overflow-wrap:anywhere}
+main,header,footer{max-width:1300px}
+.layer{display:inline-block;min-width:170px;overflow-wrap:anywhere}
+table .badge{overflow-wrap:normal;white-space:nowrap}
+.tight,.tight small{white-space:nowrap}
 """
-# A suspect below this severity did no harm to the signal on this data.
+# They cost time, not signal.
 _MILD_KINDS = ("float-island",)
 _DRAWN_SUSPECTS = 12
 _WORST_LAYERS = 6
-
-
-@dataclass(frozen=True)
-class InspectionPage:
-    """What the page shows.
-
-    Attributes:
-        name: of the model.
-        nbytes, sha256: of its file.
-        against, source: float model and data; None where not given.
-        found: the inspection.
-        targets: what each target says of each op.
-        notes: what could not be done.
-    """
-
-    name: str
-    nbytes: int
-    sha256: str
-    against: str | None
-    source: str | None
-    found: Inspection
-    targets: Sequence[CheckReport] = ()
-    notes: Sequence[str] = ()
 
 
 def render(page: InspectionPage) -> str:
@@ -75,9 +48,9 @@ def render(page: InspectionPage) -> str:
         _suspects(page),
         _depth(page),
         _inputs(page),
-        _layers(page),
-        _codes(page),
-        _weights(page),
+        layers(page),
+        codes(page),
+        weights(page),
         _spread(page),
     ]
     body = el(
@@ -143,11 +116,6 @@ def _last_total(found: Inspection) -> float | None:
     layers = found.measured.layers if found.measured else ()
     totals = [layer.total.sqnr_db for layer in layers if layer.total is not None]
     return totals[-1] if totals else None
-
-
-def short_name(name: str) -> str:
-    """Of names that TensorFlow fused, the first."""
-    return name.split(";")[0]
 
 
 def _suspects(page: InspectionPage) -> Html:
@@ -260,168 +228,6 @@ def _inputs(page: InspectionPage) -> Html | None:
                 text += f"; {percent(item.coding.clipped)} clipped"
         plots.append(figure(overlay(f"Input {item.name}", spread, None, limits), f"{text}."))
     return section("inputs", "Inputs", el("div", plots, class_="grid2"))
-
-
-def _layers(page: InspectionPage) -> Html:
-    measured = page.found.measured
-    layers = {layer.index: layer for layer in measured.layers} if measured else {}
-    compared = any(layer.total for layer in layers.values())
-    mapped = [
-        (report.target, {op.index: op for op in report.ops}) for report in page.targets
-    ]  # fmt: skip
-    head = ["index#", "op", "layer", "shape", "MACs#", "weights#", "filter", "output", "precision"]
-    head += ["SQNR, dB#", "adds, dB#", "cosine#"] if compared else []
-    head += [target for target, _ in mapped]
-    rows = []
-    for row in page.found.table.rows:
-        cells: list[Any] = [
-            number(row.index), row.op, el("span", short_name(row.name), class_="any"),
-            " × ".join(map(str, row.shape)), number(row.macs) if row.macs else "",
-            size(row.weight_bytes) if row.weight_bytes else "", _filter(row), _output(row),
-            badge("float", "warn") if row.island else row.precision,
-        ]  # fmt: skip
-        if compared:
-            cells += _errors(layers.get(row.index))
-        for _, ops in mapped:
-            op = ops.get(row.index)
-            cells.append(_support(op))
-        rows.append(cells)
-    totals = page.found.table
-    caption = (
-        f"{len(totals.rows)} ops, {number(totals.macs)} multiply-accumulates,"
-        f" {size(totals.weight_bytes)} of weights and other constants."
-    )
-    return section("layers", "Layers", table(head, rows, caption=caption))
-
-
-def _support(op: Any) -> Html:
-    if op is None:
-        return dash()
-    mark = badge("yes", "ok") if op.mapped else badge("no", "bad")
-    return mark if op.mapped else el("span", mark, title=op.reason or "")
-
-
-def _filter(row: OpRow) -> Html | str:
-    if row.weight_dtype is None:
-        return ""
-    if row.granularity is None or row.weight_scale is None:
-        return row.weight_dtype
-    low, high = row.weight_scale
-    scales = f"{low:.2g}" if low == high else f"{low:.2g} … {high:.2g}"
-    zero = row.weight_zero_point or (0, 0)
-    points = "" if zero == (0, 0) else f", zero point {zero[0]}" + (
-        f" … {zero[1]}" if zero[0] != zero[1] else ""
-    )  # fmt: skip
-    return el("span", f"{row.weight_dtype} {row.granularity}", el("small", f"{scales}{points}"))
-
-
-def _output(row: OpRow) -> Html | str:
-    if row.scale is None:
-        return ""
-    return el("span", f"{row.scale:.4g}", el("small", f"zero point {row.zero_point}"))
-
-
-def _errors(layer: LayerMeasure | None) -> list[Any]:
-    if layer is None or layer.total is None:
-        return [dash(), dash(), dash()]
-    added = _decibels(layer.added.sqnr_db) if layer.added else dash()
-    return [_decibels(layer.total.sqnr_db), added, number(layer.total.cosine, 5)]
-
-
-def _decibels(value: float) -> str:
-    return "exact" if value >= 120.0 else number(value, 1)
-
-
-def _codes(page: InspectionPage) -> Html | None:
-    layers = [
-        layer
-        for layer in (page.found.measured.layers if page.found.measured else ())
-        if layer.coding is not None
-    ]
-    if not layers:
-        return None
-    rows = []
-    for layer in layers:
-        coding = layer.coding
-        if coding is None:
-            continue
-        clipped = coding.clipped
-        rows.append(
-            [
-                number(layer.index) if layer.index is not None else "",
-                el("span", short_name(layer.name), class_="any"),
-                f"{coding.low:.4g} … {coding.high:.4g}",
-                f"{layer.values.low:.4g} … {layer.values.high:.4g}",
-                f"{number(coding.used)} of {number(coding.levels)}",
-                percent(coding.at_low),
-                percent(coding.at_high),
-                dash() if clipped is None else percent(clipped, 2),
-            ]
-        )
-    head = ["index#", "layer", "codes reach#", "values reach#", "codes used#", "at low end#",
-            "at high end#", "clipped#"]  # fmt: skip
-    caption = (
-        "Clipped: share of the float values that lie more than one step outside. Values at the low"
-        " end are often the zeros of a ReLU."
-    )
-    shown = sorted(zip(layers, rows, strict=True), key=_by_clipping)[:_WORST_LAYERS]
-    return section(
-        "codes",
-        "Use of the codes",
-        table(head, [row for _, row in shown], caption=f"{caption} The most clipped layers:"),
-        folded(f"all {len(rows)} layers", table(head, rows)),
-    )
-
-
-def _by_clipping(pair: tuple[LayerMeasure, list[Any]]) -> float:
-    coding = pair[0].coding
-    return -(coding.clipped or 0.0) if coding is not None else 0.0
-
-
-def _weights(page: InspectionPage) -> Html | None:
-    found = page.found
-    rows = {row.index: row for row in found.table.rows}
-    known = [(rows[index], stats) for index, stats in found.weights.items()]
-    if not known:
-        return None
-    lines = []
-    for row, stats in known:
-        living = stats.ranges[stats.ranges > 0]
-        median = float(np.median(living)) if len(living) else 0.0
-        top = float(stats.ranges.max(initial=0.0))
-        left = stats.channel_db
-        median_db = float(np.nanmedian(left)) if left is not None and len(living) else None
-        lines.append(
-            [
-                number(row.index), el("span", short_name(row.name), class_="any"), stats.dtype,
-                number(len(stats.ranges)), f"{median:.3g}", f"{top:.3g}",
-                f"{top / median:.1f}" if median else "–",
-                dash() if not is_number(median_db) else number(median_db, 1),
-            ]
-        )  # fmt: skip
-    head = ["index#", "layer", "stored", "channels#", "median range#", "widest#", "ratio#",
-            "median SQNR, dB#"]  # fmt: skip
-    widest = sorted(known, key=lambda pair: -_ratio(pair[1].ranges))[:4]
-    plots = [
-        figure(
-            channel_ranges(f"Weight ranges of {row.name}", list(stats.ranges), ()),
-            f"#{row.index} {short_name(row.name)}",
-        )
-        for row, stats in widest
-        if len(stats.ranges) > 1
-    ]
-    return section(
-        "weights",
-        "Weights by channel",
-        el("p", "Layers whose channels differ most:", class_="sub"),
-        el("div", plots, class_="grid2"),
-        folded(f"all {len(lines)} layers with weights", table(head, lines)),
-    )
-
-
-def _ratio(ranges: Any) -> float:
-    living = ranges[ranges > 1e-9 * ranges.max(initial=0.0)]
-    return float(living.max() / np.median(living)) if len(living) else 0.0
 
 
 def _spread(page: InspectionPage) -> Html | None:

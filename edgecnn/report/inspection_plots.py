@@ -73,7 +73,7 @@ def depth(points: Sequence[DepthPoint]) -> Html:
             pen = "M"
     parts.append(el("path", d=" ".join(pieces) or "M0 0", class_="line l2"))
     parts += _legend(
-        [("s1", "error of the layer alone"), ("sbad", "suspect"), ("l2", "gathered error")], left
+        [("s1", "layer alone"), ("sbad", "suspect"), ("l2", "with all that came before")], left
     )
     parts.append(_text(left + span_x / 2, height - 8, "layers in order", "axis", "middle"))
     parts.append(_turned(12.0, top + span_y / 2, "SQNR, dB"))
@@ -147,14 +147,14 @@ def overlay(
             parts.append(_text(x, height - bottom + 15, tick_text(tick), "tick", "middle"))
     peak = max((max(_densities(item)) for item in shown), default=1.0) or 1.0
     legend = []
-    for item, kind, label in ((real, "s1", "float"), (own, "l2", "stored")):
+    for item, kind, label in ((real, "s1", "float"), (own, "l3", "stored")):
         if item is None or not item.total:
             continue
         path = _outline(item, x_at, top, span_y, peak, closed=kind == "s1")
         if kind == "s1":
             parts.append(el("path", d=path, class_="s1", fill_opacity="0.45"))
         else:
-            parts.append(el("path", d=path, class_="line l2", style="stroke-dasharray:none"))
+            parts.append(el("path", d=path, class_="line l3"))
         legend.append((kind, label))
     if limits is not None:
         for end in limits:

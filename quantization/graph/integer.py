@@ -125,7 +125,7 @@ class _Builder:
         row = rule(op.code)
         version = max(op.version, row.versions[precision]) if row else op.version
         options = op.options
-        if options.get("pot_scale_int16"):
+        if precision == "int16" and options.get("pot_scale_int16"):
             options = MappingProxyType({**options, "pot_scale_int16": False})
         self._operators.append(replace(op, inputs=inputs, version=version, options=options))
 
@@ -202,6 +202,7 @@ class _Builder:
             if precision == "float32":
                 return index
             return self._data_constant(version)
+        self._home(index)
         key = (index, precision, reader)
         if key not in self._at:
             self._at[key] = self._converted(version)

@@ -19,9 +19,10 @@ from quantization.work import Range
 
 Integer = Literal["int8", "int16", "uint8"]
 WEIGHT_LIMIT = 127
-#: The smallest activation scales. LiteRT's SOFTMAX aborts below 2⁻²⁶, and a scale near zero
-#: (a tensor that is always 0) would make the multipliers of its neighbours overflow.
-MIN_SCALE = {"int8": 2.0**-24, "uint8": 2.0**-24, "int16": 2.0**-32}
+#: The smallest activation scales. LiteRT's SOFTMAX aborts below 2⁻²⁶; the code of RELU6's bound
+#: must fit 32 bits; and a scale near zero (a tensor that is always 0) would make the multipliers
+#: of its neighbours overflow.
+MIN_SCALE = {"int8": 2.0**-24, "uint8": 2.0**-24, "int16": 2.0**-28}
 _LIMITS = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32767, 32767)}
 _TINY = float(np.finfo(np.float32).tiny)
 
@@ -57,6 +58,9 @@ def zero_point(low: float, high: float, scale: float, dtype: Integer) -> int:
     """The code of the real 0; counted from the end of the range where that is more exact."""
     q_low, q_high = _LIMITS[dtype]
     from_low = q_low - low / scale
+    if high / 2 - low / 2 < 0.495 * scale * (q_high - q_low):
+        # The scale is larger than the range asks for: any end would do, the lower is taken.
+        return int(min(max(_round(from_low), q_low), q_high))
     from_high = q_high - high / scale
     low_error = abs(q_low) + abs(low / scale)
     high_error = abs(q_high) + abs(high / scale)

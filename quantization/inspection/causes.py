@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantization.inspection.evidence import (
+    UNPROVEN_GAP,
     Candidate,
     Case,
     Outliers,
@@ -73,7 +74,9 @@ def find_suspects(
         inputs: what was measured at the model's inputs.
         input_findings: what is wrong with the data by themselves.
     """
-    first = [*input_findings, *input_faults(inputs)]
+    first = input_faults(inputs)
+    said = {item.kind for item in first}
+    first += [item for item in input_findings if item.kind not in said]
     by_layer: list[Candidate] = []
     marks: dict[int, frozenset[int]] = {}
     for case in found:
@@ -130,8 +133,7 @@ def _candidate(
 
 
 def _outlier_channel(case: Case) -> Candidate | None:
-    weights = outliers(case.weights.ranges) if case.weights is not None else None
-    values = _outlier_values(case)
+    weights, values = _outlier_weights(case), _outlier_values(case)
     found = values or weights
     if found is None:
         return None
@@ -158,6 +160,12 @@ def _outlier_channel(case: Case) -> Candidate | None:
         " if the channel is not meant to be so large, mend it in the float model",
     )
     return _candidate(case, harm, "outlier-channel", texts, evidence)
+
+
+def _outlier_weights(case: Case) -> Outliers | None:
+    found = outliers(case.weights.ranges) if case.weights is not None else None
+    proven = case.weights is not None and case.weights.channel_db is not None
+    return None if found is None or (not proven and found.gap < UNPROVEN_GAP) else found
 
 
 def _outlier_values(case: Case) -> Outliers | None:

@@ -105,6 +105,7 @@ class Comparison:
 
     Attributes:
         identical: the files are equal byte for byte.
+        constants: how many constants of one name, dtype and shape hold other values.
         notes: what could not be compared, and why.
         samples: how many inputs both were run on; 0: not run.
         random: whether these were random.
@@ -115,6 +116,7 @@ class Comparison:
     identical: bool
     ops: tuple[OpDifference, ...]
     tensors: tuple[TensorDifference, ...]
+    constants: int = 0
     outputs: tuple[OutputDifference, ...] = ()
     layers: tuple[LayerDifference, ...] = ()
     samples: int = 0
@@ -147,7 +149,12 @@ def compare(
     """
     left, right = read_model(a), read_model(b)
     static = Comparison(
-        _side(a, left), _side(b, right), a == b, _ops(left, right), _tensors(left, right)
+        _side(a, left),
+        _side(b, right),
+        a == b,
+        _ops(left, right),
+        _tensors(left, right),
+        _constants(left, right),
     )
     try:
         matched = match_inputs(left, right)
@@ -339,6 +346,19 @@ def _tensors(left: TfModel, right: TfModel) -> tuple[TensorDifference, ...]:
             if a != b:
                 found.append(TensorDifference(tensor.name, a, b))
     return tuple(found)
+
+
+def _constants(left: TfModel, right: TfModel) -> int:
+    known = {tensor.name: tensor.data for tensor in left.main.tensors if tensor.name}
+    pairs = [(known.get(tensor.name), tensor.data) for tensor in right.main.tensors]
+    return sum(
+        one is not None
+        and other is not None
+        and one.dtype == other.dtype
+        and one.shape == other.shape
+        and one.tobytes() != other.tobytes()
+        for one, other in pairs
+    )
 
 
 def _stored(tensor: TfTensor) -> str:

@@ -25,6 +25,7 @@ RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
 _TOLERANCE = 0.15
 #: Of a symmetric range: data whose least value is not below this share use one half of it.
 _POSITIVE = -0.02
+_INT8_LEVELS = 256
 
 
 def input_faults(inputs: Sequence[LayerMeasure]) -> list[Candidate]:
@@ -43,6 +44,9 @@ def _fault(item: LayerMeasure, coding: Coding, values: Values) -> Candidate | No
     filled = (min(values.high, coding.high) - max(values.low, coding.low)) / width
     clipped = coding.clipped or 0.0
     expected, given = _usual(coding.low, coding.high), _usual(values.low, values.high)
+    if coding.levels > _INT8_LEVELS:
+        # int16 has no zero point: its range is symmetric whatever the data were.
+        filled, expected = max(-values.low, values.high) / coding.high, None
     evidence = {
         "low": values.low, "high": values.high, "model_low": coding.low,
         "model_high": coding.high, "clipped": clipped, "filled": max(0.0, filled),

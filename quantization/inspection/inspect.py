@@ -10,6 +10,7 @@ from edgecnn.core.progress import Progress, SilentProgress
 from edgecnn.core.tflite.model import TfModel
 from edgecnn.core.tflite.reader import read_model
 from quantization.inspection.causes import find_suspects
+from quantization.inspection.data_faults import data_faults
 from quantization.inspection.evidence import cases
 from quantization.inspection.measure import Measurement, measure
 from quantization.inspection.pairing import match_layers
@@ -61,12 +62,15 @@ def inspect(
     original = None if reference is None else read_model(reference)
     table = layer_table(parsed)
     weights = _weights(parsed, original)
-    measured = None
+    measured, wrong_data = None, []
     if samples:
         progress.stage("inspect layers", len(samples))
         measured = measure(model, reference, samples, progress)
+        judge = reference if reference is not None else None if table.quantized else model
+        if judge is not None:
+            wrong_data = data_faults(judge, original or parsed, parsed, samples)
     found = cases(parsed, table, weights, measured)
-    suspects = find_suspects(found, measured.inputs if measured else ())
+    suspects = find_suspects(found, measured.inputs if measured else (), wrong_data)
     return Inspection(table, weights, measured, suspects, original is not None)
 
 

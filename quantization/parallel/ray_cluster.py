@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import pickle
+import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
@@ -21,6 +22,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _AHEAD = 2
+_PATIENCE_S = 5.0
 LOCAL = "local"
 
 
@@ -83,6 +85,7 @@ class RayExecutor:
             self._ray.shutdown()
 
     def _connect(self, address: str, cpus: int | None) -> None:
+        _require_listening(address)
         options: dict[str, Any] = {"num_cpus": cpus} if address == LOCAL else {}
         try:
             with held_stderr():
@@ -94,11 +97,7 @@ class RayExecutor:
                     **options,
                 )
         except (ConnectionError, ValueError, RuntimeError, OSError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise UsageError(
-                f"no Ray cluster at '{address}': {reason}",
-                hint="start one with 'ray start --head' and give host:port, or give 'local'",
-            ) from error
+            raise _no_cluster(address, error) from error
 
     def _result(self, piece: Any) -> Any:
         try:
@@ -114,9 +113,29 @@ class RayExecutor:
         return result
 
 
+def _require_listening(address: str) -> None:
+    """Ray itself waits for minutes where nobody answers."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _PATIENCE_S).close()
+    except (OSError, OverflowError) as error:
+        raise _no_cluster(address, error) from error
+
+
+def _no_cluster(address: str, error: Exception) -> UsageError:
+    reason = " ".join(str(error).split())[:200]
+    return UsageError(
+        f"no Ray cluster at '{address}': {reason}",
+        hint="start one with 'ray start --head' and give host:port, or give 'local'",
+    )
+
+
 def _import_ray() -> Any:
-    # Ray reports its use over the network and asks for permission on the terminal otherwise.
+    # Otherwise Ray reports its use over the network, and prints the errors of pieces given up.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
     try:
         with held_stderr():
             return importlib.import_module("ray")

@@ -17,7 +17,7 @@ al. 2019 (arXiv 1902.01917, section 4), extended by the weights' granularity and
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -126,6 +126,7 @@ def noise_terms(
     statistics: Mapping[int, ChannelStatistics],
     recipe: Recipe,
     activations: Sequence[int],
+    balance: float = 1.0,
 ) -> list[Noise]:
     """Everything that equalization changes the noise of.
 
@@ -135,6 +136,7 @@ def noise_terms(
         statistics: of ``activations`` and of what links read and write.
         recipe: dtypes and granularity.
         activations: tensors that get a scale of their own.
+        balance: weight of their noise beside that of weights.
     """
     graph = model.main
     layers = [_layer(graph, link) for link in channels.links]
@@ -150,7 +152,8 @@ def noise_terms(
             continue
         terms.append(_weights(graph, link, peak, inputs, statistics, gain, recipe))
     for members in _tied(graph, activations):
-        terms += _activations(graph, members, channels, statistics, gain, recipe)
+        found = _activations(graph, members, channels, statistics, gain, recipe)
+        terms += [replace(term, gain=balance * term.gain) for term in found]
     return terms
 
 

@@ -53,41 +53,47 @@ def float_outputs(
     return rows
 
 
-def output_noise(
-    model: TfModel,
-    plan: Plan,
-    names: Sequence[str],
-    samples: Sequence[SampleDict],
-    reference: Sequence[Arrays],
-) -> float:
-    """The error of the quantized model's tensors as a share of the reference's power.
+def quantized_outputs(
+    model: TfModel, plan: Plan, names: Sequence[str], samples: Iterable[SampleDict]
+) -> list[Arrays] | None:
+    """Per sample, the real values of some tensors of the quantized model.
 
     Args:
         model: the float model.
         plan: with ranges.
-        names: of the tensors to look at; they are found by name in the quantized model.
+        names: of the tensors; they are found by name in the quantized model.
         samples: what to run.
-        reference: per sample, what the tensors should hold.
 
     Returns:
-        Σ (quantized − reference)² / Σ reference², averaged over the tensors; infinite where a
-        tensor is gone.
+        None where the quantized model does not have such a tensor.
     """
     quantized = emit(model, _plain(plan))
-    by_name = {tensor.name: tensor for tensor in quantized.main.tensors}
-    if any(name not in by_name for name in names):
-        return float("inf")
-    tensors = [by_name[name] for name in names]
-    tapped = with_outputs(quantized, [tensor.index for tensor in tensors])
+    by_name = {tensor.name: tensor.index for tensor in quantized.main.tensors}
+    if not names or any(name not in by_name for name in names):
+        return None
+    tapped = with_outputs(quantized, [by_name[name] for name in names])
     predictor = LiteRTPredictor(write_model(tapped))
     wanted = [info.name for info in tensor_infos(model)[0]]
-    sums = np.zeros((len(names), 2))
-    for sample, right in zip(samples, reference, strict=True):
+    rows = []
+    for sample in samples:
         pairs = zip(predictor.inputs, wanted, strict=True)
         values = predictor.predict({i.name: i.quantize(sample[name]) for i, name in pairs})
-        for row, (info, real) in enumerate(zip(predictor.outputs, right, strict=True)):
-            error = info.dequantize(values[info.name]).astype(np.float64) - real
-            sums[row] += np.square(error).sum(), np.square(real, dtype=np.float64).sum()
+        rows.append([info.dequantize(values[info.name]) for info in predictor.outputs])
+    return rows
+
+
+def noise(values: Sequence[Arrays] | None, reference: Sequence[Arrays]) -> float:
+    """Σ (values − reference)² / Σ reference² over all samples, averaged over the tensors.
+
+    Infinite where there are no values.
+    """
+    if not values:
+        return float("inf")
+    sums = np.zeros((len(values[0]), 2))
+    for got, want in zip(values, reference, strict=True):
+        for row, (left, right) in enumerate(zip(got, want, strict=True)):
+            error = left.astype(np.float64) - right
+            sums[row] += np.square(error).sum(), np.square(right, dtype=np.float64).sum()
     return float((sums[:, 0] / np.maximum(sums[:, 1], 1e-30)).mean())
 
 

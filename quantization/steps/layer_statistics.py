@@ -133,16 +133,12 @@ class Statistics:
         gram: X̂ᵀX̂, float64 (groups, K, K).
         cross: X̂ᵀE, float64 (groups, K, O).
         energy: ‖E‖² per output channel, float64 (groups, 1, O).
-        inputs: Σ X̂, float64 (groups, K, 1).
-        errors: Σ E, float64 (groups, 1, O).
     """
 
     count: int
     gram: Floats
     cross: Floats
     energy: Floats
-    inputs: Floats
-    errors: Floats
 
     def __add__(self, other: Statistics) -> Statistics:
         return Statistics(
@@ -150,35 +146,12 @@ class Statistics:
             self.gram + other.gram,
             self.cross + other.cross,
             self.energy + other.energy,
-            self.inputs + other.inputs,
-            self.errors + other.errors,
         )
 
-    def means(self, *, centred: bool = False) -> Statistics:
-        """The same per row (``count`` 1).
-
-        Args:
-            centred: without what a constant per output channel makes good, that is, the objective
-                that is left once the bias is corrected for it.
-        """
-        mean = Statistics(
-            1,
-            self.gram / self.count,
-            self.cross / self.count,
-            self.energy / self.count,
-            self.inputs / self.count,
-            self.errors / self.count,
-        )
-        if not centred:
-            return mean
-        x, e = mean.inputs, mean.errors
+    def means(self) -> Statistics:
+        """The same per row (``count`` 1)."""
         return Statistics(
-            1,
-            mean.gram - x @ x.transpose(0, 2, 1),
-            mean.cross - x @ e,
-            np.maximum(mean.energy - e * e, 0.0),
-            np.zeros_like(x),
-            np.zeros_like(e),
+            1, self.gram / self.count, self.cross / self.count, self.energy / self.count
         )
 
 
@@ -189,16 +162,11 @@ def statistics(quantized: Floats, error: Floats) -> Statistics:
         quantized: X̂, float32 (groups, n, K).
         error: E, float32 (groups, n, O).
     """
-    turned = quantized.transpose(0, 2, 1)
-    # Products of a few thousand float32 rows are exact enough; what grows is summed in float64.
-    return Statistics(
-        quantized.shape[1],
-        (turned @ quantized).astype(np.float64),
-        (turned @ error).astype(np.float64),
-        np.square(error).sum(axis=1, keepdims=True, dtype=np.float64),
-        quantized.sum(axis=1, dtype=np.float64)[:, :, None],
-        error.sum(axis=1, keepdims=True, dtype=np.float64),
-    )
+    # In float64: float32 sums can leave a Gram matrix with negative eigenvalues.
+    wide, off = quantized.astype(np.float64), error.astype(np.float64)
+    turned = wide.transpose(0, 2, 1)
+    energy = np.square(off).sum(axis=1, keepdims=True)
+    return Statistics(quantized.shape[1], turned @ wide, turned @ off, energy)
 
 
 def layer_of(graph: TfSubgraph, op: TfOperator) -> Layer | None:

@@ -9,8 +9,6 @@ Few samples can be learned by heart. So a quarter of them is held out: it choose
 weights are drawn to their float values, and where no choice does better on it than rounding to the
 nearest, the layer keeps that. Then all samples decide with the chosen strength.
 
-Where biases are corrected afterwards, what a constant per channel makes good does not count.
-
 Cost: one pass of both models over at most 512 MiB of live tensors, 16,384 rows a layer, and a few
 products of K² · outputs per layer (K: weights per output). Layers beyond ``MAX_DEPTH`` are left
 to the nearest codes, since K² numbers would be kept.
@@ -27,7 +25,7 @@ from numpy.typing import NDArray
 from quantization.graph.emit import emit
 from quantization.steps.layer_statistics import Layer, Statistics, statistics
 from quantization.steps.layer_walk import LayerWalk, Twin, layers_of
-from quantization.steps.rounding_solver import Problem, Rounding, solve
+from quantization.steps.rounding_solver import Problem, Rounding, clipped, rough, solve
 from quantization.work import StepContext, StepOutcome, WeightCodes, Work
 
 NAME = "round"
@@ -58,7 +56,6 @@ def apply(work: Work, context: StepContext) -> StepOutcome:
     if reason := _not_served(work, context, layers):
         return StepOutcome(work, reason, applied=False)
     context.progress.stage("round weights", len(layers))
-    centred = "correct-bias" in recipe.steps
     quantized = emit(work.model, work.plan(recipe))
     walk = LayerWalk(work.model, quantized, context.calibration(), recipe.seed)
     if walk.samples < MIN_SAMPLES:
@@ -71,7 +68,7 @@ def apply(work: Work, context: StepContext) -> StepOutcome:
         if twin is None or layer.depth > MAX_DEPTH or layer.weights in work.weights:
             skipped += twin is not None
             continue
-        found = _choose(work, layer, twin, *_gather(work, walk, layer, twin), centred=centred)
+        found = _choose(work, layer, twin, *_gather(work, walk, layer, twin))
         gains.append(found.gain_db if found else 0.0)
         if found:
             work = replace(work, weights={**work.weights, layer.weights: found.weights})
@@ -110,8 +107,6 @@ def _choose(
     twin: Twin,
     fit: Statistics | None,
     judge: Statistics | None,
-    *,
-    centred: bool,
 ) -> _Choice | None:
     if fit is None or judge is None:
         return None
@@ -119,17 +114,19 @@ def _choose(
     shared = twin.scale.size == 1
     scale = layer.to_channels(twin.scale).astype(np.float64)
     plain = Rounding(layer.to_matrix(twin.codes).astype(np.float64), scale)
-    test = Problem.of(matrix, judge.means(centred=centred), 0.0, shared=shared)
+    test = Problem.of(matrix, judge.means(), 0.0, shared=shared)
+    tasks = {
+        damping: Problem.of(matrix, fit.means(), damping, shared=shared) for damping in DAMPINGS
+    }
+    start = clipped(tasks[DAMPINGS[1]], scale)
     best, damping = float(test.errors(plain).sum()), None
-    for strength in DAMPINGS:
-        problem = Problem.of(matrix, fit.means(centred=centred), strength, shared=shared)
-        found = solve(problem, scale)
-        error = float(test.errors(found).sum())
+    for strength, task in tasks.items():
+        error = float(test.errors(rough(task, start)).sum())
         if error < best:
             best, damping = error, strength
     if damping is None:
         return None
-    means = (fit + judge).means(centred=centred)
+    means = (fit + judge).means()
     found = solve(Problem.of(matrix, means, damping, shared=shared), scale)
     whole = Problem.of(matrix, means, 0.0, shared=shared)
     before = float(whole.errors(plain).sum())

@@ -57,7 +57,7 @@ def test_postprocess_round_trip(spec) -> None:
         ({"offset": None}, "cannot be read"),
         ({"pad_value": 256}, "pad_value"),
         ({"name": 3}, "name"),
-        ({"kind": "audio"}, "kind"),
+        ({"kind": "video"}, "kind"),
         ({"surprise": 1}, "surprise"),
     ],
 )

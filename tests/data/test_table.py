@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgecnn.core.errors import DataError, UnknownNameError, UsageError
-from edgecnn.data.table import load_dataset, load_images, split_record
+from edgecnn.data.table import load_dataset, load_unlabelled, split_record
 from tests.data.pictures import class_files, encoded, write_folder, write_tar, write_zip
 
 PARTS = ("train", "val", "test")
@@ -100,7 +100,7 @@ def test_nothing_readable_in_a_class_is_an_error(tmp_path):
 
 def test_images_without_labels(tmp_path):
     root = write_folder(tmp_path, {"x/1.jpg": encoded(1, ".jpg"), "2.bmp": encoded(2, ".bmp")})
-    images = load_images(str(root))
+    images = load_unlabelled(str(root))
     assert images.ids == ("2.bmp", "x/1.jpg") and images[0].label is None and images.labels == ()
 
 

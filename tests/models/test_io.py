@@ -90,16 +90,41 @@ def test_damaged_files_are_one_line(tmp_path, model, damage):
     assert "\n" not in caught.value.message and len(caught.value.message) < 400
 
 
-@pytest.mark.parametrize("name", ["model.h5", "saved_model.pb", "folder"])
+@pytest.mark.parametrize("name", ["model.onnx", "saved_model.pb", "folder"])
 def test_other_formats_say_what_to_do(tmp_path, name):
     path = tmp_path / name
     if name == "folder":
         path.mkdir()
     else:
         path.write_bytes(b"x")
-    with pytest.raises(ModelError, match="is not a .keras file") as caught:
+    with pytest.raises(ModelError, match="is not a .keras or .h5 file") as caught:
         load_keras(path)
     assert "model.save('model.keras')" in caught.value.hint
+
+
+def test_a_zip_bomb_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "m.keras", "w", zipfile.ZIP_DEFLATED) as out:
+        out.writestr("config.json", "{}")
+        with out.open("model.weights.h5", "w") as stream:
+            for _ in range(300):
+                stream.write(bytes(1 << 20))
+    with pytest.raises(ModelError, match="would unpack to 300 MiB"):
+        load_keras(tmp_path / "m.keras")
+
+
+def test_h5_files_load_too(tmp_path, model):
+    model.save(tmp_path / "m.h5")
+    x = np.ones((1, 8, 8, 1), "float32")
+    np.testing.assert_array_equal(load_keras(tmp_path / "m.h5")(x), model(x))
+
+
+def test_unsafe_lets_code_in(tmp_path):
+    keras = import_keras()
+    image = keras.Input((4,))
+    twice = keras.layers.Lambda(lambda x: x * 2, output_shape=(4,), name="evil")
+    keras.Model(image, twice(image)).save(tmp_path / "m.keras")
+    model = load_keras(tmp_path / "m.keras", unsafe=True)
+    assert float(np.sum(model(np.ones((1, 4), "float32")))) == 8.0
 
 
 def test_a_missing_file(tmp_path):

@@ -99,14 +99,9 @@ class TestConverted:
         self.nets = pytest.importorskip("tests.quantization.nets")
 
     def convert(self, *middle):
-        from quantization.calibration.samples import RepresentativeDataset
-        from quantization.convert import to_int8
-        from quantization.freeze import load_and_freeze
-        from quantization.recipe import get_recipe
+        from tests.quantization.stock import stock_int8
 
-        frozen = load_and_freeze(self.nets.head(*middle))
-        items = RepresentativeDataset(self.nets.calibration(self.nets.samples(4)), frozen.inputs, 4)
-        return read_model(to_int8(frozen, get_recipe("int8"), items))
+        return read_model(stock_int8(self.nets.head(*middle), self.nets.samples(4)))
 
     def test_elu_is_named_with_its_cure(self):
         layers = self.nets.layers

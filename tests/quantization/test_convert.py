@@ -12,22 +12,21 @@ pytestmark = pytest.mark.train
 nets = pytest.importorskip("tests.quantization.nets")
 
 from quantization.audit import audit  # noqa: E402
-from quantization.calibration.samples import RepresentativeDataset  # noqa: E402
-from quantization.convert import to_float, to_int8  # noqa: E402
+from quantization.convert import to_float  # noqa: E402
 from quantization.freeze import load_and_freeze  # noqa: E402
 from quantization.keras_predictor import KerasPredictor  # noqa: E402
+from quantization.load import load_float  # noqa: E402
 from quantization.recipe import get_recipe  # noqa: E402
 from quantization.tensorflow_import import quiet  # noqa: E402
+from tests.quantization.stock import stock_int8  # noqa: E402
 
 layers = nets.layers
 BATCH_OPS = {"SHAPE", "STRIDED_SLICE", "PACK", "READ_VARIABLE", "VAR_HANDLE"}
 
 
 def int8_of(model, items=None):
-    frozen = load_and_freeze(model)
-    items = items or nets.samples(16, frozen.inputs[0].shape[1:])
-    samples = RepresentativeDataset(nets.calibration(items), frozen.inputs, len(items))
-    return to_int8(frozen, get_recipe("int8"), samples)
+    shape = model.inputs[0].shape[1:]
+    return stock_int8(model, items or nets.samples(16, shape))
 
 
 CASES = {
@@ -70,7 +69,7 @@ def test_float_equals_keras_and_int8_is_int8(name):
         parsed = read_model(data)
         assert not BATCH_OPS & {op.code for op in parsed.main.operators}
         assert [s.key for s in parsed.signatures] == ["serving_default"]
-    assert audit(read_model(int8_bytes)) == ()
+    assert audit(read_model(int8_bytes), get_recipe("int8")) == ()
 
 
 def test_layer_names_and_fixed_batch():
@@ -134,7 +133,7 @@ def test_mixed_precision_models_convert_in_float32(policy):
     assert want.dtype == np.float32
     got = LiteRTPredictor(to_float(frozen)).predict(sample)["scores"]
     np.testing.assert_allclose(got, want, atol=0.05)
-    assert audit(read_model(int8_of(model))) == ()
+    assert audit(read_model(int8_of(model)), get_recipe("int8")) == ()
 
 
 def test_same_bytes_again():
@@ -161,14 +160,13 @@ def test_keras_file_and_saved_model(tmp_path):
 
 
 def test_paths_that_cannot_be_quantized(tmp_path):
-    (tmp_path / "model.tflite").write_bytes(b"x")
-    with pytest.raises(QuantizationError, match="already a .tflite"):
-        load_and_freeze(tmp_path / "model.tflite")
-    for name in ("missing.keras", "model.h5"):
-        with pytest.raises(ModelError, match="is no .keras file"):
+    for name in ("missing.keras", "missing.h5"):
+        with pytest.raises(ModelError, match="is not there"):
             load_and_freeze(tmp_path / name)
+    with pytest.raises(ModelError, match="is not a .keras or .h5 file"):
+        load_and_freeze(tmp_path / "model.onnx")
     (tmp_path / "broken.keras").write_bytes(b"PK\x03\x04 no zip")
-    with pytest.raises(ModelError, match="cannot be read as a Keras model") as caught:
+    with pytest.raises(ModelError, match="cannot be loaded: it is damaged") as caught:
         load_and_freeze(tmp_path / "broken.keras")
     assert "\n" not in caught.value.message
 
@@ -182,10 +180,37 @@ def test_lambda_and_unknown_classes_are_refused(tmp_path):
         def call(self, x):
             return x
 
-    nets.head(Own()).save(tmp_path / "own.keras")
-    with pytest.raises(ModelError, match="does not know") as caught:
+    nets.head(Own(name="mine")).save(tmp_path / "own.keras")
+    with pytest.raises(ModelError, match="the custom layer 'mine'") as caught:
         load_and_freeze(tmp_path / "own.keras")
     assert "\n" not in caught.value.message
+
+
+def test_a_class_that_the_caller_registered_is_the_callers_own(tmp_path):
+    @nets.keras.saving.register_keras_serializable("tests")
+    class Registered(layers.Layer):
+        def call(self, x):
+            return x + 1.0
+
+    for name in ("own.keras", "own.h5"):
+        nets.head(Registered()).save(tmp_path / name)
+        assert load_and_freeze(tmp_path / name).layers
+
+
+def test_load_float_keeps_what_it_came_from(tmp_path):
+    model = nets.classifier()
+    model.export(tmp_path / "folder", verbose=False)
+    sample = nets.samples(1)[0]
+    want = KerasPredictor(model).predict(sample)["scores"]
+    for given, source in ((model, "keras"), (tmp_path / "folder", "saved-model")):
+        loaded = load_float(given)
+        assert loaded.source == source and (loaded.keras_model is model) == (source == "keras")
+        for predictor in (loaded.predictor(), LiteRTPredictor(loaded.data, threads=1)):
+            assert [i.name for i in predictor.inputs] == [i.name for i in loaded.inputs]
+            values = {loaded.inputs[0].name: sample["image"]}
+            (got,) = predictor.predict(values).values()
+            np.testing.assert_allclose(got, want, atol=1e-5)
+    assert read_model(loaded.data).main.operators == loaded.model.main.operators
 
 
 def test_open_sizes_are_refused():

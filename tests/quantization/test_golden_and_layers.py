@@ -12,19 +12,17 @@ pytestmark = pytest.mark.train
 nets = pytest.importorskip("tests.quantization.nets")
 litert = pytest.importorskip("ai_edge_litert.interpreter")
 
-from quantization.calibration.samples import RepresentativeDataset  # noqa: E402
-from quantization.convert import to_float, to_int8  # noqa: E402
+from quantization.convert import to_float  # noqa: E402
 from quantization.freeze import load_and_freeze  # noqa: E402
 from quantization.golden import make_golden  # noqa: E402
 from quantization.inspection.layers import inspect_layers, match_layers, sqnr_db  # noqa: E402
-from quantization.recipe import get_recipe  # noqa: E402
+from tests.quantization.stock import stock_int8  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def files():
-    frozen = load_and_freeze(nets.detector())
-    items = RepresentativeDataset(nets.calibration(nets.samples(8)), frozen.inputs, 8)
-    return to_float(frozen), to_int8(frozen, get_recipe("int8"), items)
+    model = nets.detector()
+    return to_float(load_and_freeze(model)), stock_int8(model, nets.samples(8))
 
 
 def interpreter(model: bytes, kind: str, keep: bool = False):

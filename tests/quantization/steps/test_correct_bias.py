@@ -103,7 +103,7 @@ def test_planted_errors_are_taken_out_to_the_last_step(bias: bool) -> None:
             quantized = emit(state.model, state.plan(given.recipe))
             means.append(mean_of(quantized, named(quantized, name), items))
         before, after = (np.abs(mean - wanted).max() for mean in means)
-        assert after < 0.1 * before and after < 0.01
+        assert after < 0.1 * before and after < 0.02
     # What was added to the first bias is the difference of the means, taken by brute force.
     plain = emit(work.model, work.plan(given.recipe))
     off = mean_of(model, named(model, "first"), items) - mean_of(

@@ -1,0 +1,1 @@
+"""Quantization-aware fine-tuning: the float graph as a Keras model that feels its rounding."""
