@@ -57,7 +57,8 @@ def float_graph(
         source: what messages call it.
 
     Returns:
-        The bytes and the model, the given ones where nothing had to change, and what was changed.
+        The bytes and the model, the given ones where nothing had to change, and what the user
+        should know about the file, one line each.
 
     Raises:
         ModelError: LiteRT does not run it.
@@ -145,8 +146,6 @@ def _foldable(graph: TfSubgraph) -> list[TfOperator]:
 
 def _settled(model: TfModel, notes: list[str]) -> TfModel:
     """Fixed shapes everywhere and constants computed, both as LiteRT sees them in one run."""
-    if _is_open(model):
-        notes.append("the open batch size was fixed to 1")
     fixed = with_main(model, _fixed(model.main, {}))
     predictor = LiteRTPredictor(
         write_model(fixed), threads=1, resolver="builtin", preserve_all=True

@@ -34,7 +34,7 @@ class FloatModel:
         source: ``keras``, ``saved-model`` or ``tflite``.
         keras_model: what it was made from; None for a SavedModel and a .tflite.
         function: the SavedModel as a TensorFlow function; else None.
-        notes: what was changed on the way, one line each.
+        notes: what the user should know about the file, one line each.
     """
 
     model: TfModel

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 
 from edgecnn.core.errors import QuantizationError
 from edgecnn.core.metric import Metric
+from edgecnn.core.preprocess import ImageInput
 from edgecnn.core.progress import Progress, SilentProgress
 from edgecnn.core.runtime import Predictor, tensor_infos
 from edgecnn.core.tflite.metadata import embed
@@ -16,7 +16,9 @@ from quantization import audit, parity
 from quantization.agreement import agreement_metric
 from quantization.auto import climb
 from quantization.calibration.samples import checked, first_samples
+from quantization.calibration.sanity import sample_warnings
 from quantization.golden import make_golden
+from quantization.graph.check import check_float
 from quantization.inspection.inspect import inspect
 from quantization.inspection.layers import layer_errors
 from quantization.load import FloatModel, load_float
@@ -60,9 +62,8 @@ def quantize(request: QuantizeRequest, progress: Progress | None = None) -> Quan
     """
     progress = progress or SilentProgress()
     progress.stage("load the model")
-    model = request.model
-    if not isinstance(model, FloatModel):
-        model = load_float(model, unsafe=request.unsafe)
+    model = load_float(request.model, unsafe=request.unsafe)
+    check_float(model.model, request.recipe)
     work = Work(model.model, keras_model=model.keras_model)
     built, recipe, reports = _built(request, model, work, progress)
     data, float32 = built.data, model.data
@@ -105,6 +106,8 @@ def _built(
             f"--auto looks for integer activations, the recipe {recipe.name} keeps them float",
             hint="use --recipe int8, int8-per-tensor or int16x8 with --auto",
         )
+    if not recipe.quantized and recipe.weights == "float32":
+        return Built(work, model.data), recipe, ()
     context = StepContext(
         recipe,
         _Samples(request, model, recipe),
@@ -142,9 +145,22 @@ def _agreement(request: QuantizeRequest, model: FloatModel) -> MetricFunction:
 
 
 def _data_warnings(request: QuantizeRequest, model: FloatModel, recipe: Recipe) -> tuple[str, ...]:
+    """What is odd about the calibration samples, as far as statistics and the model itself tell."""
     if not recipe.quantized:
         return ()
-    return ()
+    samples = checked(request.calibration, model.inputs, recipe.samples)
+    specs = request.preprocess.inputs if request.preprocess else ()
+    expected = {item.name: _real_range(item) for item in specs if isinstance(item, ImageInput)}
+    images = tuple(expected)
+    return sample_warnings(model.data, samples, recipe.samples, images, expected)
+
+
+def _real_range(spec: ImageInput) -> tuple[float, float]:
+    """The real values that bytes from 0 to 255 become."""
+    ends = [
+        byte * scale + offset for scale in spec.scale for offset in spec.offset for byte in (0, 255)
+    ]
+    return min(ends), max(ends)
 
 
 def _golden_samples(request: QuantizeRequest, model: FloatModel) -> list[SampleDict]:

@@ -12,7 +12,7 @@ from edgecnn.core.bundle import Bundle
 from edgecnn.core.errors import DataError, GateMissedError, UsageError
 from edgecnn.core.files import dump_json, make_folder, write_atomic
 from edgecnn.core.metric import Metric
-from edgecnn.core.postprocess import ClassifySpec, PostprocessSpec
+from edgecnn.core.postprocess import PostprocessSpec
 from edgecnn.core.preprocess import PreprocessSpec
 from edgecnn.core.progress import Progress, SilentProgress
 from edgecnn.core.runtime import Predictor
@@ -20,14 +20,9 @@ from edgecnn.core.sample import Dataset
 from edgecnn.core.tflite import metadata
 from edgecnn.data.table import load_dataset
 from edgecnn.evaluation.evaluate import evaluate
-from edgecnn.jobs.calibration_data import (
-    BYTES,
-    CalibrationData,
-    layers_take_bytes,
-    open_data,
-)
+from edgecnn.jobs.bare_model import SpecChoice, open_bare
+from edgecnn.jobs.calibration_data import CalibrationData, open_data
 from edgecnn.jobs.reference import ModelRef
-from edgecnn.jobs.specs import read_spec
 from quantization.load import FloatModel, load_float
 from quantization.parallel.executor import make_executor
 from quantization.quantize import quantize
@@ -213,42 +208,21 @@ def _bare_inputs(job: QuantizeJob) -> _Inputs:
         raise UsageError(
             "quantizing a bare file needs a folder to write to", hint="add -o/--output-dir DIR"
         )
-    model = load_float(job.reference.path, unsafe=job.unsafe)
-    before, after = _given_specs(job, model)
-    classes = model.outputs[0].shape[-1] if len(model.outputs) == 1 else None
-    taken = job.input_range
-    if model.keras_model is not None and layers_take_bytes(model.keras_model.layers):
-        taken = taken or BYTES
-    data = open_data(
+    bare = open_bare(
+        job.reference.path,
         job.calibration,
-        model.inputs,
-        preprocess=before,
-        input_range=taken,
-        classes=classes,
+        choice=SpecChoice(job.spec_file, job.postprocess_file, job.input_range),
         samples=job.recipe.samples or 1,
         seed=job.seed if job.seed is not None else _SEED,
+        unsafe=job.unsafe,
     )
-    if after is None and data.test is not None and data.test.task == "classify":
-        after = ClassifySpec(model.outputs[0].name, tuple(data.test.labels))
-    if job.max_drop is not None and not job.auto and (data.test is None or after is None):
+    if job.max_drop is not None and not job.auto and bare.data.test is None:
         raise UsageError(
             f"--max-drop needs labelled data; '{job.calibration}' has no labels that fit the"
             " model's classes",
             hint="give a folder with one sub-folder per class, or leave --max-drop out",
         )
-    return _Inputs(model, data, after)
-
-
-def _given_specs(
-    job: QuantizeJob, model: FloatModel
-) -> tuple[PreprocessSpec | None, PostprocessSpec | None]:
-    """Specs from the files that the user gave, else from the .tflite's own metadata."""
-    before, after = metadata.specs(model.model)
-    if job.spec_file is not None:
-        before = PreprocessSpec.from_json(read_spec(job.spec_file))
-    if job.postprocess_file is not None:
-        after = post.from_json(read_spec(job.postprocess_file))
-    return before, after
+    return _Inputs(bare.model, bare.data, bare.postprocess)
 
 
 def _metric(inputs: _Inputs, data: Dataset | None, limit: int | None) -> MetricFunction | None:

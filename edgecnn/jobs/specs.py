@@ -12,7 +12,7 @@ from edgecnn.core import postprocess as post
 from edgecnn.core.errors import DataError, ModelError, UsageError
 from edgecnn.core.labels import read_labels
 from edgecnn.core.postprocess import ClassifySpec, DetectSpec, PostprocessSpec
-from edgecnn.core.preprocess import ImageInput, PreprocessSpec
+from edgecnn.core.preprocess import ArrayInput, ImageInput, PreprocessSpec
 from edgecnn.core.runtime import LiteRTPredictor, Predictor, TensorInfo
 from edgecnn.core.tflite.metadata import specs as embedded_specs
 from edgecnn.jobs.reference import ModelRef, model_file
@@ -49,8 +49,8 @@ def open_runnable(
     Specs come from the given files, else the bundle, else the .tflite's metadata, else (a
     quantized image classifier without metadata) from the tensors: the input's whole range is taken
     as bytes 0 to 255, RGB, and classes are numbered. Of a Keras model or SavedModel the input is
-    guessed as ``edgecnn quantize`` does. With ``numerics`` the predictor is the model's C, built
-    for this machine; else LiteRT.
+    guessed as ``edgecnn quantize`` does; inputs that are no image take arrays of real values. With
+    ``numerics`` the predictor is the model's C, built for this machine; else LiteRT.
 
     Raises:
         ModelError: no specs and none can be guessed.
@@ -83,9 +83,10 @@ def _unconverted(reference: ModelRef, files: SpecFiles) -> Runnable:
     from edgecnn.jobs.calibration_data import BYTES, guess_spec, layers_take_bytes
 
     predictor, layers = _open_unconverted(reference)
-    # A given spec wins; guessing would fail on inputs that are no image.
-    input_range = BYTES if layers_take_bytes(layers) else None
-    guessed = None if files.preprocess else guess_spec(predictor.inputs, None, input_range)
+    guessed = None
+    if files.preprocess is None and _like_an_image(predictor.inputs):
+        input_range = BYTES if layers_take_bytes(layers) else None
+        guessed = guess_spec(predictor.inputs, None, input_range)
     return _finish(predictor, guessed, None, files)
 
 
@@ -112,13 +113,21 @@ def _finish(
         preprocess = PreprocessSpec.from_json(read_spec(files.preprocess))
     if files.postprocess is not None:
         postprocess = post.from_json(read_spec(files.postprocess))
-    preprocess = preprocess or guess_preprocess(predictor.inputs)
+    if preprocess is None and _like_an_image(predictor.inputs):
+        preprocess = guess_preprocess(predictor.inputs)
+    if preprocess is None:  # what is no image can still be judged on arrays of real values
+        arrays = (ArrayInput(info.name, info.shape[1:]) for info in predictor.inputs)
+        preprocess = PreprocessSpec(tuple(arrays))
     postprocess = postprocess or _guess_postprocess(predictor.outputs)
     if files.labels is not None:
         labels = read_labels(files.labels, expected=len(postprocess.labels))
         postprocess = replace(postprocess, labels=labels)
     _agree(preprocess, postprocess, predictor)
     return Runnable(predictor, preprocess, postprocess)
+
+
+def _like_an_image(inputs: Sequence[TensorInfo]) -> bool:
+    return len(inputs) == 1 and len(inputs[0].shape) == 4 and inputs[0].shape[3] in (1, 3)
 
 
 def guess_preprocess(inputs: Sequence[TensorInfo]) -> PreprocessSpec:

@@ -52,7 +52,7 @@ def _call(self: Any, inputs: Any, training: bool | None = None, mask: Any = None
     """``BatchNormalization.call``; inference and frozen layers go the usual way."""
     if not training or not self.trainable or mask is not None:
         return type(self).call(self, inputs, training=training, mask=mask)
-    from tensorflow import compat, shape, cast
+    from tensorflow import cast, compat, shape
 
     outputs, mean, variance = compat.v1.nn.fused_batch_norm(
         inputs, self.gamma, self.beta, epsilon=self.epsilon, is_training=True

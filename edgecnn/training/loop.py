@@ -17,8 +17,8 @@ from edgecnn.core.progress import Progress, SilentProgress
 from edgecnn.training import checkpoint
 from edgecnn.training.checkpoint import Row, RunState
 from edgecnn.training.config import TrainConfig
-from edgecnn.training.fused_norm import fused_batch_norm
 from edgecnn.training.follow import Follow, stop_reason
+from edgecnn.training.fused_norm import fused_batch_norm
 from edgecnn.training.keras_setup import device_name, import_keras
 from edgecnn.training.task import Batches, FitTask
 

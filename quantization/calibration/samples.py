@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.core.errors import DataError
-from edgecnn.core.progress import Progress, SilentProgress
 from edgecnn.core.runtime import TensorInfo
-from quantization.types import Calibration, SampleDict
+from quantization.types import Calibration
 
 _HINT = "calibration must give {input name: float32 array (1, …)} of preprocessed real values"
 
@@ -116,60 +115,6 @@ def balanced(labels: Sequence[Hashable], count: int, seed: int) -> tuple[int, ..
     longest = max((len(queue) for queue in queues), default=0)
     turns = (queue[turn] for turn in range(longest) for queue in queues if turn < len(queue))
     return tuple(islice(turns, max(count, 0)))
-
-
-class RepresentativeDataset:
-    """What the converter calls for samples; counts them as they go by.
-
-    Attributes:
-        seen: samples given in the last pass.
-    """
-
-    def __init__(
-        self,
-        calibration: Calibration,
-        inputs: Sequence[TensorInfo],
-        samples: int,
-        progress: Progress | None = None,
-    ) -> None:
-        self._calibration = calibration
-        self._inputs = tuple(inputs)
-        self._samples = samples
-        self._progress = progress or SilentProgress()
-        self.seen = 0
-        self._low = np.inf
-        self._high = -np.inf
-
-    def __call__(self) -> Iterator[list[NDArray[Any]]]:
-        """One pass, at most ``samples`` long.
-
-        Raises:
-            DataError: a sample cannot be used, or there is none.
-        """
-        self.seen = 0
-        samples: Iterator[SampleDict] = islice(self._calibration(), self._samples)
-        for number, sample in enumerate(samples):
-            arrays = check_sample(sample, self._inputs, number)
-            self._low = min(self._low, *(float(a.min(initial=np.inf)) for a in arrays))
-            self._high = max(self._high, *(float(a.max(initial=-np.inf)) for a in arrays))
-            self.seen += 1
-            self._progress.advance()
-            yield arrays
-        if not self.seen:
-            raise no_samples()
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What was odd about the last pass, with numbers."""
-        notes = []
-        if self.seen < self._samples:
-            notes.append(
-                f"only {self.seen} calibration samples, the recipe asks for {self._samples}:"
-                " ranges may be too narrow"
-            )
-        if self.seen and self._low == self._high:
-            notes.append(f"every calibration value is {self._low:g}: ranges mean nothing")
-        return tuple(notes)
 
 
 def no_samples() -> DataError:

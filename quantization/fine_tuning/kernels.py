@@ -149,7 +149,7 @@ def _pairs(call: Call, slot: int) -> list[list[int]]:
 
 
 def _pad(call: Call) -> Tensor:
-    value = call.values[2] if len(call.values) > 2 else 0.0
+    value = call.flow.reshape(call.values[2], ()) if len(call.values) > 2 else 0.0
     return call.flow.pad(call.values[0], _pairs(call, 1), constant_values=value)
 
 
@@ -240,6 +240,7 @@ KERNELS: Mapping[str, Kernel] = MappingProxyType(
         "PAD": _pad,
         "PADV2": _pad,
         "MIRROR_PAD": lambda c: c.flow.pad(c.values[0], _pairs(c, 1), mode=c.option("mode")),
+        "REVERSE_V2": lambda c: c.flow.reverse(c.values[0], c.numbers(1)),
         "TILE": lambda c: c.flow.tile(c.values[0], c.numbers(1)),
         "RESIZE_BILINEAR": _resize("ResizeBilinear"),
         "RESIZE_NEAREST_NEIGHBOR": _resize("ResizeNearestNeighbor"),

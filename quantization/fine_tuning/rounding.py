@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.core.tflite.model import DType, Quantization, TfModel
+from quantization.graph.edit import producers
 from quantization.graph.params import along, weight_scale
 from quantization.graph.precision import precisions
 from quantization.graph.rules import data_slots, rule, weighted_ops
 from quantization.graph.scales import SHARED, Version, assign
-from quantization.recipe import Precision, Recipe
+from quantization.recipe import Interface, Precision, Recipe
 from quantization.work import Plan
 
+_BORDERS: Mapping[Interface, Precision] = MappingProxyType(
+    {"int8": "int8", "uint8": "int8", "int16": "int16", "float32": "float32"}
+)
 _AVERAGES = frozenset({"AVERAGE_POOL_2D", "RESIZE_BILINEAR"})
 
 
@@ -60,8 +65,8 @@ class Rounding:
 
     Attributes:
         outputs: (op index, output slot) → grid of that tensor.
-        operands: (op index, input slot) → grid, where an op reads a constant, or a tensor on a
-            scale of its own.
+        operands: (op index, input slot) → grid, where an op reads a constant or a tensor that is
+            not on that grid yet.
         inputs: graph input → grid.
         weights: of the int8 layers.
     """
@@ -84,10 +89,13 @@ def rounding_of(model: TfModel, plan: Plan) -> Rounding:
     """
     graph = model.main
     precision = precisions(graph, plan)
-    scales = assign(graph, precision, plan.ranges)
+    border = _BORDERS[plan.recipe.io]
+    fed = [Version(index, border) for index in graph.inputs if border != "float32"]
+    scales = assign(graph, precision, plan.ranges, fed)
+    inputs = {version.tensor: _grid(scales.params[version], border) for version in fed}
     outputs: dict[tuple[int, int], Grid] = {}
     operands: dict[tuple[int, int], Grid] = {}
-    inputs: dict[int, Grid] = {}
+    writers = producers(graph)
     for op in graph.operators:
         kind = precision.get(op.index, "float32")
         row = rule(op.code)
@@ -96,11 +104,12 @@ def rounding_of(model: TfModel, plan: Plan) -> Rounding:
         for slot in data_slots(graph, op):
             version = scales.operands[op.index, slot]
             index = op.inputs[slot]
-            grid = _grid(scales.params[version], kind)
-            if index in graph.inputs and version.reader == SHARED:
-                inputs[index] = grid
-            elif version.reader != SHARED or graph.tensors[index].data is not None:
-                operands[op.index, slot] = grid
+            writer = writers.get(index)
+            before = border if index in graph.inputs else None
+            if writer is not None:
+                before = precision.get(writer.index)
+            if before != kind or version.reader != SHARED:
+                operands[op.index, slot] = _grid(scales.params[version], kind)
         if row.moves and op.code not in _AVERAGES:
             continue  # what it gives is on the grid already
         for slot, index in enumerate(op.outputs):

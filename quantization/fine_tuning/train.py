@@ -42,18 +42,13 @@ class Settings:
     epochs: int
     samples: int
     batch: int = 16
-    rate: float = 0.05
+    rate: float = 0.02
     seed: int = 1
 
 
 def training_part(samples: Iterator[SampleDict]) -> Iterator[SampleDict]:
     """Those that train."""
     return (sample for k, sample in enumerate(samples) if k % HELD_OUT != HELD_OUT - 1)
-
-
-def held_out_part(samples: Iterator[SampleDict]) -> Iterator[SampleDict]:
-    """Those that judge."""
-    return islice(samples, HELD_OUT - 1, None, HELD_OUT)
 
 
 class Trainer:

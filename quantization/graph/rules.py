@@ -7,7 +7,7 @@ row); versions are those that TensorFlow's converter writes. An op without a row
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from edgecnn.core.tflite.model import (
@@ -52,7 +52,7 @@ class OpRule:
         fixed: ``int8``/``int16`` → scale and zero point that the output must have.
         real: where ``fixed``: the real range of the output.
         floors: ``int8``/``int16`` → smallest output scale / (largest input scale)ᵖ, p being
-            ``power``; LiteRT stops below.
+            ``power``, times the weights' scale where there are weights; LiteRT stops below.
         power: see ``floors``.
     """
 
@@ -170,11 +170,15 @@ _FIXED = {
     "L2_NORMALIZATION": ("2 0", (1 / 128, 0), None, Range(-1.0, 1.0)),
     "LOG_SOFTMAX": ("2 0", (16 / 256, 127), None, Range(-16.0, 0.0)),
 }
-# Sums are shifted left by so many bits first; what is left must be shifted back.
+# Sums are shifted left by so many bits first, and must be shifted back to the right; HARD_SWISH
+# must shrink 1/128 of its input's steps; FULLY_CONNECTED compares the bias's scale, a float32,
+# with the exact product in steps of the output.
 _FLOORS: Mapping[str, tuple[Mapping[str, float], int]] = {
     "ADD": ({"int8": 2.0 / 2**20, "int16": 2.0 / 2**15}, 1),
     "SUB": ({"int8": 2.0 / 2**20, "int16": 2.0 / 2**15}, 1),
     "SQUARED_DIFFERENCE": ({"int8": 4.0 / 2**14}, 2),
+    "HARD_SWISH": ({"int8": 1.0 / 128}, 1),
+    "FULLY_CONNECTED": ({"int8": 2.0**-18, "int16": 2.0**-18}, 1),
 }
 
 
@@ -203,16 +207,22 @@ def _fixed_row(
     return OpRule(code, _versions(versions), fixed=MappingProxyType(fixed), real=real)
 
 
+def _free_row(code: str, versions: Mapping[str, int]) -> OpRule:
+    floors, power = _FLOORS.get(code, ({}, 1))
+    return OpRule(code, versions, floors=MappingProxyType(dict(floors)), power=power)
+
+
+def _weighted_row(code: str, versions: str, weights: WeightRule) -> OpRule:
+    row = _free_row(code, _versions(versions))
+    return replace(row, weights=weights)
+
+
 def _table() -> dict[str, OpRule]:
-    found = [OpRule(code, versions) for code, versions in _rows(_FREE) if code not in _FLOORS]
-    for code, versions in _rows(_FREE):
-        if code in _FLOORS:
-            floors, power = _FLOORS[code]
-            found.append(OpRule(code, versions, floors=MappingProxyType(floors), power=power))
+    found = [_free_row(*row) for row in _rows(_FREE)]
     found += [OpRule(code, row, tie=True, moves=True) for code, row in _rows(_MOVING)]
     found += [OpRule(code, row, tie=True) for code, row in _rows(_JOINING)]
     found += [OpRule(code, row, tie=True, saturates=True) for code, row in _rows(_SATURATING)]
-    found += [OpRule(code, _versions(v), weights=w) for code, (v, w) in _WEIGHTED.items()]
+    found += [_weighted_row(code, *row) for code, row in _WEIGHTED.items()]
     found += [_fixed_row(code, *row) for code, row in _FIXED.items()]
     return {row.code: row for row in sorted(found, key=lambda row: row.code)}
 

@@ -8,14 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgecnn.core.errors import QuantizationError
-from edgecnn.core.tflite.model import DType, Quantization, TfOperator, TfSubgraph
+from edgecnn.core.tflite.model import DType, Quantization, TfOperator, TfSubgraph, TfTensor
 from quantization.graph.edit import producers
-from quantization.graph.params import Integer, activation_params, quantization, zero_point
+from quantization.graph.params import (
+    Integer,
+    activation_params,
+    quantization,
+    weight_scale,
+    zero_point,
+)
 from quantization.graph.rules import OpRule, data_slots, rule
 from quantization.graph.union import UnionFind
 from quantization.recipe import Precision
@@ -258,6 +265,9 @@ class _Assignment:
             ]
             largest = max(params[root].scale[0] for root in roots)
             floor = 1.001 * row.floors[precision] * largest**row.power
+            if row.weights is not None:
+                weights = self._graph.tensors[op.inputs[row.weights.slot]]
+                floor *= float(weight_scale(_constant(weights), None)[0])
             out = self._sets.root(Version(op.outputs[0], precision))
             if params[out].scale[0] < floor:
                 found = self._merged.get(out, Range(0.0, 0.0))
@@ -265,6 +275,10 @@ class _Assignment:
                 low, high = min(found.low, 0.0), max(found.high, 0.0)
                 zero = 0 if dtype == "int16" else zero_point(low, high, floor, dtype)
                 params[out] = quantization(floor, zero)
+
+
+def _constant(tensor: TfTensor) -> NDArray[Any]:
+    return tensor.data if tensor.data is not None else np.empty(0, np.float32)
 
 
 def _integer(version: Version) -> Integer:

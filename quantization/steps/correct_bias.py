@@ -26,14 +26,14 @@ from quantization.graph.edit import add_tensor, with_constants, with_main
 from quantization.graph.emit import emit
 from quantization.steps.bias_moments import CLIPS, expected_row, input_moments
 from quantization.steps.layer_statistics import Layer
-from quantization.steps.layer_walk import LayerWalk, Twin, layers_of, twin_of
+from quantization.steps.layer_walk import MIN_SAMPLES, LayerWalk, Twin, layers_of, twin_of, why_not
 from quantization.work import StepContext, StepOutcome, Work
 
 NAME = "correct-bias"
-MIN_SAMPLES = 8
 _STEPS = 4
 
 Floats = NDArray[np.floating[Any]]
+Clip = tuple[float, float]
 
 
 def apply(work: Work, context: StepContext) -> StepOutcome:
@@ -46,10 +46,8 @@ def apply(work: Work, context: StepContext) -> StepOutcome:
     layers = layers_of(work.model)
     if context.recipe.weights != "int8":
         return _nothing(work, f"the recipe's weights are {context.recipe.weights}")
-    if len(work.model.subgraphs) > 1:
-        return _nothing(work, "the model has control flow")
-    if not layers:
-        return _nothing(work, "no layer with weights of its own")
+    if reason := why_not(work.model):
+        return _nothing(work, reason)
     if context.recipe.samples < 1:
         return _analytic(work, context, layers)
     return _empirical(work, context, layers)
@@ -101,46 +99,69 @@ def _shift(work: Work, walk: LayerWalk, layer: Layer, twin: Twin) -> tuple[Float
     return chosen(both[0], both[1], clip), float(gain)
 
 
-def mean_shift(wanted: Floats, got: Floats, clip: tuple[float, float]) -> Floats:
-    """The mean difference of two outputs (rows, channels) before their activation: (channels,)."""
-    return np.mean(wanted - got, axis=0, dtype=np.float64)
+def mean_shift(wanted: Floats, got: Floats, clip: Clip) -> Floats:
+    """The mean difference of two outputs before their activation.
+
+    Args:
+        wanted: of the float layer, (samples, rows, channels).
+        got: of the quantized layer.
+        clip: not read here.
+
+    Returns:
+        (channels,), shrunk by its uncertainty.
+    """
+    return _shrunk(np.mean(wanted - got, axis=1, dtype=np.float64))
 
 
-def clipped_shift(wanted: Floats, got: Floats, clip: tuple[float, float]) -> Floats:
+def clipped_shift(wanted: Floats, got: Floats, clip: Clip) -> Floats:
     """The shift of least squared error behind a clipping activation (Gauss–Newton).
 
     Args:
-        wanted: outputs before the activation, (rows, channels).
-        got: the same of the quantized layer.
+        wanted: of the float layer before the activation, (samples, rows, channels).
+        got: of the quantized layer.
         clip: the interval that the activation clips to.
+
+    Returns:
+        (channels,), shrunk by its uncertainty.
     """
     target = np.clip(wanted, *clip)
-    shift = np.zeros(wanted.shape[1])
+    shift = np.zeros(wanted.shape[2])
+    found = np.zeros((len(wanted), wanted.shape[2]))
     for _ in range(_STEPS):
         moved = got + shift.astype(np.float32)
         passed = (moved > clip[0]) & (moved < clip[1])
-        off = np.where(passed, target - moved, 0.0).sum(axis=0, dtype=np.float64)
-        shift = shift + off / np.maximum(passed.sum(axis=0), 1)
-    return shift
+        off = np.where(passed, target - got, 0.0).sum(axis=1, dtype=np.float64)
+        found = off * len(wanted) / np.maximum(passed.sum(axis=(0, 1)), 1)
+        shift = found.mean(axis=0)
+    return _shrunk(found)
+
+
+def _shrunk(found: Floats) -> Floats:
+    """The mean over samples (samples, channels) → (channels,), less what may be chance.
+
+    The positive part of James and Stein's factor, per channel: 1 − (standard error / mean)².
+    """
+    mean = found.mean(axis=0)
+    chance = found.var(axis=0, ddof=1) / len(found)
+    square = np.square(mean)
+    return mean * np.maximum(0.0, 1.0 - chance / np.maximum(square, 1e-30))
 
 
 def _outputs(
     work: Work, walk: LayerWalk, layer: Layer, twin: Twin
 ) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
-    """Outputs (rows, channels) of the float and the quantized layer: to fit by, and to judge by."""
+    """Outputs (samples, rows, channels) of the float and the quantized layer: to fit, to judge."""
     matrix, rounded = layer.float_matrix(work.model.main), twin.matrix(layer)
     offset = _bias(work.model, layer)
     parts: tuple[list[Floats], ...] = ([], [], [], [])
     for rows in walk.rows(layer, twin):
-        parts[2 * rows.held_out].append(_channels(rows.reference @ matrix) + offset)
-        parts[2 * rows.held_out + 1].append(_channels(rows.quantized @ rounded) + offset)
+        pair = rows.reference @ matrix, rows.quantized @ rounded
+        for side, values in enumerate(pair):
+            # (groups, n, O) → (samples, rows, channels)
+            flat = values.transpose(1, 0, 2).reshape(rows.samples, -1, offset.size)
+            parts[2 * rows.held_out + side].append(flat + offset)
     wanted, got, wanted_too, got_too = (np.concatenate(part) for part in parts)
     return (wanted, got), (wanted_too, got_too)
-
-
-def _channels(values: Floats) -> Floats:
-    """(groups, n, O) → (n, channels)."""
-    return values.transpose(1, 0, 2).reshape(values.shape[1], -1)
 
 
 def _error(

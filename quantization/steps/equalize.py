@@ -62,6 +62,8 @@ def apply(work: Work, context: StepContext) -> StepOutcome:
         return StepOutcome(work, "nothing to equalize: activations stay float", applied=False)
     model = work.model
     channels = channels_of(model.main)
+    if not ends(model):
+        return StepOutcome(work, "not equalized: no output to judge it by", applied=False)
     if not any(channels.free[link.outputs].any() for link in channels.links):
         return StepOutcome(work, "no channel can be scaled", applied=False)
     statistics = channel_statistics(model, _watched(model, channels), context)
@@ -69,8 +71,9 @@ def apply(work: Work, context: StepContext) -> StepOutcome:
     first = trial.quality(work, _ranges(statistics, channels, np.ones(channels.count)))
     best, kept, count = first, work, 0
     context.progress.stage("equalize channels", len(_BALANCES))
+    scales = np.ones(channels.count)
     for balance in _BALANCES:
-        scales = _scales(model, channels, statistics, context.recipe, balance)
+        scales = _scales(model, channels, statistics, context.recipe, balance, scales)
         edited = rescaled(model, channels, scales)
         ranges = _ranges(statistics, channels, scales)
         moved = {edited.tensors[k]: v for k, v in ranges.items() if k in edited.tensors}
@@ -92,14 +95,15 @@ def _scales(
     statistics: Mapping[int, ChannelStatistics],
     recipe: Recipe,
     balance: float,
+    start: Float64,
 ) -> Float64:
-    """The scale of each group that lowers the modelled noise the most."""
+    """The scale of each group that lowers the modelled noise the most, from ``start`` on."""
     own = [index for index in calibrated_tensors(model) if index in channels.rows]
     terms = noise_terms(model, channels, statistics, recipe, own, balance)
     ceiling = _ceiling(channels, statistics)
     free = channels.free & (ceiling > 0)
     blocks = [link.outputs for link in channels.links]
-    return search(terms, blocks, free, np.where(free, ceiling, 1.0)).scales
+    return search(terms, blocks, free, np.where(free, ceiling, 1.0), start).scales
 
 
 def _moved(channels: Channels, scales: Float64) -> int:
@@ -114,7 +118,7 @@ class _Trial:
         self._samples = list(islice(context.calibration(), _TRIAL_SAMPLES))
         tensors = ends(work.model)
         self._names = [work.model.main.tensors[index].name for index in tensors]
-        self._reference = float_outputs(work.model, tensors, self._samples) if tensors else []
+        self._reference = float_outputs(work.model, tensors, self._samples)
 
     def quality(self, work: Work, ranges: Mapping[int, Range]) -> float:
         """The outputs' signal-to-noise ratio, dB."""

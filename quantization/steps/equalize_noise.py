@@ -92,10 +92,15 @@ class WeightNoise:
     gain: Float64
     per_tensor: bool
 
-    def power(self, u: Float64) -> float:
-        """Weighted noise power at log scales ``u``."""
+    def filters(self, u: Float64) -> Float64:
+        """(out,): the largest weight of each filter but for its output's scale."""
+        found: Float64 = self._scaled(u).max(axis=1)
+        return found
+
+    def power(self, u: Float64, filters: Float64 | None = None) -> float:
+        """Weighted noise power at log scales ``u``; ``filters`` where they are known."""
         rows = np.exp(u[self.outputs])
-        peaks = self._scaled(u).max(axis=1) * rows
+        peaks = (self.filters(u) if filters is None else filters) * rows
         step = peaks.max() / 127 if self.per_tensor else peaks / 127
         power = (self.energy * np.exp(2 * u[self.inputs])).sum(axis=1)
         return float((self.gain * step * step / 12 * power / (rows * rows)).sum())

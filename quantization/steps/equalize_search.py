@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +43,11 @@ class Found:
 
 
 def search(
-    terms: Sequence[Noise], blocks: Sequence[Ids], free: NDArray[np.bool_], ceiling: Float64
+    terms: Sequence[Noise],
+    blocks: Sequence[Ids],
+    free: NDArray[np.bool_],
+    ceiling: Float64,
+    start: Float64 | None = None,
 ) -> Found:
     """Coordinate descent, one block of groups after the other.
 
@@ -55,37 +60,51 @@ def search(
         blocks: groups that are tried together, each with its channels of one layer's output.
         free: (groups,), whether a group may move.
         ceiling: (groups,), the largest scale allowed.
+        start: (groups,), scales to begin with; None: all 1.
     """
-    u = np.zeros(len(free))
+    u = np.zeros(len(free)) if start is None else np.log(start)
     top = np.minimum(np.log(ceiling), _REACH)
     inside = [np.unique(block[free[block]]) for block in blocks]
     touched = [_touched(terms, block, len(free)) for block in inside]
     total = before = sum(term.power(u) for term in terms)
     sweeps = 0
     while sweeps < SWEEPS:
-        start = total
+        last = total
         for block, near in zip(inside, touched, strict=True):
             if len(block):
                 total -= _improve(u, block, near, top)
         sweeps += 1
-        if start - total <= ENOUGH * start:
+        if last - total <= ENOUGH * last:
             break
     return Found(np.exp(u), before, sum(term.power(u) for term in terms), sweeps)
 
 
 def _improve(u: Float64, block: Ids, near: list[Noise], top: Float64) -> float:
     """Moves ``u[block]`` to the best candidate; by how much the noise fell."""
-    now = sum(term.power(u) for term in near)
+    powers = _powers(u, block, near)
+    now = sum(power(u) for power in powers)
     old = u[block].copy()
     best, values = now, old
     for move in _moves(u, block, near):
         candidate = np.clip(old + move, -_REACH, top[block])
         u[block] = candidate
-        power = sum(term.power(u) for term in near)
-        if power < best * (1 - 1e-9):
-            best, values = power, candidate
+        value = sum(power(u) for power in powers)
+        if value < best * (1 - 1e-9):
+            best, values = value, candidate
     u[block] = values
     return now - best
+
+
+def _powers(u: Float64, block: Ids, near: list[Noise]) -> list[Callable[[Float64], float]]:
+    """The noise of each term while ``block`` moves; what does not depend on it is done once."""
+    moving = np.zeros(len(u), bool)
+    moving[block] = True
+    return [
+        partial(term.power, filters=term.filters(u))
+        if isinstance(term, WeightNoise) and not moving[term.inputs].any()
+        else term.power
+        for term in near
+    ]
 
 
 def _moves(u: Float64, block: Ids, near: list[Noise]) -> Iterator[Float64]:

@@ -17,12 +17,12 @@ from quantization.graph.taps import with_outputs
 from quantization.types import SampleDict
 from quantization.work import Plan
 
-_SQUASHING = frozenset({"SOFTMAX", "LOG_SOFTMAX", "LOGISTIC", "TANH"})
+_SQUASHING = frozenset({"SOFTMAX", "LOG_SOFTMAX", "LOGISTIC", "TANH", "ARG_MAX", "ARG_MIN"})
 Arrays = list[NDArray[np.float32]]
 
 
 def ends(model: TfModel) -> tuple[int, ...]:
-    """The float32 tensors that tell how well a model is served: outputs, before a softmax.
+    """The float32 tensors by which a model is judged: outputs, before a softmax or argmax.
 
     A softmax hides errors of logits where it is sure, and its own steps of 1/256 hide the rest.
     """

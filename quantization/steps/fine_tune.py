@@ -29,9 +29,10 @@ from quantization.calibration.run import calibrate
 from quantization.fine_tuning.loss import is_logits, mean_loss
 from quantization.fine_tuning.net import trainable_floats, unknown_ops
 from quantization.fine_tuning.rounding import rounding_of
-from quantization.fine_tuning.train import HELD_OUT, Settings, Trainer, held_out_part
+from quantization.fine_tuning.train import HELD_OUT, Settings, Trainer
 from quantization.graph.edit import with_constants
 from quantization.graph.lower import lowered
+from quantization.recipe import Recipe
 from quantization.steps.equalize_trial import ends, float_outputs, quantized_outputs
 from quantization.types import SampleDict
 from quantization.work import Ranges, StepContext, StepOutcome, Work
@@ -50,11 +51,15 @@ def apply(work: Work, context: StepContext) -> StepOutcome:
     reason = _why_not(work, context)
     if reason is not None:
         return StepOutcome(work, f"no fine-tuning: {reason}", applied=False)
+    count, held_out = _survey(context)
+    if count < 2 * HELD_OUT:
+        note = f"no fine-tuning: {count} samples, it takes {2 * HELD_OUT} or more"
+        return StepOutcome(work, note, applied=False)
     model = lowered(work.model)
     ranges = work.ranges or _calibrated(work, context)
     targets = ends(work.model)
-    settings = Settings(context.epochs, _count(context), seed=context.recipe.seed)
-    judge = _Judge(work, context, targets)
+    settings = Settings(context.epochs, count, seed=context.recipe.seed)
+    judge = _Judge(work, context.recipe, held_out, targets)
     rounding = rounding_of(model, replace(work, ranges=ranges).plan(context.recipe))
     trainer = Trainer(model, rounding, targets, settings)
     if not judge.agrees(trainer):
@@ -97,13 +102,17 @@ def _why_not(work: Work, context: StepContext) -> str | None:
         return f"no gradient through {', '.join(unknown[:3])}"
     if not ends(work.model) or not trainable_floats(graph):
         return "the model's inputs and outputs are not float32 with a batch of 1"
-    if _count(context) < 2 * HELD_OUT:
-        return f"{_count(context)} samples, it takes {2 * HELD_OUT} or more"
     return None
 
 
-def _count(context: StepContext) -> int:
-    return sum(1 for _ in islice(context.calibration(), context.recipe.samples))
+def _survey(context: StepContext) -> tuple[int, list[SampleDict]]:
+    """How many samples there are, and some of those held out."""
+    count, held_out = 0, list[SampleDict]()
+    for sample in islice(context.calibration(), context.recipe.samples):
+        if count % HELD_OUT == HELD_OUT - 1 and len(held_out) < _JUDGES:
+            held_out.append(sample)
+        count += 1
+    return count, held_out
 
 
 def _calibrated(work: Work, context: StepContext) -> Ranges:
@@ -114,10 +123,11 @@ def _calibrated(work: Work, context: StepContext) -> Ranges:
 class _Judge:
     """Quantizes for real and compares with the float model on the held-out samples."""
 
-    def __init__(self, work: Work, context: StepContext, targets: Sequence[int]) -> None:
-        self._recipe = context.recipe
-        stream = islice(context.calibration(), context.recipe.samples)
-        self._samples: list[SampleDict] = list(islice(held_out_part(stream), _JUDGES))
+    def __init__(
+        self, work: Work, recipe: Recipe, samples: list[SampleDict], targets: Sequence[int]
+    ) -> None:
+        self._recipe = recipe
+        self._samples = samples
         self._names = [work.model.main.tensors[index].name for index in targets]
         self._logits = [is_logits(work.model.main, index) for index in targets]
         self._reference = float_outputs(work.model, targets, self._samples)

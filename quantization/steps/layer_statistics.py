@@ -183,6 +183,8 @@ def layer_of(graph: TfSubgraph, op: TfOperator) -> Layer | None:
     shuffled = op.options.get("weights_format", "DEFAULT") != "DEFAULT"
     if filters.data is None or filters.dtype is not DType.FLOAT32 or readers > 1 or shuffled:
         return None
+    if source.data is not None:
+        return None
     bias = op.inputs[bias_slot] if len(op.inputs) > bias_slot else NO_TENSOR
     output = graph.tensors[op.outputs[0]].shape
     shape = filters.shape

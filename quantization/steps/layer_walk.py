@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.core.runtime import LiteRTPredictor, tensor_infos
+from edgecnn.core.runtime import LiteRTPredictor, is_stateful, tensor_infos
 from edgecnn.core.tflite.model import (
     NO_TENSOR,
     DType,
@@ -38,11 +38,13 @@ from quantization.steps.layer_statistics import (
 )
 from quantization.types import SampleDict
 
-MEMORY_BYTES = 512 << 20
+MEMORY_BYTES = 768 << 20
 #: Rows of one layer: at most so many per sample, and about so many over all samples.
 ROWS_PER_SAMPLE, ROWS = 64, 16384
 #: Every so many-th sample judges what the others chose.
 HELD_OUT = 4
+#: Fewer samples say nothing.
+MIN_SAMPLES = 8
 _CHUNK = 16
 
 State = dict[int, NDArray[Any]]
@@ -53,11 +55,13 @@ class Rows:
     """What some samples give a layer to multiply.
 
     Attributes:
+        samples: how many; each gives the same number of rows.
         held_out: whether these samples are to judge.
         reference: X of the float model, float32 (groups, n, K).
         quantized: X̂ of the quantized model, real values, same shape.
     """
 
+    samples: int
     held_out: bool
     reference: NDArray[np.float32]
     quantized: NDArray[np.float32]
@@ -113,6 +117,15 @@ def twin_of(graph: TfSubgraph, quantized: TfSubgraph, layer: Layer) -> Twin | No
     return None
 
 
+def why_not(model: TfModel) -> str:
+    """Why a model cannot be walked; empty where it can."""
+    if len(model.subgraphs) > 1:
+        return "the model has control flow"
+    if is_stateful(model):
+        return "the model keeps a state between inferences"
+    return "" if layers_of(model) else "no layer has float weights of its own"
+
+
 class LayerWalk:
     """One walk; layers must be visited in their order.
 
@@ -126,7 +139,7 @@ class LayerWalk:
     def __init__(
         self, model: TfModel, quantized: TfModel, samples: Iterable[SampleDict], seed: int
     ) -> None:
-        taken = list(islice(samples, _capacity(model.main)))
+        taken = list(islice(samples, _capacity(model)))
         self._seed = seed
         self._rows = max(1, min(ROWS_PER_SAMPLE, ROWS // max(len(taken), 1)))
         self._float = _Side(model, taken)
@@ -162,7 +175,8 @@ class LayerWalk:
             x_hat = _real(self._quantized.states[number][twin.data.index], twin.data.quantization)
             reference.append(layer.rows(np.asarray(x, np.float32), positions))
             quantized.append(layer.rows(x_hat, positions))
-        return Rows(held_out, np.concatenate(reference, 1), np.concatenate(quantized, 1))
+        both = np.concatenate(reference, 1), np.concatenate(quantized, 1)
+        return Rows(len(numbers), held_out, *both)
 
 
 class _Side:
@@ -182,7 +196,8 @@ class _Side:
         if position > self.position:
             alive = _alive(self.graph, position)
             piece = _Piece.of(model, self.position, position, alive)
-            self.states = [piece.run(state, alive) for state in self.states]
+            for number, state in enumerate(self.states):
+                self.states[number] = piece.run(state, alive)
             self.position = position
 
 
@@ -200,11 +215,8 @@ class _Piece:
         made = [index for op in operators for index in op.outputs]
         read = [index for op in operators for index in op.inputs if index != NO_TENSOR]
         wanted = [index for index in made if index in alive]
-        given = [
-            index
-            for index in dict.fromkeys(read)
-            if index not in made and graph.tensors[index].data is None
-        ]
+        before = _alive(graph, first)
+        given = [index for index in dict.fromkeys(read) if index in before]
         if not wanted:
             return cls(None, ())
         numbers = {old: new for new, old in enumerate(dict.fromkeys((*given, *read, *made)))}
@@ -251,20 +263,15 @@ def _alive(graph: TfSubgraph, position: int) -> frozenset[int]:
     return frozenset(made & later)
 
 
-def _capacity(graph: TfSubgraph) -> int:
-    """How many samples' live tensors fit in memory, in both models, before and after a piece."""
-    last = {index: op.index for op in graph.operators for index in op.inputs}
-    size = peak = sum(graph.tensors[index].nbytes for index in graph.inputs)
-    for op in graph.operators:
-        size += sum(graph.tensors[index].nbytes for index in op.outputs)
-        peak = max(peak, size)
-        gone = {index for index in (*op.inputs, *op.outputs) if last.get(index, -1) <= op.index}
-        size -= sum(
-            graph.tensors[index].nbytes
-            for index in gone
-            if index != NO_TENSOR and graph.tensors[index].data is None
-        )
-    return max(8, MEMORY_BYTES // max(1, peak * 3 // 2))
+def _capacity(model: TfModel) -> int:
+    """How many samples' live tensors fit in memory, in both models."""
+    graph = model.main
+    stops = (layer.op.index for layer in layers_of(model))
+    sizes = (
+        sum(graph.tensors[index].nbytes for index in _alive(graph, stop)) for stop in (0, *stops)
+    )
+    # The float side and, in at most 16 bits, the quantized one.
+    return max(MIN_SAMPLES, MEMORY_BYTES * 2 // (3 * max(1, *sizes)))
 
 
 def _real(codes: NDArray[Any], quantization: Quantization | None) -> NDArray[np.float32]:

@@ -118,11 +118,11 @@ def _files(work: Work, context: StepContext, candidates: Sequence[Candidate]) ->
 
 def _candidates(work: Work, context: StepContext) -> list[Candidate]:
     graph = work.model.main
-    higher = {
-        op.index: found
-        for op in graph.operators
-        if (found := _higher(graph, op, work, context.recipe)) is not None
-    }
+    higher: dict[int, Precision] = {}
+    for op in graph.operators:
+        wanted = _higher(graph, op, work, context.recipe)
+        if wanted is not None:
+            higher[op.index] = wanted
     readers = consumers(graph)
     found: dict[tuple[int, ...], Candidate] = {}
     for op in graph.operators:

@@ -9,7 +9,7 @@ Few samples can be learned by heart. So a quarter of them is held out: it choose
 weights are drawn to their float values, and where no choice does better on it than rounding to the
 nearest, the layer keeps that. Then all samples decide with the chosen strength.
 
-Cost: one pass of both models over at most 512 MiB of live tensors, 16,384 rows a layer, and a few
+Cost: one pass of both models over at most 768 MiB of live tensors, 16,384 rows a layer, and a few
 products of K² · outputs per layer (K: weights per output). Layers beyond ``MAX_DEPTH`` are left
 to the nearest codes, since K² numbers would be kept.
 """
@@ -24,13 +24,12 @@ from numpy.typing import NDArray
 
 from quantization.graph.emit import emit
 from quantization.steps.layer_statistics import Layer, Statistics, statistics
-from quantization.steps.layer_walk import LayerWalk, Twin, layers_of
+from quantization.steps.layer_walk import MIN_SAMPLES, LayerWalk, Twin, layers_of, why_not
 from quantization.steps.rounding_solver import Problem, Rounding, clipped, rough, solve
 from quantization.work import StepContext, StepOutcome, WeightCodes, Work
 
 NAME = "round"
 MAX_DEPTH = 4608
-MIN_SAMPLES = 8
 DAMPINGS = (0.003, 0.03, 0.3, 3.0)
 
 Floats = NDArray[np.floating[Any]]
@@ -52,9 +51,9 @@ def apply(work: Work, context: StepContext) -> StepOutcome:
         context: recipe, calibration and progress are used.
     """
     recipe = context.recipe
-    layers = layers_of(work.model)
-    if reason := _not_served(work, context, layers):
+    if reason := _not_served(work, context):
         return StepOutcome(work, reason, applied=False)
+    layers = layers_of(work.model)
     context.progress.stage("round weights", len(layers))
     quantized = emit(work.model, work.plan(recipe))
     walk = LayerWalk(work.model, quantized, context.calibration(), recipe.seed)
@@ -76,16 +75,12 @@ def apply(work: Work, context: StepContext) -> StepOutcome:
     return _outcome(work, gains, skipped, walk.samples)
 
 
-def _not_served(work: Work, context: StepContext, layers: tuple[Layer, ...]) -> str:
+def _not_served(work: Work, context: StepContext) -> str:
     if context.recipe.weights != "int8":
         return f"the recipe's weights are {context.recipe.weights}"
     if context.recipe.samples < 1:
         return "the recipe uses no calibration samples"
-    if len(work.model.subgraphs) > 1:
-        return "the model has control flow"
-    if not layers:
-        return "no layer with weights of its own"
-    return ""
+    return why_not(work.model)
 
 
 def _gather(

@@ -158,7 +158,7 @@ def test_bare_keras_and_bare_tflite(digits: Path, tmp_path: Path) -> None:
         "quantize", keras, "--calibration", unlabelled, "-o", tmp_path / "g", "--max-drop", "1"
     )
     assert gated.returncode == 2
-    assert "--max-drop needs labelled images" in gated.stderr
+    assert "--max-drop needs labelled data" in gated.stderr
     assert not (tmp_path / "g").exists()
 
 

@@ -10,6 +10,7 @@ import pytest
 from edgecnn.core.errors import MissingExtraError, QuantizationError
 from edgecnn.core.files import dump_json, sha256_bytes
 from edgecnn.core.metric import Metric, wilson_interval
+from edgecnn.core.preprocess import ImageInput, PreprocessSpec
 from edgecnn.core.runtime import LiteRTPredictor
 from edgecnn.core.tflite.reader import read_model
 
@@ -119,10 +120,51 @@ def test_float32_recipe(model, metric):
 
 
 def test_float_island_stops_it():
-    bad = nets.head(nets.layers.Conv2D(2, 3), nets.layers.ELU(name="my_elu"))
-    with pytest.raises(QuantizationError, match="full int8") as caught:
+    bad = nets.head(nets.layers.Conv2D(2, 3), nets.keras.ops.sin)
+    with pytest.raises(QuantizationError, match="as the recipe int8 promises") as caught:
         quantize(request(bad))
-    assert "my_elu" in caught.value.details[0]
+    assert "SIN 'Sin'" in caught.value.details[0]
+    assert "--allow-float" in caught.value.hint
+
+
+def test_a_float_island_may_be_allowed_and_is_named():
+    net = nets.head(nets.layers.Conv2D(2, 3), nets.keras.ops.sin)
+    result = quantize(
+        request(net, recipe=replace(get_recipe("int8"), samples=16, allow_float=True))
+    )
+    (suspect,) = [item for item in result.suspects if item.kind == "float-island"]
+    assert suspect.layer == "Sin"
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"), [("int8-per-tensor", "int8"), ("int16x8", "int16"), ("dynamic", "float32"),
+                        ("float16", "float32"), ("mixed", "int8")]
+)  # fmt: skip
+def test_every_recipe_gives_a_file_that_agrees_with_the_float_model(model, metric, name, dtype):
+    recipe = get_recipe(name)
+    recipe = replace(recipe, samples=16) if recipe.quantized else recipe
+    result = quantize(request(model, recipe=recipe, metric=metric, max_drop=20.0))
+    assert (
+        read_model(result.model).main.tensors[read_model(result.model).main.inputs[0]].dtype.value
+        == dtype
+    )
+    assert result.passed
+    assert result.recipe == recipe
+
+
+def test_auto_gives_the_recipe_that_makes_the_same_bytes(model, metric):
+    asked = request(model, metric=metric, max_drop=-0.5, auto=True)
+    found = quantize(asked)
+    assert {step.name for step in found.steps} >= {"equalize", "correct-bias", "round", "mixed"}
+    again = quantize(replace(asked, auto=False, recipe=found.recipe))
+    assert again.model == found.model
+
+
+def test_data_that_do_not_fit_are_a_warning(model):
+    bytes_ = [{"image": 127.5 * (s["image"] + 1)} for s in nets.samples(16)]
+    spec = PreprocessSpec((ImageInput("image", 16, 16, scale=(1 / 127.5,), offset=(-1.0,)),))
+    result = quantize(request(model, calibration=nets.calibration(bytes_), preprocess=spec))
+    assert any("255" in line for line in result.warnings), result.warnings
 
 
 def test_too_few_samples_warn(model):

@@ -1,11 +1,21 @@
 from __future__ import annotations
 
+from collections import Counter
+from itertools import count
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edgecnn.core.errors import DataError
 from edgecnn.core.runtime import TensorInfo
-from quantization.calibration.samples import RepresentativeDataset, check_sample, first_samples
+from quantization.calibration.samples import (
+    balanced,
+    check_sample,
+    checked,
+    first_samples,
+)
 
 INPUTS = (TensorInfo("image", (1, 2, 2, 1), "float32"), TensorInfo("extra", (1, 3), "float32"))
 
@@ -46,28 +56,49 @@ def test_not_a_dict():
 
 def test_empty():
     with pytest.raises(DataError, match="no samples"):
-        list(RepresentativeDataset(lambda: iter(()), INPUTS, 5)())
-    with pytest.raises(DataError, match="no samples"):
         first_samples(lambda: iter(()), INPUTS, 5)
 
 
-def test_too_few_warns_with_numbers_and_enough_does_not():
-    dataset = RepresentativeDataset(lambda: (sample(k) for k in range(3)), INPUTS, 5)
-    assert len(list(dataset())) == dataset.seen == 3
-    assert "only 3 calibration samples, the recipe asks for 5" in dataset.warnings[0]
-    enough = RepresentativeDataset(lambda: (sample(k) for k in range(9)), INPUTS, 5)
-    assert len(list(enough())) == 5
-    assert enough.warnings == ()
+def test_a_checked_stream_is_lazy_and_stops_at_the_limit():
+    taken = []
+
+    def endless():
+        for number in count():
+            taken.append(number)
+            yield sample(number)
+
+    stream = checked(endless, INPUTS, 3)
+    assert taken == []
+    assert list(next(stream)) == ["image", "extra"]
+    assert taken == [0]
+    assert len(list(stream)) == 2
+    assert taken == [0, 1, 2]
 
 
-def test_constant_samples_warn():
-    zeros = {info.name: np.zeros(info.shape, np.float32) for info in INPUTS}
-    dataset = RepresentativeDataset(lambda: iter([zeros]), INPUTS, 1)
-    list(dataset())
-    assert "every calibration value is 0" in dataset.warnings[0]
+def test_a_checked_stream_names_the_bad_sample_and_the_empty_set():
+    items = [sample(), sample() | {"extra": np.full((1, 3), np.nan, np.float32)}]
+    stream = checked(lambda: iter(items), INPUTS, 9)
+    next(stream)
+    with pytest.raises(DataError, match="calibration sample 1: input 'extra' holds NaN"):
+        next(stream)
+    with pytest.raises(DataError, match="gave no samples"):
+        list(checked(lambda: iter(()), INPUTS, 9))
 
 
-def test_each_pass_is_fresh():
-    dataset = RepresentativeDataset(lambda: (sample(k) for k in range(4)), INPUTS, 2)
-    first, second = list(dataset()), list(dataset())
-    np.testing.assert_array_equal(first[1][1], second[1][1])
+@given(st.lists(st.sampled_from("abcd"), max_size=60), st.integers(0, 70), st.integers(0, 3))
+def test_classes_take_turns(labels, wanted, seed):
+    found = balanced(labels, wanted, seed)
+    assert len(found) == len(set(found)) == min(wanted, len(labels))
+    assert found == balanced(labels, wanted, seed)
+    assert balanced(labels, wanted - 1, seed) == found[: max(wanted - 1, 0)]
+    chosen, there = Counter(labels[k] for k in found), Counter(labels)
+    most = max(chosen.values(), default=0)
+    for label, size in there.items():
+        assert chosen[label] >= min(most - 1, size)
+
+
+def test_the_seed_chooses_within_a_class():
+    labels = [0] * 50 + [1] * 50
+    assert balanced(labels, 20, 1) != balanced(labels, 20, 2)
+    # Not simply the first ones: files of a class often come in order.
+    assert sorted(balanced(labels, 20, 1))[:10] != list(range(10))

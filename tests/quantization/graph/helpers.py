@@ -16,6 +16,7 @@ from quantization.graph.emit import emit
 from quantization.graph.taps import calibrated_tensors, with_outputs
 from quantization.recipe import Recipe, get_recipe
 from quantization.work import Plan, Range
+from tests.builders import ModelBuilder
 
 Sample = Mapping[str, np.ndarray[Any, np.dtype[Any]]]
 
@@ -90,3 +91,48 @@ def uniform(
         {info.name: rng.uniform(low, high, info.shape).astype(np.float32) for info in infos}
         for _ in range(count)
     ]
+
+
+class Net:
+    """Layers with the names that reports print; weights drawn from a fixed seed."""
+
+    def __init__(self, *, signature: bool = True) -> None:
+        self.rng = np.random.default_rng(5)
+        self.build = ModelBuilder()
+        self.signature = signature
+        self.image = self.build.tensor((1, 8, 8, 4), "float32", name="image")
+
+    def conv(
+        self, x: int, name: str, channels: int = 4, activation: str = "NONE", **options
+    ) -> int:
+        weights = self.rng.normal(0, 0.12, (channels, 3, 3, 4))
+        w = self.build.tensor(weights.shape, "float32", data=weights, name=f"{name}/w")
+        bias = self.rng.normal(0, 0.2, channels)
+        b = self.build.tensor((channels,), "float32", data=bias, name=f"{name}/b")
+        y = self.build.tensor((1, 8, 8, channels), "float32", name=name)
+        self.build.op(
+            "CONV_2D", [x, w, b], [y], padding="SAME", fused_activation_function=activation
+        )
+        return y
+
+    def op(self, code: str, inputs: list[int], name: str, shape=(1, 8, 8, 4), **options) -> int:
+        y = self.build.tensor(shape, "float32", name=name)
+        self.build.op(code, inputs, [y], **options)
+        return y
+
+    def finish(self, *outputs: int) -> bytes:
+        if self.signature:
+            names = {f"out{k}": index for k, index in enumerate(outputs)}
+            self.build.signature("serve", {"picture": self.image}, names)
+        return self.build.build([self.image], list(outputs))
+
+
+def chain_model() -> bytes:
+    """stem, two reshapes, middle, last, scores."""
+    net = Net()
+    x = net.conv(net.image, "stem", activation="RELU6")
+    x = net.op("RESHAPE", [x], "flat", (1, 256), new_shape=[1, 256])
+    x = net.op("RESHAPE", [x], "back", new_shape=[1, 8, 8, 4])
+    x = net.conv(x, "middle", activation="RELU")
+    x = net.conv(x, "last")
+    return net.finish(net.op("LOGISTIC", [x], "scores"))

@@ -8,8 +8,7 @@ import pytest
 from edgecnn.core.runtime import LiteRTPredictor
 from quantization.recipe import LayerOverride
 from tests.firmware_glue.compiler.harness import Library
-from tests.quantization.graph.helpers import quantized, recipe, uniform
-from tests.quantization.graph.test_emit import Net
+from tests.quantization.graph.helpers import Net, quantized, recipe, uniform
 
 
 @pytest.fixture(scope="module")

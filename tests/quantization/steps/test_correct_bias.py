@@ -146,21 +146,33 @@ def test_shared_bias_is_parted() -> None:
 
 def test_error_behind_the_activation_counts() -> None:
     rng = np.random.default_rng(2)
-    wanted = rng.normal(-1, 1, (500, 3)).astype(np.float32)
+    wanted = rng.normal(-1, 1, (50, 10, 3)).astype(np.float32)
     # What is below zero is off too, and is clipped away: it must not pull at the bias.
     got = (wanted - np.where(wanted > 0, 0.2, 3.0)).astype(np.float32)
     clip = (0.0, math.inf)
     found = correct_bias.clipped_shift(wanted, got, clip)
     grid = np.linspace(-1, 3, 401)
     errors = [
-        np.square(np.clip(wanted, *clip) - np.clip(got + step, *clip)).mean(axis=0)
+        np.square(np.clip(wanted, *clip) - np.clip(got + step, *clip)).mean(axis=(0, 1))
         for step in grid.astype(np.float32)
     ]
     best = np.min(errors, axis=0)
-    error = np.square(np.clip(wanted, *clip) - np.clip(got + found, *clip)).mean(axis=0)
+    error = np.square(np.clip(wanted, *clip) - np.clip(got + found, *clip)).mean(axis=(0, 1))
     plain = correct_bias.mean_shift(wanted, got, clip)
-    naive = np.square(np.clip(wanted, *clip) - np.clip(got + plain, *clip)).mean(axis=0)
-    assert (error < 1.1 * best + 1e-6).all() and (error < naive).all()
+    naive = np.square(np.clip(wanted, *clip) - np.clip(got + plain, *clip)).mean(axis=(0, 1))
+    assert (error < 1.1 * best + 1e-5).all() and (error < naive).all()
+
+
+def test_chance_is_not_corrected() -> None:
+    rng = np.random.default_rng(4)
+    wanted = rng.normal(0, 1, (20, 30, 400)).astype(np.float32)
+    luck = wanted + rng.normal(0, 0.3, (20, 1, 400)).astype(np.float32)
+    clip = (-math.inf, math.inf)
+    found = correct_bias.mean_shift(wanted, luck, clip)
+    plain = (wanted - luck).mean(axis=(0, 1))
+    assert np.square(found).sum() < 0.5 * np.square(plain).sum()
+    sure = correct_bias.mean_shift(wanted, luck - 1, clip)
+    np.testing.assert_allclose(sure, plain + 1, rtol=0.05)
 
 
 @given(

@@ -248,6 +248,22 @@ def test_nothing_to_do_is_said():
     assert not apply(work, context("dynamic")).applied
 
 
+def test_a_classifier_that_gives_only_the_class_is_judged_by_its_scores():
+    net = Net(seed=2)
+    net.layer("CONV_2D")
+    net.same("RELU")
+    net.op("MEAN", [net.last, net.ints([1, 2])], (1, 6))
+    scores = net.layer("FULLY_CONNECTED")
+    label = net.build.tensor((1,), "int64", name="label")
+    net.build.op("ARG_MAX", [scores, net.build.tensor((), "int32", data=1)], [label],
+                 output_type="INT64")  # fmt: skip
+    model = read_model(net.data(label))
+    assert [model.main.tensors[index].name for index in ends(model)] == [
+        model.main.tensors[scores].name
+    ]
+    assert "dB" in apply(Work(model), context("int8")).note
+
+
 def test_the_result_is_never_worse_on_the_samples():
     for seed in range(3):
         net = Net(seed=seed)

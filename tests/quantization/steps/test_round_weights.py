@@ -25,7 +25,7 @@ from quantization.freeze import load_and_freeze
 from quantization.graph.emit import emit
 from quantization.parallel.executor import SerialExecutor
 from quantization.recipe import LayerOverride, Recipe, get_recipe
-from quantization.steps import round_weights
+from quantization.steps import correct_bias, round_weights
 from quantization.steps.layer_statistics import statistics
 from quantization.steps.rounding_solver import (
     Problem,
@@ -36,6 +36,7 @@ from quantization.steps.rounding_solver import (
     solve,
 )
 from quantization.work import StepContext, Work
+from tests.builders import ModelBuilder
 from tests.quantization import nets
 
 
@@ -239,3 +240,14 @@ def test_what_cannot_be_served_says_why(name: str, count: int, why: str) -> None
     work = calibrated(model, given) if given.recipe.quantized else Work(model)
     outcome = round_weights.apply(work, given)
     assert not outcome.applied and why in outcome.note and outcome.work is work
+
+
+def test_models_with_a_memory_are_left_alone() -> None:
+    build = ModelBuilder()
+    x, y = build.tensor((1, 4), "float32"), build.tensor((1, 4), "float32")
+    build.tensor((1, 4), "float32", variable=True)
+    build.op("FULLY_CONNECTED", [x, build.tensor((4, 4), "float32", data=np.eye(4))], [y])
+    work = Work(read_model(build.build([x], [y])))
+    for step in (round_weights, correct_bias):
+        outcome = step.apply(work, context(get_recipe("int8")))
+        assert not outcome.applied and "state" in outcome.note
