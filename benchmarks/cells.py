@@ -71,9 +71,9 @@ def cells_of(subject: Subject, selection: Selection) -> list[Cell]:
     folder.mkdir(parents=True, exist_ok=True)
     task = subject.task(selection.folder)
     task = replace(task, test=task.test[: selection.limit])
-    calibration, test = task.save(folder)
+    calibration, test, tuning = task.save(folder)
     float32 = folder / FLOAT.name / FLOAT.result
-    base = Files(subject.file, float32, calibration, test, folder, selection.folder)
+    base = Files(subject.file, float32, calibration, test, tuning, folder, selection.folder)
     cells = []
     for tool in subject.tools:
         chosen = chosen_net and (not selection.tools or tool.name in selection.tools)

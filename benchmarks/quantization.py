@@ -33,6 +33,7 @@ NOTE = (
     " in the window each (a recording's score is the share that was right). ONNX Runtime's and"
     " NNCF's models run in ONNX Runtime and OpenVINO, where some ops stay float. 95 % intervals"
     " are paired: the adjusted Wald interval for matched pairs, for mAP a bootstrap over images."
+    " --auto decides by the labelled validation split, as edgecnn quantize --auto does."
     " 'ours_is_better_by' compares ours --auto with that tool in the same way. ai-edge-quantizer"
     " is fed all samples as one batch, and one by one as its examples do: there a moving average"
     " smooths its ranges. Seconds: quantizing alone, without imports, on the machine named in"

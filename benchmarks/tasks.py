@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ from edgecnn.training.pixels import Pixels, labels_of
 
 CALIBRATION = 500
 SCENES = 2000
+TUNING_SCENES = 500
 PLACES = 9
 SEED = 1
 Floats = NDArray[np.float32]
@@ -42,19 +44,29 @@ class Task:
         calibration: float32 (500, …) of the training split, as many of each class.
         test: float32 (n, …).
         score: outputs over ``test`` (or its first part) → quality.
+        tuning: labelled samples of the validation split, for what decides by measuring:
+            {input: float32 (n, …), ``labels``: int64 (n,)}, or ``scenes:COUNT``; None: none.
     """
 
     input: str
     calibration: Floats
     test: Floats
     score: Callable[[Outputs], Scored]
+    tuning: dict[str, NDArray[Any]] | str | None = None
 
-    def save(self, folder: Path) -> tuple[Path, Path]:
-        """Writes ``calibration.npz`` and ``test.npz``, both holding the input's name."""
+    def save(self, folder: Path) -> tuple[Path, Path, str]:
+        """Writes the arrays as .npz under the input's name.
+
+        Returns:
+            Paths of calibration and test, and what tells our scripts of ``tuning``.
+        """
         paths = folder / "calibration.npz", folder / "test.npz"
         for path, array in zip(paths, (self.calibration, self.test), strict=True):
             np.savez(path, allow_pickle=False, **{self.input: array})
-        return paths
+        if not isinstance(self.tuning, dict):
+            return (*paths, self.tuning or "")
+        np.savez(folder / "tuning.npz", allow_pickle=False, **self.tuning)
+        return (*paths, str(folder / "tuning.npz"))
 
 
 def task_of(row: Net, cache: Path) -> Task:
@@ -90,10 +102,12 @@ def balanced(labels: NDArray[np.int64], count: int) -> NDArray[np.int64]:
 
 def _images(row: Net, cache: Path) -> Task:
     source, spec = source_of(row), default_preprocess(row.size).image
-    kept = cache / f"{Path(source).name.partition('.')[0]}-{row.size[0]}-{CALIBRATION}.npz"
+    stem = Path(source).name.partition(".")[0]
+    kept = cache / f"{stem}-{row.size[0]}-{CALIBRATION}-{row.seed}.npz"
     if not kept.exists():
-        train, test = (
-            load_dataset(source, "classify", p, seed=row.seed) for p in ("train", "test")
+        train, val, test = (
+            load_dataset(source, "classify", part, seed=row.seed)
+            for part in ("train", "val", "test")
         )
         chosen = balanced(labels_of(train), CALIBRATION)
         np.savez(
@@ -101,6 +115,8 @@ def _images(row: Net, cache: Path) -> Task:
             calibration=np.concatenate([_tensor(train, spec, int(index)) for index in chosen]),
             test=_all(test, spec),
             labels=labels_of(test),
+            tuning=_all(val, spec),
+            tuning_labels=labels_of(val),
         )
     with np.load(kept) as file:
         labels = file["labels"]
@@ -109,17 +125,19 @@ def _images(row: Net, cache: Path) -> Task:
             file["calibration"],
             file["test"],
             lambda outputs: score_classes(outputs, labels, int(labels.max()) + 1),
+            {spec.name: file["tuning"], "labels": file["tuning_labels"]},
         )
 
 
 def _audio(row: Net) -> Task:
     parts = load(source_of(row))
-    train, test = parts["train"], parts["test"]
+    train, val, test = parts["train"], parts["val"], parts["test"]
     return Task(
         "audio",
         train.audio[balanced(train.labels, CALIBRATION)],
         windows(test, PLACES),
         lambda outputs: score_clips(outputs, test.labels, PLACES),
+        {"audio": windows(val, PLACES), "labels": np.repeat(val.labels, PLACES)},
     )
 
 
@@ -137,6 +155,7 @@ def _scenes(row: Net) -> Task:
         np.concatenate([_tensor(train, spec, index) for index in range(len(train))]),
         np.concatenate([array for array, _ in pairs]),
         lambda outputs: score_scenes(outputs, samples, [item for _, item in pairs], after),
+        f"scenes:{TUNING_SCENES}",
     )
 
 

@@ -30,6 +30,7 @@ class Files:
         keras: the trained model.
         float32: its float .tflite, for tools that start there.
         calibration, test: .npz of float32 samples under the input's name.
+        tuning: what ``--auto`` measures by; empty: agreement with the float model.
         folder: the tool's own.
         peers: where the peers' Pythons are.
     """
@@ -38,6 +39,7 @@ class Files:
     float32: Path
     calibration: Path
     test: Path
+    tuning: str
     folder: Path
     peers: Path
 
@@ -138,7 +140,11 @@ def _elsewhere(made: str) -> Callable[[Files], list[str | Path]]:
 
 
 def _ours(*options: str) -> Callable[[Files], list[str | Path]]:
-    return lambda files: [files.keras, files.calibration, files.folder / "model.tflite", *options]
+    def arguments(files: Files) -> list[str | Path]:
+        more = [f"tuning={files.tuning}"] if "auto" in options and files.tuning else []
+        return [files.keras, files.calibration, files.folder / "model.tflite", *options, *more]
+
+    return arguments
 
 
 FLOAT = Tool("float", "float32", "stock", _stock("float"))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from edgecnn.core.tflite.model import TfModel
 from edgecnn.core.tflite.writer import write_model
 from quantization import audit
 from quantization.calibration.run import calibrate
@@ -22,11 +23,14 @@ class Built:
     Attributes:
         work: with ranges, if the recipe calibrates.
         data: the quantized .tflite.
+        twin: the float model whose tensors those of ``data`` stand for: the original after the
+            steps that move scale between channels, without those that change weights.
         reports: what each step did.
     """
 
     work: Work
     data: bytes
+    twin: TfModel
     reports: tuple[StepReport, ...] = ()
 
 
@@ -37,18 +41,20 @@ def build(work: Work, context: StepContext, steps: Sequence[str]) -> Built:
         QuantizationError: the result is not what the recipe promises.
         DataError: calibration samples that cannot be used.
     """
-    reports = []
+    reports, twin = [], work.model
     for name in steps:
         if name not in _BEFORE_RANGES:
             work = calibrated(work, context)
         began = time.monotonic()
         outcome = get_step(name)(work, context)
         work = outcome.work
+        if name in _SAME_FUNCTION:
+            twin = work.model
         reports.append(
             StepReport(name, outcome.applied, outcome.note, seconds=time.monotonic() - began)
         )
     work = calibrated(work, context)
-    return Built(work, emitted(work, context), tuple(reports))
+    return Built(work, emitted(work, context), twin, tuple(reports))
 
 
 def calibrated(work: Work, context: StepContext) -> Work:
@@ -74,3 +80,5 @@ def emitted(work: Work, context: StepContext) -> bytes:
 
 # Rewrites of the float graph that need no ranges.
 _BEFORE_RANGES = frozenset({"fold-batch-norm"})
+# Their float model computes what the original does.
+_SAME_FUNCTION = frozenset({"fold-batch-norm", "equalize"})

@@ -12,6 +12,7 @@ from edgecnn.core.progress import Progress, SilentProgress
 from edgecnn.core.runtime import Predictor, tensor_infos
 from edgecnn.core.tflite.metadata import embed
 from edgecnn.core.tflite.reader import read_model
+from edgecnn.core.tflite.writer import write_model
 from quantization import audit, parity
 from quantization.agreement import agreement_metric
 from quantization.auto import climb
@@ -61,7 +62,8 @@ def quantize(request: QuantizeRequest, progress: Progress | None = None) -> Quan
         MissingExtraError: TensorFlow is not installed and the model is no .tflite.
     """
     progress = progress or SilentProgress()
-    progress.stage("load the model")
+    if not isinstance(request.model, FloatModel):
+        progress.stage("load the model")
     model = load_float(request.model, unsafe=request.unsafe)
     check_float(model.model, request.recipe)
     work = Work(model.model, keras_model=model.keras_model)
@@ -77,11 +79,14 @@ def quantize(request: QuantizeRequest, progress: Progress | None = None) -> Quan
     golden_samples = _golden_samples(request, model)
     golden, notes = make_golden(data, golden_samples)
     golden_float32, _ = make_golden(float32, golden_samples)
-    layers, suspicious = _told(request, recipe, float32, data, progress)
+    equalized = any(report.name == "equalize" and report.kept for report in reports)
+    reference = embed(write_model(built.twin), request.metadata) if equalized else float32
+    layers, suspicious = _told(request, recipe, reference, data, progress)
     metrics, drop = _verdict(request, recipe, model, float32, data, progress)
     return QuantizationResult(
         model=data,
         float32=float32,
+        reference=reference,
         recipe=recipe,
         golden=golden,
         golden_float32=golden_float32,
@@ -107,7 +112,7 @@ def _built(
             hint="use --recipe int8, int8-per-tensor or int16x8 with --auto",
         )
     if not recipe.quantized and recipe.weights == "float32":
-        return Built(work, model.data), recipe, ()
+        return Built(work, model.data, model.model), recipe, ()
     context = StepContext(
         recipe,
         _Samples(request, model, recipe),

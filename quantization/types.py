@@ -198,6 +198,8 @@ class QuantizationResult:
     Attributes:
         model: the quantized .tflite.
         float32: the float .tflite of the same model.
+        reference: the float .tflite whose tensors those of ``model`` stand for: ``float32``, or
+            after equalization the same function with other scales between its layers.
         recipe: what made it.
         golden, golden_float32: golden vectors of both files.
         layers: per-op errors, worst first; empty for the ``float32`` recipe.
@@ -213,6 +215,7 @@ class QuantizationResult:
 
     model: bytes
     float32: bytes
+    reference: bytes
     recipe: Recipe
     golden: Golden
     golden_float32: Golden

@@ -120,7 +120,8 @@ def _print(outcome: QuantizeOutcome, *, verbose: bool) -> None:
     _print_layers(result, verbose=verbose)
     shown = result.suspects if verbose else result.suspects[:3]
     for suspect in shown:
-        click.echo(f"suspect: '{layer_name(suspect.layer)}': {suspect.cause} {suspect.cure}")
+        click.echo(f"suspect: '{layer_name(suspect.layer)}': {suspect.cause}")
+        click.echo(f"  cure: {suspect.cure}")
     if len(result.suspects) > len(shown):
         click.echo(f"and {len(result.suspects) - len(shown)} more suspects (-v shows them)")
     for line in result.warnings:

@@ -268,6 +268,10 @@ def _against(request: InspectRequest, model: ModelFile) -> tuple[bytes | None, s
         bundle = request.reference.bundle
         if bundle is None or model.recipe == FLOAT or FLOAT not in bundle.variants:
             return None, None
+        # After equalization inner tensors stand for those of a float model of their own.
+        own = f"variants/{model.recipe}/{FLOAT}.tflite"
+        if own in bundle.manifest.files:
+            return bundle.path(own).read_bytes(), own
         return model_file(request.reference, FLOAT).data, f"variants/{FLOAT}/model.tflite"
     reference = resolve(request.against)
     if reference.kind == "keras":

@@ -253,6 +253,8 @@ def _write_bundle(bundle: Bundle, result: QuantizationResult) -> dict[str, str]:
         "recipe": f"variants/{name}/recipe.json",
         "golden": f"variants/{name}/golden.npz",
     }
+    if result.reference != result.float32:
+        files["reference"] = f"variants/{name}/float32.tflite"
     with bundle.edit() as edit:
         edit.remove(f"variants/{name}")
         edit.remove("variants/float32")
@@ -269,6 +271,8 @@ def _write_bundle(bundle: Bundle, result: QuantizationResult) -> dict[str, str]:
         edit.write(files["model"], result.model)
         edit.write_json(files["recipe"], result.recipe.to_json())
         edit.write(files["golden"], result.golden.to_bytes())
+        if "reference" in files:
+            edit.write(files["reference"], result.reference)
         edit.write_json(f"variants/{name}/metrics.json", quantize_json(result, files))
         edit.change(default_variant=name)
     return {key: str(bundle.root / path) for key, path in files.items()}
@@ -283,6 +287,9 @@ def _write_folder(folder: Path, stem: str, result: QuantizationResult) -> dict[s
         "recipe": folder / f"{stem}_{name}.recipe.json",
         "golden": folder / f"{stem}_{name}.golden.npz",
     }
+    if result.reference != result.float32:
+        files["reference"] = folder / f"{stem}_{name}.float32.tflite"
+        write_atomic(files["reference"], result.reference)
     write_atomic(files["float32"], result.float32)
     write_atomic(files["recipe"], dump_json(result.recipe.to_json()))
     write_atomic(files["golden"], result.golden.to_bytes())

@@ -54,7 +54,7 @@ def test_drop_gate_names_the_worst_layers(passed: bool) -> None:
     empty = Golden({}, {})
     drop = Drop(1.25, 0.5, 2.0, 400, True)
     result = QuantizationResult(
-        b"", b"", get_recipe("int8"), empty, empty, layers, {}, drop, 1.0, passed
+        b"", b"", b"", get_recipe("int8"), empty, empty, layers, {}, drop, 1.0, passed
     )
     if passed:
         gate(result)
