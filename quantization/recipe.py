@@ -175,7 +175,7 @@ def _row(name: str, **changes: Any) -> Recipe:
         "dense_weights": "per-tensor",
         "calibrator": "minmax",
         "samples": 200,
-        "steps": ("fold-batch-norm",),
+        "steps": ("fold-batch-norm", "equalize"),
     }
     return Recipe(name=name, **{**values, **changes})
 
@@ -188,9 +188,13 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         recipe.name: recipe
         for recipe in (
             _row("int8"),
-            _row("int8-per-tensor", conv_weights="per-tensor"),
-            _row("int16x8", activations="int16", io="int16"),
-            _row("mixed", steps=("fold-batch-norm", "mixed")),
+            _row(
+                "int8-per-tensor",
+                conv_weights="per-tensor",
+                steps=("fold-batch-norm", "equalize", "round"),
+            ),
+            _row("int16x8", activations="int16", io="int16", steps=("fold-batch-norm",)),
+            _row("mixed", steps=("fold-batch-norm", "equalize", "mixed")),
             _row("dynamic", **_FLOAT, steps=()),
             _row("float16", **_FLOAT, **_NO_WEIGHTS, weights="float16", steps=()),
             _row("float32", **_FLOAT, **_NO_WEIGHTS, weights="float32", steps=()),

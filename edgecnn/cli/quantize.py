@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from quantization.types import QuantizationResult
 
 _CALIBRATORS = ("minmax", "moving-average", "percentile", "mse", "entropy")
-_STEPS = ("fold-batch-norm", "equalize", "fine-tune", "round", "correct-bias", "mixed")
+_STEPS = ("none", "fold-batch-norm", "equalize", "fine-tune", "round", "correct-bias", "mixed")
 
 
 @click.command("quantize")
@@ -33,7 +33,7 @@ _STEPS = ("fold-batch-norm", "equalize", "fine-tune", "round", "correct-bias", "
 @click.option("--auto", is_flag=True, help="Add accuracy steps, the cheapest first, until"
               " --max-drop holds.")  # fmt: skip
 @click.option("--step", "steps", multiple=True, type=click.Choice(_STEPS),
-              help="Add this accuracy step; repeatable.")  # fmt: skip
+              help="This accuracy step instead of the recipe's; repeatable.")  # fmt: skip
 @click.option("--qat-epochs", type=click.IntRange(0, 1000), default=0,
               help="Fine-tune for so many epochs (with --auto: as the last resort).")  # fmt: skip
 @click.option("--layer", "overrides", multiple=True, metavar="PATTERN=SETTING",
@@ -75,12 +75,11 @@ def _job(model: Path | None, project: Path, flags: dict[str, Any]) -> Any:
     from edgecnn.jobs.quantize import QuantizeJob
     from edgecnn.jobs.recipes import RecipeChanges, make_recipe
     from edgecnn.jobs.reference import resolve
+    from quantization.auto import with_step
 
     reference = resolve(model, project)
     values = load_project(project) if model is None else default_project("classify")
     steps = flags["steps"]
-    if flags["qat_epochs"] and not flags["auto"]:
-        steps = (*steps, "fine-tune")
     changes = RecipeChanges(
         samples=flags["samples"] or values.get("quantize", "calibration_samples"),
         seed=flags["seed"],
@@ -91,12 +90,15 @@ def _job(model: Path | None, project: Path, flags: dict[str, Any]) -> Any:
         steps=steps,
         overrides=flags["overrides"],
     )
+    recipe = make_recipe(flags["recipe"] or values.get("quantize", "recipe"), changes)
+    if flags["qat_epochs"] and not flags["auto"]:
+        recipe = with_step(recipe, "fine-tune")
     max_drop = flags["max_drop"]
     if model is None and max_drop is None:
         max_drop = values.get("quantize", "max_drop")
     return QuantizeJob(
         reference,
-        make_recipe(flags["recipe"] or values.get("quantize", "recipe"), changes),
+        recipe,
         calibration=flags["calibration"],
         max_drop=max_drop,
         limit=flags["limit"],

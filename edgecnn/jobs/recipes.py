@@ -11,6 +11,7 @@ from edgecnn.jobs.specs import read_spec
 from quantization.auto import with_step
 from quantization.recipe import LayerOverride, Recipe, Setting, get_recipe
 
+NO_STEP = "none"
 _SETTINGS = ("int8", "int16", "float32", "per-channel", "per-tensor")
 
 
@@ -20,7 +21,8 @@ class RecipeChanges:
 
     Attributes:
         samples, seed, calibrator, percentile, io, allow_float: fields of the recipe.
-        steps: accuracy steps to add, in any order.
+        steps: the accuracy steps instead of the recipe's, in any order; ``none`` for none. Batch
+            norms are folded anyway.
         overrides: ``PATTERN=SETTING``; they come before the recipe's own.
     """
 
@@ -55,8 +57,10 @@ def make_recipe(name: str, changes: RecipeChanges) -> Recipe:
     }
     overrides = tuple(_override(text) for text in changes.overrides)
     recipe = replace(recipe, **given, overrides=(*overrides, *recipe.overrides))
-    for step in changes.steps:
-        recipe = with_step(recipe, step)
+    if changes.steps and recipe.quantized:
+        recipe = replace(recipe, steps=("fold-batch-norm",))
+        for step in changes.steps:
+            recipe = recipe if step == NO_STEP else with_step(recipe, step)
     return recipe
 
 
