@@ -63,7 +63,7 @@ NETS = (
         options={"width": 0.5, "halvings": 4, "dropout": 0.0}),
     Net("mobilenet_v1_025", "MobileNetV1 ×0.25", "mobilenet_v1_025", CIFAR10, 5,
         options={"halvings": 3, "dropout": 0.0}),
-    Net("detector", "detector", "detector", "scenes", 20, 32, 0.02, size=(96, 96, 3)),
+    Net("detector", "detector", "detector", "scenes", 8, 32, 0.02, size=(96, 96, 3)),
     Net("audio", "1-D audio CNN", "audio", SPOKEN_DIGITS, 45, 32, 3e-3, size=(8000, 1, 1)),
 )  # fmt: skip
 
