@@ -25,6 +25,7 @@ class Selection:
         limit: test samples; None: all.
         folder: where peers, decoded images and made models are kept.
         reuse: take models that an earlier run made from the same weights.
+        retrain: train the nets anew first.
     """
 
     nets: tuple[str, ...] = ()
@@ -32,6 +33,7 @@ class Selection:
     limit: int | None = None
     folder: Path = DEFAULT_FOLDER
     reuse: bool = False
+    retrain: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def versions(cell: Cell) -> str:
 def read_selection(
     arguments: Sequence[str], subject: str, nets: Sequence[str], tools: Sequence[str]
 ) -> Selection:
-    """Reads ``--nets``, ``--tools``, ``--limit``, ``--peer-dir`` and ``--reuse``."""
+    """Reads ``--nets``, ``--tools``, ``--limit``, ``--peer-dir``, ``--reuse``, ``--retrain``."""
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks {subject}")
     for key, known in {"nets": nets, "tools": tools}.items():
         settings: dict[str, Any] = {"nargs": "+", "choices": known, "default": []}
@@ -141,7 +143,13 @@ def read_selection(
     parser.add_argument("--limit", type=int, help="test samples")
     parser.add_argument("--peer-dir", type=Path, default=DEFAULT_FOLDER)
     parser.add_argument("--reuse", action="store_true", help="keep what an earlier run made")
+    parser.add_argument("--retrain", action="store_true", help="train the nets anew first")
     given = parser.parse_args(list(arguments))
     return Selection(
-        tuple(given.nets), tuple(given.tools), given.limit, given.peer_dir, given.reuse
+        tuple(given.nets),
+        tuple(given.tools),
+        given.limit,
+        given.peer_dir,
+        given.reuse,
+        given.retrain,
     )

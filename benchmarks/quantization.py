@@ -18,6 +18,7 @@ from benchmarks.cells import (
 )
 from benchmarks.nets import NETS, Net
 from benchmarks.record import Record, conditions, shared
+from benchmarks.retrain import retrain
 from benchmarks.tasks import CALIBRATION, SCENES, task_of
 from benchmarks.tools import FLOAT, TOOLS
 
@@ -49,6 +50,8 @@ def run(selection: Selection | None = None) -> Record | None:
         return None
     rows: list[tuple[Any, ...]] = []
     for row in NETS:
+        if selection.retrain and (not selection.nets or row.name in selection.nets):
+            retrain(row)
         if not row.file.is_file():
             print(f"{row.name}: no weights yet, python -m benchmarks.retrain {row.name}")
             continue

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from edgecnn.core.errors import QuantizationError
 from edgecnn.core.metric import Metric
 from quantization import parity
+from quantization.parallel.predictor import file_predictor
 from quantization.pipeline import Built, build
 from quantization.recipe import STEPS, Recipe
 from quantization.types import StepReport
@@ -106,7 +107,9 @@ def _drop(built: Built, context: StepContext) -> float:
             "automatic quantization needs something to measure by", hint="give a tuning metric"
         )
     reference: Metric = context.reference
-    return parity.drop(reference, context.metric(parity.file_predictor(built.data))).points
+    return parity.drop(
+        reference, context.metric(file_predictor(built.data, context.executor))
+    ).points
 
 
 def _told(drop: float, before: float | None) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from edgecnn.core.errors import QuantizationError
 from edgecnn.core.metric import Metric
 from edgecnn.core.progress import Progress
-from edgecnn.core.runtime import LiteRTPredictor, Predictor
+from edgecnn.core.runtime import Predictor
 from quantization.types import Drop, MetricFunction
 
 Z95 = 1.959964
@@ -34,11 +34,6 @@ def measure(
         progress.stage(f"measure {name}")
         results[name] = metric(predictor)
     return results
-
-
-def file_predictor(model: bytes) -> Predictor:
-    """The predictor that stands for a .tflite in the verdict: LiteRT's default kernels."""
-    return LiteRTPredictor(model)
 
 
 def drop(reference: Metric, quantized: Metric) -> Drop:

@@ -23,6 +23,7 @@ from quantization.graph.check import check_float
 from quantization.inspection.inspect import inspect
 from quantization.inspection.layers import layer_errors
 from quantization.load import FloatModel, load_float
+from quantization.parallel.predictor import file_predictor
 from quantization.pipeline import Built, build
 from quantization.recipe import Recipe, get_recipe
 from quantization.types import (
@@ -199,9 +200,9 @@ def _verdict(
         return dict.fromkeys(names), None
     predictors: dict[str, Predictor] = {"float": model.predictor()}
     if model.keras_model is not None or model.function is not None:
-        predictors["float_tflite"] = parity.file_predictor(float32)
+        predictors["float_tflite"] = file_predictor(float32, request.executor)
     if recipe.name != "float32":
-        predictors["quantized"] = parity.file_predictor(data)
+        predictors["quantized"] = file_predictor(data, request.executor)
     metrics = parity.measure(request.metric, predictors, progress)
     metrics.setdefault("float_tflite", metrics["float"])
     metrics.setdefault("quantized", metrics["float_tflite"])

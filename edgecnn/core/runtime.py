@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module, metadata
 from typing import Any, Literal, Protocol
@@ -71,6 +71,20 @@ class Predictor(Protocol):
 
     def predict(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Runs once, from a fresh state; arrays have the shapes and dtypes of :attr:`inputs`."""
+
+
+def predict_stream(
+    predictor: Predictor, stream: Iterable[Mapping[str, Array]]
+) -> Iterator[dict[str, Array]]:
+    """Runs a stream of samples, in order.
+
+    A predictor with a method ``predict_many(stream)`` may take samples ahead, to run them side by
+    side; any other takes one at a time.
+    """
+    many: Callable[[Iterable[Mapping[str, Array]]], Iterator[dict[str, Array]]] | None = getattr(
+        predictor, "predict_many", None
+    )
+    return many(stream) if many is not None else map(predictor.predict, stream)
 
 
 class LiteRTPredictor:

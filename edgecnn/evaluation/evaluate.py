@@ -6,8 +6,10 @@ a figure there.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +17,13 @@ from numpy.typing import NDArray
 from edgecnn.core.decode import decode
 from edgecnn.core.detections import Classification, Detections
 from edgecnn.core.errors import DataError
+from edgecnn.core.imaging import FrameMap
 from edgecnn.core.metric import Metric
 from edgecnn.core.postprocess import ClassifySpec, DetectSpec, PostprocessSpec
 from edgecnn.core.prepare import Preparer, SampleKindError
 from edgecnn.core.preprocess import PreprocessSpec
 from edgecnn.core.progress import Progress, SilentProgress
-from edgecnn.core.runtime import Predictor
+from edgecnn.core.runtime import Predictor, predict_stream
 from edgecnn.core.sample import Dataset, Sample
 from edgecnn.evaluation.classification import classification_metric
 from edgecnn.evaluation.detection import MAX_DETECTIONS, ImageResult, detection_metric
@@ -122,9 +125,31 @@ def run_over(
         DataError: the data is not of the model's kind.
     """
     progress = progress or SilentProgress()
-    prepare = Preparer(preprocess, predictor.inputs)
     count = len(dataset) if limit is None else min(limit, len(dataset))
     progress.stage("evaluate", count)
+    waiting: deque[tuple[Sample, FrameMap]] = deque()
+
+    def prepared() -> Iterator[dict[str, NDArray[Any]]]:
+        for sample, inputs, frame_map in _readable(
+            dataset, Preparer(preprocess, predictor.inputs), count, progress, skipped
+        ):
+            waiting.append((sample, frame_map))
+            yield inputs
+
+    for outputs in predict_stream(predictor, prepared()):
+        sample, frame_map = waiting.popleft()
+        yield Outcome(sample, decode(postprocess, outputs, predictor.outputs, frame_map))
+        progress.advance()
+
+
+def _readable(
+    dataset: Dataset,
+    prepare: Preparer,
+    count: int,
+    progress: Progress,
+    skipped: list[str] | None,
+) -> Iterator[tuple[Sample, dict[str, NDArray[Any]], FrameMap]]:
+    """The first ``count`` samples that can be read, as the model's inputs."""
     for index in range(count):
         try:
             sample = dataset[index]
@@ -136,9 +161,7 @@ def run_over(
                 skipped.append(dataset.ids[index])
             progress.advance()
             continue
-        outputs = predictor.predict(inputs)
-        yield Outcome(sample, decode(postprocess, outputs, predictor.outputs, frame_map))
-        progress.advance()
+        yield sample, inputs, frame_map
 
 
 def class_map(data: Sequence[str], model: Sequence[str]) -> NDArray[np.int64]:

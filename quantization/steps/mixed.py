@@ -31,6 +31,7 @@ from quantization.graph.emit import emit
 from quantization.graph.macs import multiply_accumulates
 from quantization.graph.precision import has_kernel, touches_float
 from quantization.graph.rules import rule
+from quantization.parallel.predictor import file_predictor
 from quantization.recipe import Precision, Recipe
 from quantization.types import SampleDict
 from quantization.work import StepContext, StepOutcome, Work
@@ -211,7 +212,9 @@ class _Drop:
     def __call__(self, chosen: Sequence[Candidate]) -> float:
         context = self._context
         plan = replace(self._work, precision=_precision(self._work, chosen)).plan(context.recipe)
-        predictor: Predictor = parity.file_predictor(write_model(emit(self._work.model, plan)))
+        predictor: Predictor = file_predictor(
+            write_model(emit(self._work.model, plan)), context.executor
+        )
         reference: Metric = context.reference
         if context.metric is None:
             return 0.0
