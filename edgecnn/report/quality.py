@@ -70,7 +70,36 @@ def quality(data: ReportData) -> Html:
         for line in dig_list(variant.quantize, "warnings")
     ]
     caption = "n: test images."
-    return section("quality", "Quality", table(head, rows, caption=caption), warnings)
+    return section(
+        "quality",
+        "Quality",
+        table(head, rows, caption=caption),
+        warnings,
+        *_steps_and_suspects(data),
+    )
+
+
+def _steps_and_suspects(data: ReportData) -> list[Html]:
+    """What the accuracy steps did to the measured variant, and which layers look wrong."""
+    variant = data.measured
+    if variant is None:
+        return []
+    steps = [item for item in dig_list(variant.quantize, "steps") if isinstance(item, dict)]
+    found = [item for item in dig_list(variant.quantize, "suspects") if isinstance(item, dict)]
+    parts = []
+    if steps:
+        rows = [[str(item.get("name")), _fate(item), str(item.get("note", ""))] for item in steps]
+        parts.append(table(["step", "", "what it did"], rows, caption="Accuracy steps."))
+    if found:
+        rows = [[str(item.get(key, "")) for key in ("layer", "cause", "cure")] for item in found]
+        parts.append(table(["layer", "cause", "cure"], rows, caption="Layers that look wrong."))
+    return parts
+
+
+def _fate(step: Json) -> str:
+    if not step.get("applied"):
+        return "skipped"
+    return "kept" if step.get("kept", True) else "dropped"
 
 
 def _metric_cells(metric: Json | None) -> list[Any]:
