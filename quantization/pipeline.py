@@ -79,6 +79,6 @@ def emitted(work: Work, context: StepContext) -> bytes:
 
 
 # Rewrites of the float graph that need no ranges.
-_BEFORE_RANGES = frozenset({"fold-batch-norm"})
+_BEFORE_RANGES = frozenset({"fold-batch-norm", "equalize"})
 # Their float model computes what the original does.
 _SAME_FUNCTION = frozenset({"fold-batch-norm", "equalize"})

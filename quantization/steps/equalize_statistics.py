@@ -56,6 +56,8 @@ class _Watch:
     threads: int
 
 
+# Extremes of channels hardly move beyond that, and the pass over them is the dearest part.
+MAX_SAMPLES = 200
 _Sums = tuple[list[ChannelStatistics], int]
 
 
@@ -83,7 +85,7 @@ def channel_statistics(
     run = [index for index in tensors if index not in named]
     data = write_model(with_outputs(model, run))
     watch = _Watch(data, names, tuple(named[index] for index in fed), threads)
-    limit = context.recipe.samples
+    limit = min(context.recipe.samples, MAX_SAMPLES)
     context.progress.stage("measure channels", limit)
     total: list[ChannelStatistics] = []
     count = 0
