@@ -7,19 +7,20 @@ from typing import Any
 from edgecnn.models import blocks
 from edgecnn.models.keras_setup import import_keras
 
-# (kernel, expanded channels, filters, squeeze-and-excite, activation, whether it halves the map)
-_BLOCKS: tuple[tuple[int, int, int, bool, blocks.Activation, bool], ...] = (
-    (3, 16, 16, True, "relu", True),
-    (3, 72, 24, False, "relu", True),
-    (3, 88, 24, False, "relu", False),
-    (5, 96, 40, True, "hard_swish", True),
-    (5, 240, 40, True, "hard_swish", False),
-    (5, 240, 40, True, "hard_swish", False),
-    (5, 120, 48, True, "hard_swish", False),
-    (5, 144, 48, True, "hard_swish", False),
-    (5, 288, 96, True, "hard_swish", True),
-    (5, 576, 96, True, "hard_swish", False),
-    (5, 576, 96, True, "hard_swish", False),
+# (kernel, expansion of the input's channels, filters at width 1, squeeze-and-excite, activation,
+# whether it halves the map)
+_BLOCKS: tuple[tuple[int, float, int, bool, blocks.Activation, bool], ...] = (
+    (3, 1, 16, True, "relu", True),
+    (3, 72 / 16, 24, False, "relu", True),
+    (3, 88 / 24, 24, False, "relu", False),
+    (5, 4, 40, True, "hard_swish", True),
+    (5, 6, 40, True, "hard_swish", False),
+    (5, 6, 40, True, "hard_swish", False),
+    (5, 3, 48, True, "hard_swish", False),
+    (5, 3, 48, True, "hard_swish", False),
+    (5, 6, 96, True, "hard_swish", True),
+    (5, 6, 96, True, "hard_swish", False),
+    (5, 6, 96, True, "hard_swish", False),
 )
 _SQUEEZE = 4
 
@@ -61,12 +62,12 @@ def build(
 
 
 def _block(x: Any, row: Any, width: float, stride: int, *, name: str) -> Any:
-    kernel, expanded, filters, squeeze, activation, _ = row
+    kernel, expansion, filters, squeeze, activation, _ = row
     channels = int(x.shape[-1])
     filters = blocks.round_channels(filters * width)
-    wide = blocks.round_channels(expanded * width)
+    wide = blocks.round_channels(channels * expansion)
     y = x
-    if wide != channels:
+    if expansion != 1:
         y = blocks.conv(y, wide, 1, name=f"{name}_expand", activation=activation)
     y = blocks.depthwise(y, kernel, name=f"{name}_dw", stride=stride, activation=activation)
     if squeeze:
