@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from edgecnn.core.tflite.model import TfModel
 from edgecnn.core.tflite.writer import write_model
 from quantization import audit
+from quantization.blas import one_blas_thread
 from quantization.calibration.run import calibrate
 from quantization.graph.emit import emit
 from quantization.steps.table import get_step
@@ -46,7 +47,8 @@ def build(work: Work, context: StepContext, steps: Sequence[str]) -> Built:
         if name not in _BEFORE_RANGES:
             work = calibrated(work, context)
         began = time.monotonic()
-        outcome = get_step(name)(work, context)
+        with one_blas_thread():
+            outcome = get_step(name)(work, context)
         work = outcome.work
         if name in _SAME_FUNCTION:
             twin = work.model
