@@ -108,8 +108,13 @@ def test_ctrl_c_ends_all_at_once_without_noise(tmp_path):
     process = script(
         tmp_path,
         """
+        import signal
+
         from quantization.parallel.processes import ProcessExecutor
         from tests.quantization.parallel.pieces import sleeping
+
+        # A shell starts its background jobs with Ctrl-C ignored, and that is inherited.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
         def items():
             print("ready", flush=True)
