@@ -27,12 +27,12 @@ def agreement_metric(reference: Predictor, samples: Sequence[SampleDict]) -> Met
         reference: the float model.
         samples: real values, {input name: float32 (1, …)}.
     """
-    wanted = [_run(reference, sample) for sample in samples]
+    wanted = [real_outputs(reference, sample) for sample in samples]
 
     def measure(predictor: Predictor) -> Metric:
         scores = np.array(
             [
-                min(_alike(a, b) for a, b in zip(row, _run(predictor, sample), strict=True))
+                min(_alike(a, b) for a, b in zip(row, real_outputs(predictor, sample), strict=True))
                 for row, sample in zip(wanted, samples, strict=True)
             ]
         )
@@ -47,8 +47,16 @@ def agreement_metric(reference: Predictor, samples: Sequence[SampleDict]) -> Met
     return measure
 
 
-def _run(predictor: Predictor, sample: SampleDict) -> list[NDArray[Any]]:
-    """Real-valued outputs, in order."""
+def real_outputs(predictor: Predictor, sample: SampleDict) -> list[NDArray[Any]]:
+    """One sample through a model, whatever its dtypes.
+
+    Args:
+        predictor: the model.
+        sample: real values, {input name: float32 (1, …)}.
+
+    Returns:
+        Real values of the outputs, in the model's order.
+    """
     raw = predictor.predict({i.name: i.quantize(sample[i.name]) for i in predictor.inputs})
     return [info.dequantize(raw[info.name]) for info in predictor.outputs]
 

@@ -112,7 +112,7 @@ def _built(
             f"--auto looks for integer activations, the recipe {recipe.name} keeps them float",
             hint="use --recipe int8, int8-per-tensor or int16x8 with --auto",
         )
-    if not recipe.quantized and recipe.weights == "float32":
+    if recipe.plain_float:
         return Built(work, model.data, model.model), recipe, ()
     context = StepContext(
         recipe,
@@ -178,8 +178,8 @@ def _golden_samples(request: QuantizeRequest, model: FloatModel) -> list[SampleD
 def _told(
     request: QuantizeRequest, recipe: Recipe, float32: bytes, data: bytes, progress: Progress
 ) -> tuple[tuple[LayerError, ...], tuple[Suspect, ...]]:
-    """Per-layer errors and suspects; nothing where the recipe changes no layer."""
-    if recipe.name == "float32" or not recipe.quantized:
+    """Per-layer errors and suspects; nothing where activations stay float."""
+    if not recipe.quantized:
         return (), ()
     inputs, _ = tensor_infos(read_model(float32))
     inspected = first_samples(request.calibration, inputs, INSPECTED_SAMPLES)
@@ -201,7 +201,7 @@ def _verdict(
     predictors: dict[str, Predictor] = {"float": model.predictor()}
     if model.keras_model is not None or model.function is not None:
         predictors["float_tflite"] = file_predictor(float32, request.executor)
-    if recipe.name != "float32":
+    if not recipe.plain_float:
         predictors["quantized"] = file_predictor(data, request.executor)
     metrics = parity.measure(request.metric, predictors, progress)
     metrics.setdefault("float_tflite", metrics["float"])

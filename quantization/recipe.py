@@ -121,6 +121,11 @@ class Recipe:
         """Whether activations are integers, so that calibration is needed."""
         return self.activations != "float32"
 
+    @property
+    def plain_float(self) -> bool:
+        """Whether nothing is quantized at all: the file stays as it is."""
+        return not self.quantized and self.weights == "float32"
+
     def precision_of(self, layer: str) -> Precision:
         """The precision of the layer of that name."""
         return self._override(layer, get_args(Precision)) or self.activations

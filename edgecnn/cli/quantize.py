@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from edgecnn.cli.options import common, model_argument, output_option, project_option, seed_option
 from edgecnn.cli.output import layer_name, print_json, print_table, progress
+from quantization.recipe import STEPS, Calibrator, Interface
 
 if TYPE_CHECKING:
     from edgecnn.jobs.quantize import QuantizeOutcome
     from quantization.types import QuantizationResult
 
-_CALIBRATORS = ("minmax", "moving-average", "percentile", "mse", "entropy")
-_STEPS = ("none", "fold-batch-norm", "equalize", "fine-tune", "round", "correct-bias", "mixed")
+_CALIBRATORS = [name for name in get_args(Calibrator) if name != "none"]
+_STEPS = ["none", *STEPS]
 
 
 @click.command("quantize")
@@ -28,7 +29,7 @@ _STEPS = ("none", "fold-batch-norm", "equalize", "fine-tune", "round", "correct-
 @click.option("--calibrator", type=click.Choice(_CALIBRATORS), default=None,
               help="How ranges come from samples.")  # fmt: skip
 @click.option("--percentile", type=float, default=None, help="Of --calibrator percentile.")
-@click.option("--io", type=click.Choice(["int8", "uint8", "int16", "float32"]), default=None,
+@click.option("--io", type=click.Choice(get_args(Interface)), default=None,
               help="Dtype of inputs and outputs.")  # fmt: skip
 @click.option("--auto", is_flag=True, help="Add accuracy steps, the cheapest first, until"
               " --max-drop holds.")  # fmt: skip

@@ -15,6 +15,7 @@ from typing import Any
 
 from edgecnn.core.errors import ProjectError
 from edgecnn.models.table import model_info, model_names
+from quantization.recipe import recipe_names
 
 FILE_NAME = "edgecnn.toml"
 SCHEMA = 1
@@ -107,8 +108,7 @@ KEYS: dict[str, dict[str, Key]] = {
     },
     "quantize": {
         "recipe": Key("str", "int8", "name of the recipe",
-                      ("int8", "int8-per-tensor", "int16x8", "mixed", "dynamic", "float16",
-                       "float32")),
+                      recipe_names()),
         "calibration_samples": Key("int", 200, "training images that set the ranges",
                                    low=1, high=100000),
         "max_drop": Key("float", 1.0, "gate: points that int8 may lose", low=0.0, high=100.0),

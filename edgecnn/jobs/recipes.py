@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from edgecnn.core.errors import UsageError
 from edgecnn.jobs.specs import read_spec
@@ -12,7 +12,7 @@ from quantization.auto import with_step
 from quantization.recipe import LayerOverride, Recipe, Setting, get_recipe
 
 NO_STEP = "none"
-_SETTINGS = ("int8", "int16", "float32", "per-channel", "per-tensor")
+_SETTINGS = get_args(Setting)
 
 
 @dataclass(frozen=True)

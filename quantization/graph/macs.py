@@ -12,6 +12,13 @@ def multiply_accumulates(graph: TfSubgraph, op: TfOperator) -> int:
 
     Borders count like the inside, as is usual.
     """
+    try:
+        return _products(graph, op)
+    except IndexError:  # tensors of a rank that the op does not take: LiteRT refuses such a file
+        return 0
+
+
+def _products(graph: TfSubgraph, op: TfOperator) -> int:
     if op.code not in _SLOTS or len(op.inputs) <= _SLOTS[op.code]:
         return 0
     index = op.inputs[_SLOTS[op.code]]

@@ -86,15 +86,6 @@ def assign(
     return _Assignment(graph, precision, ranges).run(extra)
 
 
-def real_range(graph: TfSubgraph, ranges: Ranges, index: int) -> Range:
-    """The range of a tensor: calibrated, a constant's own, or what its op implies.
-
-    Raises:
-        QuantizationError: nothing is known about it.
-    """
-    return _RangeFinder(graph, ranges).of(index)
-
-
 class _RangeFinder:
     """Ranges by tensor; walks back over ops that only move values."""
 

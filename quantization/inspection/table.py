@@ -118,14 +118,6 @@ def layer_table(model: TfModel) -> LayerTable:
     return LayerTable(tuple(rows), quantized)
 
 
-def macs(graph: TfSubgraph, op: TfOperator) -> int:
-    """Multiplications of one inference, batch as in the file; 0 for ops without weights."""
-    try:
-        return multiply_accumulates(graph, op)
-    except IndexError:  # tensors of a rank that the op does not take: LiteRT refuses such a file
-        return 0
-
-
 def _row(graph: TfSubgraph, op: TfOperator, nbytes: int, *, quantized: bool) -> OpRow:
     output = graph.tensors[op.outputs[0]] if op.outputs else None
     weights = weight_tensor(graph, op)
@@ -137,7 +129,7 @@ def _row(graph: TfSubgraph, op: TfOperator, nbytes: int, *, quantized: bool) -> 
         op=op.display_code,
         name=graph.op_name(op),
         shape=output.shape if output is not None else (),
-        macs=macs(graph, op),
+        macs=multiply_accumulates(graph, op),
         weight_bytes=nbytes,
         weight_dtype=weights.dtype.value if weights is not None else None,
         weight_scale=(min(found.scale), max(found.scale)) if coded and found else None,

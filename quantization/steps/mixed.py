@@ -22,10 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.core.metric import Metric
-from edgecnn.core.runtime import LiteRTPredictor, Predictor
+from edgecnn.core.runtime import LiteRTPredictor
 from edgecnn.core.tflite.model import TfOperator, TfSubgraph
 from edgecnn.core.tflite.writer import write_model
 from quantization import parity
+from quantization.agreement import real_outputs
 from quantization.graph.edit import consumers
 from quantization.graph.emit import emit
 from quantization.graph.macs import multiply_accumulates
@@ -211,24 +212,19 @@ class _Drop:
 
     def __call__(self, chosen: Sequence[Candidate]) -> float:
         context = self._context
-        plan = replace(self._work, precision=_precision(self._work, chosen)).plan(context.recipe)
-        predictor: Predictor = file_predictor(
-            write_model(emit(self._work.model, plan)), context.executor
-        )
-        reference: Metric = context.reference
         if context.metric is None:
             return 0.0
-        return parity.drop(reference, context.metric(predictor)).points
+        plan = replace(self._work, precision=_precision(self._work, chosen)).plan(context.recipe)
+        data = write_model(emit(self._work.model, plan))
+        reference: Metric = context.reference
+        found = context.metric(file_predictor(data, context.executor))
+        return parity.drop(reference, found).points
 
 
 def _outputs(model: bytes, samples: Sequence[SampleDict]) -> list[list[NDArray[Any]]]:
     """Real-valued outputs of each sample."""
     predictor = LiteRTPredictor(model, threads=1)
-    found = []
-    for sample in samples:
-        raw = predictor.predict({i.name: i.quantize(sample[i.name]) for i in predictor.inputs})
-        found.append([info.dequantize(raw[info.name]) for info in predictor.outputs])
-    return found
+    return [real_outputs(predictor, sample) for sample in samples]
 
 
 def _error(
