@@ -11,6 +11,7 @@ from edgecnn.cli.options import (
     emulator_option,
     model_argument,
     numerics_option,
+    optimize_option,
     project_option,
     region_option,
     target_option,
@@ -34,6 +35,7 @@ from targets.base import BenchReport
 @toolchain_option
 @region_option
 @emulator_option
+@optimize_option
 @numerics_option("Whose integer arithmetic the C follows.", default="litert-ref")
 @click.option("--max-p95-ms", type=float, default=None, help="Gate: p95 latency in ms.")
 @click.option("--max-ram", type=int, default=None, help="Gate: RAM in bytes.")
@@ -52,6 +54,7 @@ def command(
     regions: tuple[tuple[str, int], ...],
     emulator: str,
     numerics: str,
+    optimize: str,
     max_p95_ms: float | None,
     max_ram: int | None,
     max_flash: int | None,
@@ -75,6 +78,7 @@ def command(
         options = RunOptions(
             device=device, threads=threads, runs=runs, warmup=warmup, toolchain=toolchain,
             emulator=emulator, numerics=numerics,
+        optimize=optimize,
             regions=regions, progress=bar,
         )  # fmt: skip
         reports = bench(reference, names, options, variant=variant)

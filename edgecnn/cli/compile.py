@@ -12,6 +12,7 @@ from edgecnn.cli.options import (
     force_option,
     model_argument,
     numerics_option,
+    optimize_option,
     output_option,
     project_option,
     region_option,
@@ -30,6 +31,7 @@ from targets.base import CompileResult
 @click.option("--name", default=None, help="Prefix of all C symbols; default: the file's name.")
 @toolchain_option
 @region_option
+@optimize_option
 @numerics_option("Whose integer arithmetic the C follows.", default="litert-ref")
 @click.option(
     "--weights",
@@ -52,6 +54,7 @@ def command(
     toolchain: str,
     regions: tuple[tuple[str, int], ...],
     numerics: str,
+    optimize: str,
     weights: str,
     c_only: bool,
     variant: str | None,
@@ -73,6 +76,7 @@ def command(
     options = RunOptions(
         name=name,
         numerics=numerics,
+        optimize=optimize,
         weights=weights,
         regions=regions,
         toolchain=toolchain,

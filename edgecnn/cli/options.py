@@ -128,6 +128,17 @@ def seed_option(function: F) -> F:
     )
 
 
+def optimize_option(function: F) -> F:
+    """``--optimize``."""
+    return click.option(
+        "--optimize",
+        type=click.Choice(["speed", "balanced", "size"]),
+        default="speed",
+        show_default=True,
+        help="What a microcontroller's kernels are chosen and compiled for.",
+    )(function)
+
+
 def numerics_option(help_text: str, *, default: str | None) -> Callable[[F], F]:
     """``--numerics``: whose integer arithmetic the C follows."""
     return click.option(

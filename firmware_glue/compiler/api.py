@@ -23,6 +23,8 @@ from firmware_glue.compiler.emit.weights import (
     weights_c,
     weights_h,
 )
+from firmware_glue.compiler.fast.candidate import KernelSet, Optimize
+from firmware_glue.compiler.fast.choose import Choice
 from firmware_glue.compiler.importer import Imported, import_model
 from firmware_glue.compiler.ir import Numerics
 from firmware_glue.compiler.limits import check_arena
@@ -39,6 +41,8 @@ from firmware_glue.compiler.verify import check_limits, is_sound, verify
 from firmware_glue.kernels import with_includes
 
 NUMERICS = tuple(kind.value for kind in Numerics)
+KERNELS = tuple(kind.value for kind in KernelSet)
+OPTIMIZE = tuple(kind.value for kind in Optimize)
 WEIGHTS = ("c", "blob")
 """Where constant data goes: arrays of the C code, or a file of its own."""
 
@@ -115,6 +119,8 @@ def compile_model(
     numerics: str = "litert-ref",
     weights: str = "c",
     regions: Sequence[Region] = ARENA,
+    kernels: str = "generic",
+    optimize: str = "speed",
 ) -> CompiledModel:
     """Compiles a .tflite to C. Pure: writes no files.
 
@@ -124,21 +130,27 @@ def compile_model(
         numerics: a value of :class:`firmware_glue.compiler.ir.Numerics`.
         weights: one of :data:`WEIGHTS`.
         regions: memory for the arena, the preferred (fastest) first.
+        kernels: a value of :class:`firmware_glue.compiler.fast.candidate.KernelSet`.
+        optimize: a value of :class:`firmware_glue.compiler.fast.candidate.Optimize`.
 
     Raises:
         UnsupportedModelError: some ops have no kernel, or miss a limit; all are listed.
-        UnknownNameError: unknown ``numerics`` or ``weights``.
+        UnknownNameError: unknown ``numerics``, ``weights``, ``kernels`` or ``optimize``.
         PlanError: the regions do not hold what is live at once.
         ModelError, BundleError: an embedded preprocess or postprocess spec cannot be read.
     """
-    if numerics not in NUMERICS:
-        raise UnknownNameError("numerics", numerics, NUMERICS)
-    if weights not in WEIGHTS:
-        raise UnknownNameError("place for the weights", weights, WEIGHTS)
+    for what, given, known in (
+        ("numerics", numerics, NUMERICS),
+        ("place for the weights", weights, WEIGHTS),
+        ("set of kernels", kernels, KERNELS),
+        ("optimization", optimize, OPTIMIZE),
+    ):
+        if given not in known:
+            raise UnknownNameError(what, given, known)
     imported, problems = _checked(model, Numerics(numerics))
     raise_problems(problems, len(model.main.operators))
     graph = run_passes(verify(imported.graph, "fold_constants"))
-    program = schedule(graph)
+    program = schedule(graph, Choice(KernelSet(kernels), Optimize(optimize)))
     plan = plan_memory(program, regions)
     check_arena(plan.arena_bytes)
     check_plan(program, plan)

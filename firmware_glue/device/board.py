@@ -20,9 +20,10 @@ BOARDS = (
     "cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55", "rv32imc",
 )  # fmt: skip
 ISAS = ("thumb", "riscv")
+KERNELS = ("generic", "v6m", "dsp", "mve", "rv32")
 _REGION_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 _ADDRESS_SPACE = 1 << 32
-_INHERITED = ("isa", "compiler", "emulator", "cycles")
+_INHERITED = ("isa", "kernels", "compiler", "emulator", "cycles")
 _T = TypeVar("_T")
 
 
@@ -115,6 +116,7 @@ class Board:
         name: kebab-case, the target's name.
         cpu: the core's name.
         isa: one of :data:`ISAS`.
+        kernels: the kernels made for it: one of :data:`KERNELS`.
         generic: a bare emulated core, with nothing to deploy to.
         cycles: the cost table, or None: then no cycles are estimated.
     """
@@ -127,6 +129,7 @@ class Board:
     memory: Memory
     clock: Clock
     isa: str = "thumb"
+    kernels: str = "generic"
     cycles: Cycles | None = None
     generic: bool = False
 
@@ -252,6 +255,8 @@ def _check(board: Board, source: str) -> None:
         raise _wrong(source, "name", board.name, "lower-case letters, digits and '-'")
     if board.isa not in ISAS:
         raise _wrong(source, "isa", board.isa, ", ".join(ISAS))
+    if board.kernels not in KERNELS:
+        raise _wrong(source, "kernels", board.kernels, ", ".join(KERNELS))
     for key in ("flash", "ram"):
         origin, size = getattr(memory, f"{key}_origin"), getattr(memory, f"{key}_bytes")
         if origin % 0x100:

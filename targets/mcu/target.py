@@ -73,7 +73,7 @@ class McuTarget:
         if problems:
             memory = memory_rows(self.board, None)
             return CheckReport(self.name, ops, memory, False, interface_notes(problems))
-        compiled = compile_model(model.model, name="model")
+        compiled = compile_model(model.model, name="model", kernels=self.board.kernels)
         memory = memory_rows(self.board, compiled)
         return CheckReport(self.name, ops, memory, fits(self.board, compiled), (_CODE_NOTE,))
 
@@ -154,6 +154,8 @@ class McuTarget:
             numerics=options.numerics,
             weights=options.weights,
             regions=[Region(*region) for region in options.regions] or self._regions(),
+            kernels=self.board.kernels,
+            optimize=options.optimize,
         )
         require_fit(self.board, compiled)
         return compiled

@@ -87,6 +87,7 @@ def model_c(memory: Memory, name: str, shell: Shell) -> str:
         *(f'#include "{header}"' for header in sorted(headers)),
         *([] if memory.blob else [f'#include "{name}_weights.h"']),
         "",
+        *_instances(program),
     ]
     for number in range(len(program.steps)):
         parts += [_step(memory, name, number), ""]
@@ -100,6 +101,16 @@ def model_c(memory: Memory, name: str, shell: Shell) -> str:
         blob_check=_blob_check(name, shell), assign=_assign(shell), first=shell.regions[0][0],
         cases="\n".join(cases), reset=_reset(memory),
     )  # fmt: skip
+
+
+def _instances(program: Program) -> list[str]:
+    """The functions that macros define, once each."""
+    every = (i for step in program.steps for call in step.calls for i in call.instances)
+    found = {i.name: i for i in every}
+    rows = [
+        f"{i.macro}({', '.join((i.name, *map(text.literal, i.values)))})" for i in found.values()
+    ]
+    return [*rows, ""] if rows else []
 
 
 def shell_headers(shell: Shell) -> set[str]:
@@ -218,5 +229,5 @@ def fields(params: Params, indent: str, *, reverse: bool = False) -> str:
 
 
 def _call(memory: Memory, call: Call, step: Step, indent: str) -> str:
-    args = ["&params", *(memory.argument(arg, step) for arg in call.args)]
+    args = ["&params", *(memory.argument(arg, step) for arg in call.args), *call.functions]
     return f"{indent}{call.kernel}(\n{text.wrap(args, indent + '    ')[:-1]});"

@@ -104,13 +104,32 @@ Arg = TensorArg | ConstArg | ScratchArg | None
 
 
 @dataclass(frozen=True)
+class Instance:
+    """A function that a macro of a kernel header defines: ``macro(name, values…)``.
+
+    For what must be a literal in assembly (a shift, a stride). Emitted once per distinct name.
+    """
+
+    macro: str
+    name: str
+    values: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Call:
-    """One call of a C kernel: ``kernel(&params, args…)``."""
+    """One call of a C kernel: ``kernel(&params, args…)``.
+
+    Attributes:
+        instances: functions that must be defined for it, in this order.
+        functions: those that the kernel is handed, after its other arguments.
+    """
 
     kernel: str
     header: str
     params: Params
     args: tuple[Arg, ...]
+    instances: tuple[Instance, ...] = ()
+    functions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from edgecnn.core.tflite.model import NO_TENSOR
+from firmware_glue.compiler.fast.choose import Lower, own
 from firmware_glue.compiler.ir import VIEW, Graph, Lifetime, Op
 from firmware_glue.compiler.ops.spec import Lowered
-from firmware_glue.compiler.ops.table import OPS
 from firmware_glue.compiler.planner.bound import lower_bound
 from firmware_glue.compiler.planner.inline import Placement, alignment, placements
 from firmware_glue.compiler.planner.layout import plan_layout
@@ -90,14 +90,18 @@ class _Homes:
         return tuple(dict.fromkeys(self.of[i] for i in tensor_ids if i in self.of))
 
 
-def schedule(graph: Graph) -> Program:
+def schedule(graph: Graph, lower: Lower = own) -> Program:
     """One step per op that does something, in the order that needs the least memory.
 
     That is the file's order unless another one was found with a smaller arena. Dependencies hold,
     and ops that touch variables keep the file's order among themselves. Joins and splits are left
     out where their parts can lie inside their whole, unless that takes more memory.
+
+    Args:
+        graph: what to run.
+        lower: the kernels of an op.
     """
-    lowered = _lower_all(graph)
+    lowered = _lower_all(graph, lower)
     candidates = [_program(graph, lowered)]
     order = better_order(candidates[0], lowered)
     if order is not None:
@@ -126,14 +130,14 @@ def _smallest(candidates: Sequence[Program]) -> Program:
     return candidates[0 if best is None else best[2]]
 
 
-def in_given_order(graph: Graph) -> Program:
+def in_given_order(graph: Graph, lower: Lower = own) -> Program:
     """One step per op that does something, in the graph's order."""
-    return _program(graph, _lower_all(graph))
+    return _program(graph, _lower_all(graph, lower))
 
 
-def _lower_all(graph: Graph) -> tuple[Lowered | None, ...]:
+def _lower_all(graph: Graph, lower: Lower) -> tuple[Lowered | None, ...]:
     """The kernels of all ops; None for views."""
-    return tuple(None if op.code == VIEW else _lower(graph, op) for op in graph.ops)
+    return tuple(None if op.code == VIEW else lower(graph, op) for op in graph.ops)
 
 
 def _program(
@@ -172,13 +176,6 @@ def _program(
         tuple(a for now, op, low in overlaps for a in _allowances(now, op, low, homes)),
         MappingProxyType(homes.variables), homes.variable_bytes,
     )  # fmt: skip
-
-
-def _lower(graph: Graph, op: Op) -> Lowered:
-    lower = OPS[op.code].known_variant(graph, op).lower
-    if lower is None:
-        raise ValueError(f"{op.code} '{op.name}' has no kernel and was not folded away")
-    return lower(graph, op)
 
 
 def _step(op: Op, lowered: Lowered, homes: _Homes, scratch: int | None) -> Step:

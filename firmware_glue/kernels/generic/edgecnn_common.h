@@ -78,6 +78,12 @@ typedef struct {
     int32_t ky0, ky1, kx0, kx1;
 } ec_taps;
 
+/* The output rows [first, end) that a call computes, and how many rows the two buffers hold: row y
+ * lies at y % rows of a ring. Buffers that hold a whole tensor have as many rows as it. */
+typedef struct {
+    int32_t first, end, in_rows, out_rows;
+} ec_rows;
+
 /* How accumulators become outputs. per_channel: multipliers and shifts have one entry per output
  * channel, else one entry. all_right: every shift is negative. filter_offset: uint8 filters. */
 typedef struct {

@@ -1,0 +1,55 @@
+"""The kernels of every op: the best offer, or the op's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from firmware_glue.compiler.fast.candidate import Candidate, KernelSet, Optimize
+from firmware_glue.compiler.fast.table import OFFERS
+from firmware_glue.compiler.ir import Graph, Op
+from firmware_glue.compiler.ops.spec import Lowered
+from firmware_glue.compiler.ops.table import OPS
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How kernels are chosen: a callable (graph, op) → its kernel calls.
+
+    Attributes:
+        kernels: the set at hand.
+        optimize: what counts.
+    """
+
+    kernels: KernelSet = KernelSet.GENERIC
+    optimize: Optimize = Optimize.SPEED
+
+    def __call__(self, graph: Graph, op: Op) -> Lowered:
+        """The op's kernel calls.
+
+        Raises:
+            ValueError: the op has no kernel: a pass should have folded it away.
+        """
+        offers = OFFERS[self.kernels].get(op.code, ())
+        found = [made for offer in offers if (made := offer(graph, op)) is not None]
+        return min(found, key=self._cost).lowered if found else own(graph, op)
+
+    def _cost(self, candidate: Candidate) -> tuple[int, int]:
+        if self.optimize is Optimize.SIZE:
+            return candidate.flash_bytes, candidate.instructions
+        return candidate.instructions, candidate.flash_bytes
+
+
+def own(graph: Graph, op: Op) -> Lowered:
+    """The op's generic kernel.
+
+    Raises:
+        ValueError: it has none.
+    """
+    lower = OPS[op.code].known_variant(graph, op).lower
+    if lower is None:
+        raise ValueError(f"{op.code} '{op.name}' has no kernel and was not folded away")
+    return lower(graph, op)
+
+
+Lower = Callable[[Graph, Op], Lowered]
