@@ -56,7 +56,7 @@ class Net:
 NETS = (
     Net("mobilenet_v2", "MobileNetV2 ×0.5", "mobilenet_v2", CIFAR10, 8,
         options={"width": 0.5, "halvings": 4, "dropout": 0.0}),
-    Net("mobilenet_v3_small", "MobileNetV3-small", "mobilenet_v3_small", CIFAR10, 6,
+    Net("mobilenet_v3_small", "MobileNetV3-small", "mobilenet_v3_small", CIFAR10, 18,
         options={"halvings": 4, "dropout": 0.0}),
     Net("resnet8", "ResNet-8", "resnet8", CIFAR10, 8),
     Net("efficientnet_lite0", "EfficientNet-Lite0 ×0.5", "efficientnet_lite0", CIFAR10, 4,
