@@ -69,6 +69,7 @@ class CompiledModel:
         lower_bound_bytes: no arena of this program can be smaller.
         plan: offsets of all buffers.
         notes: what to know of its ops; why there is no preprocess or postprocess.
+        optimize: a value of :class:`firmware_glue.compiler.fast.candidate.Optimize`.
         blob: ``<name>_weights.bin``, where constant data is not part of the C code; else empty.
     """
 
@@ -85,6 +86,7 @@ class CompiledModel:
     program: Program
     numerics: str = "litert-ref"
     notes: tuple[str, ...] = ()
+    optimize: str = "speed"
     blob: bytes = field(default=b"", repr=False)
 
 
@@ -155,10 +157,10 @@ def compile_model(
     check_arena(plan.arena_bytes)
     check_plan(program, plan)
     memory = Memory(program, plan, collect(program, sanitize_name(name)), blob=weights == "blob")
-    return _emit(memory, sanitize_name(name), read_stages(model))
+    return _emit(memory, sanitize_name(name), read_stages(model), Optimize(optimize))
 
 
-def _emit(memory: Memory, name: str, stages: Stages) -> CompiledModel:
+def _emit(memory: Memory, name: str, stages: Stages, optimize: Optimize) -> CompiledModel:
     program, plan, constants = memory.program, memory.plan, memory.constants
     inputs = _interface(program, plan, name, "input", program.graph.inputs)
     outputs = _interface(program, plan, name, "output", program.graph.outputs)
@@ -176,7 +178,7 @@ def _emit(memory: Memory, name: str, stages: Stages) -> CompiledModel:
     headers |= {"edgecnn_common.h"} | stage_headers(stages) | shell_headers(shell)
     files = {
         f"{name}.h": model_h(name, shell, inputs, outputs, stage_notes(stages, name)),
-        f"{name}.c": model_c(memory, name, shell),
+        f"{name}.c": model_c(memory, name, shell, shared=optimize is not Optimize.SPEED),
         **({} if memory.blob else linked),
         **stage_files(stages, name),
         **with_includes(headers),
@@ -188,7 +190,8 @@ def _emit(memory: Memory, name: str, stages: Stages) -> CompiledModel:
     return CompiledModel(
         name, MappingProxyType(files), sum(size for _, size in shell.regions), shell.state_bytes,
         constants.weight_bytes, plan.lower_bound_bytes, inputs, outputs, steps, plan, program,
-        program.graph.numerics.value, (*_op_notes(program), *stages.notes), blob,
+        program.graph.numerics.value, (*_op_notes(program), *stages.notes),
+        optimize.value, blob,
     )  # fmt: skip
 
 

@@ -14,6 +14,9 @@ from firmware_glue.device.emulate.base import Program, Span
 from firmware_glue.device.size import ModelSize, model_size
 from firmware_glue.device.toolchain import APP_FOLDER, Toolchain, app_file, start_up_sources
 
+# zig cc leaves out all symbols under -Os, unless debug information is asked for.
+_SIZE_FLAGS = ("-Os", "-g")
+
 
 @dataclass(frozen=True)
 class BuiltModel:
@@ -51,7 +54,8 @@ def build_model(compiled: CompiledModel, board: Board, toolchain: Toolchain) -> 
         ToolError: the compiler failed.
     """
     name = compiled.name
-    flags = (f"-DEDGECNN_MODEL={name}", f'-DEDGECNN_MODEL_HEADER="{name}.h"')
+    flags = [f"-DEDGECNN_MODEL={name}", f'-DEDGECNN_MODEL_HEADER="{name}.h"']
+    flags += _SIZE_FLAGS if compiled.optimize == "size" else ()
     image = build_image(
         [compiled],
         app_file("bench.c"),

@@ -108,7 +108,8 @@ class Toolchain:
             _place(root, {_LINKER_SCRIPT: linker_script(board)})
             # Names relative to the build folder, so that its own name leaves no trace in the image.
             command = [
-                *self.command, *self.flags(board), *flags, "-I.", *units, *_LINK_FLAGS,
+                *self.command, *self.flags(board), *flags, f"-ffile-prefix-map={root}=.", "-I.",
+                *units, *_LINK_FLAGS,
                 "-lgcc" if self.gcc else "-lcompiler_rt", "-T", _LINKER_SCRIPT, "-o", "image.elf",
             ]  # fmt: skip
             _run(self.name, command, root, timeout_s)

@@ -32,11 +32,11 @@ class Optimize(Enum):
     """What the choice goes by."""
 
     SPEED = "speed"
-    """The fewest instructions."""
+    """The fewest instructions: each layer has its kernel made for it."""
     BALANCED = "balanced"
-    """The fewest instructions, but nothing that repeats the layers' code for a few per cent."""
+    """The fewest instructions of kernels that all layers share."""
     SIZE = "size"
-    """The least flash: kernels shared by all layers."""
+    """The least flash: shared kernels, compiled for size."""
 
 
 @dataclass(frozen=True)
