@@ -66,7 +66,8 @@ _BESIDE_AD = 576 + 652
 
 MODELS: tuple[TinyModel, ...] = (
     _model(
-        "vww", "vww_96_int8.tflite", (333_288, 45_996), {"CONV_2D": 0.71, "DEPTHWISE_CONV_2D": 0.29},
+        "vww", "vww_96_int8.tflite", (333_288, 45_996),
+        {"CONV_2D": 0.71, "DEPTHWISE_CONV_2D": 0.29},
         {
             "cortex-m4": Peer(24_101_520, 100_708 + _BESIDE, 53_588, 4_600_000),
             "cortex-m0plus": Peer(86_877_840, 100_708 + _BESIDE, 58_500, 18_200_000),

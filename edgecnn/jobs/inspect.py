@@ -157,6 +157,11 @@ def run(request: InspectRequest, progress: Progress) -> InspectOutcome:
         notes.append("no float model to compare with: add --against FLOAT")
     if not samples:
         notes.append("no data: nothing was run; add --data")
+    if found.rescaled:
+        notes.append(
+            f"the file holds the channels of {found.rescaled} layers scaled (equalization):"
+            " the float model was scaled alike before it was compared"
+        )
     outcome = InspectOutcome(
         str(request.reference.path), shown, source, found, reports, None, tuple(notes)
     )

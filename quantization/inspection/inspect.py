@@ -15,6 +15,7 @@ from quantization.inspection.evidence import cases
 from quantization.inspection.measure import Measurement, measure
 from quantization.inspection.pairing import match_layers
 from quantization.inspection.table import LayerTable, layer_table
+from quantization.inspection.twin import rescaled_twin
 from quantization.inspection.weights import WeightStats, float_weights, weight_stats
 from quantization.types import SampleDict, Suspect
 
@@ -29,6 +30,8 @@ class Inspection:
         measured: what it did on data; None without data.
         suspects: the worst first.
         compared: whether a float model was there to compare with.
+        rescaled: layers whose channels the quantized file holds scaled (equalization); the float
+            model was scaled alike before it was compared.
     """
 
     table: LayerTable
@@ -36,6 +39,7 @@ class Inspection:
     measured: Measurement | None = None
     suspects: tuple[Suspect, ...] = ()
     compared: bool = False
+    rescaled: int = 0
 
 
 def inspect(
@@ -61,6 +65,9 @@ def inspect(
     parsed = read_model(model)
     original = None if reference is None else read_model(reference)
     table = layer_table(parsed)
+    twin = rescaled_twin(original, parsed) if original is not None and table.quantized else None
+    if twin is not None:
+        reference, original = twin.data, read_model(twin.data)
     weights = _weights(parsed, original)
     measured, wrong_data = None, []
     if samples:
@@ -71,7 +78,8 @@ def inspect(
             wrong_data = data_faults(judge, original or parsed, parsed, samples)
     found = cases(parsed, table, weights, measured)
     suspects = find_suspects(found, measured.inputs if measured else (), wrong_data)
-    return Inspection(table, weights, measured, suspects, original is not None)
+    scaled = twin.layers if twin is not None else 0
+    return Inspection(table, weights, measured, suspects, original is not None, scaled)
 
 
 def _weights(model: TfModel, reference: TfModel | None) -> dict[int, WeightStats]:

@@ -107,18 +107,20 @@ def float_weights(graph: TfSubgraph, output: TfTensor, code: str) -> NDArray[np.
     Returns:
         Their real values; None where there is none.
     """
+    op = weighted_op(graph, output, code)
+    tensor = None if op is None else weight_tensor(graph, op)
+    return None if tensor is None else real_weights(tensor)
+
+
+def weighted_op(graph: TfSubgraph, output: TfTensor, code: str) -> TfOperator | None:
+    """The op of kind ``code`` that gives ``output``, maybe through what quantizers fuse into it."""
     made = {index: op for op in graph.operators for index in op.outputs}
     index = output.index
     for _ in range(4):
         op = made.get(index)
-        if op is None:
-            return None
-        if op.code == code:
-            tensor = weight_tensor(graph, op)
-            return None if tensor is None else real_weights(tensor)
-        computed = [
-            k for k in op.inputs if k != NO_TENSOR and graph.tensors[k].data is None
-        ]  # fmt: skip
+        if op is None or op.code == code:
+            return op
+        computed = [k for k in op.inputs if k != NO_TENSOR and graph.tensors[k].data is None]
         if op.code not in _FUSED or len(computed) != 1:
             return None
         index = computed[0]
