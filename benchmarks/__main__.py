@@ -13,7 +13,8 @@ from benchmarks.record import Record
 from edgecnn.cli.output import print_table, thousands
 
 SUBJECTS = (
-    "start", "host", "mcu", "memory", "quantization", "quantization_speed", "quantization_foreign",
+    "start", "host", "mcu", "mcu_steps", "memory", "quantization",
+    "quantization_speed", "quantization_foreign",
 )  # fmt: skip
 
 

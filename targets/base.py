@@ -273,6 +273,7 @@ class RunOptions:
         numerics: ``litert-ref``, ``tflm`` or ``single`` (mcu).
         weights: ``c``: in the C code; ``blob``: a file of its own (mcu).
         regions: (name, bytes) of memory for the arena, the preferred first; (): the target's (mcu).
+        max_ram: bytes that the arena may take; None: no limit (mcu).
         optimize: ``speed``, ``balanced`` or ``size``: how kernels are chosen and compiled (mcu).
         toolchain: ``auto``, ``zig`` or ``gcc`` (mcu).
         c_only: write C, build no ELF (mcu).
@@ -287,6 +288,7 @@ class RunOptions:
     numerics: str = "litert-ref"
     weights: str = "c"
     regions: tuple[tuple[str, int], ...] = ()
+    max_ram: int | None = None
     optimize: str = "speed"
     toolchain: str = "auto"
     c_only: bool = False

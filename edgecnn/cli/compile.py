@@ -10,6 +10,7 @@ from edgecnn.cli.options import (
     common,
     dry_run_option,
     force_option,
+    max_ram_option,
     model_argument,
     numerics_option,
     optimize_option,
@@ -31,6 +32,7 @@ from targets.base import CompileResult
 @click.option("--name", default=None, help="Prefix of all C symbols; default: the file's name.")
 @toolchain_option
 @region_option
+@max_ram_option
 @optimize_option
 @numerics_option("Whose integer arithmetic the C follows.", default="litert-ref")
 @click.option(
@@ -53,6 +55,7 @@ def command(
     name: str | None,
     toolchain: str,
     regions: tuple[tuple[str, int], ...],
+    max_ram: int | None,
     numerics: str,
     optimize: str,
     weights: str,
@@ -79,6 +82,7 @@ def command(
         optimize=optimize,
         weights=weights,
         regions=regions,
+        max_ram=max_ram,
         toolchain=toolchain,
         c_only=c_only,
     )

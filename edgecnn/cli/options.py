@@ -12,6 +12,7 @@ import click
 from edgecnn.core.errors import UsageError
 
 _REGION = re.compile(r"([A-Za-z]\w{0,30})=(\d{1,9})([kKmM]?)")
+_BYTES = re.compile(r"(\d{1,9})([kKmM]?)")
 _UNITS = {"": 1, "k": 1024, "m": 1024 * 1024}
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -97,6 +98,28 @@ def _regions(
             )
         found.append((match[1], int(match[2]) * _UNITS[match[3].lower()]))
     return tuple(found)
+
+
+def max_ram_option(function: F) -> F:
+    """``--max-ram``: what the arena may take."""
+    return click.option(
+        "--max-ram",
+        metavar="BYTES",
+        callback=_max_ram,
+        help="What a microcontroller's arena may take, e.g. 64k: layers then run row by row as far"
+        " as that needs.",
+    )(function)
+
+
+def _max_ram(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    if value is None:
+        return None
+    match = _BYTES.fullmatch(value)
+    if match is None:
+        raise UsageError(
+            f"--max-ram '{value}' is no number of bytes", hint="for example 65536, 64k or 1m"
+        )
+    return int(match[1]) * _UNITS[match[2].lower()]
 
 
 def toolchain_option(function: F) -> F:

@@ -23,6 +23,7 @@ from edgecnn.jobs.reference import ModelRef, model_file, resolve
 from edgecnn.jobs.specs import guess_preprocess, read_spec
 from edgecnn.report.inspection import render
 from edgecnn.report.inspection_tables import InspectionPage
+from firmware_glue.compiler.api import model_notes
 from quantization.inspection.inspect import Inspection, inspect
 from quantization.inspection.measure import LayerMeasure
 from quantization.inspection.weights import WeightStats
@@ -31,6 +32,10 @@ from targets.base import CheckReport, ModelFile
 from targets.table import all_targets, get_target
 
 FLOAT = "float32"
+_NARROWER = (
+    "left out where the model is compiled to C: a narrower net, or one pruned while it is trained,"
+    " does the same on other targets too"
+)
 _ARRAYS = (".npy", ".npz")
 #: Worst channels that JSON names for each layer.
 WORST_CHANNELS = 5
@@ -153,6 +158,9 @@ def run(request: InspectRequest, progress: Progress) -> InspectOutcome:
     samples, source = load_samples(request.reference, model, request.data, progress)
     found = inspect(model.data, against, samples, progress)
     reports, notes = check_targets(model, request.targets)
+    found_by_compiler = model_notes(model.model)
+    if found_by_compiler:
+        notes += [*found_by_compiler, _NARROWER]
     if against is None and found.table.quantized:
         notes.append("no float model to compare with: add --against FLOAT")
     if not samples:

@@ -26,7 +26,7 @@ from firmware_glue.compiler.emit.weights import (
 from firmware_glue.compiler.fast.candidate import KernelSet, Optimize
 from firmware_glue.compiler.fast.choose import Choice
 from firmware_glue.compiler.importer import Imported, import_model
-from firmware_glue.compiler.ir import Numerics
+from firmware_glue.compiler.ir import Graph, Numerics
 from firmware_glue.compiler.limits import check_arena
 from firmware_glue.compiler.ops.table import OPS
 from firmware_glue.compiler.passes import FIRST, run_passes
@@ -37,6 +37,8 @@ from firmware_glue.compiler.planner.schedule import schedule
 from firmware_glue.compiler.planner.timeline import memory_timeline
 from firmware_glue.compiler.problems import OpProblem, raise_problems
 from firmware_glue.compiler.specs import Stages, read_stages
+from firmware_glue.compiler.stream.check import check_chains
+from firmware_glue.compiler.stream.fit import Point, curve_of, fit
 from firmware_glue.compiler.verify import check_limits, is_sound, verify
 from firmware_glue.kernels import with_includes
 
@@ -98,6 +100,15 @@ def check_ops(model: TfModel, numerics: Numerics = Numerics.LITERT_REF) -> tuple
     return _checked(model, numerics)[1]
 
 
+def model_notes(model: TfModel) -> tuple[str, ...]:
+    """What the compiler's passes find in a model: channels that never change, layer by layer.
+
+    Empty for a model that cannot be compiled.
+    """
+    imported, problems = _checked(model, Numerics.LITERT_REF)
+    return () if problems else run_passes(imported.graph).notes
+
+
 # Absurd scales overflow on the way to a limit that refuses them: no reason to warn.
 @np.errstate(all="ignore")
 def _checked(model: TfModel, numerics: Numerics) -> tuple[Imported, tuple[OpProblem, ...]]:
@@ -123,6 +134,7 @@ def compile_model(
     regions: Sequence[Region] = ARENA,
     kernels: str = "generic",
     optimize: str = "speed",
+    max_ram: int | None = None,
 ) -> CompiledModel:
     """Compiles a .tflite to C. Pure: writes no files.
 
@@ -134,11 +146,14 @@ def compile_model(
         regions: memory for the arena, the preferred (fastest) first.
         kernels: a value of :class:`firmware_glue.compiler.fast.candidate.KernelSet`.
         optimize: a value of :class:`firmware_glue.compiler.fast.candidate.Optimize`.
+        max_ram: bytes that the arena may take, or None: layers then run as chains over row buffers
+            as far as that needs, at the least cost in instructions.
 
     Raises:
         UnsupportedModelError: some ops have no kernel, or miss a limit; all are listed.
         UnknownNameError: unknown ``numerics``, ``weights``, ``kernels`` or ``optimize``.
-        PlanError: the regions do not hold what is live at once.
+        PlanError: the regions do not hold what is live at once, or no plan takes ``max_ram`` bytes
+            or less; the smallest there is is named.
         ModelError, BundleError: an embedded preprocess or postprocess spec cannot be read.
     """
     for what, given, known in (
@@ -149,15 +164,48 @@ def compile_model(
     ):
         if given not in known:
             raise UnknownNameError(what, given, known)
-    imported, problems = _checked(model, Numerics(numerics))
-    raise_problems(problems, len(model.main.operators))
-    graph = run_passes(verify(imported.graph, "fold_constants"))
-    program = schedule(graph, Choice(KernelSet(kernels), Optimize(optimize)))
-    plan = plan_memory(program, regions)
+    choice = Choice(KernelSet(kernels), Optimize(optimize))
+    program = schedule(_graph(model, numerics), choice)
+    if max_ram is None:
+        plan = plan_memory(program, regions)
+    else:
+        program, plan = fit(program, choice, max_ram, regions)
     check_arena(plan.arena_bytes)
     check_plan(program, plan)
+    check_chains(program, plan)
     memory = Memory(program, plan, collect(program, sanitize_name(name)), blob=weights == "blob")
     return _emit(memory, sanitize_name(name), read_stages(model), Optimize(optimize))
+
+
+@np.errstate(all="ignore")
+def stream_curve(
+    model: TfModel,
+    *,
+    numerics: str = "litert-ref",
+    kernels: str = "generic",
+    optimize: str = "speed",
+) -> tuple[Point, ...]:
+    """The trades between bytes of the arena and instructions, the largest arena first.
+
+    The first one is the plan without chains. Each arena's size is a ``max_ram`` that fits.
+
+    Args:
+        model: the parsed file.
+        numerics: as for :func:`compile_model`.
+        kernels: as there.
+        optimize: as there.
+
+    Raises:
+        UnsupportedModelError: some ops have no kernel, or miss a limit.
+    """
+    choice = Choice(KernelSet(kernels), Optimize(optimize))
+    return curve_of(schedule(_graph(model, numerics), choice), choice)
+
+
+def _graph(model: TfModel, numerics: str) -> Graph:
+    imported, problems = _checked(model, Numerics(numerics))
+    raise_problems(problems, len(model.main.operators))
+    return run_passes(verify(imported.graph, "fold_constants"))
 
 
 def _emit(memory: Memory, name: str, stages: Stages, optimize: Optimize) -> CompiledModel:
@@ -190,7 +238,7 @@ def _emit(memory: Memory, name: str, stages: Stages, optimize: Optimize) -> Comp
     return CompiledModel(
         name, MappingProxyType(files), sum(size for _, size in shell.regions), shell.state_bytes,
         constants.weight_bytes, plan.lower_bound_bytes, inputs, outputs, steps, plan, program,
-        program.graph.numerics.value, (*_op_notes(program), *stages.notes),
+        program.graph.numerics.value, (*program.graph.notes, *_op_notes(program), *stages.notes),
         optimize.value, blob,
     )  # fmt: skip
 
@@ -234,10 +282,13 @@ __all__ = [
     "CompiledModel",
     "IoInfo",
     "OpProblem",
+    "Point",
     "Region",
     "StepSummary",
     "check_ops",
     "compile_model",
     "memory_map",
+    "model_notes",
     "sanitize_name",
+    "stream_curve",
 ]

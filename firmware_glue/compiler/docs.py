@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from firmware_glue.compiler.ir import COPY, VIEW
+from firmware_glue.compiler.ir import COPY, TABLE, VIEW
 from firmware_glue.compiler.ops.spec import OpSpec, Rule, Variant
 from firmware_glue.compiler.ops.table import OPS
 
@@ -23,7 +23,7 @@ Integer ops are bit-exact with LiteRT's reference kernels, float32 within 4 ulp 
 def ops_markdown() -> str:
     """The page: a row per op with its kind and its limits."""
     lines = [_HEAD, "| op | dtype | kernel | limits |", "|---|---|---|---|"]
-    for code in sorted(set(OPS) - {VIEW, COPY}):
+    for code in sorted(set(OPS) - {VIEW, COPY, TABLE}):
         spec = OPS[code]
         lines += [
             f"| `{code}` | {', '.join(dtypes)} | {variant.kernel or 'folded'} "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
@@ -16,7 +17,13 @@ from edgecnn.core.tflite.model import NO_TENSOR, DType, Quantization
 Shape = tuple[int, ...]
 VIEW = "VIEW"
 COPY = "COPY"
-"""Two op codes of our own: the same bytes under another shape, and a copy of a tensor."""
+TABLE = "TABLE"
+"""Op codes of our own: the same bytes under another shape, a copy of a tensor, and a function of
+one byte by its 256 values."""
+
+
+_FIRST_FRESH = 1 << 24
+"""Beyond the tensors of any file, those too that passes have dropped."""
 
 
 class Lifetime(Enum):
@@ -89,7 +96,7 @@ class Op:
     """One operation.
 
     Attributes:
-        code: a BuiltinOperator name, or ``VIEW`` / ``COPY``.
+        code: a BuiltinOperator name, or ``VIEW`` / ``COPY`` / ``TABLE``.
         inputs, outputs: tensor ids; −1 is an absent optional input.
         options: the op's own frozen dataclass, or None.
         sources: indices of the .tflite ops that it stands for.
@@ -109,12 +116,27 @@ class Op:
 
 
 @dataclass(frozen=True)
+class Remains:
+    """A tensor of the file of which some channels are left.
+
+    Attributes:
+        tensor: its id there.
+        channels: those that are left, along the last axis.
+    """
+
+    tensor: int
+    channels: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Graph:
     """Ops in execution order. ``tensors`` maps ids (the .tflite indices, then fresh ones).
 
     Attributes:
         numerics: whose arithmetic the ops follow.
         initial: variables that do not start as their zero point: tensor id → first contents.
+        remains: tensors that passes took channels from: tensor id → what it is of the file's.
+        notes: what passes found that a user may want to know.
     """
 
     tensors: Mapping[int, Tensor]
@@ -125,9 +147,16 @@ class Graph:
     initial: Mapping[int, NDArray[Any]] = field(
         default_factory=lambda: MappingProxyType({}), compare=False
     )
+    remains: Mapping[int, Remains] = field(default_factory=lambda: MappingProxyType({}))
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tensors", MappingProxyType(dict(self.tensors)))
+        object.__setattr__(self, "remains", MappingProxyType(dict(self.remains)))
+
+    def fresh_ids(self) -> Iterator[int]:
+        """Ids for tensors that a pass makes: none that the graph has, or the file had."""
+        return itertools.count(max(_FIRST_FRESH, max(self.tensors, default=0) + 1))
 
     def input(self, op: Op, position: int) -> Tensor:
         """The tensor at an input position (must be present)."""

@@ -75,7 +75,8 @@ class McuTarget:
             return CheckReport(self.name, ops, memory, False, interface_notes(problems))
         compiled = compile_model(model.model, name="model", kernels=self.board.kernels)
         memory = memory_rows(self.board, compiled)
-        return CheckReport(self.name, ops, memory, fits(self.board, compiled), (_CODE_NOTE,))
+        notes = (*compiled.program.graph.notes, _CODE_NOTE)
+        return CheckReport(self.name, ops, memory, fits(self.board, compiled), notes)
 
     def compile(self, model: ModelFile, output_dir: Path, options: RunOptions) -> CompileResult:
         """Writes the C files and, where the C compiler is installed, an ELF image that runs them.
@@ -156,6 +157,7 @@ class McuTarget:
             regions=[Region(*region) for region in options.regions] or self._regions(),
             kernels=self.board.kernels,
             optimize=options.optimize,
+            max_ram=options.max_ram,
         )
         require_fit(self.board, compiled)
         return compiled

@@ -32,7 +32,7 @@ class Memory:
                 raise ValueError(f"step '{step.name}' has no scratch memory")
             return self._cast(arg.ctype, self._buffer(step.scratch, arg.offset))
         if isinstance(arg, TensorArg):
-            return self._tensor(arg.tensor)
+            return self._tensor(arg.tensor, step)
         return "NULL"
 
     def place(self, tensor_id: int) -> str:
@@ -51,7 +51,7 @@ class Memory:
         """Whether there is more than one memory region."""
         return len(self.plan.region_names) > 1
 
-    def _tensor(self, tensor_id: int) -> str:
+    def _tensor(self, tensor_id: int, step: Step) -> str:
         program = self.program
         tensor = program.graph.tensors[tensor_id]
         if tensor_id in program.constants:
@@ -59,6 +59,9 @@ class Memory:
             if data is not None:
                 return self._constant(data)
         kind = text.ctype(tensor.dtype)
+        if step.chain is not None and tensor_id in step.chain.rings and step.scratch is not None:
+            ring = step.chain.rings[tensor_id]
+            return self._cast(kind, self._buffer(step.scratch, ring.offset))
         if tensor_id in program.variables:
             offset = program.variables[tensor_id]
             return self._cast(kind, f"state->variables.bytes + {offset}")

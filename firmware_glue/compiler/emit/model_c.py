@@ -114,11 +114,13 @@ def model_c(memory: Memory, name: str, shell: Shell, *, shared: bool = False) ->
 
 
 def _instances(program: Program) -> list[str]:
-    """The functions that macros define, once each."""
+    """The functions that macros define: once each, also where models share a translation unit."""
     every = (i for step in program.steps for call in step.calls for i in call.instances)
     found = {i.name: i for i in every}
     rows = [
-        f"{i.macro}({', '.join((i.name, *map(text.literal, i.values)))})" for i in found.values()
+        f"#ifndef {i.name}_DEFINED\n#define {i.name}_DEFINED\n"
+        f"{i.macro}({', '.join((i.name, *map(text.literal, i.values)))})\n#endif"
+        for i in found.values()
     ]
     return [*rows, ""] if rows else []
 

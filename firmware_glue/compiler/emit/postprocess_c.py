@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firmware_glue.compiler.emit import text
-from firmware_glue.compiler.emit.model_c import fields
+from firmware_glue.compiler.emit.call_c import fields
 from firmware_glue.compiler.specs import ClassifyStage, DetectStage
 
 _H = """\

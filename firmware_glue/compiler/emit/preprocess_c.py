@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from firmware_glue.compiler.emit import text
-from firmware_glue.compiler.emit.model_c import fields
+from firmware_glue.compiler.emit.call_c import fields
 from firmware_glue.compiler.specs import FrameStage
 
 HEADERS = frozenset({"edgecnn_frame.h"})

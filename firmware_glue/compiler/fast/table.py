@@ -5,14 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from firmware_glue.compiler.fast import linear
 from firmware_glue.compiler.fast.candidate import KernelSet, Offer
+from firmware_glue.compiler.fast.dsp import depthwise as dsp_depthwise
+from firmware_glue.compiler.fast.dsp import gemm as dsp_gemm
+from firmware_glue.compiler.fast.dsp import linear as dsp_linear
+from firmware_glue.compiler.fast.mve import offers as mve
+from firmware_glue.compiler.fast.v6m import dense as v6m_dense
+from firmware_glue.compiler.fast.v6m import depthwise as v6m_depthwise
+from firmware_glue.compiler.fast.v6m import gemm as v6m_gemm
 
 OFFERS: Mapping[KernelSet, Mapping[str, tuple[Offer, ...]]] = MappingProxyType(
     {
         KernelSet.GENERIC: {},
-        KernelSet.V6M: {},
-        KernelSet.DSP: {},
-        KernelSet.MVE: {},
-        KernelSet.RV32: {},
+        KernelSet.V6M: {
+            **linear.OFFERS, **v6m_gemm.OFFERS, **v6m_dense.OFFERS, **v6m_depthwise.OFFERS,
+        },
+        KernelSet.DSP: {**dsp_linear.OFFERS, **dsp_depthwise.OFFERS, **dsp_gemm.OFFERS},
+        KernelSet.MVE: {**linear.OFFERS, **mve.OFFERS},
+        KernelSet.RV32: {**linear.OFFERS, **v6m_gemm.OFFERS, **v6m_depthwise.OFFERS},
     }
-)
+)  # fmt: skip

@@ -63,8 +63,10 @@ def conv_scaling(graph: Graph, op: Op, data: int = 0) -> Scaling:
     if tensor.dtype is DType.UINT8:
         products = [float(np.float32(tensor.scale) * np.float32(scales[0]))]
     else:
-        products = [tensor.scale * scale for scale in scales]
-    return scaling([product / graph.output(op).scale for product in products])
+        own = tensor.scale
+        products = [own * scale for scale in scales]
+    out = graph.output(op).scale
+    return scaling([product / out for product in products])
 
 
 def activation_fields(

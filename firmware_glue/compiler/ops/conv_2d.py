@@ -12,7 +12,7 @@ from firmware_glue.compiler.ir import Graph, Op, Shape
 from firmware_glue.compiler.ops import window
 from firmware_glue.compiler.ops.convolution import Family, narrow_bias
 from firmware_glue.compiler.ops.rules import parse_activation, rank
-from firmware_glue.compiler.ops.spec import Array, OpSpec, Overlap, Params, Value, rule
+from firmware_glue.compiler.ops.spec import Array, OpSpec, Overlap, Params, RowReach, Value, rule
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,14 @@ def overlaps(graph: Graph, op: Op) -> tuple[Overlap, ...]:
     return g.overlaps(op, graph.input(op, 0).dtype.bits // 8, window.rereading(g.out_c))
 
 
-FAMILY = Family("conv2d", "edgecnn_conv2d.h", 0, 0, 2, fields, sums, overlaps, narrow_bias=True)
+def reach(graph: Graph, op: Op) -> RowReach:
+    """Which input rows an output row is made of."""
+    return geometry(graph, op).row_reach(op)
+
+
+FAMILY = Family(
+    "conv2d", "edgecnn_conv2d.h", 0, 0, 2, fields, sums, overlaps, narrow_bias=True, reach=reach
+)
 SPEC = OpSpec(
     parse,
     infer,

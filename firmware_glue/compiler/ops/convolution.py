@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ from firmware_glue.compiler.ops.spec import (
     Overlap,
     Params,
     Planned,
+    RowReach,
+    Rows,
     Rule,
     TensorArg,
     Value,
@@ -29,6 +31,8 @@ from firmware_glue.compiler.ops.spec import (
     rule,
 )
 
+_PER_PRODUCT, _PER_OUTPUT = 6, 40
+"""Instructions of the plain loops on a Cortex-M, roughly."""
 _WIDE_BIAS = 1 << 46
 """Bound of int64 biases: TFLite's multiplication takes accumulators below 2⁴⁷."""
 _SUFFIXES = {DType.INT8: "s8", DType.UINT8: "u8", DType.INT16: "s16", DType.FLOAT32: "f32"}
@@ -46,6 +50,7 @@ class Family:
         fields: (graph, op) → the fields of the C struct before ``reverse`` and ``finish``.
         sums: (graph, op, input, filters) → the accumulators, of the dtype given.
         overlaps: (graph, op) → how the output may lie over the input.
+        reach: (graph, op) → which input rows an output row is made of; None: no rows form.
         narrow_bias: LiteRT takes an int32 bias, and then sums in int32, for int16 activations too,
             where the options declare it (``narrow_bias``).
     """
@@ -59,6 +64,7 @@ class Family:
     sums: Callable[[Graph, Op, Array, Array], Array]
     overlaps: Callable[[Graph, Op], tuple[Overlap, ...]]
     narrow_bias: bool = False
+    reach: Callable[[Graph, Op], RowReach] | None = None
 
     def suffix(self, graph: Graph, op: Op) -> str:
         """The C kernel's suffix."""
@@ -106,7 +112,21 @@ class Family:
         call = Call(
             kernel, self.header, Params(struct, fields), (*tensors, *scale_args, *out_args(op))
         )
-        return Lowered(kernel.removeprefix("ec_"), (call,), overlaps=self.overlaps(graph, op))
+        return Lowered(
+            kernel.removeprefix("ec_"), (call,), overlaps=self.overlaps(graph, op),
+            rows=self._rows(graph, op, call),
+        )  # fmt: skip
+
+    def _rows(self, graph: Graph, op: Op, call: Call) -> Rows | None:
+        if self.reach is None or graph.input(op, self.data).shape[0] != 1:
+            return None
+        out, filters = graph.output(op), graph.input(op, 1)
+        products = out.shape[2] * filters.elements
+        return Rows(
+            replace(call, kernel=f"ec_{self.name}_rows_{self.suffix(graph, op)}"),
+            (self.reach(graph, op),),
+            row_instructions=_PER_PRODUCT * products + _PER_OUTPUT * out.elements // out.shape[1],
+        )  # fmt: skip
 
     def _quantized(self, graph: Graph, op: Op, scale: channels.Scaling) -> Params:
         offsets = channels.activation_fields(graph, op, op.options.activation, self.data)

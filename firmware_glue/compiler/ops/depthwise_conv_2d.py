@@ -8,7 +8,7 @@ from firmware_glue.compiler.ir import Graph, Op, Shape
 from firmware_glue.compiler.ops import conv_2d, window
 from firmware_glue.compiler.ops.convolution import Family
 from firmware_glue.compiler.ops.rules import rank
-from firmware_glue.compiler.ops.spec import Array, OpSpec, Overlap, Params, Value, rule
+from firmware_glue.compiler.ops.spec import Array, OpSpec, Overlap, Params, RowReach, Value, rule
 
 
 @rule("filters of shape 1 × height × width × output channels, a multiple of the input channels")
@@ -55,7 +55,14 @@ def overlaps(graph: Graph, op: Op) -> tuple[Overlap, ...]:
     return g.overlaps(op, graph.input(op, 0).dtype.bits // 8, (pending, pending))
 
 
-FAMILY = Family("depthwise_conv2d", "edgecnn_depthwise_conv2d.h", 3, 0, 2, fields, sums, overlaps)
+def reach(graph: Graph, op: Op) -> RowReach:
+    """Which input rows an output row is made of."""
+    return geometry(graph, op).row_reach(op)
+
+
+FAMILY = Family(
+    "depthwise_conv2d", "edgecnn_depthwise_conv2d.h", 3, 0, 2, fields, sums, overlaps, reach=reach
+)
 SPEC = OpSpec(
     conv_2d.parse,
     infer,

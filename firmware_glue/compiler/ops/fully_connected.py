@@ -183,6 +183,19 @@ def _scaling(graph: Graph, op: Op) -> channels.Scaling:
     return channels.scaling([product / graph.output(op).scale])
 
 
+def factors(graph: Graph, op: Op) -> tuple[real_scaling.Doubles | None, channels.Scaling]:
+    """What sums are multiplied by: real factors (None where not in double), and fixed point."""
+    if _is_real(graph, op):
+        reals = _reals(graph, op)
+        return reals, channels.scaling(reals.tolist())
+    return None, _scaling(graph, op)
+
+
+def symmetric(graph: Graph, op: Op) -> bool:
+    """Whether the filters' zero point is 0."""
+    return _filter_offset(graph, op) == 0
+
+
 def _reach(graph: Graph, op: Op) -> int:
     """Largest distance of an output from its zero point."""
     out = graph.output(op)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,11 +26,15 @@ from firmware_glue.compiler.ops.spec import (
     OpSpec,
     Params,
     Planned,
+    Rows,
     Variant,
     out_args,
     rule,
     tensor_args,
 )
+
+_PER_TAP, _PER_OUTPUT = 5, 30
+"""Instructions of the plain loops on a Cortex-M, roughly."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +146,16 @@ class Pool:
         args = (*tensor_args(op, 1), *out_args(op))
         call = Call(f"ec_{kernel}", "edgecnn_pool2d.h", params, args)
         # A channel reads its own input channel only, which later channels do not need.
-        return Lowered(kernel, (call,), overlaps=g.overlaps(op, dtype.bits // 8, (0, 0)))
+        overlaps = g.overlaps(op, dtype.bits // 8, (0, 0))
+        return Lowered(kernel, (call,), overlaps=overlaps, rows=self._rows(graph, op, call))
+
+    def _rows(self, graph: Graph, op: Op, call: Call) -> Rows | None:
+        g, suffix = geometry(graph, op), _SUFFIXES[graph.input(op, 0).dtype.value]
+        if g.batches != 1:
+            return None
+        work = g.out_size[1] * g.out_c * (_PER_TAP * g.kernel[0] * g.kernel[1] + _PER_OUTPUT)
+        by_rows = replace(call, kernel=f"ec_{self.name}_rows_{suffix}")
+        return Rows(by_rows, (g.row_reach(op),), row_instructions=work)
 
     def spec(self, *names: str) -> OpSpec:
         """The op, for these dtypes."""

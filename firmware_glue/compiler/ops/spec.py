@@ -141,12 +141,64 @@ class Overlap:
         reverse_lead: fine too if the output ends at least this many bytes after the input ends,
             and the kernel then runs backwards (``Planned.REVERSE``); None: it cannot. Only for
             steps with a single overlap. Either lead may be negative.
+        same: fine too if both start at the same byte (a kernel that takes a whole channel before it
+            writes that channel's outputs over it, and no others).
     """
 
     input: int
     output: int
     lead: int
     reverse_lead: int | None = None
+    same: bool = False
+
+
+@dataclass(frozen=True)
+class RowReach:
+    """Which rows of an input the output's rows are made of.
+
+    Output row y is made of input rows y · stride − pad … y · stride − pad + span − 1, as far as
+    there are such rows.
+
+    Attributes:
+        input: tensor id, of shape (1, height, width, channels).
+        span: (kernel height − 1) · dilation + 1.
+    """
+
+    input: int
+    stride: int
+    pad: int
+    span: int
+
+
+@dataclass(frozen=True)
+class Rows:
+    """How a kernel computes some rows of its output, for chains over row buffers (``stream/``).
+
+    The C function is ``kernel(&params, args…, rows, functions…)``: the call of the whole tensor
+    with one argument more, an ``ec_rows`` by value. It computes output rows [first, end) of an op
+    on one image (batches = 1). Row y of the input lies at ``in + (y % in_rows) · in_w · in_c``, row
+    y of the output at ``out + (y % out_rows) · out_w · out_c``. All input rows that the band is
+    made of are there, and output rows elsewhere in the ring must not be touched. Bands come in
+    ascending order and cover each row once, but are of any height, and other kernels run in
+    between, so scratch holds nothing from one call to the next.
+
+    Attributes:
+        call: kernel, params and args; :class:`ScratchArg` allowed; ``Planned.REVERSE`` is 0.
+        reads: one entry per input that is no constant, as :meth:`window.Geometry.row_reach` gives.
+        scratch_bytes: of one call, whatever the number of rows.
+        call_instructions: estimate of what a call costs beside its rows: set-up, and gathering
+            input rows that the call before has gathered too.
+        row_instructions: estimate per output row.
+        step: rows that are computed at a time: a band that is no multiple takes as long as the next
+            one that is.
+    """
+
+    call: Call
+    reads: tuple[RowReach, ...]
+    scratch_bytes: int = 0
+    call_instructions: int = 100
+    row_instructions: int = 0
+    step: int = 1
 
 
 @dataclass(frozen=True)
@@ -156,12 +208,14 @@ class Lowered:
     Attributes:
         kernel: the kernel's name as reports print it.
         overlaps: (input, output) tensor pairs that may share memory.
+        rows: the kernel's rows form, or None if it has none, or the op runs on several images.
     """
 
     kernel: str
     calls: tuple[Call, ...]
     scratch_bytes: int = 0
     overlaps: tuple[Overlap, ...] = ()
+    rows: Rows | None = None
 
 
 Reference = Callable[[Graph, Op, tuple[Array, ...]], tuple[Array, ...]]

@@ -9,16 +9,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firmware_glue.compiler.ir import Graph, Op, Shape
-from firmware_glue.compiler.ops.spec import Overlap, rule
+from firmware_glue.compiler.ops.spec import Overlap, RowReach, rule
+
+
+Pads = tuple[tuple[int, int], tuple[int, int]]
+"""(before, after) of height and of width."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """Options of a window: stride and dilation as (height, width); padding."""
+    """Options of a window: stride and dilation as (height, width); padding.
+
+    Attributes:
+        pads: padding that a pass found, instead of TFLite's own.
+    """
 
     stride: tuple[int, int]
     same: bool
     dilation: tuple[int, int] = (1, 1)
+    pads: Pads | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +106,11 @@ class Geometry:
         pixel = (self.in_c * element_bytes, self.out_c * element_bytes)
         held = (pending[0] * element_bytes, pending[1] * element_bytes)
         return overlaps(op, 0, reaches, self.batches, pixel, held)
+
+    def row_reach(self, op: Op, position: int = 0) -> RowReach:
+        """Which rows of the input at ``position`` the output's rows are made of."""
+        span = (self.kernel[0] - 1) * self.dilation[0] + 1
+        return RowReach(op.inputs[position], self.stride[0], self.pad[0], span)
 
     def _reach(self, axis: int) -> Reach | None:
         return reach(
@@ -200,7 +214,7 @@ def overlaps(
 
 
 def geometry(in_shape: Shape, kernel: tuple[int, int], out_c: int, window: Window) -> Geometry:
-    """The geometry of a window over an NHWC input, padded as TFLite pads.
+    """The geometry of a window over an NHWC input, padded as TFLite pads unless pads are given.
 
     Raises:
         ValueError: the window does not fit the input.
@@ -208,12 +222,13 @@ def geometry(in_shape: Shape, kernel: tuple[int, int], out_c: int, window: Windo
     batches, in_h, in_w, in_c = in_shape
     out: list[int] = []
     pad: list[int] = []
-    for size, k, stride, dilation in zip(
-        (in_h, in_w), kernel, window.stride, window.dilation, strict=True
-    ):
-        count, before = fit(size, k, stride, dilation, same=window.same)
+    for size, k, stride, dilation, border in zip(
+        (in_h, in_w), kernel, window.stride, window.dilation, window.pads or (None, None),
+        strict=True,
+    ):  # fmt: skip
+        count, before = fit(size + sum(border or ()), k, stride, dilation, same=window.same)
         out.append(count)
-        pad.append(before)
+        pad.append(border[0] if border else before)
     return Geometry(
         batches, (in_h, in_w), in_c, (out[0], out[1]), out_c, kernel,
         window.stride, window.dilation, (pad[0], pad[1]),

@@ -19,13 +19,12 @@ def materialize_outputs(graph: Graph) -> Graph:
     tensors: dict[int, Tensor] = {}
     copies: list[Op] = []
     outputs = list(graph.outputs)
-    fresh = max(graph.tensors, default=0) + 1
+    fresh = graph.fresh_ids()
     for position, tensor_id in enumerate(outputs):
         if tensor_id not in elsewhere:
             continue
         source = graph.tensors[tensor_id]
-        tensors[fresh] = replace(source, lifetime=Lifetime.ACTIVATION, data=None)
-        copies.append(Op(COPY, (tensor_id,), (fresh,), None, (), source.name))
-        outputs[position] = fresh
-        fresh += 1
+        copy = outputs[position] = next(fresh)
+        tensors[copy] = replace(source, lifetime=Lifetime.ACTIVATION, data=None)
+        copies.append(Op(COPY, (tensor_id,), (copy,), None, (), source.name))
     return replace(graph.with_ops((*graph.ops, *copies), tensors), outputs=tuple(outputs))

@@ -72,14 +72,16 @@ def shared(read: Buffer, written: Buffer, allowance: Allowance, cell: int = 1) -
 
     With d = offset(written) − offset(read), they share f(d) = min(d + |w|, |r|) − max(d, 0), which
     rises to min(|r|, |w|) and falls again. Forwards d ≤ low: f is largest at min(low, 0).
-    Backwards d ≥ high: f is largest at max(high, |r| − |w|). See :func:`fit.forbidden`.
+    Backwards d ≥ high: f is largest at max(high, |r| − |w|). See :func:`fit.forbidden`. Where the
+    same start is fine, d = 0 is too.
     """
     r = -(-read.nbytes // cell) * cell
     w = -(-written.nbytes // cell) * cell
     low, high = forbidden(read, written, allowance)
     low, high = low // cell * cell, -(-high // cell) * cell
     best = 0
-    for distance in (min(low, 0), max(high, r - w)):
+    same = (0,) if allowance.same else ()
+    for distance in (min(low, 0), max(high, r - w), *same):
         best = max(best, min(distance + w, r) - max(distance, 0))
     return best
 

@@ -125,7 +125,7 @@ def _check_overlaps(program: Program, plan: MemoryPlan, number: int, step: Step)
             if found and backwards and found[0].reverse_lead is not None:
                 fine = stop >= end + found[0].reverse_lead
             elif found:
-                fine = start <= at - found[0].lead
+                fine = start <= at - found[0].lead or (found[0].same and start == at)
             if not fine:
                 _fail(f"step {number} writes buffer {written} over buffer {read} that it reads")
 

@@ -157,12 +157,15 @@ def _between(
             a, b = buffers[i], buffers[j]
             if a.first > b.last or b.first > a.last:
                 continue
-            low, high = -a.nbytes, b.nbytes
+            low, high, same = -a.nbytes, b.nbytes, False
             if (j, i) in allowed:  # i is written over the dying j
                 low, high = forbidden(b, a, allowed[j, i])
+                same = allowed[j, i].same
             elif (i, j) in allowed:  # j is written over the dying i
                 high, low = (-edge for edge in forbidden(a, b, allowed[i, j]))
-            if low < high:
-                shift = inner_j - inner_i
-                result.append((low + shift, high + shift))
+                same = allowed[i, j].same
+            edges = (low, 0, high) if same and low < 0 < high else (low, high)
+            shift = inner_j - inner_i
+            between = zip(edges, edges[1:], strict=False)
+            result += [(start + shift, end + shift) for start, end in between if start < end]
     return result

@@ -57,7 +57,8 @@ def reversed_steps(
     for (read, written), allowance in usable(buffers, allowances).items():
         start, at = offsets[written], offsets[read]
         apart = start >= at + buffers[read].nbytes or at >= start + buffers[written].nbytes
-        if allowance.reverse_lead is not None and not apart and start > at - allowance.lead:
+        fine = apart or start <= at - allowance.lead or (allowance.same and start == at)
+        if allowance.reverse_lead is not None and not fine:
             found.add(allowance.step)
     return frozenset(found)
 

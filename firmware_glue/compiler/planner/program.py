@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from firmware_glue.compiler.ir import Graph
 from firmware_glue.compiler.ops.spec import Call
+from firmware_glue.compiler.stream.chain import Chain
 
 BEFORE = -1
 """The time at which inputs are written, before step 0."""
@@ -38,7 +39,8 @@ class Allowance:
     """At ``step``, buffer ``written`` may share memory with dying buffer ``read``.
 
     It has to start at least ``lead`` bytes before it, or, where ``reverse_lead`` is given, to end
-    at least that many bytes after it: the step then runs backwards.
+    at least that many bytes after it: the step then runs backwards. Or, where ``same``, at the same
+    byte.
     """
 
     step: int
@@ -46,6 +48,7 @@ class Allowance:
     written: int
     lead: int
     reverse_lead: int | None = None
+    same: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ class Step:
         inputs, outputs: tensor ids for comments.
         reads, writes: buffers.
         scratch: buffer of its own, or None.
+        chain: how its ops take turns, if they work row by row; ``calls`` are then theirs, and the
+            rings lie in ``scratch``.
     """
 
     name: str
@@ -70,6 +75,7 @@ class Step:
     reads: tuple[int, ...]
     writes: tuple[int, ...]
     scratch: int | None = None
+    chain: Chain | None = None
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def _tasks(program: Program, lowered: Sequence[Lowered | None]) -> list[Task]:
             if o.input in homes and o.output in homes:
                 read, written = homes[o.input], homes[o.output]
                 reverse = o.reverse_lead if len(kernel.overlaps) == 1 else None
-                allowance = Allowance(number, read, written, o.lead, reverse)
+                allowance = Allowance(number, read, written, o.lead, reverse, o.same)
                 most = shared(buffers[read], buffers[written], allowance)
                 overlaps.append((read, written, most))
         # The same buffer under two names is covered once.

@@ -15,6 +15,7 @@ from firmware_glue.compiler.planner.inline import Placement, alignment, placemen
 from firmware_glue.compiler.planner.layout import plan_layout
 from firmware_glue.compiler.planner.program import BEFORE, Allowance, Buffer, Program, Step
 from firmware_glue.compiler.planner.reorder import better_order
+from firmware_glue.compiler.stream.chain import Chain
 
 _WIDE = 8
 """Alignment of variables: of the widest dtype that there is."""
@@ -135,6 +136,25 @@ def in_given_order(graph: Graph, lower: Lower = own) -> Program:
     return _program(graph, _lower_all(graph, lower))
 
 
+def chained_programs(
+    graph: Graph, lowered: Sequence[Lowered | None], chains: Mapping[int, Chain]
+) -> tuple[Program, ...]:
+    """Programs in the graph's order in which some ops are chains.
+
+    Args:
+        graph: what to run.
+        lowered: the kernels of its ops; None for views.
+        chains: position of an op → the chain that it stands for.
+
+    Returns:
+        One with every join and split as a step, and, if some can be left out, one without these.
+    """
+    found = [_program(graph, lowered, chains=chains)]
+    if placed := placements(graph):
+        found.append(_program(graph, lowered, placed, chains))
+    return tuple(found)
+
+
 def _lower_all(graph: Graph, lower: Lower) -> tuple[Lowered | None, ...]:
     """The kernels of all ops; None for views."""
     return tuple(None if op.code == VIEW else lower(graph, op) for op in graph.ops)
@@ -144,6 +164,7 @@ def _program(
     graph: Graph,
     lowered: Sequence[Lowered | None],
     placed: Mapping[int, Placement] = MappingProxyType({}),
+    chains: Mapping[int, Chain] = MappingProxyType({}),
 ) -> Program:
     """Steps and buffers in the graph's order, without steps for placed ops."""
     homes = _Homes(graph)
@@ -167,7 +188,8 @@ def _program(
         if kernel.scratch_bytes:
             scratch = homes.add(Buffer(f"{op.name} scratch", kernel.scratch_bytes, now, now))
         overlaps.append((now, op, kernel))
-        steps.append(_step(op, kernel, homes, scratch))
+        step = _step(op, kernel, homes, scratch)
+        steps.append(replace(step, chain=chains.get(position)))
     for tensor_id in graph.outputs:
         homes.use(tensor_id, len(steps))
     return Program(
@@ -202,5 +224,6 @@ def _allowances(now: int, op: Op, lowered: Lowered, homes: _Homes) -> list[Allow
                 single = len(lowered.overlaps) == 1
                 reverse = max((n for n in backwards if n is not None), default=None)
                 reverse = reverse if single and None not in backwards else None
-                result.append(Allowance(now, read, written, lead, reverse))
+                same = all(found[i].same for i in tensors)
+                result.append(Allowance(now, read, written, lead, reverse, same))
     return result

@@ -76,6 +76,7 @@ typedef struct {
 typedef struct {
     int32_t y, x; /* input position of tap (0, 0), may be outside */
     int32_t ky0, ky1, kx0, kx1;
+    int32_t ring; /* rows of the buffer where it is a ring, and y then counts in it; else 0 */
 } ec_taps;
 
 /* The output rows [first, end) that a call computes, and how many rows the two buffers hold: row y
@@ -117,7 +118,34 @@ EC_INLINE ec_taps ec_clip_window(const ec_window *g, int32_t oy, int32_t ox) {
     t.ky1 = g->clip_h ? ec_end_tap(t.y, g->dilation_h, g->in_h, g->k_h) : g->k_h;
     t.kx0 = g->clip_w ? ec_first_tap(t.x, g->dilation_w) : 0;
     t.kx1 = g->clip_w ? ec_end_tap(t.x, g->dilation_w, g->in_w, g->k_w) : g->k_w;
+    t.ring = 0;
     return t;
+}
+
+/* Where row y lies in a buffer of `rows` rows. */
+EC_INLINE int32_t ec_ring(int32_t y, int32_t rows) {
+#if defined(__ARM_ARCH_6M__)
+    /* No division on this core: a subtraction per turn of the ring is less than its call. */
+    while (y >= rows) {
+        y -= rows;
+    }
+    return y;
+#else
+    return (int32_t)((uint32_t)y % (uint32_t)rows);
+#endif
+}
+
+/* By how much the input rows of output row oy lie lower in their buffer than in the tensor. */
+EC_INLINE int32_t ec_ring_shift(const ec_window *g, int32_t oy, int32_t rows) {
+    const int32_t origin = oy * g->stride_h - g->pad_top;
+    const int32_t first = origin + ec_first_tap(origin, g->dilation_h) * g->dilation_h;
+    return rows == g->in_h ? 0 : first - ec_ring(first, rows);
+}
+
+/* The row of the buffer that tap row ky reads. All tap rows lie in one turn of the ring. */
+EC_INLINE int32_t ec_tap_row(const ec_window *g, const ec_taps *t, int32_t ky) {
+    const int32_t y = t->y + ky * g->dilation_h;
+    return t->ring != 0 && y >= t->ring ? y - t->ring : y;
 }
 
 EC_INLINE int32_t ec_clamp(int32_t x, int32_t low, int32_t high) {

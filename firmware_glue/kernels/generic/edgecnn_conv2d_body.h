@@ -15,7 +15,7 @@ EC_INLINE void EC_V(ec_conv2d_window)(
     const int32_t runs = one_run ? 1 : t->kx1 - t->kx0;
     const int32_t count = one_run ? (t->kx1 - t->kx0) * depth : depth;
     for (int32_t ky = t->ky0; ky < t->ky1; ++ky) {
-        const int32_t y = t->y + ky * g->dilation_h;
+        const int32_t y = ec_tap_row(g, t, ky);
         for (int32_t r = 0; r < runs; ++r) {
             const int32_t kx = t->kx0 + r;
             const int32_t x = t->x + kx * g->dilation_w;
@@ -66,6 +66,7 @@ EC_INLINE void EC_V(ec_conv2d_pixel)(
 #define EC_PIXEL EC_V(ec_conv2d_pixel)
 #define EC_REACH ec_taps
 #define EC_FIND ec_clip_window
+#define EC_WALK_ROWS EC_V(ec_conv2d_rows)
 #include "edgecnn_walk_body.h"
 
 /* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */

@@ -10,7 +10,7 @@ EC_INLINE EC_V(ec_acc) EC_V(ec_depthwise_acc1)(
     const ec_window *g = &p->window;
     const int32_t ic = p->depth_multiplier == 1 ? oc : oc / p->depth_multiplier;
     for (int32_t ky = t->ky0; ky < t->ky1; ++ky) {
-        const int32_t y = t->y + ky * g->dilation_h;
+        const int32_t y = ec_tap_row(g, t, ky);
         for (int32_t kx = t->kx0; kx < t->kx1; ++kx) {
             const int32_t x = t->x + kx * g->dilation_w;
             acc = EC_V(ec_mac)(
@@ -28,7 +28,7 @@ EC_INLINE void EC_V(ec_depthwise_acc4)(
     const ec_window *g = &p->window;
     EC_V(ec_acc) a0 = acc[0], a1 = acc[1], a2 = acc[2], a3 = acc[3];
     for (int32_t ky = t->ky0; ky < t->ky1; ++ky) {
-        const int32_t y = t->y + ky * g->dilation_h;
+        const int32_t y = ec_tap_row(g, t, ky);
         const int32_t first_x = t->x + t->kx0 * g->dilation_w;
         const EC_V(ec_in) *v = image + (y * g->in_w + first_x) * g->in_c + oc;
         const EC_V(ec_filter) *w = filters + (ky * g->k_w + t->kx0) * g->out_c + oc;
@@ -83,6 +83,7 @@ EC_INLINE void EC_V(ec_depthwise_pixel)(
 #define EC_PIXEL EC_V(ec_depthwise_pixel)
 #define EC_REACH ec_taps
 #define EC_FIND ec_clip_window
+#define EC_WALK_ROWS EC_V(ec_depthwise_conv2d_rows)
 #include "edgecnn_walk_body.h"
 
 /* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */

@@ -89,6 +89,11 @@ EC_KERNEL void ec_l2_pool2d_f32(const ec_pool2d_float_params *p, const float *in
     ec_pool2d_f32(p, in, out, EC_POOL_L2);
 }
 
+EC_KERNEL void ec_l2_pool2d_rows_f32(
+    const ec_pool2d_float_params *p, const float *in, float *out, ec_rows rows) {
+    ec_pool2d_rows_f32(p, in, out, rows, EC_POOL_L2);
+}
+
 /* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 #endif

@@ -13,6 +13,7 @@ import numpy as np
 
 from edgecnn.core.tflite.model import NO_TENSOR
 from edgecnn.core.tflite.reader import read_model
+from firmware_glue.compiler.ir import Graph
 from firmware_glue.compiler.ops.table import OPS
 from tests.firmware_glue.compiler.cases import CASES, FAMILIES
 from tests.firmware_glue.compiler.harness import Library, Reference, random_inputs
@@ -105,7 +106,11 @@ def _compare(
 
 def numpy_outputs(name: str, library: Library, inputs: list[np.ndarray]) -> list[np.ndarray]:
     """The model by the ops' numpy references alone."""
-    graph = library.models[name].program.graph
+    return graph_outputs(library.models[name].program.graph, inputs)
+
+
+def graph_outputs(graph: Graph, inputs: list[np.ndarray]) -> list[np.ndarray]:
+    """A graph without variables by the ops' numpy references."""
     values = {i: t.data for i, t in graph.tensors.items() if t.is_constant}
     values |= dict(zip(graph.inputs, inputs, strict=True))
     for op in graph.ops:

@@ -167,6 +167,7 @@ class Reference:
             experimental_preserve_all_tensors=True,
         )
         self._interpreter.allocate_tensors()
+        self._known = len(read_model(data).main.tensors)
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         details = self._interpreter.get_input_details()
@@ -177,6 +178,16 @@ class Reference:
 
     def tensor(self, index: int) -> np.ndarray:
         return self._interpreter.get_tensor(index).copy()
+
+    def inner(self, model: CompiledModel, tensor_id: int) -> np.ndarray | None:
+        """What a tensor of the compiled model holds, less channels that passes left out.
+
+        None: the file has no such tensor.
+        """
+        remains = model.program.graph.remains.get(tensor_id)
+        if remains is not None:
+            return self.tensor(remains.tensor)[..., list(remains.channels)]
+        return self.tensor(tensor_id) if tensor_id < self._known else None
 
 
 def random_inputs(model: TfModel, rng: np.random.Generator) -> list[np.ndarray]:

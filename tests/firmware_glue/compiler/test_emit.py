@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edgecnn.core.tflite.reader import read_model
-from firmware_glue.compiler.api import CompiledModel, compile_model
+from firmware_glue.compiler.api import KERNELS, CompiledModel, compile_model
 from firmware_glue.compiler.emit.text import CTYPES
-from firmware_glue.compiler.ops.spec import Params
+from firmware_glue.compiler.fast.table import OFFERS
+from firmware_glue.compiler.ops.spec import Call, Params
 from firmware_glue.kernels import kernel_text
 from tests.builders import ModelBuilder, tiny_classifier
 from tests.firmware_glue.compiler.cases import CASES as MAKERS
@@ -27,8 +29,8 @@ from tests.firmware_glue.compiler.harness import (
 )
 
 
-def _compiled(data: bytes, name: str) -> CompiledModel:
-    return compile_model(read_model(data), name=name)
+def _compiled(data: bytes, name: str, kernels: str = "generic") -> CompiledModel:
+    return compile_model(read_model(data), name=name, kernels=kernels)
 
 
 def test_same_model_same_bytes() -> None:
@@ -68,18 +70,25 @@ def _name(key: str) -> str:
     return key.lower().replace(":", "_")
 
 
+def _calls() -> Iterator[Call]:
+    """Of each op, with all sets of kernels where there are such for it."""
+    fast = {f"{code}:int8" for offers in OFFERS.values() for code in offers}
+    for key, make in MAKERS.items():
+        data = make(np.random.default_rng(3))
+        for kernels in KERNELS if key in fast else ("generic",):
+            for step in _compiled(data, _name(key), kernels).program.steps:
+                yield from step.calls
+
+
 def _all_params() -> dict[str, Params]:
     found: dict[str, Params] = {}
-    for code, make in MAKERS.items():
-        model = _compiled(make(np.random.default_rng(3)), _name(code))
-        for step in model.program.steps:
-            for call in step.calls:
-                found[call.header + ":" + call.params.struct] = call.params
-                for _, value in call.params.fields:
-                    if isinstance(value, Params):
-                        own = f"}} {value.struct};" in kernel_text(call.header)
-                        home = call.header if own else "edgecnn_common.h"
-                        found[f"{home}:{value.struct}"] = value
+    for call in _calls():
+        found[call.header + ":" + call.params.struct] = call.params
+        for _, value in call.params.fields:
+            if isinstance(value, Params):
+                own = f"}} {value.struct};" in kernel_text(call.header)
+                home = call.header if own else "edgecnn_common.h"
+                found[f"{home}:{value.struct}"] = value
     return found
 
 

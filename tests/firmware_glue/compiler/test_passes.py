@@ -12,25 +12,14 @@ from edgecnn.core.tflite.reader import read_model
 from firmware_glue.compiler import fixed_point
 from firmware_glue.compiler.api import compile_model
 from firmware_glue.compiler.importer import import_model
-from firmware_glue.compiler.ir import VIEW, Graph, Tensor
-from firmware_glue.compiler.ops.table import OPS
+from firmware_glue.compiler.ir import VIEW, Tensor
 from firmware_glue.compiler.passes import FIRST, PASSES
 from firmware_glue.compiler.verify import GraphError, verify
+from tests.firmware_glue.compiler.exactness import graph_outputs
 from tests.firmware_glue.compiler.graphs import GRAPHS, random_graph
 from tests.firmware_glue.compiler.harness import random_inputs
 
 INT32 = st.integers(-(1 << 31) + 1, (1 << 31) - 1)
-
-
-def _evaluate(graph: Graph, inputs: list[np.ndarray]) -> list[np.ndarray]:
-    values = {i: t.data for i, t in graph.tensors.items() if t.is_constant}
-    values |= dict(zip(graph.inputs, inputs, strict=True))
-    for op in graph.ops:
-        given_values = tuple(None if i < 0 else values[i] for i in op.inputs)
-        padded = (*given_values, *[None] * (4 - len(given_values)))
-        results = OPS[op.code].known_variant(graph, op).reference(graph, op, padded)
-        values |= dict(zip(op.outputs, results, strict=True))
-    return [values[i] for i in graph.outputs]
 
 
 @pytest.mark.parametrize("step", [FIRST, *PASSES], ids=lambda step: step.__name__)
@@ -42,7 +31,7 @@ def test_each_pass_is_exact(step: object) -> None:
         before = import_model(model).graph
         after = verify(step(before), "pass")
         inputs = random_inputs(model, np.random.default_rng(0))
-        for a, b in zip(_evaluate(before, inputs), _evaluate(after, inputs), strict=True):
+        for a, b in zip(graph_outputs(before, inputs), graph_outputs(after, inputs), strict=True):
             np.testing.assert_array_equal(a, b)
         assert step(after).ops == step(step(after)).ops or step is PASSES[-1]
 

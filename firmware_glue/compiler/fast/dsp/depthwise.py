@@ -1,0 +1,47 @@
+"""DEPTHWISE_CONV_2D on cores with DSP: the cheapest of the ways that fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from firmware_glue.compiler.fast.candidate import Candidate, Offer
+from firmware_glue.compiler.fast.dsp import depthwise_any, depthwise_planes
+from firmware_glue.compiler.fast.dsp.depthwise_layer import Depthwise
+from firmware_glue.compiler.fast.dsp.requant import requantization
+from firmware_glue.compiler.fast.sums import int8_layer
+from firmware_glue.compiler.ir import Graph, Op
+from firmware_glue.compiler.ops import depthwise_conv_2d
+from firmware_glue.compiler.ops.window import Geometry
+
+_GENERIC_TAP, _GENERIC_OUTPUT = 4.9, 22
+"""Instructions of the generic kernel, on the low side."""
+
+
+def offer(graph: Graph, op: Op) -> Candidate | None:
+    """The op's kernel, or None where none is exact for every channel, or all are slower."""
+    filters = graph.input(op, 1).data
+    if filters is None:
+        return None
+    taps = filters.reshape(-1, filters.shape[3]).T
+    layer = int8_layer(graph, op, taps, graph.numerics)
+    if layer is None:
+        return None
+    g = depthwise_conv_2d.geometry(graph, op)
+    ways = [way for way in (depthwise_planes, depthwise_any) if way.fits(g)]
+    requant = requantization(layer) if ways else None
+    if requant is None:
+        return None
+    found = [way.candidate(op, Depthwise(g, layer, requant)) for way in ways]
+    best = min(found, key=lambda candidate: candidate.instructions)
+    return best if best.instructions < _generic(g) else None
+
+
+def _generic(g: Geometry) -> int:
+    """Instructions of the generic kernel, an estimate."""
+    counts = g.counts()
+    work = _GENERIC_TAP * int(counts.sum()) + _GENERIC_OUTPUT * counts.size
+    return int(g.batches * g.out_c * work)
+
+
+OFFERS: Mapping[str, tuple[Offer, ...]] = MappingProxyType({"DEPTHWISE_CONV_2D": (offer,)})

@@ -1,0 +1,307 @@
+"""DEPTHWISE_CONV_2D for Helium: windows of 4 × 4 inputs on planes, ``edgecnn_mve_depthwise.h``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from firmware_glue.compiler.fast.candidate import Candidate
+from firmware_glue.compiler.fast.mve.finish import FORM_NAMES, Finish, finish
+from firmware_glue.compiler.fast.sums import int8_layer
+from firmware_glue.compiler.ir import Graph, Op
+from firmware_glue.compiler.ops import depthwise_conv_2d
+from firmware_glue.compiler.ops.spec import (
+    Array,
+    Call,
+    ConstArg,
+    Instance,
+    Lowered,
+    Overlap,
+    Params,
+    Rows,
+    ScratchArg,
+    TensorArg,
+    out_args,
+)
+from firmware_glue.compiler.ops.window import Geometry, Reach, overlaps
+
+_HEADER = "edgecnn_mve_depthwise.h"
+_WINDOW, _LANES = 4, 16
+_BAND = 8
+"""Output rows at once: fewer gather more rows twice, more need more memory."""
+_SPARE = 1024
+"""Bytes of memory that the whole image at once may cost: it is faster."""
+_MOST_TAPS = 255
+"""Indices of a gather of bytes have 8 bits."""
+_MOST_OFFSET = 1 << 16
+"""Offsets of gathers and scatters have 16 bits."""
+
+
+@dataclass(frozen=True)
+class _Depthwise:
+    """A depthwise convolution by planes.
+
+    Attributes:
+        original: its window.
+        made: how sums become outputs.
+        in_zero: the input's zero point.
+        turned: the window's rows are the image's columns: longer rows waste fewer lanes.
+        band: output rows computed at once.
+    """
+
+    original: Geometry
+    made: Finish
+    in_zero: int
+    turned: bool
+    band: int
+
+    @property
+    def geometry(self) -> Geometry:
+        """The window as the kernel sees it."""
+        g = self.original
+        if not self.turned:
+            return g
+        return Geometry(
+            g.batches, g.in_size[::-1], g.in_c, g.out_size[::-1], g.out_c, g.kernel[::-1],
+            g.stride[::-1], g.dilation[::-1], g.pad[::-1],
+        )  # fmt: skip
+
+    @property
+    def steps(self) -> tuple[int, int, int, int]:
+        """Bytes from column to column and from row to row: of the input, of the output."""
+        g = self.original
+        inner, outer = (g.in_c, g.in_size[1] * g.in_c), (g.out_c, g.out_size[1] * g.out_c)
+        return (*inner[::-1], *outer[::-1]) if self.turned else (*inner, *outer)
+
+    @property
+    def spans(self) -> tuple[int, int]:
+        """Rows and columns that a window covers."""
+        g = self.geometry
+        height, width = ((g.kernel[i] - 1) * g.dilation[i] + 1 for i in (0, 1))
+        return height, width
+
+    @property
+    def pairs(self) -> bool:
+        """Whether the core for pairs of rows serves."""
+        return self.geometry.stride == (1, 1) and max(self.spans) < _WINDOW
+
+    @property
+    def singles(self) -> bool:
+        """Whether the core for single rows serves."""
+        return self.geometry.stride == (2, 2) and max(self.spans) <= _WINDOW
+
+    @property
+    def turns(self) -> tuple[int, int]:
+        """Parities of the rows and columns that windows start at."""
+        height, width = (1 + step % 2 for step in self.geometry.stride)
+        return height, width
+
+    @property
+    def blocks(self) -> tuple[int, int]:
+        """Windows of 4 × 4 that an output takes."""
+        pairs = zip(self.spans, self.turns, strict=True)
+        height, width = (-(-(span + turn - 1) // _WINDOW) for span, turn in pairs)
+        return height, width
+
+    @property
+    def pitch(self) -> int:
+        """Bytes per pair of rows of the plane: room for what the last windows read."""
+        g = self.geometry
+        outputs = -(-g.out_size[1] // _WINDOW) * _WINDOW
+        width = (outputs - 1) * g.stride[1] + self.blocks[1] * _WINDOW
+        return 2 * (-(-max(width, g.in_size[1] + g.pad[1]) // 2) * 2)
+
+    @property
+    def plane(self) -> int:
+        """Bytes of the plane."""
+        rows = -(-self.band // 2) * 2 if self.pairs else self.band
+        height = (rows - 1) * self.geometry.stride[0] + self.blocks[0] * _WINDOW
+        return -(-height // 2) * self.pitch
+
+    @property
+    def vectors(self) -> int:
+        """Vectors of taps; two of them twice where the last row of an odd number is alone."""
+        return self.turns[0] * self.turns[1] * self.blocks[0] * self.blocks[1] + 2 * self.odd
+
+    @property
+    def odd(self) -> int:
+        """1 where some band of pairs of rows has an odd number of them."""
+        return int(self.pairs and bool(self.band % 2 or self.band < self.geometry.out_size[0]))
+
+    @property
+    def taps(self) -> int:
+        """Per output channel, and one that is 0."""
+        return self.geometry.kernel[0] * self.geometry.kernel[1] + 1
+
+    @property
+    def scratch_bytes(self) -> int:
+        """The vectors, four bytes, the plane."""
+        return -(-(self.vectors * _LANES + 4 + self.plane) // 4) * 4
+
+    @property
+    def fits(self) -> bool:
+        """Whether all offsets do."""
+        in_x, in_y, out_x, out_y = self.steps
+        most = max(7 * in_x + in_y, 3 * out_x + out_y)
+        return most < _MOST_OFFSET and self.taps <= _MOST_TAPS and self.vectors <= _MOST_TAPS
+
+    def places(self) -> NDArray[np.uint8]:
+        """Which tap lies in which lane of each vector: see the C header."""
+        g, (rows, columns) = self.geometry, self.blocks
+        shape = (*self.turns, rows, columns, _LANES)
+        found = np.full(shape, self.taps - 1, np.uint8)
+        for dy, dx in np.ndindex(*self.turns):
+            for ky, kx in np.ndindex(*g.kernel):
+                y, x = dy + ky * g.dilation[0], dx + kx * g.dilation[1]
+                lane = y % _WINDOW // 2 * 8 + x % _WINDOW * 2 + y % 2
+                tap = kx * g.kernel[0] + ky if self.turned else ky * g.kernel[1] + kx
+                found[dy, dx, y // _WINDOW, x // _WINDOW, lane] = tap
+        flat = found.reshape(-1)
+        return np.concatenate([flat[: 2 * _LANES], flat]) if self.odd else flat
+
+    @property
+    def core(self) -> Instance | None:
+        """The core made for this layer; None: the one for all."""
+        made = self.made
+        kind = "pairs" if self.pairs else "singles" if self.singles else ""
+        if not kind:
+            return None
+        name = f"ec_mve_{kind}_{FORM_NAMES[made.form]}{made.shift}{'c' * made.clamp}"
+        values = (made.form, made.shift, made.clamp)
+        return Instance(f"EC_MVE_DEPTHWISE_{kind.upper()}", name, values)
+
+    def params(self) -> Params:
+        """The C struct."""
+        g, made = self.geometry, self.made
+        in_x, in_y, out_x, out_y = self.steps
+        return Params(
+            "ec_mve_depthwise_params",
+            (
+                ("window", Params("ec_window", g.fields())),
+                ("multiplier", g.out_c // g.in_c), ("band", self.band), ("pitch", self.pitch),
+                ("plane", self.plane), ("taps", self.taps), ("vectors", self.vectors),
+                ("pairs", int(self.pairs)), ("blocks_h", self.blocks[0]),
+                ("blocks_w", self.blocks[1]), ("in_x", in_x), ("in_y", in_y), ("out_x", out_x),
+                ("out_y", out_y), ("in_zero", self.in_zero), ("form", made.form),
+                ("shift", made.shift), ("act_min", made.act_min), ("act_max", made.act_max),
+            ),
+        )  # fmt: skip
+
+    def instructions(self) -> int:
+        """Of one run, an estimate from counted parts."""
+        g = self.geometry
+        (height, width), blocks = g.out_size, self.blocks[0] * self.blocks[1]
+        bands = -(-height // self.band)
+        rows = min((self.band - 1) * g.stride[0] + self.spans[0], g.in_size[0])
+        gather = 60 + rows // 2 * (7 + -(-g.in_size[1] // 8) * 6)
+        quads, tail = width // 4, 23 if width % 4 else 0
+        if self.pairs:
+            compute = -(-self.band // 2) * (quads * 28 + tail + 20) + self.band % 2 * 40
+        elif self.singles:
+            compute = self.band * (quads * 19 + tail + 20)
+        else:
+            compute = self.band * width * (6 * blocks + 25)
+        return g.batches * bands * (g.out_c * (70 + 3 * self.vectors + compute) + g.in_c * gather)
+
+
+def offer(graph: Graph, op: Op) -> Candidate | None:
+    """A depthwise convolution, or None."""
+    filters = graph.constant(op, 1)
+    if filters is None:
+        return None
+    rows = np.ascontiguousarray(filters.reshape(-1, filters.shape[3]).T)
+    layer = int8_layer(graph, op, rows, graph.numerics)
+    made = finish(layer) if layer is not None else None
+    if layer is None or made is None:
+        return None
+    plans = _plans(depthwise_conv_2d.geometry(graph, op), made, layer.in_zero)
+    plan = min(plans, key=_Depthwise.instructions, default=None)
+    if plan is None:
+        return None
+    packed = np.concatenate([rows, np.zeros((len(rows), 1), np.int8)], axis=1)
+    extra = len(rows) * 13 + plan.vectors * _LANES
+    return Candidate(_lowered(op, plan, packed), plan.instructions(), extra)
+
+
+def _plans(g: Geometry, made: Finish, in_zero: int) -> list[_Depthwise]:
+    """The whole image at once, by its rows or by its columns; by bands where that takes less memory."""
+    whole = _Depthwise(g, made, in_zero, False, g.out_size[0])
+    found = [whole, replace(whole, turned=True, band=g.out_size[1])]
+    if _same(g):
+        band = replace(whole, band=min(_BAND, g.out_size[0]))
+        spare = band.scratch_bytes + (band.band + 2) * g.out_size[1] * g.out_c
+        found = [plan for plan in found if plan.scratch_bytes <= spare + _SPARE] or [band]
+    return [plan for plan in found if plan.fits]
+
+
+def _same(g: Geometry) -> bool:
+    """Whether the output may lie exactly over the input: channel by channel, image by image."""
+    smaller = g.out_size[0] * g.out_size[1] <= g.in_size[0] * g.in_size[1]
+    return g.in_c == g.out_c and (smaller or g.batches == 1)
+
+
+def _lowered(op: Op, plan: _Depthwise, packed: Array) -> Lowered:
+    g, core = plan.geometry, plan.core
+    args = (
+        TensorArg(op.inputs[0]),
+        ConstArg("filters", packed.reshape(-1), from_file=True),
+        ConstArg("places", plan.places()),
+        ConstArg("finish", plan.made.by_channel()),
+        ScratchArg("int8_t"),
+        *out_args(op),
+    )
+    instances = (core,) if core else ()
+    call = Call("ec_mve_depthwise", _HEADER, plan.params(), args, instances, _functions(core))
+    band = replace(plan, turned=False, band=min(_BAND, plan.original.out_size[0]))
+    return Lowered(
+        "mve_depthwise", (call,), plan.scratch_bytes, _overlaps(op, plan),
+        _rows(op, band, call) if g.batches == 1 and band.fits else None,
+    )  # fmt: skip
+
+
+def _rows(op: Op, plan: _Depthwise, call: Call) -> Rows:
+    """The rows form: by bands, never by columns."""
+    args = tuple(
+        ConstArg("places", plan.places())
+        if isinstance(arg, ConstArg) and arg.role == "places"
+        else arg
+        for arg in call.args
+    )
+    core = plan.core
+    rows_call = Call(
+        "ec_mve_depthwise_rows", _HEADER, plan.params(), args, (core,) if core else (),
+        _functions(core),
+    )  # fmt: skip
+    total = plan.instructions()
+    reads = (plan.original.row_reach(op),)
+    return Rows(
+        rows_call, reads, plan.scratch_bytes, total // 10, total // plan.original.out_size[0]
+    )
+
+
+def _functions(core: Instance | None) -> tuple[str, ...]:
+    return (core.name if core else "ec_mve_depthwise_any",)
+
+
+def _overlaps(op: Op, plan: _Depthwise) -> tuple[Overlap, ...]:
+    """The whole image: a channel is taken before its outputs are written over it, and over no other.
+
+    A band is written while its input rows are still read: it counts as one pixel, pending.
+    """
+    g, band = plan.original, plan.band
+    if op.inputs.count(op.inputs[0]) > 1:
+        return ()
+    if plan.turned or band == g.out_size[0]:
+        bytes_out = g.batches * g.out_size[0] * g.out_size[1] * g.out_c
+        pair = op.inputs[0], op.outputs[0]
+        return (Overlap(*pair, bytes_out, same=True),) if _same(g) else ()
+    bands = np.arange(-(-g.out_size[0] // band), dtype=np.int64)
+    first = bands * band * g.stride[0] - g.pad[0]
+    last = first + (band - 1) * g.stride[0] + plan.spans[0] - 1
+    top = g.in_size[0] - 1
+    reach = Reach(g.in_size[0], len(bands), bands, np.clip(first, 0, top), np.clip(last, 0, top))
+    sizes = (g.in_size[1] * g.in_c, band * g.out_size[1] * g.out_c)
+    found = overlaps(op, 0, (reach,), g.batches, sizes, (sizes[1], sizes[1]))
+    return tuple(replace(one, reverse_lead=None) for one in found)

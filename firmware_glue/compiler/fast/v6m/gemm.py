@@ -1,0 +1,172 @@
+"""CONV_2D as a matrix product for Armv6-M: offers of ``edgecnn_v6m_gemm.h``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from firmware_glue.compiler.fast.candidate import Candidate, Offer
+from firmware_glue.compiler.fast.sums import Ints, Layer, int8_layer
+from firmware_glue.compiler.fast.v6m.requant import Requant, requantization
+from firmware_glue.compiler.ir import Graph, Op
+from firmware_glue.compiler.ops import conv_2d
+from firmware_glue.compiler.ops.spec import (
+    Call,
+    ConstArg,
+    Lowered,
+    Params,
+    Planned,
+    Rows,
+    ScratchArg,
+    TensorArg,
+)
+from firmware_glue.compiler.ops.window import Geometry
+
+_HEADER = "edgecnn_v6m_gemm.h"
+_PIXELS, _BLOCK_BYTES = 16, 2048
+"""A block has so many pixels, or more where so many bytes hold them: they share the unpacking of
+the weights, 2 instructions each, and of two channels' numbers."""
+_LEAST_SCRATCH = 3072
+"""Bytes that patches may take in any layer; else no more than its input and output together."""
+_TURNS = 8
+"""Times that the inner loop is unrolled."""
+
+
+@dataclass(frozen=True)
+class Gemm:
+    """A layer as the kernels see it."""
+
+    g: Geometry
+    layer: Layer
+    requant: Requant
+
+    @property
+    def depth(self) -> int:
+        """Products per output."""
+        return self.layer.filters.shape[1]
+
+    @property
+    def quads(self) -> int:
+        """Words of packed weights per output."""
+        return -(-self.depth // 4)
+
+    @property
+    def pointwise(self) -> bool:
+        """Pixels follow each other in input and output."""
+        return self.g.kernel == (1, 1) and self.g.stride == (1, 1) and self.g.clipped == (0, 0)
+
+    @property
+    def block(self) -> int:
+        """Pixels of a block when the whole tensor is computed."""
+        g = self.g
+        pixels = g.out_size[0] * g.out_size[1]
+        held = g.in_size[0] * g.in_size[1] * g.in_c + pixels * g.out_c
+        room = max(_LEAST_SCRATCH, held) // (8 * self.quads)
+        most = max(1, min(max(_PIXELS, _BLOCK_BYTES // (8 * self.quads)), room))
+        total = pixels * (g.batches if self.pointwise else 1)
+        # Blocks of equal size, as few as that.
+        return -(-total // -(-total // most))
+
+    @property
+    def scratch_bytes(self) -> int:
+        """As ``ec_v6m_gemm_params`` says."""
+        words = self.block * self.quads * 2 + self.quads * 4 + 16
+        return 4 * (words + (0 if self.pointwise else self.quads))
+
+    def instructions(self, pixels: int) -> int:
+        """Executed for so many pixels that follow each other."""
+        pairs, blocks = -(-self.g.out_c // 2), -(-pixels // self.block)
+        turn = 15 * self.quads + 2 * -(-self.quads // _TURNS) + 33
+        unpack = 14 * self.quads + 160
+        gather = (10 if self.pointwise else 20) * self.quads + (20 if self.pointwise else 120)
+        return pixels * (pairs * turn + gather) + blocks * pairs * unpack
+
+
+def conv_2d_offer(graph: Graph, op: Op) -> Candidate | None:
+    """CONV_2D without groups, of at least two output channels."""
+    filters, g = graph.constant(op, 1), conv_2d.geometry(graph, op)
+    if filters is None or filters.dtype != np.int8 or filters.shape[3] != g.in_c or g.out_c < 2:
+        return None
+    layer = int8_layer(graph, op, filters.reshape(len(filters), -1), graph.numerics)
+    if layer is None or not pairs_fit(layer.filters):
+        return None
+    requant = requantization(layer)
+    return None if requant is None else candidate(op, Gemm(g, layer, requant))
+
+
+OFFERS: Mapping[str, tuple[Offer, ...]] = MappingProxyType({"CONV_2D": (conv_2d_offer,)})
+
+
+def quads_of(filters: Ints) -> Ints:
+    """Filters (channels, products) as (channels, quads, 4), zeros behind the last product."""
+    channels, depth = filters.shape
+    padded = np.zeros((channels, -(-depth // 4) * 4), np.int64)
+    padded[:, :depth] = filters
+    return padded.reshape(channels, -1, 4)
+
+
+def pairs_fit(filters: Ints) -> bool:
+    """Whether two products that share a word fit 16 bits for any input: all but −128 twice."""
+    quads = quads_of(filters)
+    return not bool(np.any((quads[..., :2] == -128) & (quads[..., 2:] == -128)))
+
+
+def packed_filters(filters: Ints) -> NDArray[np.uint32]:
+    """The constant array ``filters`` of the C kernels, (pairs of channels, quads, 2)."""
+    quads = (quads_of(filters)[..., [2, 3, 0, 1]] + 128).astype(np.uint8)
+    words = np.ascontiguousarray(quads).view("<u4")[..., 0]
+    first = np.minimum(np.arange(0, len(words), 2), len(words) - 2)
+    return np.stack([words[first], words[first + 1]], axis=2).astype(np.uint32)
+
+
+def candidate(op: Op, gemm: Gemm, *, rows: bool = True) -> Candidate:
+    """The kernel call of a layer; ``rows``: with its rows form, where it has one."""
+    g, call = gemm.g, _call(op, gemm)
+    kernel = call.kernel.removeprefix("ec_")
+    lowered = Lowered(
+        kernel,
+        (call,),
+        gemm.scratch_bytes,
+        g.overlaps(op, 1, (0, 0)),
+        _rows(op, gemm, call) if rows and g.batches == 1 else None,
+    )
+    pixels = g.batches * g.out_size[0] * g.out_size[1]
+    filters, numbers = call.args[1], call.args[3]
+    packed = sum(a.data.nbytes for a in (filters, numbers) if isinstance(a, ConstArg))
+    # Beside them: multipliers and shifts go.
+    flash = packed - gemm.layer.filters.size - 5 * g.out_c
+    return Candidate(lowered, gemm.instructions(pixels), flash)
+
+
+def _rows(op: Op, gemm: Gemm, call: Call) -> Rows:
+    return Rows(
+        replace(call, kernel=f"{call.kernel}_rows"), (gemm.g.row_reach(op),),
+        gemm.scratch_bytes, row_instructions=gemm.instructions(gemm.g.out_size[1]),
+    )  # fmt: skip
+
+
+def _call(op: Op, gemm: Gemm) -> Call:
+    g, requant = gemm.g, gemm.requant
+    per_row = g.kernel[1] if g.dilation[1] > 1 else 1
+    fields = (
+        ("window", Params("ec_window", g.fields())), ("depth", gemm.depth),
+        ("quads", gemm.quads), ("block", gemm.block), ("per_row", per_row),
+        ("run_bytes", g.kernel[1] // per_row * g.in_c), ("in_zero", gemm.layer.in_zero),
+        ("kinked", requant.kinked), ("act_min", requant.act_min), ("act_max", requant.act_max),
+        ("reverse", Planned.REVERSE),
+    )  # fmt: skip
+    args = (
+        TensorArg(op.inputs[0]),
+        ConstArg("filters", packed_filters(gemm.layer.filters), from_file=True),
+        ConstArg("starts", requant.starts(gemm.layer.folded_bias), from_file=True),
+        ConstArg("numbers", requant.words()),
+        ScratchArg("uint32_t"),
+        TensorArg(op.outputs[0]),
+    )
+    kernel = "ec_v6m_pointwise" if gemm.pointwise else "ec_v6m_conv2d"
+    pair = "ec_v6m_pair_kinked" if requant.kinked else "ec_v6m_pair_straight"
+    return Call(kernel, _HEADER, Params("ec_v6m_gemm_params", fields), args, functions=(pair,))

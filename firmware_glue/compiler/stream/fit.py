@@ -1,0 +1,129 @@
+"""Programs of chains that fit a limit of memory, and the trade between bytes and instructions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgecnn.core.errors import PlanError
+from firmware_glue.compiler.fast.choose import Lower
+from firmware_glue.compiler.ir import VIEW
+from firmware_glue.compiler.planner.program import MemoryPlan, Program, Region
+from firmware_glue.compiler.planner.regions import ARENA, plan_memory
+from firmware_glue.compiler.stream import cost
+from firmware_glue.compiler.stream.build import Net, net_of, programs
+from firmware_glue.compiler.stream.search import Way, cheapest, cost_of, curve, peak_of, smallest
+from firmware_glue.compiler.stream.segments import segments
+from firmware_glue.compiler.stream.stages import find_stages
+
+_TRIES = 10
+"""Groupings that are laid out for one limit: what fits in theory may not fit in one piece."""
+
+
+Plan = tuple[Program, MemoryPlan]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One trade.
+
+    Attributes:
+        arena_bytes: memory of the plan.
+        chains: how many steps are chains.
+        turns: their turns, all together.
+        factor: instructions over those without chains, an estimate.
+    """
+
+    arena_bytes: int
+    chains: int
+    turns: int
+    factor: float
+
+
+def fit(program: Program, lower: Lower, max_ram: int, regions: Sequence[Region] = ARENA) -> Plan:
+    """The fastest plan of a program whose arena takes at most ``max_ram`` bytes.
+
+    Args:
+        program: without chains, in the order that they are to keep to.
+        lower: the kernels of an op.
+        max_ram: bytes.
+        regions: as :func:`plan_memory` takes them; they must hold the plan, too.
+
+    Raises:
+        PlanError: there is none; names the smallest arena.
+    """
+    first = _laid_out([program], regions)
+    if first is not None and first[1].arena_bytes <= max_ram:
+        return first
+    net = _net(program, lower)
+    known = segments(net)
+    limit, least = max_ram, first
+    for _ in range(_TRIES):
+        way = cheapest(known, limit)
+        if way is None:
+            break
+        plan = _plan(net, way, regions)
+        if plan is not None and plan[1].arena_bytes <= max_ram:
+            return plan
+        least = _smaller(least, plan)
+        above = 0 if plan is None else plan[1].arena_bytes - max_ram
+        limit = min(peak_of(way) - 1, limit - above // 2)
+    least = _smaller(least, _plan(net, smallest(known), regions))
+    if least is not None and least[1].arena_bytes <= max_ram:
+        return least
+    raise _too_small(program, least, max_ram)
+
+
+def curve_of(program: Program, lower: Lower) -> tuple[Point, ...]:
+    """All trades worth having, from the plan without chains to the smallest."""
+    net = _net(program, lower)
+    base = max(1, cost.instructions(net))
+    found: list[Point] = []
+    for way in curve(segments(net)):
+        plan = _plan(net, way, ARENA)
+        if plan is None or (found and plan[1].arena_bytes >= found[-1].arena_bytes):
+            continue
+        chains = [step.chain for step in plan[0].steps if step.chain is not None]
+        turns = sum(len(chain.turns) for chain in chains)
+        factor = 1 + cost_of(way) / base
+        found.append(Point(plan[1].arena_bytes, len(chains), turns, factor))
+    return tuple(found)
+
+
+def _net(program: Program, lower: Lower) -> Net:
+    graph = program.graph
+    lowered = [None if op.code == VIEW else lower(graph, op) for op in graph.ops]
+    return net_of(graph, lowered, find_stages(graph, lowered, lower))
+
+
+def _plan(net: Net, way: Way, regions: Sequence[Region]) -> Plan | None:
+    groups = [segment.group for segment in way if segment.band]
+    return _laid_out(programs(net, groups), regions)
+
+
+def _laid_out(candidates: Sequence[Program], regions: Sequence[Region]) -> Plan | None:
+    """The smallest of some programs; None if the regions hold none of them."""
+    best: Plan | None = None
+    for program in candidates:
+        try:
+            best = _smaller(best, (program, plan_memory(program, regions)))
+        except PlanError:
+            continue
+    return best
+
+
+def _smaller(one: Plan | None, other: Plan | None) -> Plan | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return other if other[1].arena_bytes < one[1].arena_bytes else one
+
+
+def _too_small(program: Program, least: Plan | None, max_ram: int) -> PlanError:
+    if least is None:
+        needed = "the memory regions hold no plan of it"
+    else:
+        needed = f"the smallest plan takes {least[1].arena_bytes:,} bytes"
+    return PlanError(
+        f"the model does not fit an arena of {max_ram:,} bytes: {needed}",
+        hint="allow that much, or use a smaller input or fewer channels",
+    )

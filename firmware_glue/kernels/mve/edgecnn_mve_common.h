@@ -1,0 +1,91 @@
+/* What the kernels for Helium (MVE, Armv8.1-M) share: copies, requantization. On any other core the
+ * same functions in plain C, with the same results. C99, also valid C++. No libc.
+ *
+ * Rows of "finish": what makes outputs of accumulators, per group of four channels: their biases
+ * (with the zero point of the input and beta folded in), multipliers and addends, and but for the
+ * affine form their shifts, negative. Four int32 each. Forms: see compiler/fast/mve/finish.py. */
+#ifndef EDGECNN_MVE_COMMON_H
+#define EDGECNN_MVE_COMMON_H
+
+#include "edgecnn_dsp_common.h"
+
+#if defined(__ARM_FEATURE_MVE) && defined(__GNUC__)
+#define EC_MVE 1
+#include <arm_mve.h>
+#else
+#define EC_MVE 0
+#endif
+
+/* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
+#define EC_MVE_AFFINE 0
+#define EC_MVE_TWICE 1
+#define EC_MVE_ONCE 2
+
+/* Sixteen bytes from one place to another, which do not overlap. */
+EC_INLINE void ec_mve_copy16(int8_t *to, const int8_t *from) {
+#if EC_MVE
+    vstrbq_s8(to, vldrbq_s8(from));
+#else
+    for (int32_t i = 0; i < 16; ++i) {
+        to[i] = from[i];
+    }
+#endif
+}
+
+/* Bytes from one place to another, which do not overlap. count >= 0. */
+EC_INLINE void ec_mve_copy(int8_t *to, const int8_t *from, int32_t count) {
+#if EC_MVE
+    __asm__ volatile(
+        "wlstp.8 lr, %2, 2f\n"
+        "1:\n\t"
+        "vldrb.8 q0, [%1], #16\n\t"
+        "vstrb.8 q0, [%0], #16\n\t"
+        "letp lr, 1b\n"
+        "2:"
+        : "+&r"(to), "+&r"(from)
+        : "r"(count)
+        : "lr", "d0", "d1", "memory");
+#else
+    for (int32_t i = 0; i < count; ++i) {
+        to[i] = from[i];
+    }
+#endif
+}
+
+EC_INLINE void ec_mve_fill(int8_t *to, int32_t value, int32_t count) {
+#if EC_MVE
+    __asm__ volatile(
+        "vdup.8 q0, %1\n\t"
+        "wlstp.8 lr, %2, 2f\n"
+        "1:\n\t"
+        "vstrb.8 q0, [%0], #16\n\t"
+        "letp lr, 1b\n"
+        "2:"
+        : "+&r"(to)
+        : "r"(value), "r"(count)
+        : "lr", "d0", "d1", "memory");
+#else
+    for (int32_t i = 0; i < count; ++i) {
+        to[i] = (int8_t)value;
+    }
+#endif
+}
+
+/* The output of an accumulator, before a narrower activation clamps it. shift: of the affine form
+ * the layer's, else minus the channel's. */
+EC_INLINE int32_t ec_mve_finish(
+    int32_t form, int32_t shift, int32_t sum, int32_t multiplier, int32_t addend) {
+    return form == EC_MVE_AFFINE  ? ec_dsp_affine(sum, multiplier, addend, shift)
+           : form == EC_MVE_TWICE ? ec_dsp_twice(sum, multiplier, addend, -shift)
+                                  : ec_dsp_once(sum, multiplier, addend, -shift);
+}
+
+/* Words of a group of "finish". */
+EC_INLINE int32_t ec_mve_finish_words(int32_t form) {
+    return form == EC_MVE_AFFINE ? 12 : 16;
+}
+
+/* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
+#endif

@@ -1,0 +1,239 @@
+"""DEPTHWISE_CONV_2D on cores with DSP: exact on the host and on a Cortex-M4, in place, by rows."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgecnn.core.tflite.reader import read_model
+from firmware_glue.compiler.api import CompiledModel, compile_model
+from firmware_glue.compiler.fast.dsp.depthwise import offer
+from tests.firmware_glue.compiler.exactness import numpy_outputs
+from tests.firmware_glue.compiler.fast.mve_cases import (
+    ACTIVATIONS,
+    Layers,
+    check_core,
+    check_host,
+    fitted,
+)
+from tests.firmware_glue.compiler.harness import STRICT, Library, Reference, random_inputs
+
+
+def depthwise(
+    layers: Layers, size: tuple[int, int], channels: int, kernel: tuple[int, int] = (3, 3),
+    stride: tuple[int, int] = (1, 1), dilation: tuple[int, int] = (1, 1), *,
+    padding: str = "SAME", multiplier: int = 1, batches: int = 1, activation: object = "RELU",
+) -> None:  # fmt: skip
+    """Adds a layer with an input and an output of its own."""
+    spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+    size = (max(size[0], spans[0]), max(size[1], spans[1])) if padding == "VALID" else size
+    out = [
+        fitted(n, k, s, d, padding)
+        for n, k, s, d in zip(size, kernel, stride, dilation, strict=True)
+    ]
+    x, scale = layers.data((batches, *size, channels))
+    count = channels * multiplier
+    filters, bias, product = layers.weights((1, *kernel, count), 3, scale)
+    y = layers.output((batches, *out, count), product, kernel[0] * kernel[1])
+    layers.build.op(
+        "DEPTHWISE_CONV_2D", [x, filters, bias], [y], padding=padding, stride_h=stride[0],
+        stride_w=stride[1], dilation_h_factor=dilation[0], dilation_w_factor=dilation[1],
+        depth_multiplier=multiplier, fused_activation_function=activation,
+    )  # fmt: skip
+
+
+def anything(layers: Layers) -> None:
+    """A random one: half of them 3×3 of stride 1 or 2."""
+    pick, number = layers.pick, layers.number
+    usual = layers.rng.random() < 0.5
+    kernel = (3, 3) if usual else (number(1, 5), number(1, 5))
+    same = int(pick(1, 1, 2))
+    stride = (same, same) if usual or layers.rng.random() < 0.5 else (number(1, 3), number(1, 3))
+    dilated = stride == (1, 1) and not usual and layers.rng.random() < 0.4
+    dilation = (number(1, 3), number(1, 3)) if dilated else (1, 1)
+    depthwise(
+        layers, (number(1, 19), number(1, 19)), int(pick(4, 8, 16, number(4, 21))), kernel, stride,
+        dilation, padding=str(pick("SAME", "VALID")), multiplier=int(pick(1, 1, 1, 2, 3)),
+        batches=int(pick(1, 1, 1, 2)), activation=pick(*ACTIVATIONS),
+    )  # fmt: skip
+
+
+def ugly(layers: Layers) -> None:
+    """Sizes at the ends of what the kernels over planes do."""
+    for size in ((1, 1), (1, 2), (2, 1), (2, 2), (3, 3), (5, 25), (25, 5), (19, 20)):
+        for stride in ((1, 1), (2, 2)):
+            for padding in ("SAME", "VALID"):
+                depthwise(layers, size, 5, stride=stride, padding=padding)
+    depthwise(layers, (9, 9), 300, activation="NONE")
+    depthwise(layers, (7, 66), 64, stride=(2, 2))
+    depthwise(layers, (7, 66), 64, activation="NONE")
+
+
+def model(make: object, seed: int, count: int = 1) -> bytes:
+    layers = Layers(np.random.default_rng(seed))
+    for _ in range(count):
+        make(layers)  # type: ignore[operator]
+    return layers.model()
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_host(tmp_path: Path, shared: bool) -> None:
+    check_host(model(anything, int(shared), 20), tmp_path, kernel="d", shared=shared, kernels="dsp")
+
+
+def test_host_ugly(tmp_path: Path) -> None:
+    check_host(model(ugly, 3), tmp_path, kernel="d", kernels="dsp")
+
+
+def test_core() -> None:
+    check_core(model(anything, 4, 16), kernel="d", core="cortex-m4")
+
+
+def test_core_ugly() -> None:
+    check_core(model(ugly, 5), kernel="d", core="cortex-m4")
+
+
+def single(seed: int) -> tuple[bytes, CompiledModel]:
+    """A model of one layer that runs on these kernels."""
+    for attempt in range(30):
+        layers = Layers(np.random.default_rng([seed, attempt]))
+        anything(layers)
+        data = layers.model()
+        compiled = compile_model(read_model(data), name=f"m{seed}", kernels="dsp")
+        if compiled.program.steps[0].kernel.startswith("dsp"):
+            return data, compiled
+    raise AssertionError("no layer is offered a kernel")
+
+
+def test_in_place_without_undefined_behaviour(tmp_path: Path) -> None:
+    """Alone, a layer's output lies over its input as far as the kernel allows."""
+    library, models = Library(tmp_path), {}
+    for seed in range(24):
+        data, compiled = single(seed)
+        models[compiled.name], library.models[compiled.name] = data, compiled
+    library.build("-DEDGECNN_SHARED_KERNELS", "-fsanitize=undefined", "-fno-sanitize-recover=all")
+    small = 0
+    for name, data in models.items():
+        inputs = random_inputs(read_model(data), np.random.default_rng(1))
+        np.testing.assert_array_equal(library.runner(name)(inputs)[0], Reference(data)(inputs)[0])
+        compiled = library.models[name]
+        sizes = sum(io.nbytes for io in (*compiled.inputs, *compiled.outputs))
+        small += compiled.arena_bytes < sizes
+    assert small > 5
+
+
+@pytest.mark.parametrize("numerics", ["single", "tflm"])
+def test_numerics(tmp_path: Path, numerics: str) -> None:
+    """Other roundings, against numpy."""
+    data = model(anything, 6, 8)
+    compiled = compile_model(read_model(data), name="m", numerics=numerics, kernels="dsp")
+    library = Library(tmp_path, {"m": compiled})
+    library.build(*STRICT)
+    inputs = random_inputs(read_model(data), np.random.default_rng(0))
+    want = numpy_outputs("m", library, inputs)
+    for got, wanted in zip(library.runner("m")(inputs), want, strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize(
+    ("shape", "most"),
+    [((24, 24, 32, 1), 1.75), ((24, 24, 32, 2), 2.6), ((25, 5, 64, 1), 2.0), ((6, 6, 128, 1), 2.0)],
+)
+def test_instructions_per_product(shape: tuple[int, int, int, int], most: float) -> None:
+    """The plain loops take 7 or more."""
+    layers = Layers(np.random.default_rng(8))
+    layers.zero = lambda: -128  # type: ignore[method-assign]
+    layers.weights = partial(_lively, layers)  # type: ignore[method-assign]
+    height, width, channels, stride = shape
+    depthwise(layers, (height, width), channels, stride=(stride, stride))
+    (counted,) = check_core(layers.model(), kernel="dsp_depthwise3", core="cortex-m4")
+    outputs = -(-height // stride) * -(-width // stride) * channels
+    assert counted < most * outputs * 9
+
+
+def _lively(
+    layers: Layers, shape: tuple[int, ...], axis: int, in_scale: float
+) -> tuple[int, int, float]:
+    """Weights without constant channels."""
+    scales = layers.rng.uniform(0.004, 0.008, shape[axis])
+    values = layers.rng.integers(-127, 128, shape)
+    filters = layers.build.tensor(shape, "int8", scales.tolist(), data=values, axis=axis)
+    bias = layers.build.tensor(
+        (shape[axis],), "int32", (scales * in_scale).tolist(), data=np.zeros(shape[axis])
+    )
+    return filters, bias, float(np.median(scales)) * in_scale
+
+
+_BANDS = """
+static void by_bands(
+    const PARAMS *p, const int8_t *from, const int32_t *w, SCRATCH *scratch, int8_t *outFUNCTIONS) {
+    const ec_window *g = &p->window;
+    static int8_t in[1 << 16];
+    static int8_t ring_in[IN_ROWS * 4096], ring_out[OUT_ROWS * 4096];
+    const int in_row = g->in_w * g->in_c, out_row = g->out_w * g->out_c;
+    int have = 0;
+    for (int i = 0; i < g->in_h * in_row; ++i) {
+        in[i] = from[i];
+    }
+    for (int first = 0; first < g->out_h; first += BAND) {
+        const int end = first + BAND < g->out_h ? first + BAND : g->out_h;
+        int need = (end - 1) * g->stride_h - g->pad_top + (g->k_h - 1) * g->dilation_h + 1;
+        need = need < g->in_h ? need : g->in_h;
+        for (; have < need; ++have) {
+            for (int i = 0; i < in_row; ++i) {
+                ring_in[have % IN_ROWS * in_row + i] = in[have * in_row + i];
+            }
+        }
+        const ec_rows rows = {first, end, IN_ROWS, OUT_ROWS};
+        KERNEL(p, ring_in, w, scratch, ring_out, rowsGIVEN);
+        for (int y = first; y < end; ++y) {
+            for (int i = 0; i < out_row; ++i) {
+                out[y * out_row + i] = ring_out[y % OUT_ROWS * out_row + i];
+            }
+        }
+    }
+}
+"""
+
+
+def by_bands(compiled: CompiledModel, band: int, spare: int) -> CompiledModel:
+    """The model with its only step computed in bands of rows, over rings."""
+    program = compiled.program
+    candidate = offer(program.graph, program.graph.ops[0])
+    assert candidate is not None and candidate.lowered.rows is not None
+    rows = candidate.lowered.rows
+    assert rows.scratch_bytes <= candidate.lowered.scratch_bytes
+    reach, names = rows.reads[0], ("two", "one")[: len(rows.call.functions)]
+    texts = {
+        "PARAMS": rows.call.params.struct, "KERNEL": rows.call.kernel,
+        "SCRATCH": "uint32_t" if names else "int8_t",
+        "FUNCTIONS": "".join(f", ec_dsp_depthwise_kernel {name}" for name in names),
+        "GIVEN": "".join(f", {name}" for name in names), "BAND": str(band),
+        "IN_ROWS": str(reach.span + (band - 1) * reach.stride), "OUT_ROWS": str(band + spare),
+    }  # fmt: skip
+    helper = re.sub("|".join(texts), lambda found: texts[found[0]], _BANDS)
+    text = compiled.files[f"{compiled.name}.c"].replace("/* Step 0", helper + "\n/* Step 0", 1)
+    text = text.replace(f"    {program.steps[0].calls[0].kernel}(\n", "    by_bands(\n", 1)
+    return replace(compiled, files={**compiled.files, f"{compiled.name}.c": text})
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_rows_in_rings(tmp_path: Path, seed: int) -> None:
+    """Bands of rows over rings that hold no more than a band is made of."""
+    number = 100 * seed
+    while True:
+        data, compiled = single(number)
+        wanted = ("dsp_depthwise3", "dsp_depthwise_any")[seed % 2]
+        if compiled.program.steps[0].kernel == wanted and compiled.inputs[0].shape[0] == 1:
+            break
+        number += 1
+    library = Library(tmp_path, {compiled.name: by_bands(compiled, 1 + seed % 4, seed % 3)})
+    library.build()
+    inputs = random_inputs(read_model(data), np.random.default_rng(0))
+    got = library.runner(compiled.name)(inputs)[0]
+    np.testing.assert_array_equal(got, Reference(data)(inputs)[0])

@@ -1,0 +1,178 @@
+"""CONV_2D and FULLY_CONNECTED by the DSP matrix product: exact on the host and on a Cortex-M4."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgecnn.core.tflite.reader import read_model
+from firmware_glue.compiler.api import CompiledModel, compile_model
+from firmware_glue.compiler.fast.dsp.gemm import conv_2d_offer
+from firmware_glue.compiler.fast.dsp.packing import run_pairs
+from tests.builders import ModelBuilder
+from tests.firmware_glue.compiler.fast.mve_cases import (
+    ACTIVATIONS,
+    Layers,
+    check_core,
+    check_host,
+    fitted,
+)
+from tests.firmware_glue.compiler.harness import Library, Reference, random_inputs
+
+
+def convolution(layers: Layers, *, batches: int = 1) -> None:
+    """A random one: pointwise ones, first layers, ugly shapes."""
+    pick, number = layers.pick, layers.number
+    pointwise = layers.rng.random() < 0.3
+    kernel = (1, 1) if pointwise else (number(1, 5), number(1, 4))
+    stride = (1, 1) if pointwise else (number(1, 3), number(1, 3))
+    dilation = (number(1, 2), number(1, 3)) if stride == (1, 1) and not pointwise else (1, 1)
+    padding = str(pick("SAME", "VALID"))
+    spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+    size = [max(number(1, 9), span if padding == "VALID" else 1) for span in spans]
+    in_c = int(pick(1, 3, number(1, 40), 8, 16))
+    out_c = int(pick(8, 4, number(1, 20)))
+    out = [
+        fitted(n, k, s, d, padding)
+        for n, k, s, d in zip(size, kernel, stride, dilation, strict=True)
+    ]
+    x, scale = layers.data((batches, *size, in_c))
+    filters, bias, product = layers.weights((out_c, *kernel, in_c), 0, scale)
+    y = layers.output((batches, *out, out_c), product, in_c * kernel[0] * kernel[1])
+    layers.build.op(
+        "CONV_2D", [x, filters, bias], [y], padding=padding, stride_h=stride[0],
+        stride_w=stride[1], dilation_h_factor=dilation[0], dilation_w_factor=dilation[1],
+        fused_activation_function=pick(*ACTIVATIONS),
+    )  # fmt: skip
+
+
+def dense(layers: Layers) -> None:
+    """A random fully connected layer."""
+    rows, depth, units = layers.number(1, 3), layers.number(1, 150), layers.number(1, 17)
+    x, scale = layers.data((rows, depth))
+    filters, bias, product = layers.weights((units, depth), 0, scale)
+    y = layers.output((rows, units), product, depth)
+    activation = layers.pick(*ACTIVATIONS)
+    layers.build.op(
+        "FULLY_CONNECTED", [x, filters, bias], [y], fused_activation_function=activation
+    )
+
+
+def model(seed: int, count: int) -> bytes:
+    layers = Layers(np.random.default_rng(seed))
+    for number in range(count):
+        convolution(layers, batches=1 + (number % 5 == 0))
+        if number % 4 == 0:
+            dense(layers)
+    return layers.model()
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_host(tmp_path: Path, shared: bool) -> None:
+    check_host(model(int(shared), 60), tmp_path, kernel="dsp", shared=shared, kernels="dsp")
+
+
+def test_core() -> None:
+    check_core(model(2, 60), kernel="dsp", core="cortex-m4")
+
+
+def pointwise(pixels: int, depth: int, units: int) -> bytes:
+    """A usual layer."""
+    build, rng = ModelBuilder(), np.random.default_rng(0)
+    x = build.tensor((1, pixels, 4, depth), "int8", 0.02, -128)
+    w = build.tensor(
+        (units, 1, 1, depth), "int8", rng.uniform(0.002, 0.006, units).tolist(), axis=0,
+        data=rng.integers(-127, 128, (units, 1, 1, depth)),
+    )  # fmt: skip
+    b = build.tensor((units,), "int32", 0.0001, data=rng.integers(-9000, 9000, units))
+    y = build.tensor((1, pixels, 4, units), "int8", 0.05, -128)
+    build.op("CONV_2D", [x, w, b], [y], padding="SAME", fused_activation_function="RELU")
+    return build.build([x], [y])
+
+
+def test_instructions_per_product() -> None:
+    """Six times fewer than the plain loops: these take more than 5.5 per product."""
+    (counted,) = check_core(pointwise(12, 64, 32), kernel="dsp", core="cortex-m4")
+    assert counted < 0.92 * 12 * 4 * 64 * 32
+
+
+@pytest.mark.parametrize("count", range(1, 20))
+def test_every_byte_of_a_run_has_its_place(count: int) -> None:
+    found = [k for pair in run_pairs(count) for k in pair]
+    assert sorted(k for k in found if k >= 0) == list(range(count))
+
+
+_BANDS = """
+static void by_bands(
+    const ec_dsp_gemm_params *p, const int8_t *in, const int32_t *w, uint32_t *x, int8_t *out,
+    ec_dsp_gather gather, ec_dsp_two two, ec_dsp_one one) {
+    const ec_window *g = &p->window;
+    static int8_t ring_in[IN_ROWS * 4096], ring_out[OUT_ROWS * 4096];
+    const int in_row = g->in_w * g->in_c, out_row = g->out_w * g->out_c;
+    int have = 0;
+    for (int first = 0; first < g->out_h; first += BAND) {
+        const int end = first + BAND < g->out_h ? first + BAND : g->out_h;
+        int need = (end - 1) * g->stride_h - g->pad_top + (g->k_h - 1) * g->dilation_h + 1;
+        need = need < g->in_h ? need : g->in_h;
+        for (; have < need; ++have) {
+            for (int i = 0; i < in_row; ++i) {
+                ring_in[have % IN_ROWS * in_row + i] = in[have * in_row + i];
+            }
+        }
+        const ec_rows rows = {first, end, IN_ROWS, OUT_ROWS};
+        KERNEL(p, ring_in, w, x, ring_out, rows, gather, two, one);
+        for (int y = first; y < end; ++y) {
+            for (int i = 0; i < out_row; ++i) {
+                out[y * out_row + i] = ring_out[y % OUT_ROWS * out_row + i];
+            }
+        }
+    }
+}
+"""
+
+
+def by_bands(compiled: CompiledModel, band: int, spare: int) -> CompiledModel:
+    """The model with its only step computed in bands of rows, over rings."""
+    program = compiled.program
+    candidate = conv_2d_offer(program.graph, program.graph.ops[0])
+    assert candidate is not None and candidate.lowered.rows is not None
+    call, reach = candidate.lowered.rows.call, candidate.lowered.rows.reads[0]
+    (step,) = program.steps
+    replace_scratch = max(candidate.lowered.scratch_bytes, candidate.lowered.rows.scratch_bytes)
+    assert replace_scratch == candidate.lowered.scratch_bytes
+    sizes = {
+        "BAND": band, "IN_ROWS": reach.span + (band - 1) * reach.stride, "OUT_ROWS": band + spare,
+    }  # fmt: skip
+    defines = [f"#define {name} {value}" for name, value in sizes.items()]
+    made = [f"{i.macro}({', '.join(map(str, (i.name, *i.values)))})" for i in call.instances]
+    known = compiled.files["m.c"]
+    missing = [row for row in made if row not in known]
+    helper = "\n".join([*missing, *defines, _BANDS.replace("KERNEL", call.kernel)])
+    whole = step.calls[0]
+    text = known.replace("/* Step 0", helper + "\n/* Step 0", 1)
+    text = text.replace(f"    {whole.kernel}(\n", "    by_bands(\n", 1)
+    text = re.sub(
+        rf"{re.escape(', '.join(whole.functions))}\);", f"{', '.join(call.functions)});", text
+    )
+    return replace(compiled, files={**compiled.files, "m.c": text})
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_rows_in_rings(tmp_path: Path, seed: int) -> None:
+    """Bands of rows over rings that hold no more than a band is made of."""
+    for attempt in range(20):
+        layers = Layers(np.random.default_rng([5, seed, attempt]))
+        convolution(layers)
+        data = layers.model()
+        compiled = compile_model(read_model(data), name="m", kernels="dsp")
+        if compiled.program.steps[0].kernel.startswith("dsp"):
+            break
+    library = Library(tmp_path)
+    library.models["m"] = by_bands(compiled, 1 + seed % 3, seed % 2)
+    library.build()
+    inputs = random_inputs(read_model(data), np.random.default_rng(0))
+    np.testing.assert_array_equal(library.runner("m")(inputs)[0], Reference(data)(inputs)[0])
