@@ -144,7 +144,7 @@ def _closer(row: TargetResult) -> Html | None:
     bars = [_memory_bar(row, memory) for memory in ("ram", "flash")]
     drawn = [bar for bar in bars if bar is not None]
     steps = _steps(row)
-    memory = _memory_map(row)
+    memory, curve = _memory_map(row), _curve(row)
     if not drawn and steps is None and memory is None:
         return None
     return el(
@@ -152,7 +152,23 @@ def _closer(row: TargetResult) -> Html | None:
         el("h3", f"{row.target} · {row.recipe}"),
         el("div", el("div", drawn) if drawn else None, steps, class_="grid2"),
         memory,
+        curve,
     )
+
+
+def _curve(row: TargetResult) -> Html | None:
+    """What running layers row by row would save, and cost."""
+    bars = []
+    for point in dig_list(row.memory, "curve"):
+        arena, factor, chains = (dig(point, key) for key in ("arena_bytes", "factor", "chains"))
+        if is_number(arena) and is_number(factor) and is_number(chains):
+            cost = f"+{100 * (factor - 1):.2f} % instructions" if chains else "all at once"
+            bars.append(svg.Bar(f"{arena:,}", arena, cost, f"{chains} chains of layers"))
+    if len(bars) < 2:
+        return None
+    name = f"{row.target}: memory against instructions"
+    caption = "Each size is a --max-ram that fits; instructions are estimates."
+    return figure(svg.bars(name, bars, "bytes of the arena", width=680), caption)
 
 
 def _memory_map(row: TargetResult) -> Html | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -24,7 +25,7 @@ from firmware_glue.compiler.emit.weights import (
     weights_h,
 )
 from firmware_glue.compiler.fast.candidate import KernelSet, Optimize
-from firmware_glue.compiler.fast.choose import Choice
+from firmware_glue.compiler.fast.choose import Choice, Remembered
 from firmware_glue.compiler.importer import Imported, import_model
 from firmware_glue.compiler.ir import Graph, Numerics
 from firmware_glue.compiler.limits import check_arena
@@ -32,13 +33,14 @@ from firmware_glue.compiler.ops.table import OPS
 from firmware_glue.compiler.passes import FIRST, run_passes
 from firmware_glue.compiler.planner.check import check_plan
 from firmware_glue.compiler.planner.program import MemoryPlan, Program, Region
-from firmware_glue.compiler.planner.regions import ARENA, plan_memory
+from firmware_glue.compiler.planner.regions import ARENA
 from firmware_glue.compiler.planner.schedule import schedule
 from firmware_glue.compiler.planner.timeline import memory_timeline
 from firmware_glue.compiler.problems import OpProblem, raise_problems
 from firmware_glue.compiler.specs import Stages, read_stages
+from firmware_glue.compiler.stream.build import chain_notes
 from firmware_glue.compiler.stream.check import check_chains
-from firmware_glue.compiler.stream.fit import Point, curve_of, fit
+from firmware_glue.compiler.stream.fit import Point, curve_of, planned
 from firmware_glue.compiler.verify import check_limits, is_sound, verify
 from firmware_glue.kernels import with_includes
 
@@ -73,6 +75,7 @@ class CompiledModel:
         notes: what to know of its ops; why there is no preprocess or postprocess.
         optimize: a value of :class:`firmware_glue.compiler.fast.candidate.Optimize`.
         blob: ``<name>_weights.bin``, where constant data is not part of the C code; else empty.
+        trades: works out :func:`stream_curve` of this model, which takes a moment.
     """
 
     name: str
@@ -90,6 +93,7 @@ class CompiledModel:
     notes: tuple[str, ...] = ()
     optimize: str = "speed"
     blob: bytes = field(default=b"", repr=False)
+    trades: Callable[[], tuple[Point, ...]] = field(default=tuple, repr=False, compare=False)
 
 
 def check_ops(model: TfModel, numerics: Numerics = Numerics.LITERT_REF) -> tuple[OpProblem, ...]:
@@ -146,8 +150,8 @@ def compile_model(
         regions: memory for the arena, the preferred (fastest) first.
         kernels: a value of :class:`firmware_glue.compiler.fast.candidate.KernelSet`.
         optimize: a value of :class:`firmware_glue.compiler.fast.candidate.Optimize`.
-        max_ram: bytes that the arena may take, or None: layers then run as chains over row buffers
-            as far as that needs, at the least cost in instructions.
+        max_ram: bytes that the arena may take, or None: what the regions hold. Layers run as chains
+            over row buffers as far as that needs, at the least cost in instructions.
 
     Raises:
         UnsupportedModelError: some ops have no kernel, or miss a limit; all are listed.
@@ -164,17 +168,15 @@ def compile_model(
     ):
         if given not in known:
             raise UnknownNameError(what, given, known)
-    choice = Choice(KernelSet(kernels), Optimize(optimize))
-    program = schedule(_graph(model, numerics), choice)
-    if max_ram is None:
-        plan = plan_memory(program, regions)
-    else:
-        program, plan = fit(program, choice, max_ram, regions)
+    choice = Remembered(Choice(KernelSet(kernels), Optimize(optimize)))
+    whole = schedule(_graph(model, numerics), choice)
+    program, plan = planned(whole, choice, max_ram, regions)
     check_arena(plan.arena_bytes)
     check_plan(program, plan)
     check_chains(program, plan)
     memory = Memory(program, plan, collect(program, sanitize_name(name)), blob=weights == "blob")
-    return _emit(memory, sanitize_name(name), read_stages(model), Optimize(optimize))
+    compiled = _emit(memory, sanitize_name(name), read_stages(model), Optimize(optimize))
+    return replace(compiled, trades=partial(curve_of, whole, choice))
 
 
 @np.errstate(all="ignore")
@@ -198,7 +200,7 @@ def stream_curve(
     Raises:
         UnsupportedModelError: some ops have no kernel, or miss a limit.
     """
-    choice = Choice(KernelSet(kernels), Optimize(optimize))
+    choice = Remembered(Choice(KernelSet(kernels), Optimize(optimize)))
     return curve_of(schedule(_graph(model, numerics), choice), choice)
 
 
@@ -238,14 +240,23 @@ def _emit(memory: Memory, name: str, stages: Stages, optimize: Optimize) -> Comp
     return CompiledModel(
         name, MappingProxyType(files), sum(size for _, size in shell.regions), shell.state_bytes,
         constants.weight_bytes, plan.lower_bound_bytes, inputs, outputs, steps, plan, program,
-        program.graph.numerics.value, (*program.graph.notes, *_op_notes(program), *stages.notes),
+        program.graph.numerics.value,
+        (*program.graph.notes, *_op_notes(program), *chain_notes(program), *stages.notes),
         optimize.value, blob,
     )  # fmt: skip
 
 
-def memory_map(compiled: CompiledModel) -> dict[str, Any]:
-    """Who holds which bytes during each step: the object ``edgecnn.memory/1``."""
-    return memory_timeline(compiled.program, compiled.plan).to_json()
+def memory_map(compiled: CompiledModel, *, curve: bool = False) -> dict[str, Any]:
+    """Who holds which bytes during each step: the object ``edgecnn.memory/1``.
+
+    Args:
+        compiled: a model.
+        curve: with the trades between memory and instructions.
+    """
+    result = memory_timeline(compiled.program, compiled.plan).to_json()
+    if curve:
+        result["curve"] = [asdict(point) for point in compiled.trades()]
+    return result
 
 
 def _op_notes(program: Program) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from edgecnn.core.errors import PlanError
@@ -31,6 +32,23 @@ def memory_rows(board: Board, compiled: CompiledModel | None) -> dict[str, Any]:
 def fits(board: Board, compiled: CompiledModel) -> bool:
     """Arena, static data and stack fit the RAM, and the weights fit the flash."""
     return not _missing(board, compiled)
+
+
+def fitted(board: Board, compiled: Callable[[int | None], CompiledModel]) -> CompiledModel:
+    """A model as it is, or with chains over row buffers where the board's RAM asks for them.
+
+    Args:
+        board: where it is to run.
+        compiled: (bytes that the arena may take, None: no limit) → the model; may raise PlanError.
+    """
+    whole = compiled(None)
+    room = board.memory.ram_bytes - board.memory.stack_bytes - whole.static_bytes
+    if whole.arena_bytes <= room:
+        return whole
+    try:
+        return compiled(room)
+    except PlanError:
+        return whole
 
 
 def require_fit(board: Board, compiled: CompiledModel) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgecnn.core.errors import MissingExtraError, TargetError
@@ -33,7 +33,7 @@ from targets.base import (
     StepInfo,
 )
 from targets.mcu.findings import findings, interface_notes
-from targets.mcu.fit import fits, memory_rows, require_fit
+from targets.mcu.fit import fits, fitted, memory_rows, require_fit
 from targets.mcu.measure import measure
 
 _CODE_NOTE = "code comes on top of the weights; compile tells how much"
@@ -73,7 +73,12 @@ class McuTarget:
         if problems:
             memory = memory_rows(self.board, None)
             return CheckReport(self.name, ops, memory, False, interface_notes(problems))
-        compiled = compile_model(model.model, name="model", kernels=self.board.kernels)
+        compiled = fitted(
+            self.board,
+            lambda limit: compile_model(
+                model.model, name="model", kernels=self.board.kernels, max_ram=limit
+            ),
+        )
         memory = memory_rows(self.board, compiled)
         notes = (*compiled.program.graph.notes, _CODE_NOTE)
         return CheckReport(self.name, ops, memory, fits(self.board, compiled), notes)
@@ -91,7 +96,8 @@ class McuTarget:
         files: dict[str, str | bytes] = dict(compiled.files)
         built: BuiltModel | None = None
         notes: tuple[str, ...] = ()
-        files[f"{compiled.name}_memory.json"] = json.dumps(memory_map(compiled)) + "\n"
+        memory = memory_map(compiled, curve=True)
+        files[f"{compiled.name}_memory.json"] = json.dumps(memory) + "\n"
         if compiled.blob:
             files[f"{compiled.name}_weights.bin"] = compiled.blob
         if options.c_only:
@@ -108,7 +114,8 @@ class McuTarget:
                 files[f"{compiled.name}.elf"] = built.image
         for name, content in files.items():
             write_atomic(output_dir / name, content)
-        return self._result(model, output_dir, tuple(files), compiled, built, notes)
+        result = self._result(model, output_dir, tuple(files), compiled, built, notes)
+        return replace(result, memory_map=memory)
 
     def deploy(self, compiled: CompileResult, options: RunOptions) -> Deployment:
         """Has nothing to deploy to.
@@ -135,6 +142,7 @@ class McuTarget:
         options.progress.stage("build")
         built = build_model(compiled, self.board, toolchain)
         result = self._result(model, Path(), (), compiled, built, ("nothing was written",))
+        result = replace(result, memory_map=memory_map(compiled, curve=True))
         options.progress.stage("emulate")
         conditions = {
             "emulator": emulator.description,
@@ -149,15 +157,18 @@ class McuTarget:
 
     def _compiled(self, model: ModelFile, options: RunOptions) -> CompiledModel:
         name = model.path.stem if options.name is None else options.name
-        compiled = compile_model(
-            model.model,
-            name=name,
-            numerics=options.numerics,
-            weights=options.weights,
-            regions=[Region(*region) for region in options.regions] or self._regions(),
-            kernels=self.board.kernels,
-            optimize=options.optimize,
-            max_ram=options.max_ram,
+        compiled = fitted(
+            self.board,
+            lambda limit: compile_model(
+                model.model,
+                name=name,
+                numerics=options.numerics,
+                weights=options.weights,
+                regions=[Region(*region) for region in options.regions] or self._regions(),
+                kernels=self.board.kernels,
+                optimize=options.optimize,
+                max_ram=options.max_ram if limit is None else limit,
+            ),
         )
         require_fit(self.board, compiled)
         return compiled
@@ -187,7 +198,6 @@ class McuTarget:
             weight_bytes=compiled.weight_bytes,
             steps=tuple(StepInfo(step.ops, step.name, step.kernel) for step in compiled.steps),
             notes=(*compiled.notes, *notes),
-            memory_map=memory_map(compiled),
         )
 
 

@@ -170,3 +170,12 @@ def test_eval_names_unreadable_images(tmp_path: Path, capfd, model: Path) -> Non
     result = json.loads(out)
     assert result["n"] == 6
     assert [Path(name).name for name in result["skipped"]] == ["broken.png"]
+
+
+@pytest.mark.parametrize(("given", "needle"), [("64q", "no number of bytes"), ("1k", "smallest")])
+def test_max_ram(given: str, needle: str, tmp_path: Path, capfd, model: Path) -> None:
+    out = tmp_path / "out"
+    options = ("-t", "cortex-m4", "-o", out, "--c-only", "--max-ram", given)
+    code, _, err = call(capfd, "compile", model, *options)
+    assert code != 0 and not out.exists()
+    assert_error(err, needle)

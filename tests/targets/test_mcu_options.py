@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from targets.model_file import load_model_file
 from tests.builders import tiny_classifier
 from tests.firmware_glue.compiler.cases import CASES
 from tests.firmware_glue.compiler.exactness import rng_of
+from tests.firmware_glue.compiler.stream.nets import mobile_net
 from tests.firmware_glue.compiler.test_state import counter
 
 
@@ -71,6 +73,31 @@ def test_regions_and_their_limits(tmp_path: Path) -> None:
         target.benchmark(model, RunOptions(regions=(("dtcm", 64), ("sram", 64))))
     with pytest.raises(PlanError, match="hook"):
         target.benchmark(model, RunOptions(regions=(("hook", 64),)))
+
+
+def test_max_ram_runs_row_by_row(tmp_path: Path) -> None:
+    model = _file(tmp_path, mobile_net())
+    target = make("cortex-m4")
+    made = target.compile(model, tmp_path / "out", RunOptions(c_only=True))
+    curve = made.memory_map["curve"]
+    assert len(curve) > 1
+    least = curve[-1]["arena_bytes"]
+    report = target.benchmark(model, RunOptions(max_ram=least))
+    assert report.bit_exact and report.arena_bytes == least
+    assert any("row by row" in note for note in report.compile.notes)
+    with pytest.raises(PlanError, match="the smallest plan takes"):
+        target.benchmark(model, RunOptions(max_ram=least - 1))
+
+
+def test_a_board_that_is_too_small_for_whole_layers_runs_them_row_by_row(tmp_path: Path) -> None:
+    model = _file(tmp_path, mobile_net(size=64))
+    whole = make("cortex-m4")
+    needs = whole.benchmark(model, RunOptions()).arena_bytes or 0
+    memory = replace(whole.board.memory, ram_bytes=needs - 64, stack_bytes=2048, regions=())
+    small = replace(whole, board=replace(whole.board, memory=memory))
+    assert small.check(model).fits
+    made = small.compile(model, tmp_path / "out", RunOptions(c_only=True))
+    assert any(step.kernel.startswith("chain") for step in made.steps)
 
 
 def test_a_blob_runs_and_is_a_file_of_its_own(tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from edgecnn.core.tflite.model import NO_TENSOR
 from firmware_glue.compiler.fast.candidate import Candidate, KernelSet, Optimize
 from firmware_glue.compiler.fast.table import OFFERS
-from firmware_glue.compiler.ir import Graph, Op
+from firmware_glue.compiler.ir import Graph, Op, Tensor
 from firmware_glue.compiler.ops.spec import Lowered
 from firmware_glue.compiler.ops.table import OPS
 
@@ -38,6 +39,28 @@ class Choice:
         if self.optimize is Optimize.SIZE:
             return candidate.flash_bytes, candidate.instructions
         return candidate.instructions, candidate.flash_bytes
+
+
+class Remembered:
+    """Kernels that are asked for again: of the same op on the same tensors.
+
+    Proofs for a layer take longer than all else, and chains ask once more for what a schedule has
+    asked for.
+    """
+
+    def __init__(self, lower: Lower) -> None:
+        self._lower = lower
+        # Holds what its keys are identities of.
+        self._known: dict[tuple[int, ...], tuple[Op, tuple[Tensor, ...], Lowered]] = {}
+
+    def __call__(self, graph: Graph, op: Op) -> Lowered:
+        """The op's kernel calls."""
+        ids = (i for i in (*op.inputs, *op.outputs) if i != NO_TENSOR)
+        tensors = tuple(graph.tensors[i] for i in ids)
+        key = (id(op), *map(id, tensors))
+        if key not in self._known:
+            self._known[key] = (op, tensors, self._lower(graph, op))
+        return self._known[key][2]
 
 
 def own(graph: Graph, op: Op) -> Lowered:

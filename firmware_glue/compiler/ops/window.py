@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from firmware_glue.compiler.ir import Graph, Op, Shape
 from firmware_glue.compiler.ops.spec import Overlap, RowReach, rule
 
-
 Pads = tuple[tuple[int, int], tuple[int, int]]
 """(before, after) of height and of width."""
 

@@ -86,7 +86,9 @@ def find_places(graph: Graph, layers: Layers, ranges: Mapping[int, Range]) -> Pl
     stuck |= {i for i, tensor in graph.tensors.items() if tensor.is_variable}
     for op in graph.ops:
         layer = layers.get(op.outputs[0]) if op.outputs else None
-        links = _links(graph, op, layer)
+        changing = (i for i in (*op.inputs, *op.outputs) if i >= 0)
+        known = all(i in first or graph.tensors[i].is_constant for i in changing)
+        links = _links(graph, op, layer) if known else None
         if links is None:
             stuck.update((*op.inputs, *op.outputs))
             continue

@@ -37,7 +37,10 @@ GROWING = (
 )  # fmt: skip
 """Each output grows with each input, or does not hang on it."""
 _MAX_ELEMENTS = 1 << 20
-"""Of tensors that GROWING ops are run on."""
+"""Of tensors that GROWING ops are run on, and of constants that are looked through."""
+_MAX_CHANNELS = 1 << 16
+_MAX_TOTAL = 1 << 18
+"""Channels of all tensors; so that no model takes long."""
 
 
 @dataclass(frozen=True)
@@ -59,22 +62,28 @@ def channel_count(tensor: Tensor) -> int:
 
 
 def channel_ranges(graph: Graph, layers: Layers) -> Mapping[int, Range]:
-    """The range of every int8 and uint8 tensor by id.
+    """The range of every int8 and uint8 tensor by id, but for those with very many channels.
 
     Args:
         graph: the graph.
         layers: those with constant weights, by output tensor.
     """
     found: dict[int, Range] = {}
+    # Whole filters are none of an op's channels.
+    read = {i for op in graph.ops for i in (op.inputs[:1] if op.code in CODES else op.inputs)}
     for tensor_id, tensor in graph.tensors.items():
-        if tensor.dtype in BYTES:
+        of_bytes = tensor.dtype in BYTES and channel_count(tensor) <= _MAX_CHANNELS
+        if of_bytes and (not tensor.is_constant or tensor_id in read):
             found[tensor_id] = _first(tensor)
+    if sum(len(given.low) for given in found.values()) > _MAX_TOTAL:
+        return MappingProxyType({})
     for op in graph.ops:
         if any(graph.tensors[i].is_variable for i in op.outputs):
             continue
         if op.code in CODES:
             layer = layers.get(op.outputs[0])
-            result = None if layer is None else _of_layer(graph, layer, found[op.inputs[0]])
+            known = layer is not None and {op.inputs[0], op.outputs[0]} <= found.keys()
+            result = _of_layer(graph, layer, found[op.inputs[0]]) if layer and known else None
         else:
             result = _op_range(graph, op, found)
         if result is not None:
@@ -85,7 +94,7 @@ def channel_ranges(graph: Graph, layers: Layers) -> Mapping[int, Range]:
 def _first(tensor: Tensor) -> Range:
     """What is known of a tensor alone: constants are themselves, others may be anything."""
     count = channel_count(tensor)
-    if tensor.data is not None:
+    if tensor.data is not None and tensor.elements <= _MAX_ELEMENTS:
         rows = tensor.data.reshape(-1, count)
         if len(rows):
             low, high = rows.min(axis=0), rows.max(axis=0)

@@ -17,7 +17,7 @@ from firmware_glue.compiler.planner.program import Allowance, Buffer, MemoryPlan
 from firmware_glue.compiler.planner.starts import orders
 
 _SEED = 1
-_WORK = 6_000_000
+WORK = 6_000_000
 """Neighbours that the search may look at: about a second."""
 _PATIENCE = 25
 """Rounds per unit without a better layout after which a start is given up."""
@@ -29,7 +29,7 @@ _MEMORY = 12
 
 
 def plan_layout(
-    buffers: Sequence[Buffer], allowances: Sequence[Allowance] = (), work: int = _WORK
+    buffers: Sequence[Buffer], allowances: Sequence[Allowance] = (), work: int = WORK
 ) -> MemoryPlan:
     """Offsets with a small peak in one region without limit. Deterministic.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from edgecnn.core.errors import PlanError
 from firmware_glue.compiler.planner.bound import lower_bound
 from firmware_glue.compiler.planner.fit import Constraints
-from firmware_glue.compiler.planner.layout import plan_layout, reversed_steps
+from firmware_glue.compiler.planner.layout import WORK, plan_layout, reversed_steps
 from firmware_glue.compiler.planner.program import Allowance, Buffer, MemoryPlan, Program, Region
 
 ARENA = (Region("arena"),)
@@ -25,7 +25,9 @@ _RETRY_WORK = 200_000
 """What one of them may cost; see :func:`plan_layout`."""
 
 
-def plan_memory(program: Program, regions: Sequence[Region] = ARENA) -> MemoryPlan:
+def plan_memory(
+    program: Program, regions: Sequence[Region] = ARENA, work: int = WORK
+) -> MemoryPlan:
     """Where every buffer of a program lies. Deterministic.
 
     Each buffer lies in one region. The first region takes the buffers with the most bytes read
@@ -36,6 +38,7 @@ def plan_memory(program: Program, regions: Sequence[Region] = ARENA) -> MemoryPl
     Args:
         program: steps and buffers.
         regions: in the order of preference, the fastest first.
+        work: what one layout of all buffers may cost: see :func:`plan_layout`.
 
     Raises:
         PlanError: the buffers do not fit; its details tell what each region has and lacks.
@@ -48,7 +51,7 @@ def plan_memory(program: Program, regions: Sequence[Region] = ARENA) -> MemoryPl
             " lower-case C identifiers",
             hint="give every region a name of its own, for example dtcm and sram",
         )
-    whole = plan_layout(program.buffers, program.allowances)
+    whole = plan_layout(program.buffers, program.allowances, work)
     if regions[0].nbytes is None or whole.arena_bytes <= regions[0].nbytes:
         return _one_region(whole, regions)
     traffic = _traffic(program)

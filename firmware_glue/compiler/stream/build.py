@@ -147,3 +147,23 @@ def _fused(net: Net, group: Group) -> tuple[Op, Lowered, Chain]:
         scratch, tuple(Overlap(i, j, lead) for (i, j), lead in found.leads.items()),
     )  # fmt: skip
     return op, kernel, Chain(stages, MappingProxyType(rings), found.turns)
+
+
+def chain_notes(program: Program) -> tuple[str, ...]:
+    """What a user should know of a program's chains, a sentence each."""
+    notes = []
+    for number, step in enumerate(program.steps):
+        if step.chain is None:
+            continue
+        rows = sum(ring.rows * ring.row_bytes for ring in step.chain.rings.values())
+        whole = sum(program.graph.tensors[i].nbytes for i in step.chain.rings)
+        first, last = (text.split(";")[0] for text in _ends(step.chain))
+        notes.append(
+            f"step {number}: '{first}' to '{last}', {len(step.chain.stages)} ops, run row by row:"
+            f" {rows:,} bytes of rows instead of {whole:,} bytes of tensors"
+        )
+    return tuple(notes)
+
+
+def _ends(chain: Chain) -> tuple[str, str]:
+    return chain.stages[0].name, chain.stages[-1].name

@@ -51,18 +51,18 @@ class _Replay:
         for tensor_id in {r.input for s in chain.stages for r in s.reads} - self._outputs:
             if tensor_id in program.homes:
                 self._valid.update((tensor_id, row) for row in range(self._rows(tensor_id)))
-        # What lives beside the chain, and its own scratch, the planner's verifier looks after.
 
     def run(self) -> None:
-        for stage, rows in self._chain.turns:
-            if not 0 <= stage < len(self._chain.stages) or not 0 < rows < 256:
-                self._fail(f"a turn of {rows} rows of stage {stage}")
-            self._turn(stage, self._made[stage], self._made[stage] + rows)
+        """All turns. What else lives beside the chain is the planner's verifier's to look after."""
+        for number, rows in self._chain.turns:
+            if not 0 <= number < len(self._chain.stages) or not 0 < rows < 256:
+                self._fail(f"a turn of {rows} rows of stage {number}")
+            self._turn(number, self._made[number], self._made[number] + rows)
         for stage, made in zip(self._chain.stages, self._made, strict=True):
             if stage.output in self._chain.rings:
                 continue
-            rows = {(stage.output, row) for row in range(stage.height)}
-            if made != stage.height or not rows <= self._valid:
+            whole = {(stage.output, row) for row in range(stage.height)}
+            if made != stage.height or not whole <= self._valid:
                 self._fail(f"'{stage.name}' is not complete in the end")
 
     def _turn(self, number: int, first: int, end: int) -> None:

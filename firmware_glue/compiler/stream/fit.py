@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from edgecnn.core.errors import PlanError
 from firmware_glue.compiler.fast.choose import Lower
 from firmware_glue.compiler.ir import VIEW
+from firmware_glue.compiler.planner.layout import WORK
 from firmware_glue.compiler.planner.program import MemoryPlan, Program, Region
 from firmware_glue.compiler.planner.regions import ARENA, plan_memory
 from firmware_glue.compiler.stream import cost
@@ -16,6 +17,8 @@ from firmware_glue.compiler.stream.search import Way, cheapest, cost_of, curve, 
 from firmware_glue.compiler.stream.segments import segments
 from firmware_glue.compiler.stream.stages import find_stages
 
+_QUICK = 400_000
+"""What laying out one of many groupings may cost: see :func:`plan_memory`."""
 _TRIES = 10
 """Groupings that are laid out for one limit: what fits in theory may not fit in one piece."""
 
@@ -40,6 +43,35 @@ class Point:
     factor: float
 
 
+def planned(
+    program: Program, lower: Lower, max_ram: int | None = None, regions: Sequence[Region] = ARENA
+) -> Plan:
+    """A program as it is, or with chains as far as a limit or the regions need them.
+
+    Args:
+        program: without chains.
+        lower: the kernels of an op.
+        max_ram: bytes that the arena may take; None: what the regions hold.
+        regions: as :func:`plan_memory` takes them.
+
+    Raises:
+        PlanError: nothing fits.
+    """
+    if max_ram is not None:
+        return fit(program, lower, max_ram, regions)
+    try:
+        return program, plan_memory(program, regions)
+    except PlanError:
+        sizes = [region.nbytes for region in regions if region.nbytes is not None]
+        if len(sizes) < len(regions):
+            raise
+        try:
+            return fit(program, lower, sum(sizes), regions)
+        except PlanError:
+            pass
+        raise
+
+
 def fit(program: Program, lower: Lower, max_ram: int, regions: Sequence[Region] = ARENA) -> Plan:
     """The fastest plan of a program whose arena takes at most ``max_ram`` bytes.
 
@@ -50,9 +82,9 @@ def fit(program: Program, lower: Lower, max_ram: int, regions: Sequence[Region] 
         regions: as :func:`plan_memory` takes them; they must hold the plan, too.
 
     Raises:
-        PlanError: there is none; names the smallest arena.
+        PlanError: there is none; names the smallest arena, or what the regions lack.
     """
-    first = _laid_out([program], regions)
+    first = _laid_out([program], regions, WORK)
     if first is not None and first[1].arena_bytes <= max_ram:
         return first
     net = _net(program, lower)
@@ -68,10 +100,12 @@ def fit(program: Program, lower: Lower, max_ram: int, regions: Sequence[Region] 
         least = _smaller(least, plan)
         above = 0 if plan is None else plan[1].arena_bytes - max_ram
         limit = min(peak_of(way) - 1, limit - above // 2)
-    least = _smaller(least, _plan(net, smallest(known), regions))
+    least = _smaller(least, _plan(net, smallest(known), regions, WORK))
     if least is not None and least[1].arena_bytes <= max_ram:
         return least
-    raise _too_small(program, least, max_ram)
+    if least is None:
+        plan_memory(program, regions)  # tells what the regions lack
+    raise _too_small(least, max_ram)
 
 
 def curve_of(program: Program, lower: Lower) -> tuple[Point, ...]:
@@ -96,17 +130,17 @@ def _net(program: Program, lower: Lower) -> Net:
     return net_of(graph, lowered, find_stages(graph, lowered, lower))
 
 
-def _plan(net: Net, way: Way, regions: Sequence[Region]) -> Plan | None:
+def _plan(net: Net, way: Way, regions: Sequence[Region], work: int = _QUICK) -> Plan | None:
     groups = [segment.group for segment in way if segment.band]
-    return _laid_out(programs(net, groups), regions)
+    return _laid_out(programs(net, groups), regions, work)
 
 
-def _laid_out(candidates: Sequence[Program], regions: Sequence[Region]) -> Plan | None:
+def _laid_out(candidates: Sequence[Program], regions: Sequence[Region], work: int) -> Plan | None:
     """The smallest of some programs; None if the regions hold none of them."""
     best: Plan | None = None
     for program in candidates:
         try:
-            best = _smaller(best, (program, plan_memory(program, regions)))
+            best = _smaller(best, (program, plan_memory(program, regions, work)))
         except PlanError:
             continue
     return best
@@ -118,12 +152,10 @@ def _smaller(one: Plan | None, other: Plan | None) -> Plan | None:
     return other if other[1].arena_bytes < one[1].arena_bytes else one
 
 
-def _too_small(program: Program, least: Plan | None, max_ram: int) -> PlanError:
-    if least is None:
-        needed = "the memory regions hold no plan of it"
-    else:
-        needed = f"the smallest plan takes {least[1].arena_bytes:,} bytes"
+def _too_small(least: Plan | None, max_ram: int) -> PlanError:
+    smallest_bytes = 0 if least is None else least[1].arena_bytes
     return PlanError(
-        f"the model does not fit an arena of {max_ram:,} bytes: {needed}",
+        f"the model does not fit an arena of {max_ram:,} bytes: the smallest plan takes"
+        f" {smallest_bytes:,} bytes",
         hint="allow that much, or use a smaller input or fewer channels",
     )

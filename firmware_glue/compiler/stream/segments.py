@@ -52,7 +52,8 @@ class Segment:
 def segments(net: Net) -> tuple[Segment, ...]:
     """All single ops and all chains worth a look, sorted by their start, then by their end.
 
-    A chain is worth a look if it needs less than the largest of its ops on its own.
+    A chain is worth a look if it needs less than the largest of its ops on its own. It may be one
+    op: by bands, its output may come nearer to the input that it covers.
     """
     known = _Estimates(net)
     count = len(net.graph.ops)
@@ -61,8 +62,8 @@ def segments(net: Net) -> tuple[Segment, ...]:
     for start, single in enumerate(singles):
         found.append(single)
         limit = single.peak
-        for end in range(start + 2, min(count, start + _LONGEST) + 1):
-            if net.stages[start] is None or net.stages[end - 1] is None:
+        for end in range(start + 1, min(count, start + _LONGEST) + 1):
+            if net.stages[end - 1] is None:
                 break
             limit = max(limit, singles[end - 1].peak)
             found += known.chains(start, end, limit)
@@ -127,9 +128,9 @@ class _Estimates:
         """
         stages = [stage for stage in self.net.stages[start:end] if stage is not None]
         rings = [i for i in inner(self.net, start, end) if i in self.size]
-        if not rings:
-            return
         pairs = self._pairs(stages, start, end)
+        if not rings and not pairs:
+            return
         live = self._live(start, end) - sum(self.size[i] for i in rings)
         live += max(stage.scratch_bytes for stage in stages)
         most = max((min(self.size[i], self.size[j]) for i, j in pairs), default=0)

@@ -24,8 +24,9 @@
 #define EC_ASM(LINE) LINE "\n\t"
 #define EC_ASM2(ONE, TWO) EC_ASM(ONE) EC_ASM(TWO)
 
-/* A function written in assembly from its first to its last instruction. */
-#define EC_NAKED static __attribute__((naked)) EC_NOINLINE EC_UNUSED
+/* A function written in assembly from its first to its last instruction. Aligned: ADR counts from a
+ * multiple of four, and compilers that save space align functions by two. */
+#define EC_NAKED static __attribute__((naked, aligned(4))) EC_NOINLINE EC_UNUSED
 
 #if defined(__GNUC__)
 typedef struct __attribute__((packed, may_alias)) {
@@ -180,9 +181,9 @@ EC_INLINE uint32_t ec_clamp_bytes(uint32_t bytes, uint32_t low, uint32_t high) {
 #else
     uint32_t result = 0;
     for (int32_t i = 0; i < 32; i += 8) {
-        const int32_t value = (int8_t)(uint8_t)(bytes >> i);
-        const int32_t least = (int8_t)(uint8_t)low, most = (int8_t)(uint8_t)high;
-        result |= (uint32_t)(uint8_t)ec_clamp(value, least, most) << i;
+        const int32_t value = ec_pair_low(ec_sxtb16(bytes >> i));
+        const int32_t least = ec_pair_low(ec_sxtb16(low)), most = ec_pair_low(ec_sxtb16(high));
+        result |= ((uint32_t)ec_clamp(value, least, most) & 0xFFu) << i;
     }
     return result;
 #endif

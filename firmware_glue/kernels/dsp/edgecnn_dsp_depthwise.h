@@ -5,7 +5,7 @@
  * requantization that the compiler has proven (compiler/fast/dsp/requant.py).
  *
  * records, per output channel: bias, multiplier, addend, and three words of filter, a row each,
- * bytes w0, w1, w1, w2; but in the affine form a seventh word, the channel's shift.
+ * bytes w0, w1, w1, w2; where the form is not affine a seventh word, the channel's shift.
  * planes: scratch, see ec_dsp_depthwise_params.
  */
 #ifndef EDGECNN_DSP_DEPTHWISE_H
@@ -17,9 +17,9 @@
 /* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 /* multiplier: output channels per input channel. band: output rows per filling of the planes, even.
- * column_pairs, pitch: of the planes, pitch in bytes; behind them lies a pixel of padding. shift:
- * S of the affine form; 0: rounds twice, 24: once. in_zero: the input's zero point. clamp: the activation leaves less
- * than int8's range. reverse: 1 to compute the last rows first. */
+ * column_pairs, pitch: of the planes, pitch in bytes; behind them lies a pixel of padding. shift: S
+ * of the affine form; 0: rounds twice, 24: once. in_zero: the input's zero point. clamp: the
+ * activation leaves less than int8's range. reverse: 1 to compute the last rows first. */
 typedef struct {
     ec_window window;
     int32_t multiplier, band, column_pairs, pitch, shift, in_zero;
@@ -30,11 +30,14 @@ typedef struct {
 typedef void (*ec_dsp_depthwise_kernel)(
     const uint32_t *planes, int8_t *out, const int32_t *record, int32_t times);
 
-typedef struct {
-    int32_t stride, shift, out_w, out_c, pitch;
-} ec_dsp_depthwise_shape;
-
 enum { EC_DSP_DEPTHWISE_ROW_PAIRS = 9, EC_DSP_DEPTHWISE_ONCE = 24 };
+
+/* Runs once in a while: compiled for size. */
+#if defined(__GNUC__)
+#define EC_DSP_RARE __attribute__((cold))
+#else
+#define EC_DSP_RARE
+#endif
 
 /* What all bands of a call have in common. */
 typedef struct {
@@ -53,6 +56,11 @@ EC_INLINE const uint32_t *ec_dsp_depthwise_at(const uint32_t *planes, int32_t y)
     return planes + (y >> 1) * 8 + (y & 1);
 }
 
+#if !EC_DSP
+typedef struct {
+    int32_t stride, shift, out_w, out_c, pitch;
+} ec_dsp_depthwise_shape;
+
 EC_INLINE int32_t ec_dsp_depthwise_finish(int32_t shift, int32_t sum, const int32_t *record) {
     if (shift % EC_DSP_DEPTHWISE_ONCE) {
         return ec_dsp_affine(sum, record[1], record[2], shift);
@@ -62,7 +70,7 @@ EC_INLINE int32_t ec_dsp_depthwise_finish(int32_t shift, int32_t sum, const int3
 }
 
 /* One row of one output channel; y: of the output, within the planes. */
-static EC_NOINLINE EC_UNUSED void ec_dsp_depthwise_row(
+EC_INLINE void ec_dsp_depthwise_row(
     const ec_dsp_depthwise_shape *s, const uint32_t *planes, int32_t y, int8_t *out,
     const int32_t *record) {
     uint32_t w[6];
@@ -87,20 +95,20 @@ static EC_NOINLINE EC_UNUSED void ec_dsp_depthwise_row(
     }
 }
 
-#if !EC_DSP
 #define EC_DSP_DEPTHWISE3_CODE(NAME, ROWS, STRIDE, SHIFT)
-#define EC_DSP_DEPTHWISE3(NAME, ROWS, STRIDE, SHIFT, OUT_W, OUT_C, PITCH)                      \
-    static EC_NOINLINE EC_UNUSED void NAME(                                                    \
-        const uint32_t *planes, int8_t *out, const int32_t *record, int32_t times) {           \
-        static const ec_dsp_depthwise_shape shape = {STRIDE, SHIFT, OUT_W, OUT_C, PITCH};      \
-        for (int32_t y = 0; y < (ROWS) * times; ++y) {                                              \
-            ec_dsp_depthwise_row(&shape, planes, y, out + y * (OUT_W) * (OUT_C), record);      \
-        }                                                                                      \
+#define EC_DSP_DEPTHWISE3(NAME, ROWS, STRIDE, SHIFT, OUT_W, OUT_C, PITCH)                  \
+    static EC_NOINLINE EC_UNUSED void NAME(                                                \
+        const uint32_t *planes, int8_t *out, const int32_t *record, int32_t times) {       \
+        static const ec_dsp_depthwise_shape shape = {STRIDE, SHIFT, OUT_W, OUT_C, PITCH};  \
+        for (int32_t y = 0; y < (ROWS) * times; ++y) {                                     \
+            ec_dsp_depthwise_row(&shape, planes, y, out + y * (OUT_W) * (OUT_C), record);  \
+        }                                                                                  \
     }
+#define EC_DSP_DEPTHWISE3_SHARED EC_DSP_DEPTHWISE3
 #endif
 
 /* Input row y of the image, or a row of padding. */
-static EC_NOINLINE EC_UNUSED const int8_t *ec_dsp_depthwise_input(
+static EC_NOINLINE EC_UNUSED EC_DSP_RARE const int8_t *ec_dsp_depthwise_input(
     const ec_dsp_depthwise_call *call, const int8_t *in, int32_t y, int32_t *step) {
     const ec_window *g = &call->p->window;
     const int32_t in_rows = call->rows.in_rows;
@@ -113,7 +121,7 @@ static EC_NOINLINE EC_UNUSED const int8_t *ec_dsp_depthwise_input(
 }
 
 /* Column pairs that are padding from top to bottom, the same for all channels. */
-static EC_NOINLINE EC_UNUSED void ec_dsp_depthwise_pad_columns(
+static EC_NOINLINE EC_UNUSED EC_DSP_RARE void ec_dsp_depthwise_pad_columns(
     const ec_dsp_depthwise_call *call, int32_t first, int32_t end) {
     const int32_t zero = call->p->in_zero;
     for (int32_t column = first; column < end; ++column) {
@@ -126,7 +134,8 @@ static EC_NOINLINE EC_UNUSED void ec_dsp_depthwise_pad_columns(
 }
 
 /* Everything that the bands share; fills in the padding. */
-static EC_NOINLINE EC_UNUSED void ec_dsp_depthwise_prepare(ec_dsp_depthwise_call *call) {
+static EC_NOINLINE EC_UNUSED EC_DSP_RARE void ec_dsp_depthwise_prepare(
+    ec_dsp_depthwise_call *call) {
     const ec_dsp_depthwise_params *p = call->p;
     const ec_window *g = &p->window;
     const int32_t room = 2 * p->column_pairs - g->pad_left;
@@ -159,15 +168,10 @@ EC_INLINE void ec_dsp_depthwise_channel(
     if (count > 1) {
         call->two(planes, out + oc, record, count / 2);
     }
-    if ((count & 1) && call->one != NULL) {
+    if (count & 1) {
         call->one(
             ec_dsp_depthwise_at(planes, (count - 1) * g->stride_h),
             out + (count - 1) * g->out_w * g->out_c + oc, record, 1);
-    } else if (count & 1) {
-        const ec_dsp_depthwise_shape shape = {
-            g->stride_h, p->shift, g->out_w, g->out_c, p->pitch};
-        ec_dsp_depthwise_row(
-            &shape, planes, count - 1, out + (count - 1) * g->out_w * g->out_c + oc, record);
     }
 }
 
@@ -224,8 +228,8 @@ EC_INLINE void ec_dsp_depthwise_image(
     }
 }
 
-/* The code that all layers share. two: two rows at a time; one: one row, or NULL where bands of the
- * whole layer are even, and others may take longer. */
+/* The code that all layers share. two: two rows at a time;
+ * one: one row, NULL where all bands are even. */
 static EC_NOINLINE EC_UNUSED void ec_dsp_depthwise_run(
     const ec_dsp_depthwise_params *p, const int8_t *in, const int32_t *records,
     uint32_t *planes, int8_t *out, ec_rows rows, ec_dsp_depthwise_kernel two,

@@ -25,7 +25,7 @@ typedef struct {
     int32_t clamp, act_min, act_max, reverse;
 } ec_dsp_depthwise_any_params;
 
-/* Four channels of a window: the first one, how to round, bytes between outputs, the first output. */
+/* Four channels of a window: the first one, how to round, bytes between outputs, where these go. */
 typedef struct {
     int32_t channel, form, step;
     int8_t *out;

@@ -4,8 +4,11 @@
  * record, times): ROWS (1 or 2) output rows at a time, `times` times, of one channel; all but NAME
  * are literals. SHIFT: 1 to 23: S of the affine requantization; 0: rounds twice, 24: once
  * (compiler/fast/dsp/requant.py). OUT_W, OUT_C: of the output, NHWC. PITCH: of the planes. record:
- * see edgecnn_dsp_depthwise.h. With shared kernels NAME calls what EC_DSP_DEPTHWISE3_CODE defines
- * for all layers, a fifth slower.
+ * see edgecnn_dsp_depthwise.h.
+ *
+ * EC_DSP_DEPTHWISE3_SHARED has the same arguments: NAME then calls the code of all layers that
+ * EC_DSP_DEPTHWISE3_CODE(NAME, ROWS, STRIDE, SHIFT) has defined, a fifth slower. With shared
+ * kernels this is so for EC_DSP_DEPTHWISE3 too.
  *
  * Two outputs of each row are at work in r3 to r6. A word of the planes is two neighbours x0, x1 of
  * a row. A row's filter is kept as the pairs (w0, w1) and (w1, w2). So x0 and x1 are worth one
@@ -23,6 +26,11 @@
 #include "edgecnn_dsp_common.h"
 
 #if EC_DSP
+
+/* ISO C99 promises string literals of 4095 characters only. */
+#define EC_DW_LONG \
+    _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Woverlength-strings\"")
+#define EC_DW_LONG_END _Pragma("GCC diagnostic pop")
 
 /* A word X of outputs P, Q: x0, x1 of both windows; x2, x3; x0, x1 of one; x2 of one. */
 #define EC_DW_FIRST(X, W, P, Q) \
@@ -135,24 +143,22 @@
     ".if (" SHIFT " % 24) == 0\n\tldr r7, [r2, #24]\n\tstr r7, [sp, #36]\n\t"              \
     "strd r12, lr, [sp, #40]\n\t.endif\n\t"
 
-#if defined(EDGECNN_SHARED_KERNELS)
-
-/* Two outputs of each row, and the last one, from sums to memory. */
-#define EC_DW_OUT_2(SHIFT)                                                                 \
+/* Two outputs of each row, and the last one, from sums to memory, in code that layers share. */
+#define EC_DW_SHARED_OUT_2(SHIFT)                                                                 \
     EC_DW_FINISH_FOUR(SHIFT) "ldrd r2, r7, [sp, #52]\n\tstrb r5, [r1, r2]\n\tadd r2, r7\n\t" \
     "strb r6, [r1, r2]\n\tstrb r3, [r1]\n\tstrb r4, [r1, r7]\n\tadd r1, r1, r7, lsl #1\n\t"
-#define EC_DW_END_2(SHIFT)                                                                 \
+#define EC_DW_SHARED_END_2(SHIFT)                                                                 \
     EC_DW_FINISH_TWO(SHIFT, "r3", "r5") "ldrd r2, r7, [sp, #52]\n\tstrb r5, [r1, r2]\n\t"  \
     "strb r3, [r1]\n\tadd r1, r7\n\t"
-#define EC_DW_OUT_1(SHIFT)                                                                 \
+#define EC_DW_SHARED_OUT_1(SHIFT)                                                                 \
     EC_DW_FINISH_TWO(SHIFT, "r3", "r4") "ldr r7, [sp, #56]\n\tstrb r3, [r1]\n\t"           \
     "strb r4, [r1, r7]\n\tadd r1, r1, r7, lsl #1\n\t"
-#define EC_DW_END_1(SHIFT) \
+#define EC_DW_SHARED_END_1(SHIFT) \
     EC_DW_FINISH_ONE(SHIFT, "r3") "ldr r7, [sp, #56]\n\tstrb r3, [r1]\n\tadd r1, r7\n\t"
-#define EC_DW_NEXT "ldr r2, [sp, #48]\n\tadd r0, r2\n\tldrd r2, r7, [r0]\n\t"
+#define EC_DW_SHARED_NEXT "ldr r2, [sp, #48]\n\tadd r0, r2\n\tldrd r2, r7, [r0]\n\t"
 
 /* The fifth argument: OUT_W, OUT_C, PITCH. */
-#define EC_DW_TEXT(LOOP, TAIL, ROWS, STRIDE, SHIFT)                                        \
+#define EC_DW_SHARED_TEXT(LOOP, TAIL, ROWS, STRIDE, SHIFT)                                        \
     "push {r4-r11, lr}\n\tsub sp, #68\n\t" EC_DW_BEGIN(SHIFT)                              \
     "ldr r7, [sp, #104]\n\tldm r7, {r4, r5, r6}\n\tmul r2, r4, r5\n\t"                     \
     "strd r6, r2, [sp, #48]\n\tstrd r5, r4, [sp, #56]\n"                                   \
@@ -166,25 +172,27 @@
     "add sp, #68\n\tpop {r4-r11, pc}"
 
 #define EC_DSP_DEPTHWISE3_CODE(NAME, ROWS, STRIDE, SHIFT)                                  \
+    EC_DW_LONG                                                                             \
     EC_NAKED void NAME(                                                                    \
         const uint32_t *planes EC_UNUSED, int8_t *out EC_UNUSED,                           \
         const int32_t *record EC_UNUSED, int32_t times EC_UNUSED,                          \
         const int32_t *shape EC_UNUSED) {                                                  \
-        __asm__ volatile(EC_DW_TEXT(                                                       \
-            EC_DW_LOOP_##ROWS##STRIDE(EC_DW_NEXT) EC_DW_OUT_##ROWS(#SHIFT),                \
-            EC_DW_TAIL_##ROWS##STRIDE(EC_DW_NEXT) EC_DW_END_##ROWS(#SHIFT), #ROWS,         \
-            #STRIDE, #SHIFT));                                                             \
-    }
-#define EC_DSP_DEPTHWISE3(NAME, ROWS, STRIDE, SHIFT, OUT_W, OUT_C, PITCH)                  \
+        __asm__ volatile(EC_DW_SHARED_TEXT(                                                       \
+            EC_DW_LOOP_##ROWS##STRIDE(EC_DW_SHARED_NEXT) EC_DW_SHARED_OUT_##ROWS(#SHIFT),  \
+            EC_DW_TAIL_##ROWS##STRIDE(EC_DW_SHARED_NEXT) EC_DW_SHARED_END_##ROWS(#SHIFT),  \
+            #ROWS, #STRIDE, #SHIFT));                                                      \
+    }                                                                                      \
+    EC_DW_LONG_END
+#define EC_DSP_DEPTHWISE3_SHARED(NAME, ROWS, STRIDE, SHIFT, OUT_W, OUT_C, PITCH)                  \
     static EC_NOINLINE EC_UNUSED void NAME(                                                \
         const uint32_t *planes, int8_t *out, const int32_t *record, int32_t times) {       \
         static const int32_t shape[] = {OUT_W, OUT_C, PITCH};                              \
         ec_dsp_depthwise3_code_##ROWS##_##STRIDE##_##SHIFT(planes, out, record, times, shape); \
     }
 
+#if defined(EDGECNN_SHARED_KERNELS)
+#define EC_DSP_DEPTHWISE3 EC_DSP_DEPTHWISE3_SHARED
 #else
-
-#define EC_DSP_DEPTHWISE3_CODE(NAME, ROWS, STRIDE, SHIFT)
 
 /* The bytes of the second output row, as far as STRB reaches. */
 #define EC_DW_STORE(OUT_W, OUT_C, MORE)                                                    \
@@ -197,7 +205,7 @@
     ".if " OUT_C " < 256\n\tstrb " A ", [r1], #" OUT_C "\n\t"                              \
     ".else\n\tstrb " A ", [r1]\n\taddw r1, r1, #" OUT_C "\n\t.endif\n\t"
 
-/* Two outputs of each row, and the last one, from sums to memory. */
+/* Two outputs of each row, and the last one, from sums to memory, with literals. */
 #define EC_DW_OUT_2(SHIFT, OUT_W, OUT_C)                                                   \
     EC_DW_FINISH_FOUR(SHIFT) EC_DW_STORE(OUT_W, OUT_C, "1")                                \
     EC_DW_STEP("r3", OUT_C) EC_DW_STEP("r4", OUT_C)
@@ -227,6 +235,7 @@
     "add sp, #52\n\tpop {r4-r11, pc}"
 
 #define EC_DSP_DEPTHWISE3(NAME, ROWS, STRIDE, SHIFT, OUT_W, OUT_C, PITCH)                  \
+    EC_DW_LONG                                                                             \
     EC_NAKED void NAME(                                                                    \
         const uint32_t *planes EC_UNUSED, int8_t *out EC_UNUSED,                           \
         const int32_t *record EC_UNUSED, int32_t times EC_UNUSED) {                        \
@@ -236,7 +245,8 @@
             EC_DW_TAIL_##ROWS##STRIDE(EC_DW_NEXT(#PITCH))                                  \
                 EC_DW_END_##ROWS(#SHIFT, #OUT_W, #OUT_C),                                  \
             #ROWS, #STRIDE, #SHIFT, #OUT_W, #OUT_C, #PITCH));                              \
-    }
+    }                                                                                      \
+    EC_DW_LONG_END
 
 #endif
 

@@ -22,8 +22,8 @@
 
 /* runs, run_bytes, run_skip: of a patch inside the input: its rows (k_h runs), or its taps where
  * columns are dilated (k_h * k_w). pairs: per patch. quads, rest: output channels / 4 and the
- * remainder, whose weights are filled up with zeros. quad_words: weights of four channels, in words.
- * clamp: the activation leaves less than int8's range: [act_min, act_max].
+ * remainder, whose weights are filled up with zeros. quad_words: weights of four channels, in
+ * words. clamp: the activation leaves less than int8's range: [act_min, act_max].
  * Scratch: 8 bytes per pair, then, where windows are clipped, twice run_bytes rounded up to a
  * multiple of four. */
 typedef struct {
@@ -123,7 +123,7 @@ EC_SHARED void ec_dsp_pixels(
     }
 }
 
-EC_INLINE void ec_dsp_pointwise_rows(
+EC_KERNEL void ec_dsp_pointwise_rows(
     const ec_dsp_gemm_params *p, const int8_t *in, const int32_t *w, uint32_t *x, int8_t *out,
     ec_rows rows, ec_dsp_gather gather, ec_dsp_two two, ec_dsp_one one) {
     const ec_dsp_job job = {p, w, x, gather, two, one};
@@ -135,7 +135,7 @@ EC_INLINE void ec_dsp_pointwise_rows(
     }
 }
 
-EC_INLINE void ec_dsp_pointwise(
+EC_KERNEL void ec_dsp_pointwise(
     const ec_dsp_gemm_params *p, const int8_t *in, const int32_t *w, uint32_t *x, int8_t *out,
     ec_dsp_gather gather, ec_dsp_two two, ec_dsp_one one) {
     const ec_dsp_job job = {p, w, x, gather, two, one};
@@ -178,26 +178,29 @@ EC_SHARED void ec_dsp_patch_rows(
     const int32_t first = x < 0 ? -offset : 0, end = bytes < room ? bytes : room;
     const int8_t *pad = ec_dsp_pad(j);
     int8_t *line = ec_dsp_pad(j) + ec_dsp_line_bytes(j->p);
+    const int32_t part = first < end && end - first != bytes;
     ec_dsp_window_rows rows = *window;
+    /* Only where windows are clipped is there memory for a line. */
     EC_ROLLED
-    for (int32_t i = 0; i < bytes; i += 4) {
+    for (int32_t i = part ? 0 : bytes; i < bytes; i += 4) {
         ec_store4(line + i, ec_load4(pad + i));
     }
     EC_ROLLED
     for (int32_t ky = 0; ky < count; ++ky) {
         const int8_t *row = ec_dsp_next_row(&rows);
-        const int8_t *from = row == NULL || first >= end ? pad : row + offset;
-        if (from != pad && end - first != bytes) {
+        const int8_t *from = row == NULL || first >= end ? pad : line;
+        if (from != pad && !part) {
+            from = row + offset;
+        } else if (from != pad) {
             int32_t i = first;
             EC_ROLLED
             for (; i + 4 <= end; i += 4) {
-                ec_store4(line + i, ec_load4(from + i));
+                ec_store4(line + i, ec_load4(row + (offset + i)));
             }
             EC_ROLLED
             for (; i < end; ++i) {
-                line[i] = from[i];
+                line[i] = row[offset + i];
             }
-            from = line;
         }
         to = ec_dsp_gather_run(to, from, bytes, step);
     }

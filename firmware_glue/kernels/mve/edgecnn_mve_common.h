@@ -1,9 +1,10 @@
 /* What the kernels for Helium (MVE, Armv8.1-M) share: copies, requantization. On any other core the
  * same functions in plain C, with the same results. C99, also valid C++. No libc.
  *
- * Rows of "finish": what makes outputs of accumulators, per group of four channels: their biases
- * (with the zero point of the input and beta folded in), multipliers and addends, and but for the
- * affine form their shifts, negative. Four int32 each. Forms: see compiler/fast/mve/finish.py. */
+ * "bias": the model's, with the zero point of the input and what the form needs folded in.
+ * "finish": what makes outputs of accumulators, per group of four channels: their multipliers and
+ * addends, and but for the affine form their shifts, negative. Four int32 each. Forms: see
+ * compiler/fast/mve/finish.py. */
 #ifndef EDGECNN_MVE_COMMON_H
 #define EDGECNN_MVE_COMMON_H
 
@@ -83,7 +84,7 @@ EC_INLINE int32_t ec_mve_finish(
 
 /* Words of a group of "finish". */
 EC_INLINE int32_t ec_mve_finish_words(int32_t form) {
-    return form == EC_MVE_AFFINE ? 12 : 16;
+    return form == EC_MVE_AFFINE ? 8 : 12;
 }
 
 /* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */

@@ -1,8 +1,9 @@
 /* CONV_2D as one blocked matrix product: two pixels by four output channels at a time, 16 products
  * each per VMLADAVA.
  *
- * filters, per four channels: per 16 taps (of K = k_h * k_w * in_c, in the order of the patch; the
- * last ones filled up with zeros): 16 bytes of each channel. So bytes behind a patch do not matter.
+ * filters, per four channels: their biases (16 bytes), then per 16 taps (of K = k_h * k_w * in_c, in
+ * the order of the patch; the last ones filled up with zeros) 16 bytes of each channel. So bytes
+ * behind a patch do not matter.
  * Channels come in groups of eight, first the even ones of a group, then the odd ones, as VQSHRNB
  * and VQSHRNT put them side by side; up to four left over are a group of their own.
  * finish: edgecnn_mve_common.h, in the same order.
@@ -67,7 +68,7 @@ typedef void (*ec_mve_core)(ec_mve_block *block);
 
 /* Sums of four channels of both pixels. HOISTED: one chunk, its patches in q6 and q7. */
 #define EC_MVE_SUMS(UNROLL, LOOP)                                                            \
-    "ldm r9, {r0, r2, r4, r6}\n ldm r9!, {r8, r10, r12, lr}\n"                               \
+    "ldm r5, {r0, r2, r4, r6}\n ldm r5!, {r8, r10, r12, lr}\n"                               \
     ".if " #UNROLL " > 1 || " #LOOP "\n"                                                     \
     "ldm r11, {r1, r3, r7}\n"                                                                \
     "1:\n .rept " #UNROLL "\n"                                                               \
@@ -170,15 +171,17 @@ EC_INLINE void ec_mve_gemm_plain(
             const int32_t spread = i < whole || tail > 4;
             const int32_t c = spread ? i / 8 * 8 + i % 4 * 2 + i / 4 % 2 : i;
             const int32_t *r = q + i / 4 * words + i % 4;
-            int32_t sums[2] = {r[0], r[0]};
+            const int8_t *group = w + i / 4 * (16 + chunks * 64), *taps = group + 16 + i % 4 * 16;
+            const int32_t bias = (int32_t)ec_load4(group + i % 4 * 4);
+            int32_t sums[2] = {bias, bias};
             for (int32_t k = 0; k < chunks * 16; ++k) {
-                const int32_t v = w[((i / 4 * chunks + k / 16) * 4 + i % 4) * 16 + k % 16];
+                const int32_t v = taps[k / 16 * 64 + k % 16];
                 sums[0] = ec_wrap_add(sums[0], v != 0 ? v * block->x0[k] : 0);
                 sums[1] = ec_wrap_add(sums[1], v != 0 ? v * block->x1[k] : 0);
             }
             for (int32_t j = 0; c < whole + tail && j < 2; ++j) {
-                const int32_t right = form == EC_MVE_AFFINE ? shift : r[12];
-                const int32_t value = ec_mve_finish(form, right, sums[j], r[4], r[8]);
+                const int32_t right = form == EC_MVE_AFFINE ? shift : r[8];
+                const int32_t value = ec_mve_finish(form, right, sums[j], r[0], r[4]);
                 (j ? block->out1 : block->out0)[c] =
                     (int8_t)ec_clamp(value, block->act_min, block->act_max);
             }
@@ -222,7 +225,7 @@ static EC_NOINLINE EC_UNUSED void ec_mve_gemm_pixels(
 }
 
 /* `count` pixels at x, of which a core may read all bytes before x + readable. */
-EC_INLINE void ec_mve_gemm_direct(
+static EC_NOINLINE EC_UNUSED void ec_mve_gemm_direct(
     const ec_mve_gemm_params *p, const ec_mve_tables *tables, const int8_t *x, int32_t readable,
     int32_t count, int8_t *scratch, int8_t *out, ec_mve_core core) {
     const int32_t in_c = p->window.in_c, patch = p->chunks * 16;

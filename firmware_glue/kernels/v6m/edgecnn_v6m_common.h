@@ -7,13 +7,25 @@
  *
  *     v = a * high + ((a * low) >> shift) + add        modulo 2^32
  *
- * less drop where a < kink, has the output in its top byte. No product overflows. */
+ * less drop where a < kink, has the output in its top byte. No product overflows.
+ *
+ * A layer that some channel keeps from it is finished by 64-bit products (EC_V6M_EXACT). */
 #ifndef EDGECNN_V6M_COMMON_H
 #define EDGECNN_V6M_COMMON_H
 
 #include "edgecnn_common.h"
 
+/* Functions that all layers of a model share. */
+#define EC_SHARED static EC_NOINLINE EC_UNUSED
+
 /* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
+
+/* How a layer's sums become outputs: the form above, without and with a kink; TFLite's arithmetic;
+ * the same rounded once, ties away from zero. */
+#define EC_V6M_STRAIGHT 0
+#define EC_V6M_KINKED 1
+#define EC_V6M_EXACT 2
+#define EC_V6M_NEAREST 3
 
 /* One channel's numbers. Its order is that of the assembly's loads. */
 typedef struct {
@@ -57,6 +69,22 @@ EC_INLINE int8_t ec_v6m_output(
         v -= q->drop;
     }
     return (int8_t)(uint8_t)(v >> 24);
+}
+
+/* The output of a sum with its bias. numbers: the multiplier and, as a word, the shift. */
+EC_SHARED int8_t ec_v6m_exact(
+    uint32_t sum, const uint32_t *numbers, int32_t finish, int32_t out_zero, int32_t act_min,
+    int32_t act_max) {
+    const int32_t acc = (int32_t)sum, multiplier = (int32_t)numbers[0];
+    const int32_t shift = (int32_t)numbers[1];
+    int32_t scaled;
+    if (finish == EC_V6M_NEAREST) {
+        const int64_t tie = ((int64_t)1 << (30 - shift)) - (acc < 0);
+        scaled = (int32_t)(((int64_t)acc * multiplier + tie) >> (31 - shift));
+    } else {
+        scaled = ec_requant(acc, multiplier, shift);
+    }
+    return (int8_t)ec_clamp_shifted(scaled, out_zero, act_min, act_max);
 }
 
 /* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */

@@ -13,10 +13,11 @@
 
 /* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
-/* Scratch, bytes: in_depth rounded up to a multiple of four. */
+/* finish: how sums become outputs (edgecnn_v6m_common.h); out_zero: for EC_V6M_EXACT.
+ * Scratch, bytes: in_depth rounded up to a multiple of four. */
 typedef struct {
     int32_t rows, in_depth, out_depth;
-    int32_t shared, kinked, act_min, act_max;
+    int32_t shared, finish, out_zero, act_min, act_max;
 } ec_v6m_dense_params;
 
 #if EC_V6M_ASM
@@ -92,24 +93,29 @@ EC_SHARED uint32_t ec_v6m_dense_row(const int8_t *in, int32_t depth, uint8_t *x)
     return sum;
 }
 
+/* The row's outputs; less: what the sums have too much of for every output. */
 EC_SHARED void ec_v6m_dense_outputs(
     const ec_v6m_dense_params *p, const uint8_t *x, const uint8_t *filters,
     const int32_t *starts, const uint32_t *numbers, uint32_t less, int8_t *out) {
-    const int32_t words = p->kinked ? 4 : 2, padded = (p->in_depth + 3) / 4 * 4;
+    const int32_t kinked = p->finish == EC_V6M_KINKED, exact = p->finish >= EC_V6M_EXACT;
+    const int32_t padded = (p->in_depth + 3) / 4 * 4, step = p->shared ? 0 : kinked ? 4 : 2;
+    const int32_t known = p->shared || exact;
     ec_v6m_scale q;
-    ec_v6m_scale_of(numbers, p->kinked, p->act_min, &q);
+    ec_v6m_scale_of(numbers, kinked, p->act_min, &q);
     for (int32_t c = 0; c < p->out_depth; c += 4) {
         const int32_t left = p->out_depth - c, count = left < 4 ? left : 4;
         uint32_t sums[4];
         ec_v6m_dot4(x, filters, sums, x + padded);
         EC_ROLLED
         for (int32_t i = 0; i < count; ++i) {
-            if (!p->shared) {
-                ec_v6m_scale_of(numbers, p->kinked, p->act_min, &q);
-                numbers += words;
+            const uint32_t sum = sums[i] - less + (uint32_t)*starts++;
+            if (!known) {
+                ec_v6m_scale_of(numbers, kinked, p->act_min, &q);
             }
-            out[c + i] = ec_v6m_output(
-                sums[i] - less + (uint32_t)starts[c + i], &q, p->kinked, p->act_min, p->act_max);
+            *out++ = exact ? ec_v6m_exact(
+                                 sum, numbers, p->finish, p->out_zero, p->act_min, p->act_max)
+                           : ec_v6m_output(sum, &q, kinked, p->act_min, p->act_max);
+            numbers += step;
         }
         filters += 4 * padded;
     }

@@ -113,6 +113,7 @@ EC_V6M_ONCE void ec_v6m_depthwise3_rows(
             f.steps = steps;
             f.kink = p->kinked ? (int32_t)packed[EC_V6M_DW_PACKED] : 0;
             f.drop = p->kinked ? packed[EC_V6M_DW_PACKED + 1] : 0;
+            EC_V6M_SHOW(&f);
             kernel(&f, p->act_min, p->act_max);
             packed += p->kinked ? EC_V6M_DW_PACKED + 2 : EC_V6M_DW_PACKED;
             ++f.out;

@@ -39,7 +39,7 @@ typedef void (*ec_v6m_depthwise_row_kernel)(
 /* r0: ring, r1: filters, r8: window, r9: sum, r10: filters, r11: output, r12: from one output to
  * the next, lr: end of the filters. Stack: row, act_min, act_max, kink, step in bytes, last. */
 #define EC_V6M_DEPTHWISE_ANY(NAME, KINK)                                                     \
-    __attribute__((naked, noinline)) static void NAME(                                       \
+    static EC_NOINLINE EC_UNUSED __attribute__((naked)) void NAME(                           \
         EC_UNUSED const ec_v6m_depthwise_row *row, EC_UNUSED int32_t act_min,                \
         EC_UNUSED int32_t act_max) {                                                         \
         __asm__ volatile(                                                                    \
@@ -89,16 +89,17 @@ typedef void (*ec_v6m_depthwise_row_kernel)(
 
 EC_INLINE void ec_v6m_depthwise_row_outputs(
     const ec_v6m_depthwise_row *r, int32_t act_min, int32_t act_max) {
-    int8_t *out = r->out;
-    for (const int32_t *window = r->ring; window < r->last; window += r->step) {
+    const ec_v6m_depthwise_row row = *r;
+    int8_t *out = row.out;
+    for (const int32_t *window = row.ring; window < row.last; window += row.step) {
         const int32_t *x = window;
         int32_t sum = 0;
-        for (const int32_t *w = r->filters; w != r->filters_end; w += 3, x += 3) {
+        for (const int32_t *w = row.filters; w != row.filters_end; w += 3, x += 3) {
             sum += x[0] * w[0] + x[1] * w[1] + x[2] * w[2];
         }
         *out = (int8_t)ec_v6m_depthwise_output(
-            (uint32_t)sum, r->filters_end, r->kink, r->drop, act_min, act_max);
-        out += r->out_step;
+            (uint32_t)sum, row.filters_end, row.kink, row.drop, act_min, act_max);
+        out += window + row.step < row.last ? row.out_step : 0;
     }
 }
 
@@ -110,22 +111,35 @@ EC_INLINE void ec_v6m_depthwise_row_outputs(
 
 #endif
 
-/* A new row moves into the ring from below. in: a channel of it, or NULL for padding. */
-EC_INLINE void ec_v6m_depthwise_any_fill(
-    const ec_v6m_depthwise_any_params *p, const int8_t *in, int32_t *ring) {
-    const int32_t last = p->span - 1;
-    int32_t *column = ring + p->window.pad_left * p->span;
-    EC_ROLLED
-    for (int32_t x = 0; x < p->filled; ++x) {
-        EC_ROLLED
-        for (int32_t i = 0; i < last; ++i) {
-            column[i] = column[i + 1];
+/* A new row moves into the ring from below: `columns` of them, from `in` on, `step` bytes apart. */
+EC_INLINE void ec_v6m_depthwise_move(
+    int32_t *column, const int8_t *in, int32_t step, int32_t columns, int32_t span) {
+    for (int32_t left = columns; left > 0; --left) {
+        for (int32_t i = 1; i < span; ++i) {
+            column[i - 1] = column[i];
         }
-        column[last] = in == NULL ? p->in_zero : *in;
-        in = in == NULL ? NULL : in + p->window.in_c;
-        column += p->span;
+        column[span - 1] = *in;
+        column += span;
+        /* No pointer is formed beyond the last column. */
+        in += left > 1 ? step : 0;
     }
 }
+
+typedef void (*ec_v6m_depthwise_fill)(
+    int32_t *column, const int8_t *in, int32_t step, int32_t columns);
+
+/* Defines NAME(column, in, step, columns) for windows of SPAN rows. */
+#define EC_V6M_DEPTHWISE_FILL(NAME, SPAN)                                                    \
+    static EC_NOINLINE EC_UNUSED void NAME(                                                  \
+        int32_t *column, const int8_t *in, int32_t step, int32_t columns) {                  \
+        ec_v6m_depthwise_move(column, in, step, columns, SPAN);                              \
+    }
+
+/* The functions made for a layer. */
+typedef struct {
+    ec_v6m_depthwise_row_kernel outputs;
+    ec_v6m_depthwise_fill fill;
+} ec_v6m_depthwise_any_kernels;
 
 /* A channel's taps and factors. */
 EC_INLINE void ec_v6m_depthwise_any_unpack(
@@ -150,10 +164,10 @@ EC_INLINE void ec_v6m_depthwise_any_unpack(
 /* All rows of a channel. */
 EC_INLINE void ec_v6m_depthwise_any_channel(
     const ec_v6m_depthwise_any_params *p, const int8_t *in, ec_v6m_depthwise_row *row,
-    int32_t *ring, int8_t *out, ec_rows rows, ec_v6m_depthwise_row_kernel kernel) {
+    int32_t *ring, int8_t *out, ec_rows rows, ec_v6m_depthwise_any_kernels kernels) {
     const ec_window *g = &p->window;
+    const int8_t padding = (int8_t)p->in_zero;
     int32_t slot = ec_ring(rows.first, rows.out_rows);
-    /* The next row of the ring's, and how far the first window reaches. */
     int32_t y = rows.first * g->stride_h - g->pad_top;
     EC_ROLLED
     for (int32_t oy = rows.first; oy < rows.end; ++oy) {
@@ -162,10 +176,13 @@ EC_INLINE void ec_v6m_depthwise_any_channel(
         for (y = y < begin ? begin : y; y < begin + p->span; ++y) {
             const int32_t inside = y >= 0 && y < g->in_h;
             const int32_t at = inside ? ec_ring(y, rows.in_rows) * g->in_w * g->in_c : 0;
-            ec_v6m_depthwise_any_fill(p, inside ? in + at : NULL, ring);
+            kernels.fill(
+                ring + g->pad_left * p->span, inside ? in + at : &padding,
+                inside ? g->in_c : 0, p->filled);
         }
         row->out = out + slot * g->out_w * g->out_c;
-        kernel(row, p->act_min, p->act_max);
+        EC_V6M_SHOW(row);
+        kernels.outputs(row, p->act_min, p->act_max);
         slot = ec_v6m_next(slot, rows.out_rows);
     }
 }
@@ -173,8 +190,10 @@ EC_INLINE void ec_v6m_depthwise_any_channel(
 /* Output rows of one image. */
 EC_V6M_ONCE void ec_v6m_depthwise_any_rows(
     const ec_v6m_depthwise_any_params *p, const int8_t *in, const uint32_t *packed,
-    int32_t *scratch, int8_t *out, ec_rows rows, ec_v6m_depthwise_row_kernel kernel) {
+    int32_t *scratch, int8_t *out, ec_rows rows, ec_v6m_depthwise_row_kernel outputs,
+    ec_v6m_depthwise_fill fill) {
     const ec_window *g = &p->window;
+    const ec_v6m_depthwise_any_kernels kernels = {outputs, fill};
     ec_v6m_depthwise_row row;
     EC_ROLLED
     for (int32_t i = 0; i < p->ring; ++i) {
@@ -187,7 +206,7 @@ EC_V6M_ONCE void ec_v6m_depthwise_any_rows(
     for (int32_t c = 0; c < g->in_c; ++c) {
         for (int32_t i = 0; i < p->multiplier; ++i) {
             ec_v6m_depthwise_any_unpack(p, packed, &row, scratch + p->ring);
-            ec_v6m_depthwise_any_channel(p, in + c, &row, scratch, out, rows, kernel);
+            ec_v6m_depthwise_any_channel(p, in + c, &row, scratch, out, rows, kernels);
             packed += p->words;
             ++out;
         }
@@ -197,14 +216,14 @@ EC_V6M_ONCE void ec_v6m_depthwise_any_rows(
 /* The whole tensor. The output may begin where the input does, or before it. */
 EC_V6M_ONCE void ec_v6m_depthwise_any(
     const ec_v6m_depthwise_any_params *p, int8_t *in, const uint32_t *packed, int32_t *scratch,
-    int8_t *out, ec_v6m_depthwise_row_kernel kernel) {
+    int8_t *out, ec_v6m_depthwise_row_kernel outputs, ec_v6m_depthwise_fill fill) {
     const ec_window *g = &p->window;
     const ec_rows rows = {0, g->out_h, g->in_h, g->out_h};
     const int8_t *from = ec_v6m_in_place(g, g->in_c, in, out);
     for (int32_t n = 0; n < g->batches; ++n) {
         ec_v6m_depthwise_any_rows(
             p, from + n * g->in_h * g->in_w * g->in_c, packed, scratch,
-            out + n * g->out_h * g->out_w * g->out_c, rows, kernel);
+            out + n * g->out_h * g->out_w * g->out_c, rows, outputs, fill);
     }
 }
 

@@ -65,7 +65,7 @@ typedef void (*ec_v6m_depthwise3_kernel)(
  * are left (KEEP) where Armv6-M's multiplication, which takes one of its operands, can. */
 #define EC_V6M_DW_INPUTS "ldmia r0!, {r2, r3, r4}\n\t"
 #define EC_V6M_DW_FILTERS "ldmia r1!, {r5, r6, r7}\n\t"
-#if defined(__ARM_ARCH_6M__)
+#if __ARM_ARCH_ISA_THUMB == 1
 #define EC_V6M_DW_LAST                                                                       \
     EC_V6M_DW_FILTERS "muls r2, r5\n\tmuls r3, r6\n\tmuls r4, r7\n\tadds r2, r2, r3\n\t"     \
                       "adds r2, r2, r4\n\t"
@@ -130,7 +130,7 @@ typedef void (*ec_v6m_depthwise3_kernel)(
           "b " STORE "b\n\t"                                                                 \
           ".if " #KINK "\n" BELOW ":\n\t" EC_V6M_DW_SCALE                                   \
           "ldr r1, [sp]\n\t"                                                                 \
-          "ldr r1, [r1, #52]\n\t"                                                            \
+          "ldr r1, [r1, #" DROP "]\n\t"                                                          \
           "subs r2, r2, r1\n\t"                                                              \
           "lsrs r2, r2, #24\n\t"                                                             \
           "b " STORE "b\n\t"                                                                 \
@@ -228,7 +228,7 @@ typedef void (*ec_v6m_depthwise3_kernel)(
     "27:\n\t"
 
 #define EC_V6M_DEPTHWISE3(NAME, STRIDE, ODD, KINK)                                           \
-    __attribute__((naked, noinline)) static void NAME(                                       \
+    static EC_NOINLINE EC_UNUSED __attribute__((naked)) void NAME(                           \
         EC_UNUSED ec_v6m_depthwise3_frame *frame, EC_UNUSED int32_t act_min,                 \
         EC_UNUSED int32_t act_max) {                                                         \
         __asm__ volatile(                                                                    \
@@ -287,43 +287,58 @@ typedef void (*ec_v6m_depthwise3_kernel)(
 /* The newest rows move in. */
 EC_INLINE void ec_v6m_depthwise3_fill(
     const ec_v6m_depthwise3_frame *f, const int32_t *step, int32_t stride) {
-    const int8_t *rows[2];
-    int32_t columns[2];
-    for (int32_t i = 0; i < stride; ++i) {
-        const int32_t inside = step[i] >= 0;
-        rows[i] = inside ? f->in + step[i] : NULL;
-        columns[i] = inside ? f->in_step : 0;
+    const int8_t padding = (int8_t)f->in_zero;
+    const int8_t *one = step[0] >= 0 ? f->in + step[0] : &padding;
+    const int8_t *two = step[stride - 1] >= 0 ? f->in + step[stride - 1] : &padding;
+    const int32_t one_step = step[0] >= 0 ? f->in_step : 0;
+    const int32_t two_step = step[stride - 1] >= 0 ? f->in_step : 0;
+    const int32_t *const end = f->inside_end;
+    EC_ROLLED
+    for (int32_t *word = f->inside; word != end; word += 3) {
+        const int32_t kept = word[2];
+        word[0] = stride == 1 ? word[1] : kept;
+        word[1] = stride == 1 ? kept : *one;
+        word[2] = *two;
+        /* No pointer is formed beyond the last column. */
+        if (word + 3 != end) {
+            one += one_step;
+            two += two_step;
+        }
     }
-    for (int32_t *word = f->inside; word != f->inside_end; word += 3) {
-        word[0] = word[stride];
-        if (stride == 1) {
-            word[1] = word[2];
-        }
-        for (int32_t i = 0; i < stride; ++i) {
-            word[3 - stride + i] = columns[i] != 0 ? *rows[i] : f->in_zero;
-            rows[i] = columns[i] != 0 ? rows[i] + columns[i] : NULL;
-        }
+}
+
+/* A row of outputs. */
+EC_INLINE void ec_v6m_depthwise3_row(
+    const ec_v6m_depthwise3_frame *f, int8_t *out, int32_t act_min, int32_t act_max,
+    int32_t stride, int32_t kinked) {
+    /* Locals, as a compiler has to take it that outputs are written over the frame. */
+    const int32_t *w = f->block, *v = w + (stride == 1 ? 9 : 6);
+    const int32_t w0 = w[0], w1 = w[1], w2 = w[2], w3 = w[3], w4 = w[4], w5 = w[5];
+    const int32_t w6 = v[0], w7 = v[1], w8 = v[2];
+    const int32_t *factors = w + 3 * EC_V6M_DW_COLUMNS;
+    const int32_t scale[5] = {factors[0], factors[1], factors[2], factors[3], factors[4]};
+    const int32_t kink = kinked ? f->kink : 0, out_step = f->out_step;
+    const uint32_t drop = kinked ? f->drop : 0;
+    const int32_t *const last = f->last;
+    EC_ROLLED
+    for (const int32_t *x = f->ring; x < last; x += 3 * stride) {
+        const int32_t sum = x[0] * w0 + x[1] * w1 + x[2] * w2 + x[3] * w3 + x[4] * w4 +
+                            x[5] * w5 + x[6] * w6 + x[7] * w7 + x[8] * w8;
+        *out = (int8_t)ec_v6m_depthwise_output(
+            (uint32_t)sum, scale, kink, drop, act_min, act_max);
+        out += x + 3 * stride < last ? out_step : 0;
     }
 }
 
 /* All rows of a channel. */
 EC_INLINE void ec_v6m_depthwise3_channel(
-    ec_v6m_depthwise3_frame *f, int32_t act_min, int32_t act_max, int32_t stride) {
-    const int32_t third = stride == 1 ? 9 : 6;
-    const int32_t *w = f->block, *factors = w + 3 * EC_V6M_DW_COLUMNS;
+    ec_v6m_depthwise3_frame *f, int32_t act_min, int32_t act_max, int32_t stride,
+    int32_t kinked) {
     for (; f->steps != f->end; f->steps += stride + 1) {
         ec_v6m_depthwise3_fill(f, f->steps, stride);
-        if (f->steps[stride] < 0) {
-            continue;
-        }
-        int8_t *out = f->out + f->steps[stride];
-        for (const int32_t *x = f->ring; x < f->last; x += 3 * stride) {
-            const int32_t sum = x[0] * w[0] + x[1] * w[1] + x[2] * w[2] + x[3] * w[3] +
-                                x[4] * w[4] + x[5] * w[5] + x[6] * w[third] +
-                                x[7] * w[third + 1] + x[8] * w[third + 2];
-            *out = (int8_t)ec_v6m_depthwise_output(
-                (uint32_t)sum, factors, f->kink, f->drop, act_min, act_max);
-            out += f->out_step;
+        if (f->steps[stride] >= 0) {
+            int8_t *out = f->out + f->steps[stride];
+            ec_v6m_depthwise3_row(f, out, act_min, act_max, stride, kinked);
         }
     }
 }
@@ -331,7 +346,7 @@ EC_INLINE void ec_v6m_depthwise3_channel(
 #define EC_V6M_DEPTHWISE3(NAME, STRIDE, ODD, KINK)                                           \
     EC_UNUSED static void NAME(                                                              \
         ec_v6m_depthwise3_frame *frame, int32_t act_min, int32_t act_max) {                  \
-        ec_v6m_depthwise3_channel(frame, act_min, act_max, STRIDE);                          \
+        ec_v6m_depthwise3_channel(frame, act_min, act_max, STRIDE, KINK);                    \
     }
 
 #endif

@@ -22,12 +22,14 @@
 
 /* depth: inputs of a patch; quads: a fourth of it, rounded up. block: pixels of a block.
  * per_row: runs of memory in a row of a patch, of run_bytes: one, or one per tap if dilated.
+ * finish: how sums become outputs (edgecnn_v6m_common.h); out_zero: for EC_V6M_EXACT.
  * reverse: 1 to go from the last block to the first.
- * Scratch, words: block * quads * 2; quads * 4 + 16; and quads for ec_v6m_conv2d. */
+ * Scratch, words: block * quads * 2; quads * 4 + 16; quads for ec_v6m_conv2d; block * 2 for
+ * EC_V6M_EXACT. */
 typedef struct {
     ec_window window;
     int32_t depth, quads, block, per_row, run_bytes, in_zero;
-    int32_t kinked, act_min, act_max, reverse;
+    int32_t finish, out_zero, act_min, act_max, reverse;
 } ec_v6m_gemm_params;
 
 /* The weights' side: the arrays above, and the inner loop. */
@@ -42,26 +44,45 @@ typedef struct {
 EC_SHARED void ec_v6m_unpack(
     const ec_v6m_gemm_params *p, const ec_v6m_weights *f, const uint32_t *filters, int32_t c,
     uint32_t *w) {
-    const int32_t words = p->kinked ? 4 : 2;
+    const int32_t kinked = p->finish == EC_V6M_KINKED, words = kinked ? 4 : 2;
     uint32_t *to = w + 2 + 4 * p->quads;
     w[0] = (uint32_t)f->starts[c];
     w[1] = (uint32_t)f->starts[c + 1];
     ec_v6m_widen_weights(w + 2, filters, to);
+    if (p->finish >= EC_V6M_EXACT) {
+        return;
+    }
     EC_ROLLED
     for (int32_t i = 0; i < 2; ++i) {
         ec_v6m_scale q;
-        ec_v6m_scale_of(f->numbers + (c + i) * words, p->kinked, p->act_min, &q);
+        ec_v6m_scale_of(f->numbers + (c + i) * words, kinked, p->act_min, &q);
         to[0] = q.shift;
         to[1] = q.limit;
         to[2] = q.high;
         to[3] = q.low;
         to[4] = q.add;
         to += 5;
-        if (p->kinked) {
+        if (kinked) {
             to[0] = q.kink;
             to[1] = q.drop;
             to += 2;
         }
+    }
+}
+
+/* Channels c and c + 1 of `count` pixels, by way of their sums. */
+EC_SHARED void ec_v6m_finish_sums(
+    const ec_v6m_gemm_params *p, const ec_v6m_weights *f, ec_v6m_job *job, int32_t c,
+    int32_t count, int8_t *out) {
+    uint32_t *sums = (uint32_t *)(void *)job->out;
+    f->pair(job);
+    for (int32_t i = 0; i < count; ++i) {
+        EC_ROLLED
+        for (int32_t j = c; j < c + 2; ++j) {
+            out[j] = ec_v6m_exact(
+                *sums++, f->numbers + 2 * j, p->finish, p->out_zero, p->act_min, p->act_max);
+        }
+        out += p->window.out_c;
     }
 }
 
@@ -71,21 +92,27 @@ EC_SHARED void ec_v6m_multiply(
     int8_t *out) {
     const int32_t channels = p->window.out_c, words = 2 * p->quads;
     const uint32_t *filters = f->filters;
-    uint32_t *w = x + p->block * words;
+    const int32_t exact = p->finish >= EC_V6M_EXACT;
+    uint32_t *w = x + p->block * words, *line = w + 2 * words + 16;
     ec_v6m_job job;
     job.x = x;
     job.x_end = x + count * words;
     job.x_step = (uint32_t)words * 4u;
     job.w = w;
-    job.out_step = (uint32_t)channels;
+    job.out = (int8_t *)(line + p->quads);
+    job.out_step = exact ? 8u : (uint32_t)channels;
     job.skip = ec_v6m_skip((uint32_t)p->quads);
     job.act_min = p->act_min;
     job.act_max = p->act_max;
     for (int32_t i = 0; i < channels; i += 2) {
         const int32_t c = i + 2 > channels ? channels - 2 : i;
         ec_v6m_unpack(p, f, filters, c, w);
-        job.out = out + c;
-        f->pair(&job);
+        if (exact) {
+            ec_v6m_finish_sums(p, f, &job, c, count, out);
+        } else {
+            job.out = out + c;
+            f->pair(&job);
+        }
         filters += words;
     }
 }

@@ -21,14 +21,13 @@
 #define EC_V6M_ASM 0
 #endif
 
-#define EC_SHARED static EC_NOINLINE EC_UNUSED
-
 /* Two output channels of some pixels.
  * x, x_end, x_step: the pixels' patches, one behind the other, x_step bytes each: two words for
  * four inputs.
  * w: the sums' starts, then for four inputs two words of the first and two of the second channel,
  * then the channels' numbers: ec_v6m_scale, without kink and drop if the kernel has no kink.
- * out: the first pixel's two outputs; out_step bytes later: the next one's.
+ * out: the first pixel's two outputs, or words for its two sums; out_step bytes later: the next
+ * one's.
  * skip: bytes of the unrolled loop's code that do not belong to the first turn. */
 typedef struct {
     const uint32_t *x, *x_end;
@@ -77,15 +76,22 @@ EC_INLINE uint32_t ec_v6m_skip(uint32_t quads) {
     FAR ": " SKIP "ldr r3, [sp, #4]\n\t" "cmp " A ", #0\n\t"           \
     "blt " NEAR "b\n\t" "ldr r3, [sp, #8]\n\t" "b " NEAR "b\n\t"
 
-#define EC_V6M_STRAIGHT(A)
+#define EC_V6M_NO_KINK(A)
 #define EC_V6M_KINK(A)                                                 \
     "ldmia r1!, {r4, r5}\n\t" "cmp " A ", r4\n\t" "bhs 3f\n\t"         \
     "subs r3, r3, r5\n\t" "3:\n\t"
 
+/* Both outputs, or the sums themselves. */
+#define EC_V6M_OUTPUTS(KINK)                                           \
+    EC_V6M_OUT("r6", "0", "4", "5", KINK) EC_V6M_OUT("r7", "1", "6", "7", KINK)
+#define EC_V6M_FAR_ONES(SKIP)                                          \
+    EC_V6M_FAR("r6", "4", "5", SKIP) EC_V6M_FAR("r7", "6", "7", SKIP)
+#define EC_V6M_SUMS "mov r0, r11\n\t" "stmia r0!, {r6, r7}\n\t"
+
 /* r0 inputs, r1 weights, r6 and r7 sums, r8 end of the pixel's inputs, r9 the job's w, r10 x_step,
  * r11 out, r12 out_step, lr where the loop is entered; on the stack x_end, act_min, act_max. */
-#define EC_V6M_PAIR(NAME, KINK, SKIP)                                  \
-    static EC_UNUSED __attribute__((naked, noinline)) void NAME(       \
+#define EC_V6M_PAIR(NAME, FINISH, FAR_ONES)                            \
+    static EC_UNUSED __attribute__((naked, aligned(4), noinline)) void NAME(       \
         EC_UNUSED const ec_v6m_job *job) {                             \
         __asm__ volatile(                                              \
             ".syntax unified\n\t"                                      \
@@ -107,27 +113,27 @@ EC_INLINE uint32_t ec_v6m_skip(uint32_t quads) {
             EC_V6M_FOUR EC_V6M_FOUR EC_V6M_FOUR EC_V6M_FOUR            \
             EC_V6M_FOUR EC_V6M_FOUR EC_V6M_FOUR EC_V6M_FOUR            \
             "cmp r0, r8\n\t" "bne 2b\n\t"                              \
-            EC_V6M_OUT("r6", "0", "4", "5", KINK)                      \
-            EC_V6M_OUT("r7", "1", "6", "7", KINK)                      \
+            FINISH                                                     \
             "add r11, r12\n\t" "mov r0, r8\n\t" "add r8, r10\n\t"      \
             "ldr r2, [sp]\n\t" "cmp r0, r2\n\t" "beq 8f\n\t"           \
             "mov r1, r9\n\t" "ldmia r1!, {r6, r7}\n\t" "mov pc, lr\n\t" \
             "8: add sp, #12\n\t" "pop {r4-r7}\n\t"                     \
             "mov r8, r4\n\t" "mov r9, r5\n\t"                          \
             "mov r10, r6\n\t" "mov r11, r7\n\t" "pop {r4-r7, pc}\n\t"  \
-            EC_V6M_FAR("r6", "4", "5", SKIP)                           \
-            EC_V6M_FAR("r7", "6", "7", SKIP));                         \
+            FAR_ONES);                                                 \
     }
 
-EC_V6M_PAIR(ec_v6m_pair_straight, EC_V6M_STRAIGHT, "")
-EC_V6M_PAIR(ec_v6m_pair_kinked, EC_V6M_KINK, "adds r1, #8\n\t")
+EC_V6M_PAIR(ec_v6m_pair_straight, EC_V6M_OUTPUTS(EC_V6M_NO_KINK), EC_V6M_FAR_ONES(""))
+EC_V6M_PAIR(
+    ec_v6m_pair_kinked, EC_V6M_OUTPUTS(EC_V6M_KINK), EC_V6M_FAR_ONES("adds r1, #8\n\t"))
+EC_V6M_PAIR(ec_v6m_pair_sums, EC_V6M_SUMS, "")
 
 #define EC_V6M_MASKS                                                   \
     "movs r2, #255\n\t" "lsls r3, r2, #16\n\t" "orrs r2, r3\n\t"       \
     "movs r3, #128\n\t" "lsls r4, r3, #16\n\t" "orrs r3, r4\n\t"
 
 /* [to, end): two words for each word of bytes + 128. An even number of words. */
-static EC_UNUSED __attribute__((naked, noinline)) void ec_v6m_widen_weights(
+static EC_UNUSED __attribute__((naked, aligned(4), noinline)) void ec_v6m_widen_weights(
     EC_UNUSED uint32_t *to, EC_UNUSED const uint32_t *from, EC_UNUSED const uint32_t *end) {
     __asm__ volatile(
         ".syntax unified\n\t"
@@ -144,7 +150,7 @@ static EC_UNUSED __attribute__((naked, noinline)) void ec_v6m_widen_weights(
 }
 
 /* [to, end): two words for each word of int8. */
-static EC_UNUSED __attribute__((naked, noinline)) void ec_v6m_widen_words(
+static EC_UNUSED __attribute__((naked, aligned(4), noinline)) void ec_v6m_widen_words(
     EC_UNUSED uint32_t *to, EC_UNUSED const int8_t *from, EC_UNUSED const uint32_t *end) {
     __asm__ volatile(
         ".syntax unified\n\t"
@@ -167,7 +173,7 @@ static EC_UNUSED __attribute__((naked, noinline)) void ec_v6m_widen_words(
 }
 
 /* The same from any address. */
-static EC_UNUSED __attribute__((naked, noinline)) void ec_v6m_widen_bytes(
+static EC_UNUSED __attribute__((naked, aligned(4), noinline)) void ec_v6m_widen_bytes(
     EC_UNUSED uint32_t *to, EC_UNUSED const int8_t *from, EC_UNUSED const uint32_t *end) {
     __asm__ volatile(
         ".syntax unified\n\t"
@@ -219,8 +225,15 @@ EC_INLINE uint32_t ec_v6m_two(uint32_t sum, uint32_t x, uint32_t w) {
 
 /* The outputs of one pixel from its sums; q: the channels' numbers. */
 EC_INLINE void ec_v6m_pair_outputs(
-    const ec_v6m_job *job, const uint32_t sums[2], const uint32_t *q, int32_t kinked,
-    int8_t out[2]) {
+    const ec_v6m_job *job, const uint32_t sums[2], const uint32_t *q, int32_t finish,
+    int8_t *out) {
+    const int32_t kinked = finish == EC_V6M_KINKED;
+    if (finish >= EC_V6M_EXACT) {
+        uint32_t *to = (uint32_t *)(void *)out;
+        to[0] = sums[0];
+        to[1] = sums[1];
+        return;
+    }
     for (int32_t c = 0; c < 2; ++c) {
         const ec_v6m_scale scale = {
             q[0], q[1], q[2], q[3], q[4], kinked ? q[5] : 0u, kinked ? q[6] : 0u};
@@ -230,7 +243,7 @@ EC_INLINE void ec_v6m_pair_outputs(
 }
 
 /* Two pixels at a time: what is loaded is used twice. The last of an odd number goes twice. */
-EC_INLINE void ec_v6m_pair_in_c(const ec_v6m_job *job, int32_t kinked) {
+EC_INLINE void ec_v6m_pair_in_c(const ec_v6m_job *job, int32_t finish) {
     const uint32_t words = job->x_step / 4u;
     int8_t *out = job->out;
     for (const uint32_t *x = job->x; x != job->x_end;) {
@@ -248,9 +261,9 @@ EC_INLINE void ec_v6m_pair_in_c(const ec_v6m_job *job, int32_t kinked) {
             b += 2;
             w += 4;
         }
-        ec_v6m_pair_outputs(job, s0, w, kinked, out);
+        ec_v6m_pair_outputs(job, s0, w, finish, out);
         if (two) {
-            ec_v6m_pair_outputs(job, s1, w, kinked, out + job->out_step);
+            ec_v6m_pair_outputs(job, s1, w, finish, out + job->out_step);
         }
         x += two ? 2u * words : words;
         out += 2u * job->out_step;
@@ -258,11 +271,15 @@ EC_INLINE void ec_v6m_pair_in_c(const ec_v6m_job *job, int32_t kinked) {
 }
 
 EC_SHARED void ec_v6m_pair_straight(const ec_v6m_job *job) {
-    ec_v6m_pair_in_c(job, 0);
+    ec_v6m_pair_in_c(job, EC_V6M_STRAIGHT);
 }
 
 EC_SHARED void ec_v6m_pair_kinked(const ec_v6m_job *job) {
-    ec_v6m_pair_in_c(job, 1);
+    ec_v6m_pair_in_c(job, EC_V6M_KINKED);
+}
+
+EC_SHARED void ec_v6m_pair_sums(const ec_v6m_job *job) {
+    ec_v6m_pair_in_c(job, EC_V6M_EXACT);
 }
 
 #endif

@@ -9,6 +9,14 @@
 /* What constant parameters would not speed up: never repeated per layer. */
 #define EC_V6M_ONCE static EC_NOINLINE EC_UNUSED
 
+/* What a function in assembly reads through a pointer: compilers take an argument that no C uses for
+ * unused, and drop what was stored there. */
+#if defined(__GNUC__)
+#define EC_V6M_SHOW(pointer) __asm__ volatile("" : : "r"(pointer) : "memory")
+#else
+#define EC_V6M_SHOW(pointer) ((void)(pointer))
+#endif
+
 /* A signed byte of a word. */
 EC_INLINE int32_t ec_v6m_byte(uint32_t word, int32_t byte) {
     return (int32_t)(int8_t)(word >> (8 * byte));

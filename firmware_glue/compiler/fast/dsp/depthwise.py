@@ -8,7 +8,9 @@ from types import MappingProxyType
 from firmware_glue.compiler.fast.candidate import Candidate, Offer
 from firmware_glue.compiler.fast.dsp import depthwise_any, depthwise_planes
 from firmware_glue.compiler.fast.dsp.depthwise_layer import Depthwise
+from firmware_glue.compiler.fast.dsp.gemm import conv_2d_offer
 from firmware_glue.compiler.fast.dsp.requant import requantization
+from firmware_glue.compiler.fast.single_channel import convolved
 from firmware_glue.compiler.fast.sums import int8_layer
 from firmware_glue.compiler.ir import Graph, Op
 from firmware_glue.compiler.ops import depthwise_conv_2d
@@ -44,4 +46,6 @@ def _generic(g: Geometry) -> int:
     return int(g.batches * g.out_c * work)
 
 
-OFFERS: Mapping[str, tuple[Offer, ...]] = MappingProxyType({"DEPTHWISE_CONV_2D": (offer,)})
+OFFERS: Mapping[str, tuple[Offer, ...]] = MappingProxyType(
+    {"DEPTHWISE_CONV_2D": (offer, convolved(conv_2d_offer))}
+)

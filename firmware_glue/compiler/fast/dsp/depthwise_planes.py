@@ -39,6 +39,8 @@ _MOST_ROW_PAIRS = 9
 _MOVW = (1 << 16) - 1
 _STRB = 4095
 _SET_UP = 400
+_WORTH_CODE = 40_000
+"""Instructions of a layer from which on a loop of its own (a few hundred bytes) is worth it."""
 _EXTRA = {Form.AFFINE: 0, Form.TWICE: 4, Form.ONCE: 3}
 """Instructions per output beyond the affine form."""
 
@@ -144,39 +146,47 @@ def candidate(op: Op, layer: Depthwise) -> Candidate:
     plan = _plan(op, layer)
     g, records = layer.geometry, _records(layer)
     odd = any((end - first) % 2 for first, end in plan.bands)
-    counts = (2, 1) if odd else (2,)
-    loops = [_instance(plan, count) for count in counts]
-    instances = (*(_shared(plan, count) for count in counts), *loops)
+    loops = [_loop(plan, 2), _loop(plan, 1)]
+    shared = [_shared(plan, 2), _shared(plan, 1)]
+    whole = 2 if odd else 1
     call = Call(
         "ec_dsp_depthwise3", "edgecnn_dsp_depthwise.h", _params(plan),
         (
             *tensor_args(op, 1), ConstArg("records", records, from_file=True),
             ScratchArg("uint32_t"), *out_args(op),
         ),
-        instances, (loops[0].name, loops[1].name if odd else "NULL"),
+        (*shared[:whole], *loops[:whole]), (loops[0].name, loops[1].name if odd else "NULL"),
     )  # fmt: skip
     rows = None
     if g.batches == 1:
         one, more = plan.instructions(2), plan.instructions(4)
         rows = Rows(
-            replace(call, kernel="ec_dsp_depthwise3_rows"), (g.row_reach(op),),
-            plan.scratch_bytes, _SET_UP + 2 * one - more, (more - one) // 2, 1 if odd else 2,
+            replace(
+                call, kernel="ec_dsp_depthwise3_rows", instances=(*shared, *loops),
+                functions=tuple(loop.name for loop in loops),
+            ),
+            (g.row_reach(op),), plan.scratch_bytes, _SET_UP + 2 * one - more, (more - one) // 2,
+            step=2,
         )  # fmt: skip
     lowered = Lowered("dsp_depthwise3", (call,), plan.scratch_bytes, _overlaps(op, plan), rows)
     old_bytes = g.out_c * (g.kernel[0] * g.kernel[1] + 9)
     return Candidate(lowered, plan.total_instructions, records.nbytes - old_bytes)
 
 
-def _instance(plan: Plan, rows: int) -> Instance:
-    """The inner loop over some rows at a time, shared by layers with the same literals."""
+def _loop(plan: Plan, rows: int) -> Instance:
+    """The inner loop over some rows at a time: made for the layer if that saves enough."""
     g = plan.geometry
     values = (rows, g.stride[0], plan.layer.shift, g.out_size[1], g.out_c, plan.pitch)
-    name = "_".join(map(str, values))
-    return Instance("EC_DSP_DEPTHWISE3", f"ec_dsp_depthwise3_{name}", values)
+    share = sum(
+        (end - first) // 2 * 2 if rows == 2 else (end - first) % 2 for first, end in plan.bands
+    )
+    own = share * plan.total_instructions > _WORTH_CODE * g.out_size[0]
+    macro = "EC_DSP_DEPTHWISE3" if own else "EC_DSP_DEPTHWISE3_SHARED"
+    return Instance(macro, f"ec_dsp_depthwise3_{'_'.join(map(str, values))}", values)
 
 
 def _shared(plan: Plan, rows: int) -> Instance:
-    """What the inner loops of all layers call with -DEDGECNN_SHARED_KERNELS."""
+    """The inner loop that layers share; all do with -DEDGECNN_SHARED_KERNELS."""
     values = (rows, plan.geometry.stride[0], plan.layer.shift)
     name = "_".join(map(str, values))
     return Instance("EC_DSP_DEPTHWISE3_CODE", f"ec_dsp_depthwise3_code_{name}", values)

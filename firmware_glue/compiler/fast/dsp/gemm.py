@@ -71,6 +71,20 @@ class _Gemm:
         return self.pixels % 2 if self.pointwise else self._per_image % 2 * self.g.batches
 
     @property
+    def inner(self) -> int:
+        """Pixels that are taken by twos with their windows inside."""
+        if self.pointwise:
+            return self.pixels - self.singles
+        g, spans = self.g, []
+        for axis in (0, 1):
+            first = -(-g.pad[axis] // g.stride[axis])
+            span = (g.kernel[axis] - 1) * g.dilation[axis] + 1
+            last = (g.in_size[axis] + g.pad[axis] - span) // g.stride[axis]
+            spans.append(max(0, min(last + 1, g.out_size[axis]) - first))
+        by_rows = self.runs == g.kernel[0]
+        return g.batches * spans[0] * (spans[1] // 2 * 2) if by_rows else 0
+
+    @property
     def _per_image(self) -> int:
         return self.g.out_size[0] * self.g.out_size[1]
 
@@ -112,6 +126,9 @@ def _candidate(
     if layer is None or requant is None:
         return None
     gemm = _Gemm(g, layer, requant, pack(layer, requant, runs), runs, pointwise)
+    instructions = _instructions(gemm)
+    if instructions > _plain_instructions(gemm):
+        return None
     call = _call(op, gemm, even=not gemm.singles, several=gemm.pixels > 1)
     kernel = call.kernel.removeprefix("ec_")
     overlaps = tuple(_forwards(found) for found in g.overlaps(op, 1, (0, 0)))
@@ -119,7 +136,7 @@ def _candidate(
     replaced = layer.filters.size + 9 * len(layer.filters)
     return Candidate(
         Lowered(kernel, (call,), _scratch(gemm, gemm.pixels > 1), overlaps, _rows(op, gemm)),
-        _instructions(gemm, gemm.pixels - gemm.singles, gemm.singles),
+        instructions,
         gemm.packed.words.nbytes - replaced,
     )
 
@@ -132,11 +149,13 @@ def _forwards(overlap: Overlap) -> Overlap:
 def _rows(op: Op, gemm: _Gemm) -> Rows | None:
     if gemm.g.batches != 1 or op.code != "CONV_2D":
         return None
+    instructions = _instructions(gemm)
+    if instructions > _plain_instructions(gemm):
+        return None
     call = _call(op, gemm, even=False, several=True)
-    width = gemm.g.out_size[1]
     return Rows(
         replace(call, kernel=f"{call.kernel}_rows"), (gemm.g.row_reach(op),),
-        _scratch(gemm, True), row_instructions=_instructions(gemm, width - width % 2, width % 2),
+        _scratch(gemm, True), row_instructions=_instructions(gemm) // gemm.g.out_size[0],
     )  # fmt: skip
 
 
@@ -209,12 +228,23 @@ def _gather(gemm: _Gemm) -> Instance | None:
     return Instance("EC_DSP_GATHER", _name("gather", *values), values)
 
 
-def _instructions(gemm: _Gemm, paired: int, single: int) -> int:
-    """An estimate for some pixels, ``paired`` of them by twos."""
+def _instructions(gemm: _Gemm) -> int:
+    """An estimate for the whole tensor."""
+    inner, single = gemm.inner, gemm.singles
     fours, pairs = -(-gemm.g.out_c // 4), gemm.packed.pairs
     per_pair = 12 if gemm.packed.raw else 15
     per_four = {Form.AFFINE: 40, Form.TWICE: 62, Form.ONCE: 54}[gemm.requant.form]
-    gathered = 30 + 10 * gemm.runs + gemm.runs * gemm.run_bytes * 2
-    by_two = fours * (pairs * per_pair + per_four) + gathered + 40
-    by_one = fours * (pairs * (per_pair - 5) + per_four // 2 + 10) + gathered + 40
-    return paired // 2 * by_two + single * by_one
+    rest = 35 * (gemm.g.out_c % 4 > 0) + 2 * gemm.g.out_c * (gemm.requant.clamp is not None)
+    two = fours * (pairs * per_pair + per_four) + rest + 50
+    one = fours * (pairs * (per_pair - 5) + per_four // 2 + 10) + rest + 50
+    gathered = gemm.runs * (8 + gemm.run_bytes * 2) + 8
+    edge = 70 + gemm.runs * (60 + 5 * gemm.run_bytes // 2)
+    edges = gemm.pixels - inner - (single if gemm.pointwise else 0)
+    return (
+        60 + inner // 2 * gathered + edges * edge + (gemm.pixels - single) // 2 * two + single * one
+    )
+
+
+def _plain_instructions(gemm: _Gemm) -> int:
+    """What the generic kernel takes, at the least."""
+    return (27 * gemm.layer.filters.size + 150 * gemm.g.out_c) * gemm.pixels // 10

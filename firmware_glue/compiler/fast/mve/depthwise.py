@@ -116,19 +116,19 @@ class _Depthwise:
     @property
     def plane(self) -> int:
         """Bytes of the plane."""
-        rows = -(-self.band // 2) * 2 if self.pairs else self.band
+        rows = -(-self.band // self.rows) * self.rows
         height = (rows - 1) * self.geometry.stride[0] + self.blocks[0] * _WINDOW
         return -(-height // 2) * self.pitch
 
     @property
     def vectors(self) -> int:
-        """Vectors of taps; two of them twice where the last row of an odd number is alone."""
-        return self.turns[0] * self.turns[1] * self.blocks[0] * self.blocks[1] + 2 * self.odd
+        """Vectors of taps."""
+        return self.turns[0] * self.turns[1] * self.blocks[0] * self.blocks[1]
 
     @property
-    def odd(self) -> int:
-        """1 where some band of pairs of rows has an odd number of them."""
-        return int(self.pairs and bool(self.band % 2 or self.band < self.geometry.out_size[0]))
+    def rows(self) -> int:
+        """Output rows that the core computes at once."""
+        return 2 if self.pairs or self.singles else 1
 
     @property
     def taps(self) -> int:
@@ -137,14 +137,14 @@ class _Depthwise:
 
     @property
     def scratch_bytes(self) -> int:
-        """The vectors, four bytes, the plane."""
-        return -(-(self.vectors * _LANES + 4 + self.plane) // 4) * 4
+        """Four bytes, the plane."""
+        return 4 + self.plane
 
     @property
     def fits(self) -> bool:
         """Whether all offsets do."""
         in_x, in_y, out_x, out_y = self.steps
-        most = max(7 * in_x + in_y, 3 * out_x + out_y)
+        most = max(7 * in_x + in_y, 7 * out_x, 3 * out_x + out_y)
         return most < _MOST_OFFSET and self.taps <= _MOST_TAPS and self.vectors <= _MOST_TAPS
 
     def places(self) -> NDArray[np.uint8]:
@@ -158,8 +158,7 @@ class _Depthwise:
                 lane = y % _WINDOW // 2 * 8 + x % _WINDOW * 2 + y % 2
                 tap = kx * g.kernel[0] + ky if self.turned else ky * g.kernel[1] + kx
                 found[dy, dx, y // _WINDOW, x // _WINDOW, lane] = tap
-        flat = found.reshape(-1)
-        return np.concatenate([flat[: 2 * _LANES], flat]) if self.odd else flat
+        return found.reshape(-1)
 
     @property
     def core(self) -> Instance | None:
@@ -181,8 +180,8 @@ class _Depthwise:
             (
                 ("window", Params("ec_window", g.fields())),
                 ("multiplier", g.out_c // g.in_c), ("band", self.band), ("pitch", self.pitch),
-                ("plane", self.plane), ("taps", self.taps), ("vectors", self.vectors),
-                ("pairs", int(self.pairs)), ("blocks_h", self.blocks[0]),
+                ("plane", self.plane), ("taps", self.taps), ("words", made.columns.shape[1]), ("rows", self.rows),
+                ("blocks_h", self.blocks[0]),
                 ("blocks_w", self.blocks[1]), ("in_x", in_x), ("in_y", in_y), ("out_x", out_x),
                 ("out_y", out_y), ("in_zero", self.in_zero), ("form", made.form),
                 ("shift", made.shift), ("act_min", made.act_min), ("act_max", made.act_max),
@@ -195,15 +194,16 @@ class _Depthwise:
         (height, width), blocks = g.out_size, self.blocks[0] * self.blocks[1]
         bands = -(-height // self.band)
         rows = min((self.band - 1) * g.stride[0] + self.spans[0], g.in_size[0])
-        gather = 60 + rows // 2 * (7 + -(-g.in_size[1] // 8) * 6)
+        gather = 45 + rows // 2 * (7 + -(-g.in_size[1] // 8) * 6)
         quads, tail = width // 4, 23 if width % 4 else 0
         if self.pairs:
-            compute = -(-self.band // 2) * (quads * 28 + tail + 20) + self.band % 2 * 40
+            compute = self.band // 2 * (quads * 28 + tail + 17)
+            compute += self.band % 2 * (width // 8 * 30 + 24 + 40)
         elif self.singles:
-            compute = self.band * (quads * 19 + tail + 20)
+            compute = -(-self.band // 2) * (quads * 33 + tail + 20)
         else:
             compute = self.band * width * (6 * blocks + 25)
-        return g.batches * bands * (g.out_c * (70 + 3 * self.vectors + compute) + g.in_c * gather)
+        return g.batches * bands * (g.out_c * (60 + compute) + g.in_c * gather)
 
 
 def offer(graph: Graph, op: Op) -> Candidate | None:
@@ -221,7 +221,7 @@ def offer(graph: Graph, op: Op) -> Candidate | None:
     if plan is None:
         return None
     packed = np.concatenate([rows, np.zeros((len(rows), 1), np.int8)], axis=1)
-    extra = len(rows) * 13 + plan.vectors * _LANES
+    extra = len(rows) * 9 + plan.vectors * _LANES
     return Candidate(_lowered(op, plan, packed), plan.instructions(), extra)
 
 
@@ -248,12 +248,13 @@ def _lowered(op: Op, plan: _Depthwise, packed: Array) -> Lowered:
         TensorArg(op.inputs[0]),
         ConstArg("filters", packed.reshape(-1), from_file=True),
         ConstArg("places", plan.places()),
-        ConstArg("finish", plan.made.by_channel()),
+        ConstArg("bias", plan.made.bias, from_file=True),
+        ConstArg("finish", plan.made.columns.reshape(-1)),
         ScratchArg("int8_t"),
         *out_args(op),
     )
     instances = (core,) if core else ()
-    call = Call("ec_mve_depthwise", _HEADER, plan.params(), args, instances, _functions(core))
+    call = Call("ec_mve_depthwise", _HEADER, plan.params(), args, instances, _functions(plan))
     band = replace(plan, turned=False, band=min(_BAND, plan.original.out_size[0]))
     return Lowered(
         "mve_depthwise", (call,), plan.scratch_bytes, _overlaps(op, plan),
@@ -272,7 +273,7 @@ def _rows(op: Op, plan: _Depthwise, call: Call) -> Rows:
     core = plan.core
     rows_call = Call(
         "ec_mve_depthwise_rows", _HEADER, plan.params(), args, (core,) if core else (),
-        _functions(core),
+        _functions(plan),
     )  # fmt: skip
     total = plan.instructions()
     reads = (plan.original.row_reach(op),)
@@ -281,8 +282,10 @@ def _rows(op: Op, plan: _Depthwise, call: Call) -> Rows:
     )
 
 
-def _functions(core: Instance | None) -> tuple[str, ...]:
-    return (core.name if core else "ec_mve_depthwise_any",)
+def _functions(plan: _Depthwise) -> tuple[str, ...]:
+    """The core, and the one for what is left of an odd number of rows."""
+    name = plan.core.name if plan.core else "ec_mve_depthwise_any"
+    return name, f"{name}_row" if plan.pairs else name
 
 
 def _overlaps(op: Op, plan: _Depthwise) -> tuple[Overlap, ...]:

@@ -34,8 +34,8 @@ class Finish:
         shift: of the affine form, 1 to 16; else 0.
         clamp: 1 if the activation leaves less than int8's range.
         act_min, act_max: what it leaves.
-        columns: (channels, 3 or 4): bias with everything folded in, multiplier, addend, and but for
-            the affine form minus the shift.
+        bias: per channel, with everything folded in.
+        columns: (channels, 2 or 3): multiplier, addend, and but for the affine form minus the shift.
     """
 
     form: int
@@ -43,7 +43,8 @@ class Finish:
     clamp: int
     act_min: int
     act_max: int
-    columns: Ints
+    bias: NDArray[np.int32]
+    columns: NDArray[np.int32]
 
     @property
     def words(self) -> int:
@@ -51,15 +52,13 @@ class Finish:
         return 4 * self.columns.shape[1]
 
     def table(self, order: NDArray[np.int64]) -> NDArray[np.int32]:
-        """The array that kernels read: channels by ``order``, in groups of four, −1 for none."""
-        rows = np.where(order[:, None] >= 0, self.columns[order], 0)
-        return rows.reshape(-1, 4, rows.shape[1]).transpose(0, 2, 1).reshape(-1).astype(np.int32)
+        """``finish`` of the C side: channels by ``order``, in groups of four, −1 for none."""
+        rows = np.where(order[:, None] >= 0, self.columns[order], np.int32(0))
+        return rows.reshape(-1, 4, rows.shape[1]).transpose(0, 2, 1).reshape(-1)
 
-    def by_channel(self) -> NDArray[np.int32]:
-        """Bias, multiplier, addend and minus the shift (0 in the affine form) per channel."""
-        rows = np.zeros((len(self.columns), 4), np.int32)
-        rows[:, : self.columns.shape[1]] = self.columns
-        return rows.reshape(-1)
+    def biases(self, order: NDArray[np.int64]) -> NDArray[np.int32]:
+        """The biases by ``order``, −1 for none."""
+        return np.where(order >= 0, self.bias[order], np.int32(0))
 
 
 def finish(layer: Layer) -> Finish | None:
@@ -67,16 +66,15 @@ def finish(layer: Layer) -> Finish | None:
     found = requantization(layer)
     if found is None or found.shift > _MOST_SHIFT:
         return None
-    columns = [layer.folded_bias + found.betas, found.multipliers, found.addends]
+    columns = [found.multipliers, found.addends]
     if found.form is not Form.AFFINE:
         columns.append(-found.shifts)
     return Finish(
         _FORMS[found.form], found.shift, int(found.clamp is not None), layer.act_min, layer.act_max,
-        _wrapped(columns),
+        _wrapped(layer.folded_bias + found.betas), _wrapped(np.stack(columns, axis=1)),
     )  # fmt: skip
 
 
-def _wrapped(columns: list[Ints]) -> Ints:
+def _wrapped(values: Ints) -> NDArray[np.int32]:
     """As int32: sums over raw bytes are taken modulo 2³²."""
-    table = np.stack(columns, axis=1)
-    return ((table + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
+    return (values & 0xFFFFFFFF).astype(np.uint32).view(np.int32)

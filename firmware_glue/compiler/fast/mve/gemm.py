@@ -159,13 +159,21 @@ def channel_order(channels: int) -> NDArray[np.int64]:
     return np.where(order < channels, order, -1)
 
 
-def pack(filters: Array, order: NDArray[np.int64]) -> Array:
-    """(channels, taps) as groups of four channels of chunks of 16 taps: see the C header."""
+def pack(filters: Array, biases: NDArray[np.int32], order: NDArray[np.int64]) -> Array:
+    """(channels, taps) as groups of four channels of chunks of 16 taps: see the C header.
+
+    Args:
+        filters: int8 (channels, taps).
+        biases: of the channels in order.
+        order: as :func:`channel_order`.
+    """
     channels, taps = filters.shape
     padded = np.zeros((channels + 1, -(-taps // _LANES) * _LANES), np.int8)
     padded[:channels, :taps] = filters
     chunks = padded[order].reshape(len(order) // 4, 4, -1, _LANES).transpose(0, 2, 1, 3)
-    return np.ascontiguousarray(chunks).reshape(-1)
+    taps_of = np.ascontiguousarray(chunks).reshape(len(order) // 4, -1)
+    heads = biases.astype("<i4").view(np.int8).reshape(len(order) // 4, -1)
+    return np.concatenate([heads, taps_of], axis=1).reshape(-1)
 
 
 def offer(graph: Graph, op: Op) -> Candidate | None:
@@ -179,7 +187,9 @@ def offer(graph: Graph, op: Op) -> Candidate | None:
     if layer is None or made is None:
         return None
     order = channel_order(len(rows))
-    gemm = _Gemm(conv_2d.geometry(graph, op), pack(rows, order), made, layer.in_zero)
+    gemm = _Gemm(
+        conv_2d.geometry(graph, op), pack(rows, made.biases(order), order), made, layer.in_zero
+    )
     extra = gemm.packed.size - rows.size + len(order) * made.words - 4 * len(rows)
     return Candidate(_lowered(op, gemm, order), gemm.instructions(), extra)
 

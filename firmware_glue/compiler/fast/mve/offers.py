@@ -6,8 +6,16 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from firmware_glue.compiler.fast.candidate import Offer
-from firmware_glue.compiler.fast.mve import depthwise, gemm
+from firmware_glue.compiler.fast.mve import dense, depthwise, gemm, linear, pool
 
 OFFERS: Mapping[str, tuple[Offer, ...]] = MappingProxyType(
-    {"CONV_2D": (gemm.offer,), "DEPTHWISE_CONV_2D": (depthwise.offer,)}
+    {
+        "CONV_2D": (gemm.offer,),
+        "DEPTHWISE_CONV_2D": (depthwise.offer,),
+        "FULLY_CONNECTED": (dense.offer,),
+        "ADD": (linear.sums,),
+        "SUB": (linear.sums,),
+        "AVERAGE_POOL_2D": (pool.average,),
+        "MAX_POOL_2D": (pool.maximum,),
+    }
 )

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from firmware_glue.compiler.fast.candidate import Candidate, Offer
 from firmware_glue.compiler.fast.dense import dense_layer
 from firmware_glue.compiler.fast.sums import Ints, Layer
+from firmware_glue.compiler.fast.v6m.finish import Finish, finish
 from firmware_glue.compiler.fast.v6m.gemm import Gemm, candidate, pairs_fit
-from firmware_glue.compiler.fast.v6m.requant import Requant, requantization
 from firmware_glue.compiler.ir import Graph, Op
 from firmware_glue.compiler.ops.spec import (
     Call,
@@ -35,7 +35,7 @@ class _Dense:
     """A layer as the kernel sees it; ``rows`` of ``depth`` inputs."""
 
     layer: Layer
-    requant: Requant
+    finish: Finish
     rows: int
 
     @property
@@ -50,7 +50,7 @@ class _Dense:
     def instructions(self) -> int:
         """Executed in one run."""
         fours = -(-len(self.layer.filters) // 4)
-        output = 25 if self.requant.shared else 55
+        output = self.finish.instructions + (15 if self.finish.shared else 40)
         return self.rows * (8 * self.depth + fours * (27 * self.padded // 2 + 40 + 4 * output))
 
 
@@ -59,22 +59,21 @@ def fully_connected_offer(graph: Graph, op: Op) -> Candidate | None:
     dense = _dense(graph, op)
     if dense is None:
         return None
+    layer = dense.layer
     fields = (
         ("rows", dense.rows), ("in_depth", dense.depth),
-        ("out_depth", len(dense.layer.filters)), ("shared", dense.requant.shared),
-        ("kinked", dense.requant.kinked), ("act_min", dense.requant.act_min),
-        ("act_max", dense.requant.act_max),
+        ("out_depth", len(layer.filters)), ("shared", dense.finish.shared),
+        ("finish", dense.finish.kind), ("out_zero", layer.out_zero),
+        ("act_min", layer.act_min), ("act_max", layer.act_max),
     )  # fmt: skip
-    filters = packed_filters(dense.layer.filters)
-    layer = dense.layer
+    filters = packed_filters(layer.filters)
     # The sum over (x + 128)(w + 128), less 128 · Σ(x + 128), is Σ(x + 128) · w.
     bias = layer.bias - (layer.in_zero + _OFFSET) * layer.filters.sum(axis=1)
-    numbers = dense.requant.words()
-    numbers = numbers[:1] if dense.requant.shared else numbers
+    numbers = dense.finish.numbers[:1] if dense.finish.shared else dense.finish.numbers
     args = (
         TensorArg(op.inputs[0]),
         ConstArg("filters", filters, from_file=True),
-        ConstArg("starts", dense.requant.starts(bias), from_file=True),
+        ConstArg("starts", dense.finish.starts(bias), from_file=True),
         ConstArg("numbers", numbers),
         ScratchArg("uint8_t"),
         TensorArg(op.outputs[0]),
@@ -96,7 +95,7 @@ def as_pixels_offer(graph: Graph, op: Op) -> Candidate | None:
         return None
     if not pairs_fit(dense.layer.filters):
         return None
-    return candidate(op, Gemm(_geometry(dense), dense.layer, dense.requant), rows=False)
+    return candidate(op, Gemm(_geometry(dense), dense.layer, dense.finish), rows=False)
 
 
 OFFERS: Mapping[str, tuple[Offer, ...]] = MappingProxyType(
@@ -115,10 +114,10 @@ def packed_filters(filters: Ints) -> NDArray[np.uint8]:
 
 def _dense(graph: Graph, op: Op) -> _Dense | None:
     layer = dense_layer(graph, op)
-    requant = None if layer is None else requantization(layer)
-    if layer is None or requant is None:
+    made = None if layer is None else finish(layer)
+    if layer is None or made is None:
         return None
-    return _Dense(layer, requant, graph.input(op, 0).elements // layer.filters.shape[1])
+    return _Dense(layer, made, graph.input(op, 0).elements // layer.filters.shape[1])
 
 
 def _geometry(dense: _Dense) -> Geometry:

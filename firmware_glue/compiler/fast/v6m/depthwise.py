@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 
 from firmware_glue.compiler.fast.candidate import Candidate, Offer
 from firmware_glue.compiler.fast.v6m import depthwise_any
-from firmware_glue.compiler.fast.v6m.depthwise_layer import Depthwise, generic_instructions
+from firmware_glue.compiler.fast.v6m.depthwise_layer import (
+    Depthwise,
+    generic_instructions,
+    is_line,
+    swapped,
+)
 from firmware_glue.compiler.fast.v6m.top_byte import LOW_BITS
 from firmware_glue.compiler.ir import Graph, Op
 from firmware_glue.compiler.ops.spec import (
@@ -34,14 +39,21 @@ _CALL, _CHANNEL, _ROW, _PAIR, _COLUMN = 250, 130, 35, 77, (5.5, 6.5)
 """What this one costs: once, per channel, row of outputs, two outputs, column of the new rows."""
 
 
-def offer(graph: Graph, op: Op) -> Candidate | None:
-    """The op by rings, where windows are small, all channels proven and generic loops slower."""
+def offer(graph: Graph, op: Op, share: float = 1.0) -> Candidate | None:
+    """The op by rings, where windows are small, all channels proven and generic loops slower.
+
+    Args:
+        graph: the graph.
+        op: a DEPTHWISE_CONV_2D.
+        share: of the generic kernel's instructions on a Cortex-M0+ that these kernels' may be.
+    """
     work = Depthwise.of(graph, op)
     if work is None or not _fits(work.geometry):
         return None
     by_rows = Plan(work.geometry)
     plan = min((by_rows, *by_rows.others()), key=lambda found: found.instructions)
-    if plan.instructions >= generic_instructions(work.geometry) or work.requant is None:
+    most = share * generic_instructions(work.geometry)
+    if plan.instructions >= most or work.requant is None:
         return None
     rows = Rows(
         _call(work, by_rows, "_rows"), (work.geometry.row_reach(op),), by_rows.scratch_bytes,
@@ -74,13 +86,11 @@ class Plan:
     def others(self) -> tuple[Plan, ...]:
         """The op along its columns, where the output may still take the input's place."""
         g = self.window
+        if is_line(g):
+            return (Plan(swapped(g)),)
         if g.in_size != g.out_size or g.in_c != g.out_c:
             return ()
-        swapped = replace(
-            g, in_size=g.in_size[::-1], out_size=g.out_size[::-1], kernel=g.kernel[::-1],
-            pad=g.pad[::-1], dilation=g.dilation[::-1],
-        )  # fmt: skip
-        return (Plan(swapped, transposed=True),)
+        return (Plan(swapped(g), transposed=True),)
 
     def steps(self, size: tuple[int, int], channels: int) -> tuple[int, int]:
         """Bytes from a pixel of a tensor to the next, and from a row to the next."""
@@ -155,7 +165,8 @@ def _call(work: Depthwise, plan: Plan, suffix: str) -> Call:
 
 def _packed(plan: Plan, work: Depthwise) -> Array:
     """The constants of all channels: uint32 (output channels, 6 or 8); see the header."""
-    filters = work.filters.transpose(1, 0, 2) if plan.transposed else work.filters
+    along_rows = plan.window == work.geometry and not plan.transposed
+    filters = work.filters if along_rows else work.filters.transpose(1, 0, 2)
     height, width, count = filters.shape
     whole = np.zeros((_SIDE, _SIDE, count), np.int64)
     whole[:height, :width] = filters
@@ -173,4 +184,4 @@ def _packed(plan: Plan, work: Depthwise) -> Array:
 OFFERS: Mapping[str, tuple[Offer, ...]] = MappingProxyType(
     {"DEPTHWISE_CONV_2D": (offer, depthwise_any.offer)}
 )
-"""Depthwise kernels of V6M and RV32."""
+"""Depthwise kernels of V6M."""

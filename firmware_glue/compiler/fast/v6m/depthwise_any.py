@@ -8,7 +8,12 @@ import numpy as np
 
 from firmware_glue.compiler.fast.candidate import Candidate
 from firmware_glue.compiler.fast.sums import Ints
-from firmware_glue.compiler.fast.v6m.depthwise_layer import Depthwise, generic_instructions
+from firmware_glue.compiler.fast.v6m.depthwise_layer import (
+    Depthwise,
+    generic_instructions,
+    is_line,
+    swapped,
+)
 from firmware_glue.compiler.fast.v6m.top_byte import LOW_BITS
 from firmware_glue.compiler.ir import Graph, Op
 from firmware_glue.compiler.ops.spec import (
@@ -28,7 +33,7 @@ from firmware_glue.compiler.ops.window import Geometry
 _HEADER = "edgecnn_v6m_depthwise_any.h"
 _KERNEL = "v6m_depthwise_any"
 _CALL, _CHANNEL, _ROW, _OUTPUT = 250, 150, 90, 32
-_TRIPLE, _TAP, _COLUMN, _MOVED = 10, 11, 20, 7
+_TRIPLE, _TAP, _COLUMN, _MOVED = 10, 11, 9, 2
 """Instructions: of three products, per tap of a channel's filters, per column of a new row and per
 word of it."""
 
@@ -38,37 +43,20 @@ def offer(graph: Graph, op: Op) -> Candidate | None:
     work = Depthwise.of(graph, op)
     if work is None:
         return None
-    plan = Plan(work.geometry)
-    if plan.instructions >= generic_instructions(work.geometry):
-        return None
-    requant = work.requant
-    if requant is None:
-        return None
     g = work.geometry
-    packed = _packed(plan, work)
-    fields = (
-        ("window", Params("ec_window", g.fields())), ("multiplier", work.multiplier),
-        ("span", plan.span[0]), ("ring", plan.ring), ("filled", plan.filled),
-        ("taps", plan.taps), ("words", packed.shape[1]), *work.ends,
-    )  # fmt: skip
-    params = Params(f"ec_{_KERNEL}_params", fields)
-    args = (
-        *tensor_args(op, 1), ConstArg("packed", packed, from_file=True), ScratchArg("int32_t"),
-        *out_args(op),
-    )  # fmt: skip
-    name = f"ec_{_KERNEL}_row{'_kinked' * requant.kinked}"
-    instance = Instance("EC_V6M_DEPTHWISE_ANY", name, (requant.kinked,))
-    whole, some = (
-        Call(f"ec_{_KERNEL}{suffix}", _HEADER, params, args, (instance,), (name,))
-        for suffix in ("", "_rows")
-    )
+    by_rows = Plan(g)
+    plan = Plan(swapped(g)) if is_line(g) else by_rows
+    if plan.instructions >= generic_instructions(g) or work.requant is None:
+        return None
     rows = Rows(
-        some, (g.row_reach(op),), plan.scratch_bytes, plan.call_instructions, plan.row_instructions
-    )
+        _call(work, by_rows, "_rows"), (g.row_reach(op),), by_rows.scratch_bytes,
+        by_rows.call_instructions, by_rows.row_instructions,
+    )  # fmt: skip
     lowered = Lowered(
-        _KERNEL, (whole,), plan.scratch_bytes, work.covers, rows if g.batches == 1 else None
-    )
-    return Candidate(lowered, plan.instructions, packed.nbytes - work.filters.size)
+        _KERNEL, (_call(work, plan, ""),), plan.scratch_bytes, work.covers,
+        rows if g.batches == 1 else None,
+    )  # fmt: skip
+    return Candidate(lowered, plan.instructions, _packed(plan, work).nbytes - work.filters.size)
 
 
 @dataclass(frozen=True)
@@ -132,12 +120,35 @@ class Plan:
         return g.batches * (self.call_instructions + g.out_size[0] * self.row_instructions)
 
 
+def _call(work: Depthwise, plan: Plan, suffix: str) -> Call:
+    """The call of the kernel for the whole tensor or (suffix ``_rows``) for some rows."""
+    packed = _packed(plan, work)
+    fields = (
+        ("window", Params("ec_window", plan.geometry.fields())), ("multiplier", work.multiplier),
+        ("span", plan.span[0]), ("ring", plan.ring), ("filled", plan.filled),
+        ("taps", plan.taps), ("words", packed.shape[1]), *work.ends,
+    )  # fmt: skip
+    args = (
+        *tensor_args(work.op, 1), ConstArg("packed", packed, from_file=True),
+        ScratchArg("int32_t"), *out_args(work.op),
+    )  # fmt: skip
+    height = plan.span[0]
+    names = (f"ec_{_KERNEL}_row{'_kinked' * work.kinked}", f"ec_{_KERNEL}_fill{height}")
+    instances = (
+        Instance("EC_V6M_DEPTHWISE_ANY", names[0], (work.kinked,)),
+        Instance("EC_V6M_DEPTHWISE_FILL", names[1], (height,)),
+    )
+    params = Params(f"ec_{_KERNEL}_params", fields)
+    return Call(f"ec_{_KERNEL}{suffix}", _HEADER, params, args, instances, names)
+
+
 def _packed(plan: Plan, work: Depthwise) -> Array:
     """The constants of all channels: uint32 (output channels, words); see the header."""
-    filters, numbers = work.filters, work.numbers
+    numbers, g = work.numbers, plan.geometry
+    filters = work.filters if g == work.geometry else work.filters.transpose(1, 0, 2)
     count = filters.shape[2]
     spread: Ints = np.zeros((*plan.span[::-1], count), np.int64)
-    rows, columns = work.geometry.dilation
+    rows, columns = g.dilation
     spread[::columns, ::rows] = filters.transpose(1, 0, 2)
     taps = np.zeros((count, -(-plan.taps // 4) * 4), np.uint8)
     taps[:, : plan.span[0] * plan.span[1]] = spread.reshape(-1, count).T & 0xFF

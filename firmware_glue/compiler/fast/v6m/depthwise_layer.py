@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple, Self
 
@@ -15,7 +15,7 @@ from firmware_glue.compiler.ops import depthwise_conv_2d
 from firmware_glue.compiler.ops.spec import Overlap
 from firmware_glue.compiler.ops.window import Geometry
 
-_MAC, _OUTPUT = 15, 35
+_MAC, _OUTPUT = 10.5, 65
 """Instructions of the generic kernel per product inside the image, and per output."""
 
 
@@ -95,7 +95,20 @@ class Depthwise:
         return (Overlap(self.op.inputs[0], self.op.outputs[0], 0),)
 
 
+def swapped(g: Geometry) -> Geometry:
+    """The window with height and width in each other's place."""
+    return replace(
+        g, in_size=g.in_size[::-1], out_size=g.out_size[::-1], kernel=g.kernel[::-1],
+        stride=g.stride[::-1], dilation=g.dilation[::-1], pad=g.pad[::-1],
+    )  # fmt: skip
+
+
+def is_line(g: Geometry) -> bool:
+    """Whether pixels lie under each other only: in memory the same as beside each other."""
+    return g.in_size[1] == g.out_size[1] == 1
+
+
 def generic_instructions(g: Geometry) -> int:
     """What the generic kernel executes on a Cortex-M0+, roughly."""
     outputs = g.out_size[0] * g.out_size[1]
-    return g.batches * g.out_c * (_MAC * int(g.counts().sum()) + _OUTPUT * outputs)
+    return g.batches * g.out_c * int(_MAC * int(g.counts().sum()) + _OUTPUT * outputs)

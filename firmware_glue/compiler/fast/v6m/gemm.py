@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from firmware_glue.compiler.fast.candidate import Candidate, Offer
 from firmware_glue.compiler.fast.sums import Ints, Layer, int8_layer
-from firmware_glue.compiler.fast.v6m.requant import Requant, requantization
+from firmware_glue.compiler.fast.v6m.finish import Finish, finish
 from firmware_glue.compiler.ir import Graph, Op
 from firmware_glue.compiler.ops import conv_2d
 from firmware_glue.compiler.ops.spec import (
@@ -32,6 +32,8 @@ _PIXELS, _BLOCK_BYTES = 16, 2048
 the weights, 2 instructions each, and of two channels' numbers."""
 _LEAST_SCRATCH = 3072
 """Bytes that patches may take in any layer; else no more than its input and output together."""
+_PAIRS = ("ec_v6m_pair_straight", "ec_v6m_pair_kinked", "ec_v6m_pair_sums", "ec_v6m_pair_sums")
+"""The inner loop of each kind of finish."""
 _TURNS = 8
 """Times that the inner loop is unrolled."""
 
@@ -42,7 +44,7 @@ class Gemm:
 
     g: Geometry
     layer: Layer
-    requant: Requant
+    finish: Finish
 
     @property
     def depth(self) -> int:
@@ -75,12 +77,17 @@ class Gemm:
     def scratch_bytes(self) -> int:
         """As ``ec_v6m_gemm_params`` says."""
         words = self.block * self.quads * 2 + self.quads * 4 + 16
-        return 4 * (words + (0 if self.pointwise else self.quads))
+        if self.finish.exact:
+            words += self.quads + 2 * self.block
+        elif not self.pointwise:
+            words += self.quads
+        return 4 * words
 
     def instructions(self, pixels: int) -> int:
         """Executed for so many pixels that follow each other."""
         pairs, blocks = -(-self.g.out_c // 2), -(-pixels // self.block)
-        turn = 15 * self.quads + 2 * -(-self.quads // _TURNS) + 33
+        outputs = 2 * self.finish.instructions + 14
+        turn = 15 * self.quads + 2 * -(-self.quads // _TURNS) + outputs
         unpack = 14 * self.quads + 160
         gather = (10 if self.pointwise else 20) * self.quads + (20 if self.pointwise else 120)
         return pixels * (pairs * turn + gather) + blocks * pairs * unpack
@@ -94,8 +101,8 @@ def conv_2d_offer(graph: Graph, op: Op) -> Candidate | None:
     layer = int8_layer(graph, op, filters.reshape(len(filters), -1), graph.numerics)
     if layer is None or not pairs_fit(layer.filters):
         return None
-    requant = requantization(layer)
-    return None if requant is None else candidate(op, Gemm(g, layer, requant))
+    made = finish(layer)
+    return None if made is None else candidate(op, Gemm(g, layer, made))
 
 
 OFFERS: Mapping[str, tuple[Offer, ...]] = MappingProxyType({"CONV_2D": (conv_2d_offer,)})
@@ -135,11 +142,10 @@ def candidate(op: Op, gemm: Gemm, *, rows: bool = True) -> Candidate:
         _rows(op, gemm, call) if rows and g.batches == 1 else None,
     )
     pixels = g.batches * g.out_size[0] * g.out_size[1]
-    filters, numbers = call.args[1], call.args[3]
-    packed = sum(a.data.nbytes for a in (filters, numbers) if isinstance(a, ConstArg))
-    # Beside them: multipliers and shifts go.
-    flash = packed - gemm.layer.filters.size - 5 * g.out_c
-    return Candidate(lowered, gemm.instructions(pixels), flash)
+    added = sum(arg.data.nbytes for arg in call.args[1:4] if isinstance(arg, ConstArg))
+    # Filters, bias, multipliers and shifts go.
+    replaced = gemm.layer.filters.size + 9 * g.out_c
+    return Candidate(lowered, gemm.instructions(pixels), added - replaced)
 
 
 def _rows(op: Op, gemm: Gemm, call: Call) -> Rows:
@@ -150,23 +156,23 @@ def _rows(op: Op, gemm: Gemm, call: Call) -> Rows:
 
 
 def _call(op: Op, gemm: Gemm) -> Call:
-    g, requant = gemm.g, gemm.requant
+    g, layer = gemm.g, gemm.layer
     per_row = g.kernel[1] if g.dilation[1] > 1 else 1
     fields = (
         ("window", Params("ec_window", g.fields())), ("depth", gemm.depth),
         ("quads", gemm.quads), ("block", gemm.block), ("per_row", per_row),
-        ("run_bytes", g.kernel[1] // per_row * g.in_c), ("in_zero", gemm.layer.in_zero),
-        ("kinked", requant.kinked), ("act_min", requant.act_min), ("act_max", requant.act_max),
-        ("reverse", Planned.REVERSE),
+        ("run_bytes", g.kernel[1] // per_row * g.in_c), ("in_zero", layer.in_zero),
+        ("finish", gemm.finish.kind), ("out_zero", layer.out_zero), ("act_min", layer.act_min),
+        ("act_max", layer.act_max), ("reverse", Planned.REVERSE),
     )  # fmt: skip
     args = (
         TensorArg(op.inputs[0]),
-        ConstArg("filters", packed_filters(gemm.layer.filters), from_file=True),
-        ConstArg("starts", requant.starts(gemm.layer.folded_bias), from_file=True),
-        ConstArg("numbers", requant.words()),
+        ConstArg("filters", packed_filters(layer.filters), from_file=True),
+        ConstArg("starts", gemm.finish.starts(layer.folded_bias), from_file=True),
+        ConstArg("numbers", gemm.finish.numbers),
         ScratchArg("uint32_t"),
         TensorArg(op.outputs[0]),
     )
     kernel = "ec_v6m_pointwise" if gemm.pointwise else "ec_v6m_conv2d"
-    pair = "ec_v6m_pair_kinked" if requant.kinked else "ec_v6m_pair_straight"
+    pair = _PAIRS[gemm.finish.kind]
     return Call(kernel, _HEADER, Params("ec_v6m_gemm_params", fields), args, functions=(pair,))

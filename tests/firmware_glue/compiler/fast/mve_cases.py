@@ -99,10 +99,12 @@ def check_host(
     _same(data, library.runner("m"), 2)
 
 
-def check_core(data: bytes, *, kernel: str, core: str = "cortex-m55") -> tuple[int, ...]:
+def check_core(
+    data: bytes, *, kernel: str, core: str = "cortex-m55", optimize: str = "speed"
+) -> tuple[int, ...]:
     """The core's own code, in an emulator, against LiteRT; instructions per step."""
     board, toolchain = load_board(core), find_toolchain()
-    model = compile_model(read_model(data), name="m", kernels=board.kernels)
+    model = compile_model(read_model(data), name="m", kernels=board.kernels, optimize=optimize)
     assert_offered(model, kernel)
     counted: list[tuple[int, ...]] = []
     built = build_model(model, board, toolchain)

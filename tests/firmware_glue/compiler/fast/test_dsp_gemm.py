@@ -73,11 +73,11 @@ def model(seed: int, count: int) -> bytes:
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_host(tmp_path: Path, shared: bool) -> None:
-    check_host(model(int(shared), 60), tmp_path, kernel="dsp", shared=shared, kernels="dsp")
+    check_host(model(int(shared), 24), tmp_path, kernel="dsp", shared=shared, kernels="dsp")
 
 
 def test_core() -> None:
-    check_core(model(2, 60), kernel="dsp", core="cortex-m4")
+    check_core(model(2, 24), kernel="dsp", core="cortex-m4")
 
 
 def pointwise(pixels: int, depth: int, units: int) -> bytes:

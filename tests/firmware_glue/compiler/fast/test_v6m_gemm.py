@@ -59,6 +59,31 @@ def test_core_ugly() -> None:
     check_core(ugly(), kernel="", core="cortex-m0plus")
 
 
+def wide() -> bytes:
+    """Outputs that stand for thousands of accumulators each: finished by 64-bit products."""
+    build, rng = ModelBuilder(), np.random.default_rng(9)
+    x = build.tensor((1, 3, 3, 300), "int8", 0.02, 4)
+    w = build.tensor((41, 1, 1, 300), "int8", 0.004, data=rng.integers(-127, 128, (41, 1, 1, 300)))
+    b = build.tensor((41,), "int32", 0.00008, data=rng.integers(-(1 << 22), 1 << 22, 41))
+    y = build.tensor((1, 3, 3, 41), "int8", 2.9, 3)
+    build.op("CONV_2D", [x, w, b], [y], padding="SAME")
+    rows = build.tensor((1, 300), "int8", 0.02, 4)
+    w2 = build.tensor((41, 300), "int8", 0.004, data=rng.integers(-127, 128, (41, 300)))
+    b2 = build.tensor((41,), "int32", 0.00008, data=rng.integers(-(1 << 22), 1 << 22, 41))
+    z = build.tensor((1, 41), "int8", 2.9, -9)
+    build.op("FULLY_CONNECTED", [rows, w2, b2], [z])
+    return build.build([x, rows], [y, z])
+
+
+def test_wide_steps(tmp_path: Path) -> None:
+    data = wide()
+    compiled = compile_model(read_model(data), name="m", kernels="v6m")
+    finishes = [dict(step.calls[0].params.fields)["finish"] for step in compiled.program.steps]
+    assert sorted(finishes) == [2, 3]
+    check_host(data, tmp_path, kernel="v6m", kernels="v6m")
+    check_core(data, kernel="v6m", core="cortex-m0plus")
+
+
 @pytest.mark.parametrize("numerics", ["single", "tflm"])
 def test_numerics(tmp_path: Path, numerics: str) -> None:
     """Other roundings, against numpy."""

@@ -13,7 +13,7 @@ from firmware_glue.compiler.planner.program import MemoryPlan, Program, Region
 from firmware_glue.compiler.planner.regions import plan_memory
 from firmware_glue.compiler.stream.build import Group, Net, net_of, programs
 from firmware_glue.compiler.stream.stages import find_stages
-from tests.builders import ModelBuilder
+from tests.builders import ModelBuilder, conv_weights
 from tests.firmware_glue.compiler.cases.common import ACTIVATIONS, Rng, pick
 
 _SCALE, _ZERO = 0.05, {"int8": -3, "uint8": 120, "int16": 0, "float32": 0}
@@ -148,6 +148,37 @@ def random_net(rng: Rng, dtype: str = "int8") -> bytes:
     return net.build.build([net.input], outputs)
 
 
+def mobile_net(seed: int = 0, size: int = 20) -> bytes:
+    """Inverted residual blocks: expansion, depthwise, projection, sum."""
+    rng = np.random.default_rng(seed)
+    build = ModelBuilder()
+    x = first = build.tensor((1, size, size, 8), "int8", _SCALE, -128)
+
+    def conv(x: int, out_c: int, kernel: int = 1, stride: int = 1, *, own: bool = False) -> int:
+        _, h, w, c = build.tensors[x].shape
+        shape = (1, kernel, kernel, c) if own else (out_c, kernel, kernel, c)
+        axis = 3 if own else 0
+        scale = 1 / (40 * np.sqrt(np.prod(shape) / shape[axis]))
+        f = build.tensor(shape, "int8", scale, data=conv_weights(rng, shape))
+        b = build.tensor(
+            (shape[axis],), "int32", scale * _SCALE, data=rng.integers(0, 4000, shape[axis])
+        )
+        y = build.tensor((1, -(-h // stride), -(-w // stride), out_c), "int8", _SCALE, -128)
+        options = {"padding": "SAME", "stride_h": stride, "stride_w": stride}
+        build.op("DEPTHWISE_CONV_2D" if own else "CONV_2D", [x, f, b], [y], **options)
+        return y
+
+    for stride in (1, 2, 1):
+        wide = conv(x, 40)
+        y = conv(conv(wide, 40, 3, stride, own=True), 8)
+        if stride == 1:
+            total = build.tensor(build.tensors[y].shape, "int8", _SCALE, -128)
+            build.op("ADD", [x, y], [total])
+            y = total
+        x = y
+    return build.build([first], [x])
+
+
 def net(program: Program, lower: Lower) -> Net:
     graph = program.graph
     lowered = [None if op.code == VIEW else lower(graph, op) for op in graph.ops]
@@ -176,12 +207,12 @@ def random_groups(known: Net, rng: Rng, longest: int = 12) -> list[Group]:
 
 @dataclass(frozen=True)
 class Grouping:
-    """Stands in for ``stream.fit.fit``: groups at random instead of as few as are needed."""
+    """Stands in for ``stream.fit.planned``: groups at random instead of as few as are needed."""
 
     seed: tuple[int, ...]
 
     def __call__(
-        self, program: Program, lower: Lower, max_ram: int, regions: Sequence[Region]
+        self, program: Program, lower: Lower, max_ram: int | None, regions: Sequence[Region]
     ) -> tuple[Program, MemoryPlan]:
         rng = np.random.default_rng(self.seed)
         known = net(program, lower)

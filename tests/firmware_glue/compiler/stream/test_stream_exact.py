@@ -30,7 +30,7 @@ def _check(
     for index in range(count):
         name = f"m{index}"
         models[name] = _model(kind, index)
-        monkeypatch.setattr(api, "fit", Grouping((len(kind), index)))
+        monkeypatch.setattr(api, "planned", Grouping((len(kind), index)))
         compiled = api.compile_model(read_model(models[name]), name=name, max_ram=0)
         library.models[name] = compiled
         chains += sum(step.chain is not None for step in compiled.program.steps)
