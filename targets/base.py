@@ -275,6 +275,7 @@ class RunOptions:
         regions: (name, bytes) of memory for the arena, the preferred first; (): the target's (mcu).
         max_ram: bytes that the arena may take; None: no limit (mcu).
         optimize: ``speed``, ``balanced`` or ``size``: how kernels are chosen and compiled (mcu).
+        tune: choose kernels by what they cost in the emulator (mcu).
         toolchain: ``auto``, ``zig`` or ``gcc`` (mcu).
         c_only: write C, build no ELF (mcu).
         emulator: ``auto``, ``unicorn`` or ``qemu`` (mcu).
@@ -290,6 +291,7 @@ class RunOptions:
     regions: tuple[tuple[str, int], ...] = ()
     max_ram: int | None = None
     optimize: str = "speed"
+    tune: bool = False
     toolchain: str = "auto"
     c_only: bool = False
     emulator: str = "auto"

@@ -16,6 +16,7 @@ from edgecnn.cli.options import (
     region_option,
     target_option,
     toolchain_option,
+    tune_option,
     variant_option,
 )
 from edgecnn.cli.output import layer_name, print_json, print_table, progress, thousands
@@ -36,6 +37,7 @@ from targets.base import BenchReport
 @region_option
 @emulator_option
 @optimize_option
+@tune_option
 @numerics_option("Whose integer arithmetic the C follows.", default="litert-ref")
 @click.option("--max-p95-ms", type=float, default=None, help="Gate: p95 latency in ms.")
 @click.option("--max-ram", type=int, default=None, help="Gate: RAM in bytes.")
@@ -55,6 +57,7 @@ def command(
     emulator: str,
     numerics: str,
     optimize: str,
+    tune: bool,
     max_p95_ms: float | None,
     max_ram: int | None,
     max_flash: int | None,
@@ -79,6 +82,7 @@ def command(
             device=device, threads=threads, runs=runs, warmup=warmup, toolchain=toolchain,
             emulator=emulator, numerics=numerics,
         optimize=optimize,
+        tune=tune,
             regions=regions, progress=bar,
         )  # fmt: skip
         reports = bench(reference, names, options, variant=variant)

@@ -19,6 +19,7 @@ from edgecnn.cli.options import (
     region_option,
     target_option,
     toolchain_option,
+    tune_option,
     variant_option,
 )
 from edgecnn.cli.output import layer_name, print_json, print_table, thousands
@@ -34,6 +35,7 @@ from targets.base import CompileResult
 @region_option
 @max_ram_option
 @optimize_option
+@tune_option
 @numerics_option("Whose integer arithmetic the C follows.", default="litert-ref")
 @click.option(
     "--weights",
@@ -58,6 +60,7 @@ def command(
     max_ram: int | None,
     numerics: str,
     optimize: str,
+    tune: bool,
     weights: str,
     c_only: bool,
     variant: str | None,
@@ -80,6 +83,7 @@ def command(
         name=name,
         numerics=numerics,
         optimize=optimize,
+        tune=tune,
         weights=weights,
         regions=regions,
         max_ram=max_ram,

@@ -151,6 +151,15 @@ def seed_option(function: F) -> F:
     )
 
 
+def tune_option(function: F) -> F:
+    """``--tune``."""
+    return click.option(
+        "--tune",
+        is_flag=True,
+        help="Choose a microcontroller's kernels by counting in the emulator; remembered.",
+    )(function)
+
+
 def optimize_option(function: F) -> F:
     """``--optimize``."""
     return click.option(

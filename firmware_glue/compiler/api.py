@@ -25,7 +25,8 @@ from firmware_glue.compiler.emit.weights import (
     weights_h,
 )
 from firmware_glue.compiler.fast.candidate import KernelSet, Optimize
-from firmware_glue.compiler.fast.choose import Choice, Remembered
+from firmware_glue.compiler.fast.choose import Choice, Lower, Remembered
+from firmware_glue.compiler.fast.tuning import tuned
 from firmware_glue.compiler.importer import Imported, import_model
 from firmware_glue.compiler.ir import Graph, Numerics
 from firmware_glue.compiler.limits import check_arena
@@ -139,8 +140,9 @@ def compile_model(
     kernels: str = "generic",
     optimize: str = "speed",
     max_ram: int | None = None,
+    tune: Callable[[CompiledModel], Sequence[int]] | None = None,
 ) -> CompiledModel:
-    """Compiles a .tflite to C. Pure: writes no files.
+    """Compiles a .tflite to C. Writes no files.
 
     Args:
         model: the parsed file.
@@ -152,6 +154,8 @@ def compile_model(
         optimize: a value of :class:`firmware_glue.compiler.fast.candidate.Optimize`.
         max_ram: bytes that the arena may take, or None: what the regions hold. Layers run as chains
             over row buffers as far as that needs, at the least cost in instructions.
+        tune: compiled model → what each of its steps costs: kernels are chosen by that, and not by
+            estimates.
 
     Raises:
         UnsupportedModelError: some ops have no kernel, or miss a limit; all are listed.
@@ -168,15 +172,31 @@ def compile_model(
     ):
         if given not in known:
             raise UnknownNameError(what, given, known)
-    choice = Remembered(Choice(KernelSet(kernels), Optimize(optimize)))
-    whole = schedule(_graph(model, numerics), choice)
-    program, plan = planned(whole, choice, max_ram, regions)
-    check_arena(plan.arena_bytes)
-    check_plan(program, plan)
-    check_chains(program, plan)
-    memory = Memory(program, plan, collect(program, sanitize_name(name)), blob=weights == "blob")
-    compiled = _emit(memory, sanitize_name(name), read_stages(model), Optimize(optimize))
-    return replace(compiled, trades=partial(curve_of, whole, choice))
+    choice, stages, graph = (
+        Choice(KernelSet(kernels), Optimize(optimize)), read_stages(model), _graph(model, numerics)
+    )  # fmt: skip
+
+    def compiled(lower: Lower, max_ram: int | None, regions: Sequence[Region]) -> CompiledModel:
+        whole = schedule(graph, lower)
+        program, plan = planned(whole, lower, max_ram, regions)
+        check_arena(plan.arena_bytes)
+        check_plan(program, plan)
+        check_chains(program, plan)
+        constants = collect(program, sanitize_name(name))
+        memory = Memory(program, plan, constants, blob=weights == "blob")
+        made = _emit(memory, sanitize_name(name), stages, choice.optimize)
+        return replace(made, trades=partial(curve_of, whole, lower))
+
+    lower: Lower = Remembered(choice)
+    if tune is not None:
+        lower = tuned(graph, choice, lambda tried: _costs(compiled(tried, None, ARENA), tune))
+    return compiled(lower, max_ram, regions)
+
+
+def _costs(trial: CompiledModel, tune: Callable[[CompiledModel], Sequence[int]]) -> dict[int, int]:
+    """Output tensor → what its step took."""
+    costs = zip(trial.program.steps, tune(trial), strict=True)
+    return {output: cost for step, cost in costs for output in step.outputs}
 
 
 @np.errstate(all="ignore")

@@ -35,6 +35,7 @@ from targets.base import (
 from targets.mcu.findings import findings, interface_notes
 from targets.mcu.fit import fits, fitted, memory_rows, require_fit
 from targets.mcu.measure import measure
+from targets.mcu.tune import StepCosts, cache_folder
 
 _CODE_NOTE = "code comes on top of the weights; compile tells how much"
 
@@ -157,6 +158,12 @@ class McuTarget:
 
     def _compiled(self, model: ModelFile, options: RunOptions) -> CompiledModel:
         name = model.path.stem if options.name is None else options.name
+        tune = None
+        if options.tune:
+            options.progress.stage("tune")
+            toolchain = find_toolchain(self.board, options.toolchain)
+            emulator = find_emulator(self.board, options.emulator)
+            tune = StepCosts(self.board, toolchain, emulator, cache_folder())
         compiled = fitted(
             self.board,
             lambda limit: compile_model(
@@ -168,6 +175,7 @@ class McuTarget:
                 kernels=self.board.kernels,
                 optimize=options.optimize,
                 max_ram=options.max_ram if limit is None else limit,
+                tune=tune,
             ),
         )
         require_fit(self.board, compiled)

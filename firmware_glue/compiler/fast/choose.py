@@ -35,6 +35,12 @@ class Choice:
         found = [made for offer in offers if (made := offer(graph, op)) is not None]
         return min(found, key=self._cost).lowered if found else own(graph, op)
 
+    def alternatives(self, graph: Graph, op: Op) -> tuple[Lowered, ...]:
+        """All that is offered for the op, and its own kernel."""
+        offers = OFFERS[self.kernels].get(op.code, ())
+        found = [made.lowered for offer in offers if (made := offer(graph, op)) is not None]
+        return (*found, own(graph, op))
+
     def _cost(self, candidate: Candidate) -> tuple[int, int]:
         if self.optimize is Optimize.SIZE:
             return candidate.flash_bytes, candidate.instructions

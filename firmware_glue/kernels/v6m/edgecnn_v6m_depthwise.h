@@ -5,9 +5,11 @@
  * (compiler/fast/v6m/top_byte.py). So the outputs are those of the generic kernel.
  *
  * packed, per output channel: 8 filter bytes, columns first, then high_factor with the ninth one on
- * top (bits 24 to 31), low_factor (12 bits) with top above it, low, addend; where kinked also kink, drop.
+ * top (bits 24 to 31), low_factor (12 bits) with top above it, low, addend; where kinked also kink
+ * and drop.
  * scratch: the ring, `columns` times three words, then the steps: the offset of each new row (two
- * for stride 2) from the image, negative outside of it, and of the output row, negative for none. */
+ * for stride 2) from the image, negative outside of it, and of the output row, negative for
+ * none. */
 #ifndef EDGECNN_V6M_DEPTHWISE_H
 #define EDGECNN_V6M_DEPTHWISE_H
 

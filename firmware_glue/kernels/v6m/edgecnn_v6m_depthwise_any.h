@@ -3,8 +3,8 @@
  * in a row and its sum is one loop. Dilated filters have zeros between their taps.
  *
  * packed, per output channel, `words` in all: high_factor, low_factor (12 bits) with top above it,
- * low, addend, where kinked also kink and drop; then `taps` filter bytes, columns first, zeros up to
- * a multiple of 3 and then of 4. Exact for the same reasons.
+ * low, addend, where kinked also kink and drop; then `taps` filter bytes, columns first, zeros up
+ * to a multiple of 3 and then of 4. Exact for the same reasons.
  * scratch: the ring (columns * span words, and 2 more), then a channel's taps and factors. */
 #ifndef EDGECNN_V6M_DEPTHWISE_ANY_H
 #define EDGECNN_V6M_DEPTHWISE_ANY_H

@@ -29,10 +29,11 @@ enum { EC_V6M_DW_COLUMNS = 6, EC_V6M_DW_BLOCK = 3 * EC_V6M_DW_COLUMNS + 5 };
 /* One channel at work.
  *
  * in, out: its first byte. steps, end: see edgecnn_v6m_depthwise.h. inside, inside_end: the columns
- * that input fills. last: where the ring's pointer stands after all outputs. in_step, out_step: bytes
- * from a pixel to the next. in_zero: the value of padding. odd: an odd number of columns is filled. kink, drop: where kinked, else 0.
- * block: filter columns from top to bottom, in the order in which they are wanted (0, 1, 0, 2, 1,
- * 2 for stride 1; 0, 1, 2, 0, 1, 2 for stride 2); low, top, high_factor, low_factor, addend. */
+ * that input fills. last: where the ring's pointer stands after all outputs. in_step, out_step:
+ * bytes from a pixel to the next. in_zero: the value of padding. odd: an odd number of columns is
+ * filled. kink, drop: where kinked, else 0. block: filter columns from top to bottom, in the order
+ * in which they are wanted (0, 1, 0, 2, 1, 2 for stride 1; 0, 1, 2, 0, 1, 2 for stride 2); low,
+ * top, high_factor, low_factor, addend. */
 typedef struct {
     const int8_t *in;
     int8_t *out;

@@ -9,8 +9,8 @@
 /* What constant parameters would not speed up: never repeated per layer. */
 #define EC_V6M_ONCE static EC_NOINLINE EC_UNUSED
 
-/* What a function in assembly reads through a pointer: compilers take an argument that no C uses for
- * unused, and drop what was stored there. */
+/* What a function in assembly reads through a pointer: an argument that no C uses could be taken
+ * for unused, and what was stored there for dead. */
 #if defined(__GNUC__)
 #define EC_V6M_SHOW(pointer) __asm__ volatile("" : : "r"(pointer) : "memory")
 #else
@@ -64,7 +64,8 @@ EC_INLINE void ec_v6m_move(int8_t *to, const int8_t *from, int32_t bytes) {
 
 /* A channel's output may take the place of the channel's own input as far as that is gone by then,
  * but not of another channel's. So an input that the output covers is first moved down where the
- * two are not a multiple of in_place bytes apart (0: not in one place). Returns where it is then. */
+ * two are not a multiple of in_place bytes apart (0: not in one place). Returns where it is
+ * then. */
 EC_INLINE const int8_t *ec_v6m_in_place(
     const ec_window *g, int32_t in_place, int8_t *in, const int8_t *out) {
     const int32_t bytes = g->batches * g->in_h * g->in_w * g->in_c;

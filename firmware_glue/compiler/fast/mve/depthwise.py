@@ -31,6 +31,7 @@ _HEADER = "edgecnn_mve_depthwise.h"
 _WINDOW, _LANES = 4, 16
 _BAND = 8
 """Output rows at once: fewer gather more rows twice, more need more memory."""
+_MOST_BLOCKS = 16
 _SPARE = 1024
 """Bytes of memory that the whole image at once may cost: it is faster."""
 _MOST_TAPS = 255
@@ -93,6 +94,12 @@ class _Depthwise:
         return self.geometry.stride == (2, 2) and max(self.spans) <= _WINDOW
 
     @property
+    def several(self) -> bool:
+        """Whether a core for several blocks serves: it wants the vectors of taps in scratch."""
+        even = self.geometry.stride in ((1, 1), (2, 2))
+        return even and 1 < self.blocks[0] * self.blocks[1] <= _MOST_BLOCKS
+
+    @property
     def turns(self) -> tuple[int, int]:
         """Parities of the rows and columns that windows start at."""
         height, width = (1 + step % 2 for step in self.geometry.stride)
@@ -128,7 +135,7 @@ class _Depthwise:
     @property
     def rows(self) -> int:
         """Output rows that the core computes at once."""
-        return 2 if self.pairs or self.singles else 1
+        return 2 if self.kind else 1
 
     @property
     def taps(self) -> int:
@@ -137,8 +144,8 @@ class _Depthwise:
 
     @property
     def scratch_bytes(self) -> int:
-        """Four bytes, the plane."""
-        return 4 + self.plane
+        """The vectors of taps, four bytes, the plane."""
+        return self.vectors * self.several * _LANES + 4 + self.plane
 
     @property
     def fits(self) -> bool:
@@ -150,26 +157,32 @@ class _Depthwise:
     def places(self) -> NDArray[np.uint8]:
         """Which tap lies in which lane of each vector: see the C header."""
         g, (rows, columns) = self.geometry, self.blocks
-        shape = (*self.turns, rows, columns, _LANES)
+        shape = (rows, columns, *self.turns, _LANES)
         found = np.full(shape, self.taps - 1, np.uint8)
         for dy, dx in np.ndindex(*self.turns):
             for ky, kx in np.ndindex(*g.kernel):
                 y, x = dy + ky * g.dilation[0], dx + kx * g.dilation[1]
                 lane = y % _WINDOW // 2 * 8 + x % _WINDOW * 2 + y % 2
                 tap = kx * g.kernel[0] + ky if self.turned else ky * g.kernel[1] + kx
-                found[dy, dx, y // _WINDOW, x // _WINDOW, lane] = tap
+                found[y // _WINDOW, x // _WINDOW, dy, dx, lane] = tap
         return found.reshape(-1)
+
+    @property
+    def kind(self) -> str:
+        """Which core serves; "": the one for all."""
+        if self.several:
+            return "ones" if self.geometry.stride[0] == 1 else "twos"
+        return "pairs" if self.pairs else "singles" if self.singles else ""
 
     @property
     def core(self) -> Instance | None:
         """The core made for this layer; None: the one for all."""
         made = self.made
-        kind = "pairs" if self.pairs else "singles" if self.singles else ""
-        if not kind:
+        if not self.kind:
             return None
-        name = f"ec_mve_{kind}_{FORM_NAMES[made.form]}{made.shift}{'c' * made.clamp}"
+        name = f"ec_mve_{self.kind}_{FORM_NAMES[made.form]}{made.shift}{'c' * made.clamp}"
         values = (made.form, made.shift, made.clamp)
-        return Instance(f"EC_MVE_DEPTHWISE_{kind.upper()}", name, values)
+        return Instance(f"EC_MVE_DEPTHWISE_{self.kind.upper()}", name, values)
 
     def params(self) -> Params:
         """The C struct."""
@@ -180,7 +193,7 @@ class _Depthwise:
             (
                 ("window", Params("ec_window", g.fields())),
                 ("multiplier", g.out_c // g.in_c), ("band", self.band), ("pitch", self.pitch),
-                ("plane", self.plane), ("taps", self.taps), ("words", made.columns.shape[1]), ("rows", self.rows),
+                ("plane", self.plane), ("taps", self.taps), ("words", made.columns.shape[1]), ("rows", self.rows), ("vectors", self.vectors * self.several),
                 ("blocks_h", self.blocks[0]),
                 ("blocks_w", self.blocks[1]), ("in_x", in_x), ("in_y", in_y), ("out_x", out_x),
                 ("out_y", out_y), ("in_zero", self.in_zero), ("form", made.form),
@@ -201,6 +214,9 @@ class _Depthwise:
             compute += self.band % 2 * (width // 8 * 30 + 24 + 40)
         elif self.singles:
             compute = -(-self.band // 2) * (quads * 33 + tail + 20)
+        elif self.several:
+            each = 26 * blocks if self.kind == "ones" else 34 * blocks
+            compute = -(-self.band // 2) * -(-width // 4) * (each + 40) + 5 * self.vectors
         else:
             compute = self.band * width * (6 * blocks + 25)
         return g.batches * bands * (g.out_c * (60 + compute) + g.in_c * gather)

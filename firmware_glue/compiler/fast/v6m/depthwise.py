@@ -39,24 +39,28 @@ _CALL, _CHANNEL, _ROW, _PAIR, _COLUMN = 250, 130, 35, 77, (5.5, 6.5)
 """What this one costs: once, per channel, row of outputs, two outputs, column of the new rows."""
 
 
-def offer(graph: Graph, op: Op, share: float = 1.0) -> Candidate | None:
-    """The op by rings, where windows are small, all channels proven and generic loops slower.
+def offer(graph: Graph, op: Op) -> Candidate | None:
+    """The op on a Cortex-M0+: by rings of three rows, or where they do not fit, any window."""
+    work = Depthwise.of(graph, op)
+    if work is None:
+        return None
+    return small(work) if fits(work.geometry) else depthwise_any.candidate(work)
+
+
+def small(work: Depthwise, share: float = 1.0) -> Candidate | None:
+    """Windows of up to 3×3, where all channels are proven and generic loops slower.
 
     Args:
-        graph: the graph.
-        op: a DEPTHWISE_CONV_2D.
+        work: an op that fits.
         share: of the generic kernel's instructions on a Cortex-M0+ that these kernels' may be.
     """
-    work = Depthwise.of(graph, op)
-    if work is None or not _fits(work.geometry):
-        return None
     by_rows = Plan(work.geometry)
     plan = min((by_rows, *by_rows.others()), key=lambda found: found.instructions)
     most = share * generic_instructions(work.geometry)
     if plan.instructions >= most or work.requant is None:
         return None
     rows = Rows(
-        _call(work, by_rows, "_rows"), (work.geometry.row_reach(op),), by_rows.scratch_bytes,
+        _call(work, by_rows, "_rows"), (work.geometry.row_reach(work.op),), by_rows.scratch_bytes,
         by_rows.call_instructions, by_rows.row_instructions,
     )  # fmt: skip
     lowered = Lowered(
@@ -67,7 +71,8 @@ def offer(graph: Graph, op: Op, share: float = 1.0) -> Candidate | None:
     return Candidate(lowered, plan.instructions, flash)
 
 
-def _fits(g: Geometry) -> bool:
+def fits(g: Geometry) -> bool:
+    """Whether windows are 3×3 or smaller, undilated, of stride 1 or 2."""
     dense = all(k == 1 or d == 1 for k, d in zip(g.kernel, g.dilation, strict=True))
     return dense and max(g.kernel) <= _SIDE and g.stride in ((1, 1), (2, 2))
 
@@ -181,7 +186,5 @@ def _packed(plan: Plan, work: Depthwise) -> Array:
     return (words[:, : 8 if work.kinked else 6] & 0xFFFFFFFF).astype(np.uint32)
 
 
-OFFERS: Mapping[str, tuple[Offer, ...]] = MappingProxyType(
-    {"DEPTHWISE_CONV_2D": (offer, depthwise_any.offer)}
-)
+OFFERS: Mapping[str, tuple[Offer, ...]] = MappingProxyType({"DEPTHWISE_CONV_2D": (offer,)})
 """Depthwise kernels of V6M."""

@@ -15,7 +15,6 @@ from firmware_glue.compiler.fast.v6m.depthwise_layer import (
     swapped,
 )
 from firmware_glue.compiler.fast.v6m.top_byte import LOW_BITS
-from firmware_glue.compiler.ir import Graph, Op
 from firmware_glue.compiler.ops.spec import (
     Array,
     Call,
@@ -38,18 +37,15 @@ _TRIPLE, _TAP, _COLUMN, _MOVED = 10, 11, 9, 2
 word of it."""
 
 
-def offer(graph: Graph, op: Op) -> Candidate | None:
-    """The op, where all channels are proven and generic loops slower."""
-    work = Depthwise.of(graph, op)
-    if work is None:
-        return None
+def candidate(work: Depthwise) -> Candidate | None:
+    """Any window, where all channels are proven and generic loops slower."""
     g = work.geometry
     by_rows = Plan(g)
     plan = Plan(swapped(g)) if is_line(g) else by_rows
     if plan.instructions >= generic_instructions(g) or work.requant is None:
         return None
     rows = Rows(
-        _call(work, by_rows, "_rows"), (g.row_reach(op),), by_rows.scratch_bytes,
+        _call(work, by_rows, "_rows"), (g.row_reach(work.op),), by_rows.scratch_bytes,
         by_rows.call_instructions, by_rows.row_instructions,
     )  # fmt: skip
     lowered = Lowered(

@@ -14,13 +14,8 @@ from edgecnn.core.tflite.reader import read_model
 from firmware_glue.compiler.api import CompiledModel, compile_model
 from firmware_glue.compiler.fast.dsp.depthwise import offer
 from tests.firmware_glue.compiler.exactness import numpy_outputs
-from tests.firmware_glue.compiler.fast.mve_cases import (
-    ACTIVATIONS,
-    Layers,
-    check_core,
-    check_host,
-    fitted,
-)
+from tests.firmware_glue.compiler.fast.layer_cases import ACTIVATIONS, Layers, fitted
+from tests.firmware_glue.compiler.fast.layer_checks import check_core, check_host
 from tests.firmware_glue.compiler.harness import STRICT, Library, Reference, random_inputs
 
 

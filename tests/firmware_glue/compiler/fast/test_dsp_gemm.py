@@ -14,13 +14,8 @@ from firmware_glue.compiler.api import CompiledModel, compile_model
 from firmware_glue.compiler.fast.dsp.gemm import conv_2d_offer
 from firmware_glue.compiler.fast.dsp.packing import run_pairs
 from tests.builders import ModelBuilder
-from tests.firmware_glue.compiler.fast.mve_cases import (
-    ACTIVATIONS,
-    Layers,
-    check_core,
-    check_host,
-    fitted,
-)
+from tests.firmware_glue.compiler.fast.layer_cases import ACTIVATIONS, Layers, fitted
+from tests.firmware_glue.compiler.fast.layer_checks import check_core, check_host
 from tests.firmware_glue.compiler.harness import Library, Reference, random_inputs
 
 

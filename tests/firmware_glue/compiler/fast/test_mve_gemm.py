@@ -7,13 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.firmware_glue.compiler.fast.mve_cases import (
-    ACTIVATIONS,
-    Layers,
-    check_core,
-    check_host,
-    fitted,
-)
+from tests.firmware_glue.compiler.fast.layer_cases import ACTIVATIONS, Layers, fitted
+from tests.firmware_glue.compiler.fast.layer_checks import check_core, check_host
 
 
 def convolution(layers: Layers) -> None:

@@ -8,13 +8,8 @@ import numpy as np
 import pytest
 
 from firmware_glue.compiler.fast.mve import pool
-from tests.firmware_glue.compiler.fast.mve_cases import (
-    ACTIVATIONS,
-    Layers,
-    check_core,
-    check_host,
-    fitted,
-)
+from tests.firmware_glue.compiler.fast.layer_cases import ACTIVATIONS, Layers, fitted
+from tests.firmware_glue.compiler.fast.layer_checks import check_core, check_host
 
 
 def pooling(layers: Layers) -> None:

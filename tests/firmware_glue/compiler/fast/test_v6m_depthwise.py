@@ -19,7 +19,8 @@ from firmware_glue.compiler.fast.v6m.top_byte import LOW_BITS, OUT_BITS, TopByte
 from firmware_glue.compiler.ir import Numerics
 from firmware_glue.kernels import kernel_text
 from tests.firmware_glue.compiler.exactness import numpy_outputs
-from tests.firmware_glue.compiler.fast.mve_cases import Layers, check_core, check_host
+from tests.firmware_glue.compiler.fast.layer_cases import Layers
+from tests.firmware_glue.compiler.fast.layer_checks import check_core, check_host
 from tests.firmware_glue.compiler.fast.test_dsp_depthwise import (
     _lively,
     anything,

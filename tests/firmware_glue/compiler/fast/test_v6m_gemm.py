@@ -14,7 +14,8 @@ from firmware_glue.compiler.fast.v6m.gemm import conv_2d_offer, packed_filters, 
 from firmware_glue.compiler.ops.spec import Call
 from tests.builders import ModelBuilder
 from tests.firmware_glue.compiler.exactness import numpy_outputs
-from tests.firmware_glue.compiler.fast.mve_cases import Layers, check_core, check_host
+from tests.firmware_glue.compiler.fast.layer_cases import Layers
+from tests.firmware_glue.compiler.fast.layer_checks import check_core, check_host
 from tests.firmware_glue.compiler.fast.test_dsp_gemm import convolution, dense, model, pointwise
 from tests.firmware_glue.compiler.harness import STRICT, Library, Reference, random_inputs
 
