@@ -30,6 +30,12 @@ class DenseLayer(Layer):
         scaled = multiply_real(sums, self.reals[channel])
         return np.clip(scaled + self.out_zero, self.act_min, self.act_max)
 
+    def reaching(self, outputs: Ints, channel: Ints) -> Doubles:
+        """About the smallest accumulators, as real numbers, that give at least ``outputs``."""
+        if self.reals is None:
+            return super().reaching(outputs, channel)
+        return (outputs - self.out_zero - 0.5) / self.reals[channel]
+
 
 def dense_layer(graph: Graph, op: Op) -> DenseLayer | None:
     """The layer, or None if it is none of int8 with constant symmetric filters."""

@@ -14,6 +14,7 @@ from firmware_glue.compiler.ops import channels
 from firmware_glue.compiler.ops.spec import Array
 
 Ints = NDArray[np.int64]
+Reals = NDArray[np.float64]
 _LIMIT = 1 << 31
 
 
@@ -54,6 +55,20 @@ class Layer:
         scaled = multiply(sums, self.multipliers[channel], self.shifts[channel])
         return np.clip(scaled + self.out_zero, self.act_min, self.act_max)
 
+    def reaching(self, outputs: Ints, channel: Ints) -> Reals:
+        """About the smallest accumulators, as real numbers, that give at least ``outputs``.
+
+        For channels whose factor is not 0; clamping aside.
+        """
+        twice = self.numerics is not Numerics.SINGLE
+        unit = np.ldexp(1.0 / np.maximum(self.multipliers, 1), 31)
+        # The first of two roundings is up by half a unit at most; ties of the second go away from
+        # zero, so that negative outputs begin one unit later.
+        nudge = np.where(twice & (self.shifts < 0), unit / 2, 0.0)
+        away = np.where(outputs > self.out_zero, -1.0, 1.0)
+        per_output = np.ldexp(unit, -self.shifts)
+        return (outputs - self.out_zero - 0.5) * per_output[channel] + away * nudge[channel]
+
 
 def int8_layer(graph: Graph, op: Op, filters: Array, numerics: Numerics) -> Layer | None:
     """The layer, or None if it is none of int8 with constant filters, or may overflow 32 bits.
@@ -71,14 +86,15 @@ def int8_layer(graph: Graph, op: Op, filters: Array, numerics: Numerics) -> Laye
         return None
     w = np.asarray(filters, np.int64)
     b = np.zeros(len(w), np.int64) if bias is None else np.asarray(bias.data, np.int64).reshape(-1)
-    ends = np.stack([w * (-128 - data.zero_point), w * (127 - data.zero_point)])
+    up, down = np.maximum(w, 0).sum(axis=1), np.minimum(w, 0).sum(axis=1)
+    least, most = -128 - data.zero_point, 127 - data.zero_point
     # A padded tap adds 0, which lies between the two.
-    low, high = b + ends.min(axis=0).sum(axis=1), b + ends.max(axis=0).sum(axis=1)
+    low, high = b + up * least + down * most, b + up * most + down * least
     scale = channels.conv_scaling(graph, op)
     shifts = np.broadcast_to(scale.shifts.astype(np.int64), len(w))
-    most = np.maximum(np.abs(low), np.abs(high)) << np.maximum(shifts, 0)
-    folded = np.abs(w).sum(axis=1) * 128 + np.abs(b - data.zero_point * w.sum(axis=1))
-    if max(int(most.max(initial=0)), int(folded.max(initial=0))) >= _LIMIT:
+    sums = np.maximum(np.abs(low), np.abs(high)) << np.maximum(shifts, 0)
+    folded = (up - down) * 128 + np.abs(b - data.zero_point * (up + down))
+    if max(int(sums.max(initial=0)), int(folded.max(initial=0))) >= _LIMIT:
         return None
     act_min, act_max = fixed_point.activation_range(op.options.activation, out)
     return Layer(

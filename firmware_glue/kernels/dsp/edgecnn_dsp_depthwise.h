@@ -30,7 +30,7 @@ typedef struct {
 typedef void (*ec_dsp_depthwise_kernel)(
     const uint32_t *planes, int8_t *out, const int32_t *record, int32_t times);
 
-enum { EC_DSP_DEPTHWISE_ROW_PAIRS = 9, EC_DSP_DEPTHWISE_ONCE = 24 };
+enum { EC_DSP_DEPTHWISE_ROW_PAIRS = 16, EC_DSP_DEPTHWISE_ONCE = 24 };
 
 /* Runs once in a while: compiled for size. */
 #if defined(__GNUC__)

@@ -75,17 +75,24 @@ typedef void (*ec_mve_dense_core)(ec_mve_dense_block *block);
         ec_mve_dense_plain(block, FORM, SHIFT);                                              \
     }
 
-/* A core in plain C. */
+/* A core in plain C. As in the other, four outputs are computed before the first is written. */
 EC_INLINE void ec_mve_dense_plain(ec_mve_dense_block *block, int32_t form, int32_t shift) {
-    for (int32_t i = 0; i < 4 * block->groups; ++i) {
-        const int32_t *q = block->finish + i / 4 * ec_mve_finish_words(form) + i % 4;
-        const int8_t *w = block->filters + i * block->step;
-        int32_t sum = block->bias[i];
-        for (int32_t k = 0; k < block->depth; ++k) {
-            sum = ec_wrap_add(sum, block->x[k] * w[k]);
+    for (int32_t group = 0; group < block->groups; ++group) {
+        const int32_t *q = block->finish + group * ec_mve_finish_words(form);
+        int8_t made[4];
+        for (int32_t j = 0; j < 4; ++j) {
+            const int32_t right = form == EC_MVE_AFFINE ? shift : q[8 + j];
+            const int8_t *w = block->filters + (4 * group + j) * block->step;
+            int32_t sum = block->bias[4 * group + j];
+            for (int32_t k = 0; k < block->depth; ++k) {
+                sum = ec_wrap_add(sum, block->x[k] * w[k]);
+            }
+            sum = ec_mve_finish(form, right, sum, q[j], q[4 + j]);
+            made[j] = (int8_t)ec_clamp(sum, block->act_min, block->act_max);
         }
-        sum = ec_mve_finish(form, form == EC_MVE_AFFINE ? shift : q[8], sum, q[0], q[4]);
-        block->out[i] = (int8_t)ec_clamp(sum, block->act_min, block->act_max);
+        for (int32_t j = 0; j < 4; ++j) {
+            block->out[4 * group + j] = made[j];
+        }
     }
 }
 #endif

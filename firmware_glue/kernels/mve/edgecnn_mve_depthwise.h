@@ -90,8 +90,10 @@ static EC_NOINLINE EC_UNUSED void ec_mve_depthwise_band(
     runs.step = p->in_x;
     runs.count = g->in_w;
     runs.pitch = p->pitch;
+    /* Not more rows than these outputs are made of: a ring holds no others. */
     ec_mve_find_runs(
-        &runs, first * g->stride_h - g->pad_top, p->plane / p->pitch * 2, g->in_h, in_rows,
+        &runs, first * g->stride_h - g->pad_top,
+        (end - first - 1) * g->stride_h + (g->k_h - 1) * g->dilation_h + 1, g->in_h, in_rows,
         p->in_y, plane + 2 * g->pad_left);
     ec_mve_fill(plane, p->in_zero, p->plane);
     c.filters = taps->filters;
@@ -135,9 +137,8 @@ static EC_NOINLINE EC_UNUSED void ec_mve_depthwise_band(
     }
 }
 
-/* Some output rows of one image. scratch: the vectors of taps, four bytes, the
- * plane. row: the core for what is left of an
- * odd number of rows. */
+/* Some output rows of one image. scratch: the vectors of taps, four bytes, the plane. row: the core for
+ * what is left of an odd number of rows. */
 EC_KERNEL void ec_mve_depthwise_rows(
     const ec_mve_depthwise_params *p, const int8_t *in, const int8_t *filters,
     const uint8_t *places, const int32_t *bias, const int32_t *finish, int8_t *scratch,

@@ -10,7 +10,7 @@ import functools
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,14 +47,19 @@ def run_tool(arguments: Sequence[object]) -> subprocess.CompletedProcess[str]:
 
 @dataclass
 class Library:
-    """Models in one shared library."""
+    """Models in one shared library.
+
+    Attributes:
+        options: of ``compile_model``, for all that are added.
+    """
 
     folder: Path
     models: dict[str, CompiledModel] = field(default_factory=dict)
     handle: ctypes.CDLL | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
 
-    def add(self, data: bytes, name: str) -> CompiledModel:
-        compiled = compile_model(read_model(data), name=name)
+    def add(self, data: bytes, name: str, **options: str) -> CompiledModel:
+        compiled = compile_model(read_model(data), name=name, **{**self.options, **options})
         self.models[name] = compiled
         return compiled
 

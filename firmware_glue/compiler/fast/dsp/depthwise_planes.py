@@ -34,7 +34,7 @@ from firmware_glue.compiler.ops.window import Geometry, Reach, overlaps
 _SIDE = 3
 _BLOCK = 32
 """Bytes of a block: two pixels of two rows of four channels."""
-_MOST_ROW_PAIRS = 9
+_MOST_ROW_PAIRS = 16
 """EC_DSP_DEPTHWISE_ROW_PAIRS."""
 _MOVW = (1 << 16) - 1
 _STRB = 4095
@@ -137,7 +137,7 @@ def _held(op: Op, plan: Plan) -> int:
     g = plan.geometry
     data = g.batches * g.in_size[0] * g.in_size[1] * g.in_c
     out = g.batches * g.out_size[0] * g.out_size[1] * g.out_c
-    leads = [allowed.lead for allowed in _overlaps(op, plan)]
+    leads = [0 if allowed.same else allowed.lead for allowed in _overlaps(op, plan)]
     return max(data, min([data, *leads]) + out) + plan.scratch_bytes
 
 
@@ -217,9 +217,14 @@ def _records(layer: Depthwise) -> Array:
 
 
 def _overlaps(op: Op, plan: Plan) -> tuple[Overlap, ...]:
-    """A band reads its inputs until its last output is written."""
+    """A band reads its inputs until its last output is written.
+
+    Where one band is all rows, channels are taken whole, one after the other: each may lie where
+    its input lay, if inputs and outputs are of one shape.
+    """
     g = plan.geometry
     in_h = g.in_size[0]
+    same = len(plan.bands) == 1 and (g.in_size, g.in_c) == (g.out_size, g.out_c)
     first = np.empty(g.out_size[0], np.int64)
     last = np.empty(g.out_size[0], np.int64)
     for start, end in plan.bands:
@@ -229,4 +234,5 @@ def _overlaps(op: Op, plan: Plan) -> tuple[Overlap, ...]:
         last[start:end] = min(max(bottom, 0), in_h - 1)
     rows = Reach(in_h, g.out_size[0], np.arange(g.out_size[0]), first, last)
     sizes = (g.in_size[1] * g.in_c, g.out_size[1] * g.out_c)
-    return overlaps(op, 0, (rows,), g.batches, sizes, (sizes[1], sizes[1]))
+    found = overlaps(op, 0, (rows,), g.batches, sizes, (sizes[1], sizes[1]))
+    return tuple(replace(one, same=same) for one in found)

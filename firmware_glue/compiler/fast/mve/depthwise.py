@@ -193,11 +193,12 @@ class _Depthwise:
             (
                 ("window", Params("ec_window", g.fields())),
                 ("multiplier", g.out_c // g.in_c), ("band", self.band), ("pitch", self.pitch),
-                ("plane", self.plane), ("taps", self.taps), ("words", made.columns.shape[1]), ("rows", self.rows), ("vectors", self.vectors * self.several),
-                ("blocks_h", self.blocks[0]),
-                ("blocks_w", self.blocks[1]), ("in_x", in_x), ("in_y", in_y), ("out_x", out_x),
-                ("out_y", out_y), ("in_zero", self.in_zero), ("form", made.form),
-                ("shift", made.shift), ("act_min", made.act_min), ("act_max", made.act_max),
+                ("plane", self.plane), ("taps", self.taps), ("words", made.columns.shape[1]),
+                ("rows", self.rows), ("vectors", self.vectors * self.several),
+                ("blocks_h", self.blocks[0]), ("blocks_w", self.blocks[1]), ("in_x", in_x),
+                ("in_y", in_y), ("out_x", out_x), ("out_y", out_y), ("in_zero", self.in_zero),
+                ("form", made.form), ("shift", made.shift), ("act_min", made.act_min),
+                ("act_max", made.act_max),
             ),
         )  # fmt: skip
 
@@ -242,7 +243,7 @@ def offer(graph: Graph, op: Op) -> Candidate | None:
 
 
 def _plans(g: Geometry, made: Finish, in_zero: int) -> list[_Depthwise]:
-    """The whole image at once, by its rows or by its columns; by bands where that takes less memory."""
+    """The whole image at once, by rows or by columns; by bands where that takes less memory."""
     whole = _Depthwise(g, made, in_zero, False, g.out_size[0])
     found = [whole, replace(whole, turned=True, band=g.out_size[1])]
     if _same(g):
@@ -305,7 +306,7 @@ def _functions(plan: _Depthwise) -> tuple[str, ...]:
 
 
 def _overlaps(op: Op, plan: _Depthwise) -> tuple[Overlap, ...]:
-    """The whole image: a channel is taken before its outputs are written over it, and over no other.
+    """The whole image: a channel is taken before its outputs are written, over it and no other.
 
     A band is written while its input rows are still read: it counts as one pixel, pending.
     """

@@ -35,7 +35,7 @@ class Finish:
         clamp: 1 if the activation leaves less than int8's range.
         act_min, act_max: what it leaves.
         bias: per channel, with everything folded in.
-        columns: (channels, 2 or 3): multiplier, addend, and but for the affine form minus the shift.
+        columns: (channels, 2 or 3): multiplier, addend, but for the affine form minus the shift.
     """
 
     form: int

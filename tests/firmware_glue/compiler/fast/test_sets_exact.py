@@ -1,0 +1,39 @@
+"""Every set of kernels, its C twins on the host: random models of each op equal LiteRT's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.firmware_glue.compiler.exactness import check_cases
+from tests.firmware_glue.compiler.fast.any_offer import OFFERED, plain_kernel, take_any
+
+COUNT, LONG_COUNT = 60, 500
+"""Random models per set of kernels and op."""
+_SANITIZED = ("-fsanitize=undefined", "-fno-sanitize-recover=all")
+
+
+@pytest.fixture(autouse=True)
+def _any_offer(monkeypatch: pytest.MonkeyPatch) -> None:
+    take_any(monkeypatch)
+
+
+def _check(kernels: str, code: str, folder: Path, first: int, count: int, *flags: str) -> None:
+    library = check_cases(f"{code}:int8", folder, first, count, *flags, kernels=kernels)
+    steps = [step.kernel for model in library.models.values() for step in model.program.steps]
+    # Ops that are constant, filters that are given at run time, and so on have no other kernel.
+    other = [kernel for kernel in steps if kernel not in ("copy", "lut_8", plain_kernel(code))]
+    assert len(other) * 6 > len(steps), steps
+
+
+@pytest.mark.parametrize(("kernels", "code"), OFFERED)
+def test_c_equals_litert(kernels: str, code: str, tmp_path: Path) -> None:
+    _check(kernels, code, tmp_path, 0, COUNT, "-O1", *_SANITIZED)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(("kernels", "code"), OFFERED)
+def test_hundreds_equal_litert(kernels: str, code: str, tmp_path: Path) -> None:
+    _check(kernels, code, tmp_path, COUNT, LONG_COUNT, "-O2")
