@@ -33,6 +33,12 @@ recorded ([the figures](../benchmarks/results/mcu.json), [how](../benchmarks/mcu
 
 {speed}
 
+## Early layers streamed (`--max-ram`)
+
+Layers at the start of a net hold most of the memory. As chains over a few rows they need far less:
+
+{streamed}
+
 ## Small code (`--optimize size`)
 
 {size}
@@ -55,7 +61,8 @@ def main() -> int:
     (rows, note), (steps, steps_note) = found
     write_atomic(PICTURE, picture(rows))
     text = _TEXT.format(
-        note=note, speed=tables(rows, "speed"), size=tables(rows, "size"),
+        note=note, speed=tables(rows, "speed"), streamed=tables(rows, "streamed"),
+        size=tables(rows, "size"),
         steps=plain(steps), steps_note=steps_note,
     )  # fmt: skip
     write_atomic(PAGE, text)
@@ -70,11 +77,11 @@ def read(subject: str) -> tuple[list[Row], str]:
     ]
 
 
-def tables(rows: Sequence[Row], optimize: str) -> str:
+def tables(rows: Sequence[Row], mode: str) -> str:
     """One table per core."""
     parts = []
     for core in CORES:
-        chosen = [row for row in rows if (row["core"], row["optimize"]) == (core, optimize)]
+        chosen = [row for row in rows if (row["core"], row["mode"]) == (core, mode)]
         parts += [f"### {_TITLES[core]}", plain([_without(row) for row in chosen])]
     return "\n\n".join(parts)
 
@@ -87,7 +94,7 @@ def plain(rows: Sequence[Row]) -> str:
 
 
 def _without(row: Row) -> Row:
-    return {key: value for key, value in row.items() if key not in ("core", "optimize")}
+    return {key: value for key, value in row.items() if key not in ("core", "mode")}
 
 
 def _cell(value: Any) -> str:
@@ -101,7 +108,7 @@ def picture(rows: Sequence[Row]) -> str:
     body: list[str] = []
     y = 30
     for core in CORES:
-        chosen = [row for row in rows if (row["core"], row["optimize"]) == (core, "speed")]
+        chosen = [row for row in rows if (row["core"], row["mode"]) == (core, "speed")]
         body.append(_label(0, y + 4, _TITLES[core], bold=True))
         for row in chosen:
             share = 1 / row["fewer instructions"]

@@ -11,7 +11,7 @@ from firmware_glue.compiler.ops.spec import Lowered
 
 
 class KernelSet(Enum):
-    """Kernels for a kind of core: a folder of ``firmware_glue/kernels``.
+    """Kernels for a kind of core, from the folders of ``firmware_glue/kernels``.
 
     All of them are C that runs anywhere and gives the same bytes; what differs is where it is fast.
     """
@@ -25,7 +25,7 @@ class KernelSet(Enum):
     MVE = "mve"
     """Armv8.1-M with Helium: vectors of 128 bits."""
     RV32 = "rv32"
-    """RV32IM: one multiplication at a time, many registers."""
+    """RV32IM: one multiplication at a time, many registers; the C of V6M where that is faster."""
 
 
 class Optimize(Enum):

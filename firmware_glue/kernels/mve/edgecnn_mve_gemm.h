@@ -23,10 +23,10 @@
 /* direct: patches are read in place. chunks: of 16 taps. trips: rounds of the core's inner loop.
  * tile: patches that scratch holds, `pitch` bytes from one to the next: their rows are copied by 16
  * bytes, so that the last one of each needs room. line: bytes of an input row with its borders, where patches
- * are made of such copies; else 0. words: int32 values per group of finish. */
+ * are made of such copies; else 0. */
 typedef struct {
     ec_window window;
-    int32_t direct, chunks, trips, tile, pitch, line, words, in_zero, act_min, act_max, reverse;
+    int32_t direct, chunks, trips, tile, pitch, line, in_zero, act_min, act_max, reverse;
 } ec_mve_gemm_params;
 
 /* The constant arrays. */
@@ -47,7 +47,8 @@ static EC_NOINLINE EC_UNUSED void ec_mve_gemm_pixels(
     block.out_step = turn * out_c - out_c / 8 * 8;
     block.filters = tables->filters;
     block.finish = tables->finish;
-    block.last = tables->finish + out_c / 8 * 2 * p->words;
+    block.end = tables->filters + (out_c + 3) / 4 * (16 + p->chunks * 64);
+    block.tail = out_c % 8;
     block.act_min = p->act_min;
     block.act_max = p->act_max;
     for (int32_t i = 0; i < 2; ++i) {

@@ -7,16 +7,17 @@
 /* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 /* What a core is called with: `pairs` pairs of pixels. x0, x1: the patches of the first pair. x_step
- * leads to the next pair's, out_step from behind the outputs' last group of eight to the next pair's
- * outputs. last: finish behind the last whole group of eight. The core changes it. */
+ * leads to the next pair's, out_step from behind the outputs' last whole group of eight to the next
+ * pair's outputs. end: of the filters. tail: channels behind the whole groups. The core changes it. */
 typedef struct {
     const int8_t *x0, *x1;
     int32_t trips;
     int8_t *out0, *out1;
     int32_t x_step, out_step, pairs;
     const int8_t *filters;
-    const int32_t *finish, *last;
-    int32_t act_min, act_max;
+    const int32_t *finish;
+    const int8_t *end;
+    int32_t act_min, act_max, tail;
 } ec_mve_block;
 
 typedef void (*ec_mve_core)(ec_mve_block *block);
@@ -78,27 +79,18 @@ typedef void (*ec_mve_core)(ec_mve_block *block);
     "vqmovnb.s16 q0, q4\n vqmovnb.s16 q1, q5\n"                                              \
     ".endif\n"
 
-/* The last TAIL channels, less than eight. */
-#define EC_MVE_TAIL(FORM, SHIFT, UNROLL, LOOP, CLAMP, TAIL)                                  \
-    ".if " #TAIL "\n"                                                                        \
-    EC_MVE_SUMS(UNROLL, LOOP)                                                                \
-    EC_MVE_HALF("b", FORM, SHIFT)                                                            \
-    ".if " #TAIL " > 4\n"                                                                    \
-    EC_MVE_SUMS(UNROLL, LOOP)                                                                \
-    EC_MVE_HALF("t", FORM, SHIFT)                                                            \
-    ".endif\n"                                                                               \
-    EC_MVE_BYTES(CLAMP)                                                                      \
-    "ldrd r0, r2, [r11, #12]\n movs r4, #" #TAIL "\n"                                        \
-    ".if " #TAIL " > 4\n"                                                                    \
-    "vctp.16 r4\n vpstt\n vstrbt.16 q0, [r0]\n vstrbt.16 q1, [r2]\n"                         \
-    ".else\n"                                                                                \
-    "vctp.32 r4\n vpstt\n vstrbt.32 q0, [r0]\n vstrbt.32 q1, [r2]\n"                         \
-    ".endif\n"                                                                               \
-    ".endif\n"
+/* The outputs of the last channels, less than eight: 5 to 7 of a whole group, 1 to 4 of half a one. */
+#define EC_MVE_TAIL(CLAMP)                                                                   \
+    "6:\n ldr r4, [r11, #52]\n vctp.16 r4\n vpstt\n"                                         \
+    "vstrbt.16 q0, [r0]\n vstrbt.16 q1, [r2]\n b 4f\n"                                       \
+    "5:\n" EC_MVE_BYTES(CLAMP)                                                               \
+    "ldrd r0, r2, [r11, #12]\n ldr r4, [r11, #52]\n vctp.32 r4\n vpstt\n"                    \
+    "vstrbt.32 q0, [r0]\n vstrbt.32 q1, [r2]\n"
 
 /* Defines the core NAME. FORM, SHIFT (1 to 16, or 0 but for the affine form): how sums become
  * outputs. UNROLL: chunks per round of the inner loop, LOOP: 1 if there is more than one round.
- * CLAMP: 1 if the activation leaves less than int8's range. TAIL: out_c % 8. */
+ * CLAMP: 1 if the activation leaves less than int8's range. TAIL: 1 if the channels are no multiple
+ * of eight. */
 #define EC_MVE_GEMM(NAME, FORM, SHIFT, UNROLL, LOOP, CLAMP, TAIL)                            \
     EC_NAKED void NAME(EC_UNUSED ec_mve_block *block) {                                      \
         __asm__ volatile(                                                                    \
@@ -108,18 +100,19 @@ typedef void (*ec_mve_core)(ec_mve_block *block);
             "ldrd r1, r3, [r11]\n vldrb.8 q6, [r1]\n vldrb.8 q7, [r3]\n"                     \
             ".endif\n"                                                                       \
             "ldrd r5, r9, [r11, #32]\n"                                                      \
-            ".if " #TAIL "\n ldr r0, [r11, #40]\n cmp r9, r0\n beq 4f\n .endif\n"              \
             "3:\n"                                                                           \
             EC_MVE_SUMS(UNROLL, LOOP)                                                        \
             EC_MVE_HALF("b", FORM, SHIFT)                                                    \
+            ".if " #TAIL "\n ldr r0, [r11, #40]\n cmp r5, r0\n beq 5f\n .endif\n"            \
             EC_MVE_SUMS(UNROLL, LOOP)                                                        \
             EC_MVE_HALF("t", FORM, SHIFT)                                                    \
             EC_MVE_BYTES(CLAMP)                                                              \
-            "ldrd r0, r2, [r11, #12]\n ldr r4, [r11, #40]\n cmp r9, r4\n"                    \
+            "ldrd r0, r2, [r11, #12]\n ldr r4, [r11, #40]\n cmp r5, r4\n"                    \
+            ".if " #TAIL "\n beq 6f\n .endif\n"                                             \
             "vstrb.16 q0, [r0], #8\n vstrb.16 q1, [r2], #8\n"                                \
-            "strd r0, r2, [r11, #12]\n bne 3b\n"                                             \
+            "strd r0, r2, [r11, #12]\n bne 3b\n"                                            \
+            ".if " #TAIL "\n" EC_MVE_TAIL(CLAMP) ".endif\n"                                 \
             "4:\n"                                                                           \
-            EC_MVE_TAIL(FORM, SHIFT, UNROLL, LOOP, CLAMP, TAIL)                              \
             "ldm r11, {r0-r7}\n"                                                             \
             "add r0, r5\n add r1, r5\n add r3, r6\n add r4, r6\n subs r7, #1\n"              \
             "stm r11, {r0-r7}\n bne 2b\n"                                                    \
@@ -128,7 +121,7 @@ typedef void (*ec_mve_core)(ec_mve_block *block);
 #else
 #define EC_MVE_GEMM(NAME, FORM, SHIFT, UNROLL, LOOP, CLAMP, TAIL)                            \
     static EC_UNUSED void NAME(ec_mve_block *block) {                                        \
-        ec_mve_gemm_plain(block, FORM, SHIFT, UNROLL, TAIL);                                 \
+        ec_mve_gemm_plain(block, FORM, SHIFT, UNROLL);                                       \
     }
 
 /* Sums of channel i, in the order of the filters, of both pixels. */
@@ -148,9 +141,10 @@ EC_INLINE void ec_mve_gemm_sums(
 
 /* A core in plain C. As in the other, eight channels are computed before the first is written. */
 EC_INLINE void ec_mve_gemm_plain(
-    ec_mve_block *block, int32_t form, int32_t shift, int32_t unroll, int32_t tail) {
+    ec_mve_block *block, int32_t form, int32_t shift, int32_t unroll) {
     const int32_t words = ec_mve_finish_words(form), chunks = block->trips * unroll;
-    const int32_t whole = (int32_t)(block->last - block->finish) / words * 4;
+    const int32_t groups = (int32_t)(block->end - block->filters) / (16 + chunks * 64);
+    const int32_t tail = block->tail, whole = groups / 2 * 8 - (tail > 4 ? 8 : 0);
     for (; block->pairs > 0; --block->pairs) {
         for (int32_t first = 0; first < whole + tail; first += 8) {
             const int32_t count = first < whole ? 8 : tail;

@@ -31,7 +31,7 @@ typedef struct {
     "ldrb r3, [r1, #" W3 "]\n\t" "muls r3, r2, r3\n\t" "adds r7, r7, r3\n\t"
 
 /* sums[j] = sum of x[i] * w[4 * i + j] over x up to end; a multiple of four bytes. */
-static EC_UNUSED __attribute__((naked, noinline)) void ec_v6m_dot4(
+static EC_UNUSED EC_NOINLINE __attribute__((naked)) void ec_v6m_dot4(
     EC_UNUSED const uint8_t *x, EC_UNUSED const uint8_t *w, EC_UNUSED uint32_t *sums,
     EC_UNUSED const uint8_t *end) {
     __asm__ volatile(

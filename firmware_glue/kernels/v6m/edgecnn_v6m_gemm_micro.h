@@ -91,7 +91,7 @@ EC_INLINE uint32_t ec_v6m_skip(uint32_t quads) {
 /* r0 inputs, r1 weights, r6 and r7 sums, r8 end of the pixel's inputs, r9 the job's w, r10 x_step,
  * r11 out, r12 out_step, lr where the loop is entered; on the stack x_end, act_min, act_max. */
 #define EC_V6M_PAIR(NAME, FINISH, FAR_ONES)                            \
-    static EC_UNUSED __attribute__((naked, aligned(4), noinline)) void NAME(       \
+    static EC_UNUSED EC_NOINLINE __attribute__((naked, aligned(4))) void NAME( \
         EC_UNUSED const ec_v6m_job *job) {                             \
         __asm__ volatile(                                              \
             ".syntax unified\n\t"                                      \
@@ -133,7 +133,7 @@ EC_V6M_PAIR(ec_v6m_pair_sums, EC_V6M_SUMS, "")
     "movs r3, #128\n\t" "lsls r4, r3, #16\n\t" "orrs r3, r4\n\t"
 
 /* [to, end): two words for each word of bytes + 128. An even number of words. */
-static EC_UNUSED __attribute__((naked, aligned(4), noinline)) void ec_v6m_widen_weights(
+static EC_UNUSED EC_NOINLINE __attribute__((naked, aligned(4))) void ec_v6m_widen_weights(
     EC_UNUSED uint32_t *to, EC_UNUSED const uint32_t *from, EC_UNUSED const uint32_t *end) {
     __asm__ volatile(
         ".syntax unified\n\t"
@@ -150,7 +150,7 @@ static EC_UNUSED __attribute__((naked, aligned(4), noinline)) void ec_v6m_widen_
 }
 
 /* [to, end): two words for each word of int8. */
-static EC_UNUSED __attribute__((naked, aligned(4), noinline)) void ec_v6m_widen_words(
+static EC_UNUSED EC_NOINLINE __attribute__((naked, aligned(4))) void ec_v6m_widen_words(
     EC_UNUSED uint32_t *to, EC_UNUSED const int8_t *from, EC_UNUSED const uint32_t *end) {
     __asm__ volatile(
         ".syntax unified\n\t"
@@ -173,7 +173,7 @@ static EC_UNUSED __attribute__((naked, aligned(4), noinline)) void ec_v6m_widen_
 }
 
 /* The same from any address. */
-static EC_UNUSED __attribute__((naked, aligned(4), noinline)) void ec_v6m_widen_bytes(
+static EC_UNUSED EC_NOINLINE __attribute__((naked, aligned(4))) void ec_v6m_widen_bytes(
     EC_UNUSED uint32_t *to, EC_UNUSED const int8_t *from, EC_UNUSED const uint32_t *end) {
     __asm__ volatile(
         ".syntax unified\n\t"

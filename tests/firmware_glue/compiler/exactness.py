@@ -16,7 +16,7 @@ from edgecnn.core.tflite.reader import read_model
 from firmware_glue.compiler.ir import Graph
 from firmware_glue.compiler.ops.table import OPS
 from tests.firmware_glue.compiler.cases import CASES, FAMILIES
-from tests.firmware_glue.compiler.harness import Library, Reference, random_inputs
+from tests.firmware_glue.compiler.harness import Library, Reference, Runner, random_inputs
 
 COUNT = int(os.environ.get("EDGECNN_CASES", "100"))
 """Random models per op and dtype."""
@@ -109,6 +109,19 @@ def _compare(
                 if bad := wrong_elements(a, b, ABSOLUTE.get(key, 0.0)):
                     rows.append((name, kind, bad, a.size))
     return rows
+
+
+def check_steps(data: bytes, runner: Runner, seed: int) -> None:
+    """A whole model equals LiteRT bit for bit: every tensor right after its step, the outputs."""
+    inputs = random_inputs(read_model(data), np.random.default_rng(seed))
+    reference = Reference(data)
+    want = reference(inputs)
+    for tensor_id, value in runner.steps(inputs).items():
+        inner = reference.inner(runner.model, tensor_id)
+        if inner is not None:
+            np.testing.assert_array_equal(value, inner, str(tensor_id))
+    for got, expected in zip(runner(inputs), want, strict=True):
+        np.testing.assert_array_equal(got, expected)
 
 
 def numpy_outputs(name: str, library: Library, inputs: list[np.ndarray]) -> list[np.ndarray]:

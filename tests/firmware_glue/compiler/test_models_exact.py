@@ -11,6 +11,7 @@ import pytest
 from edgecnn.core.tflite.reader import read_model
 from tests.builders import ModelBuilder, tiny_classifier
 from tests.firmware_glue.compiler.cases import CASES as MAKERS
+from tests.firmware_glue.compiler.exactness import check_steps
 from tests.firmware_glue.compiler.graphs import GRAPHS, random_graph
 from tests.firmware_glue.compiler.harness import STRICT, Library, Reference, Runner, random_inputs
 
@@ -36,23 +37,11 @@ def graphs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Library, dict[str,
     return library, models
 
 
-def _compare(data: bytes, runner: Runner, seed: int) -> None:
-    inputs = random_inputs(read_model(data), np.random.default_rng(seed))
-    reference = Reference(data)
-    want = reference(inputs)
-    for tensor_id, value in runner.steps(inputs).items():
-        inner = reference.inner(runner.model, tensor_id)
-        if inner is not None:
-            np.testing.assert_array_equal(value, inner, str(tensor_id))
-    for got, expected in zip(runner(inputs), want, strict=True):
-        np.testing.assert_array_equal(got, expected)
-
-
 @pytest.mark.parametrize("name", sorted(_models()))
 def test_graph_equals_litert(name: str, graphs: tuple[Library, dict[str, bytes]]) -> None:
     library, models = graphs
     for seed in (1, 2):
-        _compare(models[name], library.runner(name), seed)
+        check_steps(models[name], library.runner(name), seed)
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +60,7 @@ def mlperf(tmp_path_factory: pytest.TempPathFactory) -> tuple[Library, dict[str,
 @pytest.mark.parametrize("name", ["vww", "kws"])
 def test_mlperf_tensor_by_tensor(name: str, mlperf: tuple[Library, dict[str, bytes]]) -> None:
     library, models = mlperf
-    _compare(models[name], library.runner(name), 7)
+    check_steps(models[name], library.runner(name), 7)
 
 
 def test_two_models_share_an_arena(mlperf: tuple[Library, dict[str, bytes]]) -> None:
@@ -125,7 +114,7 @@ def test_mismatched_scales_are_ignored_as_litert_ignores_them(tmp_path: Path) ->
         library.add(data, name)
     library.build()
     for name, data in models.items():
-        _compare(data, library.runner(name), 1)
+        check_steps(data, library.runner(name), 1)
 
 
 @pytest.mark.parametrize(("depth", "sane"), [(511, True), (512, False), (16384, False)])

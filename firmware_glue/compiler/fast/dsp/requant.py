@@ -18,21 +18,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from functools import partial
 
 import numpy as np
 
 from firmware_glue.compiler.fast.sums import Ints, Layer
-from firmware_glue.compiler.fast.thresholds import Steps, layer_steps
+from firmware_glue.compiler.fast.thresholds import LayerSteps, Steps, layer_steps
 
-_FEW_BETAS, _BETAS = 1 << 10, 1 << 17
+_FEW_BETAS, _BETAS = 1 << 13, 1 << 17
 """How far β is searched, first and last: C leaves a window of about m/255 of every 2³², and β·m
 falls into it sooner or later, unless m / 2³² is close to a simple fraction."""
 _REACH = 1 << 16
 """How far from the layer's own multiplier the best one is searched."""
+_CONSTANT_SHIFT = 8
+"""S of a layer of which each channel's output is constant."""
 _MOST_SHIFT = 23
 """Outputs · 2^(32 + S) must fit 64 bits."""
-_INT32 = 1 << 31
+_INT32, _WORD = 1 << 31, 1 << 32
 
 
 class Form(Enum):
@@ -64,8 +65,8 @@ class Requant:
     shifts: Ints
     clamp: tuple[int, int] | None
 
-    def outputs(self, sums: Ints, channel: int) -> Ints:
-        """What the instructions give for accumulators (without β) of a channel."""
+    def outputs(self, sums: Ints, channel: Ints | int) -> Ints:
+        """What the instructions give for accumulators (without β) of channels (broadcast)."""
         a, m, c = np.asarray(sums, np.int64), self.multipliers[channel], self.addends[channel]
         if self.form is Form.AFFINE:
             scaled = (((a + self.betas[channel]) * m >> 32) + c) >> self.shift
@@ -89,7 +90,7 @@ class Requant:
 def requantization(layer: Layer) -> Requant | None:
     """The cheapest form that is exact for every channel, or None where neither is.
 
-    Takes about 0.3 ms per channel.
+    Takes about 0.05 ms per channel.
     """
     steps = layer_steps(layer)
     for shift in _shifts(layer, steps):
@@ -104,92 +105,112 @@ def _clamp(layer: Layer) -> tuple[int, int] | None:
     return None if ends == (-128, 127) else ends
 
 
-def _shifts(layer: Layer, steps: tuple[Steps, ...]) -> tuple[int, ...]:
+def _shifts(layer: Layer, steps: LayerSteps) -> tuple[int, ...]:
     """S to try: a multiple of four (so that layers share code), then the most precise one."""
-    live = [-int(layer.shifts[c]) for c, step in enumerate(steps) if not step.constant]
-    top = min(min(live, default=9) - 1, _MOST_SHIFT)
+    live = -layer.shifts[steps.counts > 0]
+    top = min(int(live.min()) - 1, _MOST_SHIFT) if live.size else _CONSTANT_SHIFT
     return tuple(dict.fromkeys(s for s in (top // 4 * 4, top) if s >= 1))
 
 
-def _affine(layer: Layer, steps: tuple[Steps, ...], shift: int) -> Requant | None:
-    rows = []
-    for channel, step in enumerate(steps):
-        row = _solve(layer, step, channel, shift)
-        if row is None:
+def _affine(layer: Layer, steps: LayerSteps, shift: int) -> Requant | None:
+    """The affine form with S = ``shift``: by the layer's own multipliers where they do."""
+    live = steps.counts > 0
+    own = np.rint(np.ldexp(layer.multipliers.astype(np.float64), shift + 1 + layer.shifts))
+    if not np.all((own > _REACH) & (own < _INT32 - 2 * _REACH) | ~live):
+        return None
+    multipliers = np.where(live, own, 0).astype(np.int64)
+    betas, addends = np.zeros(len(live), np.int64), steps.first << shift
+    low, high = _windows(layer, steps, multipliers, shift)
+    for channel in np.flatnonzero(live).tolist():
+        m, window = int(multipliers[channel]), (int(low[channel]), int(high[channel]))
+        found = _split(m, window, _FEW_BETAS)
+        if found is None:
+            m, window = _widest(layer, steps[channel], m, shift)
+            found = _split(m, window, _BETAS)
+        if found is None:
             return None
-        rows.append(row)
-    table = np.array(rows, np.int64).reshape(len(rows), 3)
-    zeros = np.zeros(len(rows), np.int64)
-    found = Requant(Form.AFFINE, shift, table[:, 0], table[:, 2], table[:, 1], zeros, _clamp(layer))
-    return _proven(found, steps)
+        multipliers[channel], (betas[channel], addends[channel]) = m, found
+    zeros = np.zeros(len(live), np.int64)
+    found_all = Requant(Form.AFFINE, shift, multipliers, addends, betas, zeros, _clamp(layer))
+    return _proven(found_all, steps) if _in_range(found_all, steps) else None
 
 
-def _solve(layer: Layer, step: Steps, channel: int, shift: int) -> tuple[int, int, int] | None:
-    """(m, β, C) of a channel for the shift S, or None."""
-    if step.constant:
-        return 0, 0, step.first << shift
-    own = round(float(layer.multipliers[channel]) * 2.0 ** (shift + 1 + int(layer.shifts[channel])))
-    if not _REACH < own < _INT32 - 2 * _REACH:
-        return None
-    found = _split(step, own, _window(layer, step, own, shift), _FEW_BETAS)
-    if found is not None:
-        return found
-    m = _widest(layer, step, own, shift)
-    return _split(step, m, _window(layer, step, m, shift), _BETAS)
-
-
-def _split(step: Steps, m: int, window: tuple[int, int], betas: int) -> tuple[int, int, int] | None:
-    """(m, β, C) with β·m + C·2³² in the window, and β below ``betas``."""
-    low, high = window
-    if low > high:
-        return None
-    tried = np.arange(betas, dtype=np.int64)
-    good = np.flatnonzero(((tried * m - low) & (2 * _INT32 - 1)) <= high - low)
-    for beta in good[:1].tolist():
-        addend = -((beta * m - low) >> 32)
-        if _in_range(step, m, beta, addend):
-            return m, beta, addend
-    return None
-
-
-def _widest(layer: Layer, step: Steps, own: int, shift: int) -> int:
-    """The multiplier around ``own`` with the widest window, a concave function of it."""
-
-    def width(m: int) -> int:
-        low, high = _window(layer, step, m, shift)
-        return high - low
-
-    reach = min(own >> 12, _REACH)
-    left, right = own - reach, own + reach
-    while right - left > 2:
-        third = (right - left) // 3
-        first, second = left + third, right - third
-        left, right = (left, second) if width(first) > width(second) else (first, right)
-    return (left + right) // 2
-
-
-def _window(layer: Layer, step: Steps, m: int, shift: int) -> tuple[int, int]:
-    """The D for which (a·m + D) >> (32 + S) is the layer's output, before it is clamped."""
+def _windows(layer: Layer, steps: LayerSteps, m: Ints, shift: int) -> tuple[Ints, Ints]:
+    """The D, from and to, for which (a·m + D) >> (32 + S) is the output before it is clamped."""
     total = 32 + shift
-    reached = step.outputs << total
-    low = int(np.max(reached - m * step.at))
-    high = int(np.min(reached - m * (step.at - 1))) - 1
+    reached, slope = steps.outputs << total, m[steps.channel]
+    low = steps.most(reached - slope * steps.at, 0)
+    high = steps.least(reached - slope * (steps.at - 1), 0) - 1
+    # Beyond the last steps only the clamp helps.
+    least, most = (steps.first << total) - m * steps.low, (steps.last + 1 << total) - m * steps.high
+    low = np.where(steps.first > layer.act_min, np.maximum(low, least), low)
+    return low, np.where(steps.last < layer.act_max, np.minimum(high, most - 1), high)
+
+
+def _split(m: int, window: tuple[int, int], betas: int) -> tuple[int, int] | None:
+    """The least β below ``betas``, and C, with β·m + C·2³² in the window."""
+    low, high = window
+    beta = first_multiple(m, _WORD, low, high) if low <= high else None
+    return None if beta is None or beta >= betas else (beta, -((beta * m - low) >> 32))
+
+
+def first_multiple(factor: int, modulus: int, low: int, high: int) -> int | None:
+    """The least x ≥ 0 for which x · factor lies in [low, high] but for multiples of ``modulus``.
+
+    None if no x does. By Euclid's algorithm: about a step for each bit of the modulus at most.
+
+    >>> first_multiple(7, 32, 3, 4), first_multiple(8, 32, 3, 4)
+    (5, None)
+    """
+    low, high = low % modulus, low % modulus + high - low
+    if low == 0 or high >= modulus:
+        return 0
+    factor %= modulus
+    if factor == 0:
+        return None
+    if 2 * factor > modulus:
+        factor, low, high = modulus - factor, modulus - high, modulus - low
+    if -(-low // factor) * factor <= high:
+        return -(-low // factor)
+    # x · factor − y · modulus: with the least x comes the least y.
+    y = first_multiple(modulus % factor, factor, -high, -low)
+    return None if y is None else -(-(low + y * modulus) // factor)
+
+
+def _widest(layer: Layer, step: Steps, own: int, shift: int) -> tuple[int, tuple[int, int]]:
+    """The multiplier around ``own`` with the widest window, a concave function of it; its window.
+
+    Each of the two ends belongs to one accumulator, and the window widens by their distance.
+    """
+    total = 32 + shift
     last = step.first + len(step.at)
-    if step.first > layer.act_min:
-        low = max(low, (step.first << total) - m * step.low)
-    if last < layer.act_max:
-        high = min(high, ((last + 1) << total) - m * step.high - 1)
-    return low, high
+    before = slice(None if step.first > layer.act_min else 1, None)
+    behind = slice(None, None if last < layer.act_max else -1)
+    values = np.arange(step.first, last + 2, dtype=np.int64) << total
+    must, reach = np.append(step.low, step.at)[before], values[:-1][before]
+    must_not, less = np.append(step.at - 1, step.high)[behind], values[1:][behind]
+    span = min(own >> 12, _REACH)
+    left, right = own - span, own + span
+    found, best = (own, (0, -_WORD)), -_WORD << shift
+    while left <= right:
+        m = (left + right) // 2
+        low, high = reach - m * must, less - m * must_not
+        first, second = int(np.argmax(low)), int(np.argmin(high))
+        window = int(low[first]), int(high[second]) - 1
+        if window[1] - window[0] > best:
+            found, best = (m, window), window[1] - window[0]
+        left, right = (m + 1, right) if must[first] > must_not[second] else (left, m - 1)
+    return found
 
 
-def _in_range(step: Steps, m: int, beta: int, addend: int) -> bool:
+def _in_range(found: Requant, steps: LayerSteps) -> bool:
     """Whether no 32-bit register overflows."""
-    ends = (step.low + beta, step.high + beta)
-    results = [(end * m >> 32) + addend for end in ends]
-    return all(-_INT32 <= value < _INT32 for value in (*ends, *results, addend))
+    ends = steps.low + found.betas, steps.high + found.betas
+    results = [(end * found.multipliers >> 32) + found.addends for end in ends]
+    return all(bool(np.all(v == v.astype(np.int32))) for v in (*ends, *results, found.addends))
 
 
-def _rounded(layer: Layer, steps: tuple[Steps, ...], form: Form) -> Requant | None:
+def _rounded(layer: Layer, steps: LayerSteps, form: Form) -> Requant | None:
     """A form with the layer's own multipliers and shifts."""
     if np.any(layer.shifts >= 0):
         return None
@@ -203,9 +224,6 @@ def _rounded(layer: Layer, steps: tuple[Steps, ...], form: Form) -> Requant | No
     return _proven(Requant(form, 0, layer.multipliers, addends, zeros, right, _clamp(layer)), steps)
 
 
-def _proven(found: Requant, steps: tuple[Steps, ...]) -> Requant | None:
+def _proven(found: Requant, steps: LayerSteps) -> Requant | None:
     """All forms are monotone in the accumulator."""
-    sound = (
-        step.proves(partial(found.outputs, channel=channel)) for channel, step in enumerate(steps)
-    )
-    return found if all(sound) else None
+    return found if bool(np.all(steps.proven(found.outputs))) else None

@@ -102,11 +102,11 @@ class _Gemm:
     @property
     def core(self) -> Instance:
         """The core made for this layer."""
-        made, tail = self.made, self.geometry.out_c % 8
+        made, tail = self.made, int(self.geometry.out_c % 8 > 0)
         loop = int(self.chunks > self.unrolled)
         name = (
             f"ec_mve_gemm_{FORM_NAMES[made.form]}{made.shift}_{self.unrolled}{'l' * loop}"
-            f"{'c' * made.clamp}{f'_{tail}' if tail else ''}"
+            f"{'c' * made.clamp}{'t' * tail}"
         )
         values = (made.form, made.shift, self.unrolled, loop, made.clamp, tail)
         return Instance("EC_MVE_GEMM", name, values)
@@ -121,7 +121,7 @@ class _Gemm:
                 ("direct", int(self.direct)), ("chunks", self.chunks),
                 ("trips", self.chunks // self.unrolled), ("tile", self.tile),
                 ("pitch", self.pitch), ("line", self.line),
-                ("words", made.words), ("in_zero", self.in_zero),
+                ("in_zero", self.in_zero),
                 ("act_min", made.act_min), ("act_max", made.act_max), ("reverse", reverse),
             ),
         )  # fmt: skip

@@ -19,10 +19,13 @@ from firmware_glue.compiler.ops.table import OPS
 
 SETS = tuple(kind.value for kind in KernelSet if kind is not KernelSet.GENERIC)
 """The sets of kernels that are made for some cores."""
-OFFERED = tuple(
-    (kernels, code) for kernels in SETS for code in sorted(OFFERS[KernelSet(kernels)])
-)
-"""Sets, and the ops that they have kernels for."""
+_FIRST = {
+    (code, offers): (kernels, code)
+    for kernels in reversed(SETS)
+    for code, offers in OFFERS[KernelSet(kernels)].items()
+}
+OFFERED = tuple(sorted(_FIRST.values()))
+"""Sets, and the ops that they have kernels for; of sets that share those, one."""
 _SLOW = 10**12
 
 
