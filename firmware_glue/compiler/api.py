@@ -152,8 +152,7 @@ def compile_model(
         regions: memory for the arena, the preferred (fastest) first.
         kernels: a value of :class:`firmware_glue.compiler.fast.candidate.KernelSet`.
         optimize: a value of :class:`firmware_glue.compiler.fast.candidate.Optimize`.
-        max_ram: bytes that the arena may take, or None: what the regions hold. Layers run as chains
-            over row buffers as far as that needs, at the least cost in instructions.
+        max_ram: bytes that the arena may take; layers then run row by row as far as that needs.
         tune: compiled model → what each of its steps costs: kernels are chosen by that, and not by
             estimates.
 

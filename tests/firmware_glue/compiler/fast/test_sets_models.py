@@ -5,26 +5,27 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from edgecnn.core.tflite.model import DType
 from edgecnn.core.tflite.reader import read_model
-from firmware_glue.compiler.api import OPTIMIZE
-from firmware_glue.device.board import load_board
+from firmware_glue.compiler.api import OPTIMIZE, compile_model
 from firmware_glue.device.emulate.qemu_machine import qemu_serves
-from targets.base import RunOptions
+from targets.base import BenchReport, RunOptions
 from targets.mcu.target import make
 from targets.model_file import load_model_file
 from tests.firmware_glue.compiler.exactness import check_steps, rng_of
-from tests.firmware_glue.compiler.fast.any_offer import SETS
+from tests.firmware_glue.compiler.fast.any_offer import SETS, take_any
 from tests.firmware_glue.compiler.graphs import GRAPHS, random_graph
 from tests.firmware_glue.compiler.harness import STRICT, Library
-from tests.firmware_glue.compiler.test_models_exact import MLPERF
 from tests.firmware_glue.compiler.test_shared_models import LARGE, MODELS, REFUSED
+from tests.run import shared
 
 RANDOM = 10
-FILES = ("kws_ref_model.tflite", "vww_96_int8.tflite")
+MLPERF = {"kws_ref_model": "ab2fdbf1", "vww_96_int8": "3a5f7f09"}
+"""Checksums of the outputs of a golden run."""
+CORES = ("cortex-m0plus", "cortex-m4", "cortex-m55", "rv32imc")
+"""One per set of kernels."""
 
 
 @functools.cache
@@ -57,3 +58,49 @@ def test_models_equal_litert(kernels: str, optimize: str, tmp_path: Path) -> Non
     library.build(*STRICT)
     for name, data in models.items():
         check_steps(data, library.runner(name), 4)
+
+
+@pytest.mark.parametrize("kernels", SETS)
+def test_the_smallest_plans_equal_litert(kernels: str, tmp_path: Path) -> None:
+    """Chains over row buffers, as far as they reach."""
+    library, models = Library(tmp_path), _files() | _graphs()
+    for name, data in models.items():
+        model = read_model(data)
+        whole = compile_model(model, name=name, kernels=kernels)
+        smallest = min(point.arena_bytes for point in whole.trades())
+        compiled = compile_model(model, name=name, kernels=kernels, max_ram=smallest)
+        library.models[name] = compiled
+    chained = [m for m in library.models.values() if any(s.chain for s in m.program.steps)]
+    assert len(chained) > len(models) // 3
+    library.build(*STRICT, "-DEDGECNN_SHARED_KERNELS")
+    for name, data in models.items():
+        check_steps(data, library.runner(name), 5)
+
+
+def _benchmark(path: Path, core: str, optimize: str) -> BenchReport:
+    target = make(core)
+    if not target.board.emulator.unicorn and not qemu_serves(target.board):
+        pytest.skip(f"there is no QEMU for {core}")
+    report = target.benchmark(load_model_file(path), RunOptions(optimize=optimize))
+    assert report.bit_exact
+    return report
+
+
+@pytest.mark.parametrize("name", MLPERF)
+@pytest.mark.parametrize("optimize", OPTIMIZE)
+@pytest.mark.parametrize("core", CORES)
+def test_exact_on_the_core(core: str, optimize: str, name: str) -> None:
+    path = shared() / "models" / "mlperf_tiny" / f"{name}.tflite"
+    assert _benchmark(path, core, optimize).output_fnv1a == MLPERF[name]
+
+
+@pytest.mark.parametrize("optimize", ["speed", "size"])
+@pytest.mark.parametrize("core", CORES)
+def test_random_graphs_on_the_core(
+    core: str, optimize: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_any(monkeypatch)
+    for index in (20, 21):
+        path = tmp_path / f"dag_{index}.tflite"
+        path.write_bytes(random_graph(rng_of("dag", index)))
+        _benchmark(path, core, optimize)
