@@ -11,6 +11,8 @@ from edgecnn.core.tflite.model import DType
 from firmware_glue.compiler.ops.spec import Array
 
 WIDTH = 100
+_LOWEST = (-(1 << 31), -(1 << 63))
+"""The lowest value of a type has no literal of its own: −x is an operator applied to x."""
 CTYPES = {
     "int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "uint16": "uint16_t",
     "int32": "int32_t", "int64": "int64_t", "float32": "float", "bool": "uint8_t",
@@ -122,8 +124,7 @@ def literal(value: int | float) -> str:
     if isinstance(value, float):
         text = f"{np.float32(value):.9g}"
         return f"{text}f" if any(c in text for c in ".en") else f"{text}.0f"
-    # The lowest value of a type has no literal of its own: −x is an operator applied to x.
-    return f"{value + 1} - 1" if value in (-(1 << 31), -(1 << 63)) else str(value)
+    return f"{value + 1} - 1" if value in _LOWEST else str(value)
 
 
 def wrap(items: Iterable[str], indent: str) -> str:
@@ -143,11 +144,22 @@ def wrap(items: Iterable[str], indent: str) -> str:
 
 def array_body(data: Array) -> str:
     """The elements of a constant array."""
-    flat = data.ravel()
-    values = flat.tolist()
-    if data.dtype == np.float32:
-        return wrap((literal(float(v)) for v in values), "    ")
-    return wrap((literal(int(v)) for v in values), "    ")
+    values = data.ravel().tolist()
+    if data.dtype.kind in "iu" and not np.isin(data, _LOWEST).any():
+        # What ``literal`` would write, but faster: there may be millions.
+        return _folded(str(values)[1:-1], "    ")
+    kind = float if data.dtype == np.float32 else int
+    return _folded(", ".join(literal(kind(v)) for v in values), "    ")
+
+
+def _folded(numbers: str, indent: str) -> str:
+    """As :func:`wrap`, of numbers that are joined already."""
+    numbers, lines, start = f"{numbers}, ", [], 0
+    while start < len(numbers) - 2:
+        end = numbers.rfind(", ", start, start + WIDTH - len(indent) + 1)
+        lines.append(f"{indent}{numbers[start:end]},")
+        start = end + 2
+    return "\n".join(lines)
 
 
 def comment(text: str) -> str:

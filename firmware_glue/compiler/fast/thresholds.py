@@ -44,21 +44,6 @@ class Steps:
         """Whether every input gives the same output."""
         return not len(self.at)
 
-    def proves(self, function: Callable[[Ints], Ints]) -> bool:
-        """Whether a monotone function of the accumulator equals the layer on [low, high].
-
-        Args:
-            function: accumulators → outputs, elementwise. That it is monotone is the caller's word.
-        """
-        ends = np.array([self.low, self.high], np.int64)
-        want = np.array([self.first, self.first + len(self.at)], np.int64)
-        if not np.array_equal(function(ends), want):
-            return False
-        if self.constant:
-            return True
-        up = np.asarray(function(self.at)) >= self.outputs
-        return bool(np.all(up)) and bool(np.all(np.asarray(function(self.at - 1)) < self.outputs))
-
 
 @dataclass(frozen=True)
 class LayerSteps:
@@ -69,7 +54,7 @@ class LayerSteps:
     Attributes:
         low, high: bounds of each channel's accumulator.
         first, last: outputs at these.
-        at: (steps,): those of channel 0, then those of channel 1 …, each as :class:`Steps` has them.
+        at: (steps,): those of channel 0, of channel 1 and so on, each as :class:`Steps` has them.
     """
 
     low: Ints
@@ -92,7 +77,9 @@ class LayerSteps:
     def outputs(self) -> Ints:
         """(steps,): the output that each entry of ``at`` reaches."""
         before = np.cumsum(self.counts) - self.counts
-        return np.arange(len(self.at), dtype=np.int64) + np.repeat(self.first + 1 - before, self.counts)
+        return np.arange(len(self.at), dtype=np.int64) + np.repeat(
+            self.first + 1 - before, self.counts
+        )
 
     def __len__(self) -> int:
         return len(self.low)
@@ -157,7 +144,9 @@ def layer_steps(layer: Layer) -> LayerSteps:
     """
     every = np.arange(len(layer.bias), dtype=np.int64)
     first, last = layer.outputs(layer.low, every), layer.outputs(layer.high, every)
-    steps = LayerSteps(layer.low, layer.high, first, last, np.zeros(int((last - first).sum()), np.int64))
+    steps = LayerSteps(
+        layer.low, layer.high, first, last, np.zeros(int((last - first).sum()), np.int64)
+    )
     channel, wanted = steps.channel, steps.outputs
     low, high = layer.low[channel], layer.high[channel]
     guess = np.ceil(np.clip(layer.reaching(wanted, channel), low + 1, high)).astype(np.int64)

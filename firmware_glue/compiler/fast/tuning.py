@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from firmware_glue.compiler.fast.choose import Choice, Lower
+from edgecnn.core.tflite.model import NO_TENSOR
+from firmware_glue.compiler.fast.choose import Choice, Lower, Remembered
 from firmware_glue.compiler.ir import VIEW, Graph, Op
 from firmware_glue.compiler.ops.spec import Lowered
 
@@ -37,7 +38,14 @@ def tuned(graph: Graph, choice: Choice, run: RunOnce) -> Lower:
                 cost = costs[output]
                 if cost < least.get(output, cost + 1):
                     least[output], best[output] = cost, found[number]
-    return lambda _, op: best[op.outputs[0]]
+
+    def lower(asked: Graph, op: Op) -> Lowered:
+        # Chains ask for the same ops on single rows, too.
+        ids = (i for i in (*op.inputs, *op.outputs) if i != NO_TENSOR)
+        whole = all(asked.tensors[i] is graph.tensors.get(i) for i in ids)
+        return best[op.outputs[0]] if whole else choice(asked, op)
+
+    return Remembered(lower)
 
 
 def _alternatives(graph: Graph, op: Op, choice: Choice) -> Sequence[Lowered]:

@@ -83,7 +83,8 @@ class ConstArg:
     """A pointer to a constant array that the compiler made (multipliers, a table).
 
     Attributes:
-        from_file: the model's own weights, rearranged: reports count them as such.
+        from_file: the model's own weights, rearranged, and its scales in fixed point where a kernel
+            packs them alike: reports count them as weights.
     """
 
     role: str

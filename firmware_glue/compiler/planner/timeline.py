@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from firmware_glue.compiler.planner.program import MemoryPlan, Program
 
@@ -83,12 +85,17 @@ class Timeline:
 def memory_timeline(program: Program, plan: MemoryPlan) -> Timeline:
     """What a plan does with the memory, step by step."""
     blocks = _blocks(program, plan)
+    rows = [(b.region, b.offset, b.offset + b.nbytes, b.first, b.last) for b in blocks]
+    # Arrays, sorted once: all blocks may live at all steps, and both may be thousands.
+    table = np.array(rows, np.int64).reshape(-1, 5)
+    by_offset = np.argsort(table[:, 1], kind="stable")
     steps = []
     for number, step in enumerate(program.steps):
-        live = tuple(i for i, b in enumerate(blocks) if b.first <= number <= b.last)
+        living = (table[:, 3] <= number) & (number <= table[:, 4])
+        live = tuple(np.flatnonzero(living).tolist())
+        spans = table[by_offset[living[by_offset]], :3]
         here = tuple(
-            _covered(blocks[i] for i in live if blocks[i].region == region)
-            for region in range(len(plan.region_bytes))
+            _covered(spans[spans[:, 0] == region, 1:]) for region in range(len(plan.region_bytes))
         )
         steps.append(
             Moment(
@@ -127,11 +134,8 @@ def _blocks(program: Program, plan: MemoryPlan) -> tuple[Block, ...]:
     return tuple(result)
 
 
-def _covered(blocks: Iterable[Block]) -> int:
-    """Bytes in the union of blocks of one region."""
-    total, end = 0, 0
-    for block in sorted(blocks, key=lambda b: b.offset):
-        stop = block.offset + block.nbytes
-        total += max(0, stop - max(block.offset, end))
-        end = max(end, stop)
-    return total
+def _covered(spans: NDArray[np.int64]) -> int:
+    """Bytes in the union of blocks of one region: (blocks, 2), first byte and end, by first."""
+    start, stop = spans.T
+    reached = np.append(0, np.maximum.accumulate(stop))[:-1]
+    return int(np.maximum(stop - np.maximum(start, reached), 0).sum())

@@ -1,9 +1,9 @@
-/* FULLY_CONNECTED: four outputs at a time, 16 products each per VMLADAVA. The filters are the model's
- * own: (out_depth, in_depth), row by row.
+/* FULLY_CONNECTED: four outputs at a time, 16 products each per VMLADAVA. The filters are the
+ * model's own: (out_depth, in_depth), row by row.
  *
- * bias and finish (edgecnn_mve_common.h) by groups of four channels. If their number is no multiple of
- * four, the last group is the last four channels, some of them for the second time. Fewer than four
- * channels are a group each, four times the same.
+ * bias and finish (edgecnn_mve_common.h) by groups of four channels. If their number is no multiple
+ * of four, the last group is the last four channels, some of them for the second time. Fewer than
+ * four channels are a group each, four times the same.
  *
  * Exact: sums of products of bytes end within 32 bits; how they become outputs is proven by the
  * compiler on every sum that a channel can have. */
@@ -31,8 +31,8 @@ typedef struct {
 typedef void (*ec_mve_dense_core)(ec_mve_dense_block *block);
 
 #if EC_MVE
-/* Registers: r10 the block; r11 x, r12 filters, r8 bias; r1 and r3, r5, r7, r9 where they are read; sums
- * in r0, r2, r4, r6. */
+/* Registers: r10 the block; r11 x, r12 filters, r8 bias; r1 and r3, r5, r7, r9 where they are
+ * read; sums in r0, r2, r4, r6. */
 #define EC_MVE_DENSE_SUMS                                                                    \
     "ldm r8!, {r0, r2, r4, r6}\n ldr lr, [r10, #24]\n mov r1, r11\n mov r3, r12\n"           \
     "add r5, r12, lr\n add r7, r5, lr\n add r9, r7, lr\n add r12, r9, lr\n"                  \

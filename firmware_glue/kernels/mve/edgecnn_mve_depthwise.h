@@ -1,10 +1,10 @@
 /* DEPTHWISE_CONV_2D, one channel at a time on a plane (edgecnn_mve_planes.h), by the windows of
  * edgecnn_mve_depthwise_core.h.
  *
- * filters: per output channel its taps row by row, then a 0. places: for each vector of taps (for each
- * block of 4 x 4 of the window, for each parity of the row that its stride has, for each of the column)
- * 16 indices into a channel's filters. bias: edgecnn_mve_common.h. finish: multiplier, addend, and but
- * for the affine form minus the shift, per output channel.
+ * filters: per output channel its taps row by row, then a 0. places: for each vector of taps (for
+ * each block of 4 x 4 of the window, for each parity of the row that its stride has, for each of
+ * the column) 16 indices into a channel's filters. bias: edgecnn_mve_common.h. finish: multiplier,
+ * addend, and but for the affine form minus the shift, per output channel.
  *
  * Exact: sums of products of bytes end within 32 bits; how they become outputs is proven by the
  * compiler on every sum that a channel can have. */
@@ -15,8 +15,8 @@
 
 /* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
-/* What is the same for all channels of a band. rows: 2, or 1 for a row alone. single: the two rows are
- * the same one. */
+/* What is the same for all channels of a band. rows: 2, or 1 for a row alone. single: the two
+ * rows are the same one. */
 EC_INLINE ec_mve_plane ec_mve_plane_of(
     const ec_mve_depthwise_params *p, const uint8_t *places, int32_t rows, int32_t single) {
     const ec_window *g = &p->window;
@@ -55,8 +55,8 @@ typedef struct {
 
 #define EC_MVE_BLOCKS 16
 
-/* The vectors of taps of a channel, for cores that want them in scratch; alone: of the second row of a
- * pair those of the first. */
+/* The vectors of taps of a channel, for cores that want them in scratch; alone: of the second
+ * row of a pair those of the first. */
 static EC_NOINLINE EC_UNUSED void ec_mve_spread(
     const ec_mve_depthwise_params *p, const int8_t *filters, const uint8_t *places, int32_t alone,
     int8_t *to) {
@@ -137,8 +137,8 @@ static EC_NOINLINE EC_UNUSED void ec_mve_depthwise_band(
     }
 }
 
-/* Some output rows of one image. scratch: the vectors of taps, four bytes, the plane. row: the core for
- * what is left of an odd number of rows. */
+/* Some output rows of one image. scratch: the vectors of taps, four bytes, the plane. row: the
+ * core for what is left of an odd number of rows. */
 EC_KERNEL void ec_mve_depthwise_rows(
     const ec_mve_depthwise_params *p, const int8_t *in, const int8_t *filters,
     const uint8_t *places, const int32_t *bias, const int32_t *finish, int8_t *scratch,

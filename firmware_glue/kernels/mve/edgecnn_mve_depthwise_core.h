@@ -1,7 +1,7 @@
-/* The cores of edgecnn_mve_depthwise.h: an output channel on its plane (edgecnn_mve_planes.h), by windows
- * of 4 x 4 inputs. They are 16 bytes in a vector, so that one VMLADAV makes an output of up to 3 x 3 taps
- * at stride 1, of 4 x 4 at stride 2, or a part of one of more taps: a block. Windows of odd rows or
- * columns are read from the even ones before, with taps moved by one. */
+/* The cores of edgecnn_mve_depthwise.h: an output channel on its plane (edgecnn_mve_planes.h),
+ * by windows of 4 x 4 inputs. They are 16 bytes in a vector, so that one VMLADAV makes an output
+ * of up to 3 x 3 taps at stride 1, of 4 x 4 at stride 2, or a part of one of more taps: a block.
+ * Windows of odd rows or columns are read from the even ones before, with taps moved by one. */
 #ifndef EDGECNN_MVE_DEPTHWISE_CORE_H
 #define EDGECNN_MVE_DEPTHWISE_CORE_H
 
@@ -9,25 +9,26 @@
 
 /* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
-/* The window's rows may be the image's columns, where these are longer: in_x, in_y, out_x and out_y are
- * the bytes from a column and from a row to the next. band: output rows computed at once. pitch: bytes
- * per pair of rows of the plane, plane: of all. taps: per output channel, with the 0. words: int32
- * values of finish per channel. rows: output rows that the core computes at once. vectors: of taps that
- * are laid out in scratch; else 0. blocks_h, blocks_w: windows of 4 x 4 per output. form:
- * EC_MVE_AFFINE..., shift: of the affine form. */
+/* The window's rows may be the image's columns, where these are longer: in_x, in_y, out_x and
+ * out_y are the bytes from a column and from a row to the next. band: output rows computed at
+ * once. pitch: bytes per pair of rows of the plane, plane: of all. taps: per output channel,
+ * with the 0. words: int32 values of finish per channel. rows: output rows that the core
+ * computes at once. vectors: of taps that are laid out in scratch; else 0. blocks_h, blocks_w:
+ * windows of 4 x 4 per output. form: EC_MVE_AFFINE..., shift: of the affine form. */
 typedef struct {
     ec_window window;
     int32_t multiplier, band, pitch, plane, taps, words, rows, vectors, blocks_h, blocks_w;
     int32_t in_x, in_y, out_x, out_y, in_zero, form, shift, act_min, act_max;
 } ec_mve_depthwise_params;
 
-/* What a core is called with: an output channel of some rows. plane: four bytes before the window of
- * the first output; next: bytes from the windows of a round's first row to its second, row_step: to the
- * next round. out_step: from the outputs of a round to the next, step: from eight outputs of a round to
- * the next: four columns of two rows, or eight of one. rounds: of one or two output rows. columns: by
- * eight outputs, tail: which ones of the last, less than eight, are written, as a predicate. at: where
- * eight outputs lie; words: the words of a window. offsets, vectors, blocks: of the blocks of a window,
- * where it has several. The core changes plane, out and rounds. */
+/* What a core is called with: an output channel of some rows. plane: four bytes before the
+ * window of the first output; next: bytes from the windows of a round's first row to its second,
+ * row_step: to the next round. out_step: from the outputs of a round to the next, step: from
+ * eight outputs of a round to the next: four columns of two rows, or eight of one. rounds: of
+ * one or two output rows. columns: by eight outputs, tail: which ones of the last, less than
+ * eight, are written, as a predicate. at: where eight outputs lie; words: the words of a window.
+ * offsets, vectors, blocks: of the blocks of a window, where it has several. The core changes
+ * plane, out and rounds. */
 typedef struct {
     const int8_t *plane;
     int32_t row_step;
@@ -102,8 +103,8 @@ static EC_NOINLINE EC_UNUSED void ec_mve_depthwise_any(
 }
 
 #if EC_MVE
-/* Registers: r11 the plane; r1 the outputs; r3 bias, r5 multiplier, r7 addend, r8 shift, r9 step, lr
- * the columns left, r12 the tail; q3 the words of a window, q4 and on taps. */
+/* Registers: r11 the plane; r1 the outputs; r3 bias, r5 multiplier, r7 addend, r8 shift, r9
+ * step, lr the columns left, r12 the tail; q3 the words of a window, q4 and on taps. */
 
 /* A vector of taps, by places at r2, of the filters at r0. */
 #define EC_MVE_PLANE_TAPS(Q) "vldrb.8 q0, [r2], #16\n vldrb.u8 " Q ", [r0, q0]\n"
@@ -147,8 +148,8 @@ static EC_NOINLINE EC_UNUSED void ec_mve_depthwise_any(
     ".else\n vqmovnb.s16 q0, q0\n .endif\n"                                                  \
     "vldrh.16 q1, [r11, #60]\n"
 
-/* All columns of a round, by windows whose sums go to lanes LOW and HIGH: VMOV sets lanes two apart, so
- * the first ones go to lanes 0 and 2. BEFORE: what finishing needs. */
+/* All columns of a round, by windows whose sums go to lanes LOW and HIGH: VMOV sets lanes two
+ * apart, so the first ones go to lanes 0 and 2. BEFORE: what finishing needs. */
 #define EC_MVE_PLANE_COLUMNS(WINDOW, BEFORE, FORM, SHIFT, CLAMP)                             \
     "wls lr, lr, 4f\n"                                                                       \
     "3:\n" WINDOW(0, 2) WINDOW(1, 3) BEFORE EC_MVE_PLANE_FINISH(FORM, SHIFT, CLAMP)          \
@@ -179,15 +180,16 @@ static EC_NOINLINE EC_UNUSED void ec_mve_depthwise_any(
     "vmladav.s8 r2, q0, q4\n vmladav.s8 r6, q5, q4\n"                                        \
     "vmov q1[" #HIGH "], q1[" #LOW "], r0, r2\n vmov q2[" #HIGH "], q2[" #LOW "], r4, r6\n"
 
-/* Several blocks, at r10 and on. Their sums take the registers of what finishes. */
+/* Several blocks, at r10 and on. Their sums take the registers of what finishes. (Without spaces: a
+ * string of C99 has up to 4,095 characters.) */
 #define EC_MVE_PLANE_BLOCKS                                                                  \
-    "add r10, #4\n movs r0, #0\n movs r2, #0\n movs r4, #0\n movs r6, #0\n"                  \
-    "ldrd r3, r5, [r11, #92]\n ldr r8, [r11, #100]\n ldr r9, [r11, #52]\n sub r9, #4\n"      \
-    "7:\n ldr r7, [r3], #4\n add r7, r10\n"
+    "add r10,#4\n movs r0,#0\n movs r2,#0\n movs r4,#0\n movs r6,#0\n"                       \
+    "ldrd r3,r5,[r11,#92]\n ldr r8,[r11,#100]\n ldr r9,[r11,#52]\n sub r9,#4\n"              \
+    "7:\n ldr r7,[r3],#4\n add r7,r10\n"
 
 #define EC_MVE_PLANE_BLOCKS_END(LOW, HIGH)                                                   \
-    "subs r8, #1\n bne 7b\n"                                                                 \
-    "vmov q1[" #HIGH "], q1[" #LOW "], r0, r2\n vmov q2[" #HIGH "], q2[" #LOW "], r4, r6\n"
+    "subs r8,#1\n bne 7b\n"                                                                  \
+    "vmov q1[" #HIGH "],q1[" #LOW "],r0,r2\n vmov q2[" #HIGH "],q2[" #LOW "],r4,r6\n"
 
 #define EC_MVE_PLANE_RELOAD(FORM)                                                            \
     "ldr r3, [r11, #56]\n ldr r9, [r11, #16]\n ldr r0, [r11, #40]\n"                         \
@@ -205,12 +207,12 @@ static EC_NOINLINE EC_UNUSED void ec_mve_depthwise_any(
 /* Stride 2: two windows of each row have one output each. */
 #define EC_MVE_PLANE_TWOS(LOW, HIGH)                                                         \
     EC_MVE_PLANE_BLOCKS                                                                      \
-    "vldrb.8 q4, [r5], #16\n"                                                                \
-    "vldrw.u32 q0, [r7, q3]\n add r7, #4\n vmladava.s8 r0, q0, q4\n"                         \
-    "vldrw.u32 q5, [r7, q3]\n add r7, r9\n vmladava.s8 r2, q5, q4\n"                         \
-    "vldrw.u32 q0, [r7, q3]\n add r7, #4\n vmladava.s8 r4, q0, q4\n"                         \
-    "vldrw.u32 q5, [r7, q3]\n vmladava.s8 r6, q5, q4\n"                                      \
-    EC_MVE_PLANE_BLOCKS_END(LOW, HIGH) "add r10, #4\n"
+    "vldrb.8 q4,[r5],#16\n"                                                                  \
+    "vldrw.u32 q0,[r7,q3]\n add r7,#4\n vmladava.s8 r0,q0,q4\n"                              \
+    "vldrw.u32 q5,[r7,q3]\n add r7,r9\n vmladava.s8 r2,q5,q4\n"                              \
+    "vldrw.u32 q0,[r7,q3]\n add r7,#4\n vmladava.s8 r4,q0,q4\n"                              \
+    "vldrw.u32 q5,[r7,q3]\n vmladava.s8 r6,q5,q4\n"                                          \
+    EC_MVE_PLANE_BLOCKS_END(LOW, HIGH) "add r10,#4\n"
 
 #define EC_MVE_DEPTHWISE_BLOCKS(NAME, WINDOW, FORM, SHIFT, CLAMP)                            \
     EC_NAKED void NAME(                                                                      \
@@ -228,8 +230,8 @@ static EC_NOINLINE EC_UNUSED void ec_mve_depthwise_any(
 #define EC_MVE_DEPTHWISE_TWOS(NAME, FORM, SHIFT, CLAMP)                                      \
     EC_MVE_DEPTHWISE_BLOCKS(NAME, EC_MVE_PLANE_TWOS, FORM, SHIFT, CLAMP)
 
-/* Defines the core NAME of kernels of up to 3 x 3 taps at stride 1, two rows a round, and NAME_row, one
- * row a round. FORM, SHIFT, CLAMP: as in edgecnn_mve_gemm.h. */
+/* Defines the core NAME of kernels of up to 3 x 3 taps at stride 1, two rows a round, and
+ * NAME_row, one row a round. FORM, SHIFT, CLAMP: as in edgecnn_mve_gemm.h. */
 #define EC_MVE_DEPTHWISE_PAIRS(NAME, FORM, SHIFT, CLAMP)                                     \
     EC_NAKED void NAME(                                                                      \
         EC_UNUSED ec_mve_plane *plane, EC_UNUSED const ec_mve_depthwise_params *p) {         \

@@ -1,12 +1,11 @@
 /* CONV_2D as one blocked matrix product: two pixels by four output channels at a time, 16 products
  * each per VMLADAVA.
  *
- * filters, per four channels: their biases (16 bytes), then per 16 taps (of K = k_h * k_w * in_c, in
- * the order of the patch; the last ones filled up with zeros) 16 bytes of each channel. So bytes
- * behind a patch do not matter.
- * Channels come in groups of eight, first the even ones of a group, then the odd ones, as VQSHRNB
- * and VQSHRNT put them side by side; up to four left over are a group of their own.
- * finish: edgecnn_mve_common.h, in the same order.
+ * filters, per four channels: their biases (16 bytes), then per 16 taps (of K = k_h * k_w * in_c,
+ * in the order of the patch; the last ones filled up with zeros) 16 bytes of each channel. So bytes
+ * behind a patch do not matter. Channels come in groups of eight, first the even ones of a group,
+ * then the odd ones, as VQSHRNB and VQSHRNT put them side by side; up to four left over are a group
+ * of their own. finish: edgecnn_mve_common.h, in the same order.
  *
  * A pixel's patch is read where it lies (direct: 1x1, stride 1), or gathered into scratch. Padding
  * is gathered as the input's zero point: the biases hold its share.
@@ -21,9 +20,9 @@
 /* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 /* direct: patches are read in place. chunks: of 16 taps. trips: rounds of the core's inner loop.
- * tile: patches that scratch holds, `pitch` bytes from one to the next: their rows are copied by 16
- * bytes, so that the last one of each needs room. line: bytes of an input row with its borders, where patches
- * are made of such copies; else 0. */
+ * tile: patches that scratch holds, `pitch` bytes from one to the next: their rows are copied by
+ * 16 bytes, so that the last one of each needs room. line: bytes of an input row with its
+ * borders, where patches are made of such copies; else 0. */
 typedef struct {
     ec_window window;
     int32_t direct, chunks, trips, tile, pitch, line, in_zero, act_min, act_max, reverse;
@@ -84,8 +83,8 @@ static EC_NOINLINE EC_UNUSED void ec_mve_gemm_direct(
     }
 }
 
-/* A row of one patch: the taps at input columns x, x + dilation_w ... of an input row, of which some
- * may lie outside; row NULL: all do. */
+/* A row of one patch: the taps at input columns x, x + dilation_w ... of an input row, of which
+ * some may lie outside; row NULL: all do. */
 static EC_NOINLINE EC_UNUSED void ec_mve_gemm_line(
     const ec_mve_gemm_params *p, const int8_t *row, int32_t x, int8_t *to) {
     const ec_window *g = &p->window;
@@ -189,8 +188,8 @@ EC_INLINE void ec_mve_gemm_gather(
     }
 }
 
-/* `count` output pixels of one image from pixel `first` on, which lie side by side at `out`: by tiles
- * of patches in scratch. */
+/* `count` output pixels of one image from pixel `first` on, which lie side by side at `out`: by
+ * tiles of patches in scratch. */
 EC_INLINE void ec_mve_gemm_tiles(
     const ec_mve_gemm_params *p, const ec_mve_tables *tables, const int8_t *in, int32_t in_rows,
     int32_t first, int32_t count, int8_t *scratch, int8_t *out, ec_mve_core core) {

@@ -6,9 +6,10 @@
 
 /* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
-/* What a core is called with: `pairs` pairs of pixels. x0, x1: the patches of the first pair. x_step
- * leads to the next pair's, out_step from behind the outputs' last whole group of eight to the next
- * pair's outputs. end: of the filters. tail: channels behind the whole groups. The core changes it. */
+/* What a core is called with: `pairs` pairs of pixels. x0, x1: the patches of the first pair.
+ * x_step leads to the next pair's, out_step from behind the outputs' last whole group of eight
+ * to the next pair's outputs. end: of the filters. tail: channels behind the whole groups. The
+ * core changes it. */
 typedef struct {
     const int8_t *x0, *x1;
     int32_t trips;
@@ -23,8 +24,9 @@ typedef struct {
 typedef void (*ec_mve_core)(ec_mve_block *block);
 
 #if EC_MVE
-/* Registers: r11 the block, r1 and r3 its patches, r5 filters, r9 finish, r7 the inner loop's count;
- * VMLADAVA sums in even ones: r0, r2, r4, r6 the first pixel's, r8, r10, r12, r14 the second's. */
+/* Registers: r11 the block, r1 and r3 its patches, r5 filters, r9 finish, r7 the inner loop's
+ * count; VMLADAVA sums in even ones: r0, r2, r4, r6 the first pixel's, r8, r10, r12, r14 the
+ * second's. */
 
 /* X0, X1: 16 taps of both pixels. */
 #define EC_MVE_MACS(X0, X1)                                                                  \
@@ -79,7 +81,8 @@ typedef void (*ec_mve_core)(ec_mve_block *block);
     "vqmovnb.s16 q0, q4\n vqmovnb.s16 q1, q5\n"                                              \
     ".endif\n"
 
-/* The outputs of the last channels, less than eight: 5 to 7 of a whole group, 1 to 4 of half a one. */
+/* The outputs of the last channels, less than eight: 5 to 7 of a whole group, 1 to 4 of half a
+ * one. */
 #define EC_MVE_TAIL(CLAMP)                                                                   \
     "6:\n ldr r4, [r11, #52]\n vctp.16 r4\n vpstt\n"                                         \
     "vstrbt.16 q0, [r0]\n vstrbt.16 q1, [r2]\n b 4f\n"                                       \

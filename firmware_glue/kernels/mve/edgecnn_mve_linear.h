@@ -1,5 +1,5 @@
-/* int8 ADD and SUB as linear forms, four elements at a time: compiler/fast/linear.py has the proof that
- * a form gives the op's output on all 65,536 pairs of operands. With broadcasting. */
+/* int8 ADD and SUB as linear forms, four elements at a time: compiler/fast/linear.py has the
+ * proof that a form gives the op's output on all 65,536 pairs of operands. With broadcasting. */
 #ifndef EDGECNN_MVE_LINEAR_H
 #define EDGECNN_MVE_LINEAR_H
 
@@ -14,7 +14,8 @@ typedef struct {
     int32_t factor1, factor2, offset, act_min, act_max;
 } ec_mve_linear_params;
 
-/* A run of outputs: the operands follow each other (varies), or x2 stays the same, and is in offset. */
+/* A run of outputs: the operands follow each other (varies), or x2 stays the same, and is in
+ * offset. */
 typedef struct {
     const int8_t *x1, *x2;
     int8_t *out;
@@ -33,7 +34,8 @@ typedef void (*ec_mve_linear_core)(ec_mve_linear_run *run);
     ".if " #CLAMP "\n vmax.s16 q0, q0, q2\n vmin.s16 q0, q0, q3\n .endif\n"                  \
     "vstrb.32 q0, [r2], #4\n"
 
-/* Defines the core NAME. SHIFT: 1 to 24. CLAMP: 1 if the activation leaves less than int8's range. */
+/* Defines the core NAME. SHIFT: 1 to 24. CLAMP: 1 if the activation leaves less than int8's
+ * range. */
 #define EC_MVE_LINEAR(NAME, SHIFT, CLAMP)                                                    \
     EC_NAKED void NAME(EC_UNUSED ec_mve_linear_run *run) {                                   \
         __asm__ volatile(                                                                    \
@@ -66,9 +68,9 @@ EC_INLINE void ec_mve_linear_plain(const ec_mve_linear_run *run, int32_t shift) 
 }
 #endif
 
-/* The innermost dimension is a run. A repeated operand goes to the offset; if both are, x1 has one
- * element, and there is one output. The output may lie over an operand that is not repeated, or start
- * before it. */
+/* The innermost dimension is a run. A repeated operand goes to the offset; if both are, x1 has
+ * one element, and there is one output. The output may lie over an operand that is not repeated,
+ * or start before it. */
 EC_KERNEL void ec_mve_linear(
     const ec_mve_linear_params *p, const int8_t *x1, const int8_t *x2, int8_t *out,
     ec_mve_linear_core core) {

@@ -1,7 +1,8 @@
 /* One channel of an NHWC image as a plane with borders, in scratch, for edgecnn_mve_depthwise.h.
  *
- * Two rows are zipped: byte (row r, column x) lies at (r / 2) * pitch + 2 * x + r % 2. So a window of
- * 4 x 4 at an even row and column is four aligned words: two of a pair of rows, two of the next. */
+ * Two rows are zipped: byte (row r, column x) lies at (r / 2) * pitch + 2 * x + r % 2. So a
+ * window of 4 x 4 at an even row and column is four aligned words: two of a pair of rows, two of
+ * the next. */
 #ifndef EDGECNN_MVE_PLANES_H
 #define EDGECNN_MVE_PLANES_H
 
@@ -9,17 +10,17 @@
 
 /* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
-/* A run of rows: `pairs` pairs, or a single one (0 pairs) whose bytes are every second from `to` on.
- * from: bytes from the image's start. */
+/* A run of rows: `pairs` pairs, or a single one (0 pairs) whose bytes are every second from `to`
+ * on. from: bytes from the image's start. */
 typedef struct {
     int32_t from;
     int8_t *to;
     int32_t pairs;
 } ec_mve_run;
 
-/* Runs of rows of `count` columns. step: bytes from column to column, odd: from the first row of a pair
- * to the second, pair_step: to the next pair. odd + 7 * step fits 16 bits. A band of a ring has up to
- * two runs of pairs, and single rows before, between and behind. */
+/* Runs of rows of `count` columns. step: bytes from column to column, odd: from the first row of
+ * a pair to the second, pair_step: to the next pair. odd + 7 * step fits 16 bits. A band of a
+ * ring has up to two runs of pairs, and single rows before, between and behind. */
 #define EC_MVE_RUNS 6
 typedef struct {
     int32_t step, odd, pair_step, count, pitch, size;
@@ -89,8 +90,9 @@ static EC_UNUSED void ec_mve_zip(const ec_mve_runs *runs, const int8_t *in) {
 }
 #endif
 
-/* The runs of plane rows that image rows top, top + 1 ... fill: those of `height` rows that are in the
- * image, of a ring of in_rows rows. in_y: bytes from row to row. to: of row top and the first column. */
+/* The runs of plane rows that image rows top, top + 1 ... fill: those of `height` rows that are
+ * in the image, of a ring of in_rows rows. in_y: bytes from row to row. to: of row top and the
+ * first column. */
 EC_INLINE void ec_mve_find_runs(
     ec_mve_runs *runs, int32_t top, int32_t height, int32_t in_h, int32_t in_rows, int32_t in_y,
     int8_t *to) {

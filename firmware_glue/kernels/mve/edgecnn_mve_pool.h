@@ -1,9 +1,9 @@
 /* AVERAGE_POOL_2D and MAX_POOL_2D of int8: eight and sixteen channels at a time.
  *
- * Averages: sums of up to 256 values fit 16 bits. A sum is divided by a multiplication: for b >= 0,
- * b / n = (4 * b * reciprocals[n - 1]) >> 32, reciprocals[n - 1] = ceil(2^30 / n); b is the sum with
- * 128 * n added, so that it is not below 0, and half of n, so that it is rounded: the compiler tried
- * all sums. Ties go away from zero: below 0 one is taken off if n is even. */
+ * Averages: sums of up to 256 values fit 16 bits. A sum is divided by a multiplication: for b >=
+ * 0, b / n = (4 * b * reciprocals[n - 1]) >> 32, reciprocals[n - 1] = ceil(2^30 / n); b is the
+ * sum with 128 * n added, so that it is not below 0, and half of n, so that it is rounded: the
+ * compiler tried all sums. Ties go away from zero: below 0 one is taken off if n is even. */
 #ifndef EDGECNN_MVE_POOL_H
 #define EDGECNN_MVE_POOL_H
 

@@ -112,11 +112,15 @@ def _compare(
 
 
 def check_steps(data: bytes, runner: Runner, seed: int) -> None:
-    """A whole model equals LiteRT bit for bit: every tensor right after its step, the outputs."""
+    """A whole model equals LiteRT bit for bit: every tensor right after its step, the outputs.
+
+    Of a model that remembers, the outputs alone: both ways would be a run each.
+    """
     inputs = random_inputs(read_model(data), np.random.default_rng(seed))
     reference = Reference(data)
     want = reference(inputs)
-    for tensor_id, value in runner.steps(inputs).items():
+    stateful = runner.model.program.variable_bytes > 0
+    for tensor_id, value in ({} if stateful else runner.steps(inputs)).items():
         inner = reference.inner(runner.model, tensor_id)
         if inner is not None:
             np.testing.assert_array_equal(value, inner, str(tensor_id))

@@ -1,30 +1,37 @@
 """The generated C and all kernels: no warning of any compiler, nothing found by clang-tidy.
 
 One model of every op and dtype, some graphs, models that remember, weights as a blob, the other
-numerics, preprocess and postprocess; as a few translation units.
+numerics, preprocess and postprocess, models for every set of kernels; as a few translation units.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edgecnn.core.errors import MissingExtraError, TargetError
 from edgecnn.core.tflite.reader import read_model
 from firmware_glue import kernels
-from firmware_glue.compiler.api import NUMERICS, compile_model
+from firmware_glue.compiler import api
+from firmware_glue.compiler.api import NUMERICS, CompiledModel, compile_model
 from firmware_glue.device import app
+from firmware_glue.device.board import load_board
+from firmware_glue.device.toolchain import find_toolchain
 from tests.builders import tiny_classifier
 from tests.firmware_glue.compiler.cases import CASES
+from tests.firmware_glue.compiler.fast.any_offer import OFFERED, SETS, take_any
 from tests.firmware_glue.compiler.graphs import GRAPHS
 from tests.firmware_glue.compiler.harness import run_tool, write
 from tests.firmware_glue.compiler.stage_cases import CLASSIFIERS, DETECTORS
+from tests.firmware_glue.compiler.stream.nets import Grouping, random_net
 from tests.firmware_glue.compiler.test_state import counter
 
 CHECKS = "-*,bugprone-*,cert-*,clang-diagnostic-*"
@@ -35,7 +42,8 @@ WARNINGS = (
 CAST_ALIGN = {"gcc": "-Wcast-align=strict", "clang": "-Wcast-align"}
 COMPILERS = {"gcc": ("gcc", "g++"), "clang": ("clang", "clang++")}
 VARIANT = "-DEDGECNN_SHARED_KERNELS -DEDGECNN_PROFILE"
-_UNITS = 6
+CORES = ("cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m55", "rv32imc")
+_UNITS, _SEEDS = 6, range(8, 13)
 
 
 def _models() -> dict[str, bytes]:
@@ -47,33 +55,79 @@ def _models() -> dict[str, bytes]:
     return models | {"tiny": tiny_classifier(), "counter": counter("int8", start=start)}
 
 
+def _unit(path: Path, sources: Sequence[Path]) -> Path:
+    """A file that includes others."""
+    lines = (
+        f'/* NOLINTNEXTLINE(bugprone-suspicious-include) */\n#include "{source}"\n'
+        for source in sources
+    )
+    path.write_text("".join(lines))
+    return path
+
+
 @pytest.fixture(scope="module")
-def units(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Files that include all the models."""
+def plain_units(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Files that include all the models with the kernels for any core."""
     root = tmp_path_factory.mktemp("clean")
     models = _models()
     jobs = [(name, "litert-ref", "c") for name in models]
     jobs += [(name, "litert-ref", "blob") for name in ("tiny", "counter")]
     jobs += [(name, other, "c") for other in NUMERICS if other != "litert-ref" for name in GRAPHS]
     # A unit has one kind of numerics: they are a macro of the file.
-    groups: dict[tuple[str, int], list[Path]] = {}
+    groups: dict[str, list[Path]] = {}
     for number, (name, numerics, weights) in enumerate(jobs):
         symbol = f"{name}_blob" if weights == "blob" else name
         compiled = compile_model(
             read_model(models[name]), name=symbol, numerics=numerics, weights=weights
         )
-        group = (numerics, number % _UNITS if numerics == "litert-ref" else 0)
+        group = f"{numerics}_{number % _UNITS if numerics == 'litert-ref' else 0}"
         groups.setdefault(group, []).extend(write(compiled, root / numerics / symbol))
-    found = []
-    for (numerics, number), sources in groups.items():
-        unit = root / f"{numerics}_{number}.c"
-        lines = (
-            f'/* NOLINTNEXTLINE(bugprone-suspicious-include) */\n#include "{path}"\n'
-            for path in sources
-        )
-        unit.write_text("".join(lines))
-        found.append(unit)
-    return found
+    return [_unit(root / f"{group}.c", sources) for group, sources in groups.items()]
+
+
+def _set_models(kernels: str) -> Iterator[CompiledModel]:
+    """Every kernel of a set: each op, whole and in chains; at other levels and numerics."""
+    ops = [code for known, code in OFFERED if known == kernels]
+    for code, seed in itertools.product(ops, _SEEDS):
+        data = CASES[f"{code}:int8"](np.random.default_rng(seed))
+        yield compile_model(read_model(data), name=f"{code}_{seed}".lower(), kernels=kernels)
+    for seed in _SEEDS:
+        model = read_model(random_net(np.random.default_rng(seed), "int8"))
+        yield compile_model(model, name=f"net_{seed}", kernels=kernels)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(api, "planned", Grouping((seed,)))
+            yield compile_model(model, name=f"chains_{seed}", kernels=kernels, max_ram=0)
+
+
+@pytest.fixture(scope="module")
+def set_units(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Set of kernels → a file that includes models with them; one more, compiled for size."""
+    root, found = tmp_path_factory.mktemp("sets"), {}
+    with pytest.MonkeyPatch.context() as patch:
+        take_any(patch)
+        for kernels in SETS:
+            models = _set_models(kernels)
+            sources = [s for model in models for s in write(model, root / kernels / model.name)]
+            found[kernels] = _unit(root / f"{kernels}.c", sources)
+    size = (
+        compile_model(read_model(data), name=f"{kernels}_{name}", kernels=kernels, optimize="size")
+        for kernels in SETS
+        for name, data in _size_models()
+    )
+    sources = [s for model in size for s in write(model, root / "size" / model.name)]
+    return found | {"size": _unit(root / "size.c", sources)}
+
+
+def _size_models() -> Iterator[tuple[str, bytes]]:
+    for name in ("net", "tiny"):
+        rng = np.random.default_rng(8)
+        yield name, tiny_classifier() if name == "tiny" else random_net(rng, "int8")
+
+
+@pytest.fixture(scope="module")
+def units(plain_units: list[Path], set_units: dict[str, Path]) -> list[Path]:
+    """All files."""
+    return [*plain_units, *set_units.values()]
 
 
 def _program(compiler: str, kind: str = "c") -> str:
@@ -92,9 +146,9 @@ def _each(command: Sequence[object], units: list[Path], after: Sequence[object] 
 
 
 def test_every_kernel_is_there(units: list[Path]) -> None:
-    folder = Path(kernels.__file__).parent / "generic"
-    used = {path.name for path in units[0].parent.rglob("edgecnn_*.h")}
-    assert {path.name for path in folder.glob("*.h")} == used
+    folder = Path(kernels.__file__).parent
+    used = {path.name for unit in units for path in unit.parent.rglob("edgecnn_*.h")}
+    assert {path.name for path in folder.rglob("*.h")} == used
 
 
 @pytest.mark.parametrize("language", ["c99", "c11", "c++11", "c++17", "c++20"])
@@ -118,6 +172,23 @@ def test_zig_has_no_warnings(units: list[Path]) -> None:
     output = ["-c", "-o", units[0].with_suffix(".o")]
     flags = [*WARNINGS, CAST_ALIGN["clang"], "-O0", "-g0"]
     run_tool([sys.executable, "-m", "ziglang", "cc", "-std=c99", *flags, *output, units[0]])
+
+
+@pytest.mark.parametrize("variant", ["", "-DEDGECNN_SHARED_KERNELS"])
+@pytest.mark.parametrize("name", ["zig", "gcc"])
+@pytest.mark.parametrize("core", CORES)
+def test_no_warnings_of_the_cores_compilers(
+    core: str, name: str, variant: str, set_units: dict[str, Path]
+) -> None:
+    """What is there for the core alone: its intrinsics and assembly."""
+    board = load_board(core)
+    try:
+        toolchain = find_toolchain(board, name)
+    except (TargetError, MissingExtraError) as error:
+        pytest.skip(error.message)
+    unit = set_units[board.kernels]
+    flags = [*toolchain.flags(board), *WARNINGS, *variant.split()]
+    run_tool([*toolchain.command, *flags, "-c", unit, "-o", unit.with_suffix(".o")])
 
 
 def _clang_tidy() -> str:

@@ -15,7 +15,7 @@ from firmware_glue.compiler.api import KERNELS, CompiledModel, compile_model
 from firmware_glue.compiler.emit.text import CTYPES
 from firmware_glue.compiler.fast.table import OFFERS
 from firmware_glue.compiler.ops.spec import Call, Params
-from firmware_glue.kernels import kernel_text
+from firmware_glue.kernels import kernel_text, with_includes
 from tests.builders import ModelBuilder, tiny_classifier
 from tests.firmware_glue.compiler.cases import CASES as MAKERS
 from tests.firmware_glue.compiler.graphs import random_graph
@@ -96,7 +96,8 @@ def test_params_follow_the_c_structs() -> None:
     """Initialisers are positional, so the order of fields is checked here."""
     for key, params in _all_params().items():
         header, struct = key.split(":")
-        bodies = re.findall(r"typedef struct \{([^}]*)\} (\w+);", kernel_text(header))
+        known = "".join(with_includes({header}).values())
+        bodies = re.findall(r"typedef struct \{([^}]*)\} (\w+);", known)
         body = next(text for text, name in bodies if name == struct)
         names = []
         for line in re.sub(r"/\*.*?\*/", "", body, flags=re.DOTALL).split(";"):

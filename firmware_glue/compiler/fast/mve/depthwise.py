@@ -266,7 +266,7 @@ def _lowered(op: Op, plan: _Depthwise, packed: Array) -> Lowered:
         ConstArg("filters", packed.reshape(-1), from_file=True),
         ConstArg("places", plan.places()),
         ConstArg("bias", plan.made.bias, from_file=True),
-        ConstArg("finish", plan.made.columns.reshape(-1)),
+        ConstArg("finish", plan.made.columns.reshape(-1), from_file=True),
         ScratchArg("int8_t"),
         *out_args(op),
     )

@@ -199,7 +199,7 @@ def _lowered(op: Op, gemm: _Gemm, order: NDArray[np.int64]) -> Lowered:
     args = (
         TensorArg(op.inputs[0]),
         ConstArg("filters", gemm.packed, from_file=True),
-        ConstArg("finish", gemm.made.table(order)),
+        ConstArg("finish", gemm.made.table(order), from_file=True),
         ScratchArg("int8_t") if gemm.scratch_bytes else None,
         *out_args(op),
     )

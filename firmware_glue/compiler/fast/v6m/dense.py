@@ -74,7 +74,7 @@ def fully_connected_offer(graph: Graph, op: Op) -> Candidate | None:
         TensorArg(op.inputs[0]),
         ConstArg("filters", filters, from_file=True),
         ConstArg("starts", dense.finish.starts(bias), from_file=True),
-        ConstArg("numbers", numbers),
+        ConstArg("numbers", numbers, from_file=True),
         ScratchArg("uint8_t"),
         TensorArg(op.outputs[0]),
     )

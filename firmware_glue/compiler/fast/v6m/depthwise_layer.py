@@ -89,10 +89,26 @@ class Depthwise:
 
     @property
     def covers(self) -> tuple[Overlap, ...]:
-        """A channel's output may cover its own input, or what lies before: see the headers."""
+        """A channel's output may cover its own input, or what lies before: see the headers.
+
+        Rows go through a ring, so output row y may cover what lies before the first row that is not
+        in it yet.
+        """
         if self.multiplier > 1 or self.op.inputs.count(self.op.inputs[0]) > 1:
             return ()
-        return (Overlap(self.op.inputs[0], self.op.outputs[0], 0),)
+        g = self.geometry
+        (in_h, in_w), (out_h, out_w) = g.in_size, g.out_size
+        below = (g.kernel[0] - 1) * g.dilation[0] + 1 - g.pad[0]
+        ahead = [
+            (y + 1) * out_w - max(y * g.stride[0] + below, 0) * in_w
+            for y in range(out_h)
+            if y * g.stride[0] + below < in_h
+        ]
+        growth = max(0, (g.batches - 1) * (out_h * out_w - in_h * in_w))
+        pixels = max((0, *ahead)) + growth
+        # The kernel moves the input down to whole pixels: up to one less apart than planned.
+        lead = (pixels + 1) * g.in_c if pixels else 0
+        return (Overlap(self.op.inputs[0], self.op.outputs[0], lead),)
 
 
 def swapped(g: Geometry) -> Geometry:

@@ -169,7 +169,7 @@ def _call(op: Op, gemm: Gemm) -> Call:
         TensorArg(op.inputs[0]),
         ConstArg("filters", packed_filters(layer.filters), from_file=True),
         ConstArg("starts", gemm.finish.starts(layer.folded_bias), from_file=True),
-        ConstArg("numbers", gemm.finish.numbers),
+        ConstArg("numbers", gemm.finish.numbers, from_file=True),
         ScratchArg("uint32_t"),
         TensorArg(op.outputs[0]),
     )

@@ -13,12 +13,12 @@ all of its steps: everywhere, as both functions are monotone.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
 from firmware_glue.compiler.fast.sums import Ints, Layer
-from firmware_glue.compiler.fast.thresholds import Steps, layer_steps
+from firmware_glue.compiler.fast.thresholds import LayerSteps, Masks, layer_steps
 
 LOW_BITS = 12
 """Bits of a channel's factor behind the whole ones."""
@@ -59,84 +59,129 @@ class TopByte:
     @classmethod
     def of(cls, layer: Layer) -> Self | None:
         """The proven requantization of a layer, or None if a channel has none."""
-        rows = []
-        for channel, steps in enumerate(layer_steps(layer)):
-            ends = _region(steps, layer)
-            if ends[1] - ends[0] >= _TOP_LIMIT:
-                return None
-            found = _fit(steps, ends, _factor(layer, channel))
-            if found is None:
-                return None
-            rows.append((ends[0] - int(layer.folded_bias[channel]), ends[1] - ends[0], *found))
-        low, top, factor, addend, kink, drop = np.array(rows, np.int64).reshape(-1, 6).T
-        return cls(low, top, factor, addend & 0xFFFFFFFF, kink, drop)
+        steps = layer_steps(layer)
+        first, last = _region(steps, layer)
+        if np.any(last - first >= _TOP_LIMIT):
+            return None
+        found = _fit(_Bounds.of(steps, first, last), _factors(layer))
+        if found is None:
+            return None
+        factor, addend, drop = found
+        return cls(
+            first - layer.folded_bias, last - first, factor, addend & 0xFFFFFFFF,
+            np.where(drop, -first, 0), drop,
+        )  # fmt: skip
 
 
-def _region(steps: Steps, layer: Layer) -> tuple[int, int]:
+def _region(steps: LayerSteps, layer: Layer) -> tuple[Ints, Ints]:
     """The accumulators, inclusive, whose outputs are computed; all others are clamped."""
-    if steps.constant:
-        # All below the region, or all above it.
-        outside = {layer.act_min: steps.high + 1, layer.act_max: steps.low - 1}
-        at = outside.get(steps.first)
-        return (steps.low, steps.high) if at is None else (at, at)
-    first, last = steps.low, steps.high
-    if steps.first == layer.act_min:
-        first = int(steps.at[0])
-    if steps.first + len(steps.at) == layer.act_max:
-        last = max(first, int(steps.at[-1]) - 1)
-    return first, last
+    lowest, highest = steps.first == layer.act_min, steps.last == layer.act_max
+    first = np.where(lowest, steps.least(steps.at, 0), steps.low)
+    last = np.where(highest, np.maximum(first, steps.most(steps.at, 0) - 1), steps.high)
+    # Constant channels that are clamped: all below the region, or all above it.
+    clamped = (steps.counts == 0) & (lowest | highest)
+    outside = np.where(highest, steps.low - 1, steps.high + 1)
+    return np.where(clamped, outside, first), np.where(clamped, outside, last)
 
 
-def _factor(layer: Layer, channel: int) -> int:
-    """The layer's own factor as a fixed-point number of 2³⁶."""
-    shift = int(layer.shifts[channel]) - 31 + OUT_BITS + LOW_BITS
-    multiplier = int(layer.multipliers[channel])
-    return multiplier << shift if shift >= 0 else (multiplier + (1 << -shift >> 1)) >> -shift
+def _factors(layer: Layer) -> Ints:
+    """The layer's own factors as fixed-point numbers of 2³⁶."""
+    shift = layer.shifts - 31 + OUT_BITS + LOW_BITS
+    half = (np.int64(1) << np.maximum(-shift, 0)) >> 1
+    return ((layer.multipliers + half) >> np.maximum(-shift, 0)) << np.clip(shift, 0, 31)
 
 
-def _fit(steps: Steps, ends: tuple[int, int], factor: int) -> tuple[int, int, int, int] | None:
-    """(factor, C, kink, drop) that give the layer's outputs on all of ``ends``."""
-    first, last = ends
-    begin = steps.first + int(np.searchsorted(steps.at, first, side="right"))
-    end = steps.first + int(np.searchsorted(steps.at, last, side="right"))
-    if begin == end:
-        return 0, begin << OUT_BITS, 0, 0
-    wanted = np.arange(begin + 1, end + 1, dtype=np.int64) << OUT_BITS
-    at = steps.at[begin - steps.first : end - steps.first]
-    # What C is bound by: accumulators whose output must be reached, and those that must not reach.
-    must = np.concatenate([[first], at])
-    must_not = np.concatenate([at - 1, [last]])
-    reach = np.concatenate([[begin << OUT_BITS], wanted])
-    less = np.concatenate([wanted, [(end + 1) << OUT_BITS]]) - 1
+class _Bounds(NamedTuple):
+    """What the C of some channels are bound by.
+
+    Attributes:
+        steps: of these channels.
+        inside: (steps,): whether a step lies in the region, but not at its start.
+        first, last: the region's ends.
+        begin, end: the outputs at these.
+    """
+
+    steps: LayerSteps
+    inside: Masks
+    first: Ints
+    last: Ints
+    begin: Ints
+    end: Ints
+
+    @classmethod
+    def of(cls, steps: LayerSteps, first: Ints, last: Ints) -> Self:
+        """The bounds of all channels."""
+        channel, count = steps.channel, len(steps)
+        before, until = steps.at <= first[channel], steps.at <= last[channel]
+        begin = steps.first + np.bincount(channel[before], minlength=count)
+        end = steps.first + np.bincount(channel[until], minlength=count)
+        return cls(steps, until & ~before, first, last, begin, end)
+
+    def some(self, kept: Masks) -> _Bounds:
+        """Those of some of the channels."""
+        parts = (values[kept] for values in self[2:])
+        return _Bounds(self.steps.of(kept), self.inside[kept[self.steps.channel]], *parts)
+
+    def values(self, factor: Ints) -> _Values:
+        """What bounds C for a factor."""
+        steps, of_step = self.steps, factor[self.steps.channel]
+        wanted, t = steps.outputs << OUT_BITS, steps.at - self.first[steps.channel]
+        top = ((self.end + 1) << OUT_BITS) - 1 - scaled(self.last - self.first, factor)
+        return _Values(
+            np.where(self.inside, wanted - scaled(t, of_step), -_OPEN),
+            np.where(self.inside, wanted - 1 - scaled(t - 1, of_step), _OPEN),
+            self.begin << OUT_BITS,
+            top,
+        )
+
+    def window(self, values: _Values, kept: tuple[Masks, ...]) -> tuple[Ints, Ints]:
+        """What C must lie between, by some of the values."""
+        low, high, bottom, top = map(np.where, kept, values, (-_OPEN, _OPEN, -_OPEN, _OPEN))
+        least, most = self.steps.most(low, -_OPEN), self.steps.least(high, _OPEN)
+        return np.maximum(least, bottom), np.minimum(most, top)
+
+
+class _Values(NamedTuple):
+    """Bounds of C: of each step from below and above; of the region's first and last output."""
+
+    low: Ints
+    high: Ints
+    bottom: Ints
+    top: Ints
+
+
+def _fit(bounds: _Bounds, factors: Ints) -> tuple[Ints, Ints, Ints] | None:
+    """(factor, C, drop) of each channel that give the layer's outputs on all of its region."""
+    factor, addend = np.zeros_like(factors), bounds.begin << OUT_BITS
+    drop = np.zeros_like(factors)
+    open_ = np.flatnonzero(bounds.begin < bounds.end)
+    bounds = bounds.some(bounds.begin < bounds.end)
     for difference in _TRIES:
-        tried = factor + difference
-        if 0 < tried < _FACTOR_LIMIT:
-            found = _addends(
-                (must, reach - scaled(must - first, tried)),
-                (must_not, less - scaled(must_not - first, tried)),
-            )
-            if found is not None:
-                return tried, found[0], -first if found[1] else 0, found[1]
-    return None
+        if not len(open_):
+            break
+        tried = factors[open_] + difference
+        good, c, less = _addends(bounds, tried)
+        good &= (tried > 0) & (tried < _FACTOR_LIMIT)
+        found = open_[good]
+        factor[found], addend[found], drop[found] = tried[good], c[good], less[good]
+        open_, bounds = open_[~good], bounds.some(~good)
+    return None if len(open_) else (factor, addend, drop)
 
 
-def _addends(lowest: tuple[Ints, Ints], highest: tuple[Ints, Ints]) -> tuple[int, int] | None:
-    """(C, drop): C between bounds, each at an accumulator; less by drop for negative ones."""
-    above = _window(lowest[1][lowest[0] >= 0], highest[1][highest[0] >= 0])
-    below = _window(lowest[1][lowest[0] < 0], highest[1][highest[0] < 0])
-    low, high = max(above[0], below[0]), min(above[1], below[1])
-    if low <= high:
-        return (low + high) // 2, 0
-    if above[0] > above[1] or below[0] > below[1] or below[1] >= above[0]:
-        return None
-    return above[0], above[0] - below[1]
+def _addends(bounds: _Bounds, factor: Ints) -> tuple[Masks, Ints, Ints]:
+    """Whether there is a C, C, and by how much it is less for negative accumulators."""
+    values, at = bounds.values(factor), bounds.steps.at
+    positive = at >= 0, at > 0, bounds.first >= 0, bounds.last >= 0
+    above = bounds.window(values, positive)
+    below = bounds.window(values, tuple(~side for side in positive))
+    low, high = np.maximum(above[0], below[0]), np.minimum(above[1], below[1])
+    straight = low <= high
+    two = (above[0] <= above[1]) & (below[0] <= below[1]) & (below[1] < above[0])
+    c = np.where(straight, (low + high) // 2, above[0])
+    return straight | two, c, np.where(straight, 0, above[0] - below[1])
 
 
-def _window(lowest: Ints, highest: Ints) -> tuple[int, int]:
-    return int(lowest.max(initial=-_OPEN)), int(highest.min(initial=_OPEN))
-
-
-def scaled(t: Ints, factor: int) -> Ints:
+def scaled(t: Ints, factor: Ints) -> Ints:
     """What the kernels compute: t · high_factor + (t · low_factor >> 12)."""
     high, low = factor >> LOW_BITS, factor & ((1 << LOW_BITS) - 1)
     return t * high + (t * low >> LOW_BITS)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from firmware_glue.compiler.fast.sums import Layer
-from firmware_glue.compiler.fast.v6m.requant import Scale, requantization
+from firmware_glue.compiler.fast.v6m.requant import Scales, requantization
 from firmware_glue.compiler.ir import Numerics
 
 
@@ -48,8 +48,13 @@ def test_equal_to_the_layer(numerics: Numerics, out_zero: int) -> None:
 
 
 def test_the_packed_form_holds_everything() -> None:
-    scale = Scale(exponent=8, multiplier=0xFEDCBA98, limit=1023 << 7, add=0xFFFF << 1, kink=7)
-    multiplier, rest, kink, drop = scale.words()
+    scale = {"exponent": 8, "multiplier": 0xFEDCBA98, "limit": 1023 << 7, "add": 0xFFFF << 1}
+    constant = Scales.constant(np.array([3, 3]))
+    scales = constant.replaced(
+        np.array([1]), constant.of(np.array([1]))._replace(**scale, kink=7, level=0)
+    )
+    (_, level, *_), (multiplier, rest, kink, drop) = scales.words().tolist()
+    assert level == 3
     assert (multiplier, kink, drop) == (0xFEDCBA98, 7, 0)
     assert (rest >> 27, rest >> 16 & 0x7FF, rest & 0xFFFF) == (8, 1023, 0xFFFF)
 
