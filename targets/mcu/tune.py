@@ -1,7 +1,7 @@
 """What each step of a program costs on an emulated core, remembered between compilations.
 
-The cache lies in ``$XDG_CACHE_HOME/edgecnn/tune`` (``~/.cache`` without it), one small JSON file per
-program and core; it may be deleted at any time.
+The cache lies in ``$XDG_CACHE_HOME/edgecnn/tune`` (``~/.cache`` without it), one small JSON file
+per program and core; it may be deleted at any time.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from operator import itemgetter
+
 from edgecnn.core.errors import PlanError
 from firmware_glue.compiler.ir import Lifetime
 from firmware_glue.compiler.planner.program import MemoryPlan, Program, Step
@@ -16,25 +19,27 @@ class _Memory:
         self._spans: list[tuple[int, int, int]] = []
 
     def write(self, start: int, end: int, owner: int) -> None:
-        kept = []
-        for low, high, who in self._spans:
-            if low < start:
-                kept.append((low, min(high, start), who))
-            if high > end:
-                kept.append((max(low, end), high, who))
-        kept = [span for span in kept if span[0] < span[1]]
-        self._spans = sorted([*kept, (start, end, owner)])
+        first, last = self._touched(start, end)
+        cut = []
+        for low, high, who in self._spans[first:last]:
+            cut += [(low, min(high, start), who), (max(low, end), high, who)]
+        fresh = sorted([*cut, (start, end, owner)])
+        self._spans[first:last] = [span for span in fresh if span[0] < span[1]]
 
     def holds(self, start: int, end: int, owners: frozenset[int]) -> bool:
         """Whether all bytes were last written by one of ``owners``."""
+        first, last = self._touched(start, end)
         at = start
-        for low, high, who in self._spans:
-            if high <= at or low >= end:
-                continue
+        for low, high, who in self._spans[first:last]:
             if low > at or who not in owners:
                 return False
             at = high
         return at >= end
+
+    def _touched(self, start: int, end: int) -> Span:
+        """Positions, from and to, of the spans that share bytes with some."""
+        first = bisect_right(self._spans, start, key=itemgetter(1))
+        return first, bisect_left(self._spans, end, lo=first, key=itemgetter(0))
 
 
 def check_plan(program: Program, plan: MemoryPlan) -> None:
@@ -49,26 +54,26 @@ def check_plan(program: Program, plan: MemoryPlan) -> None:
     """
     _check_places(program, plan)
     _check_variables(program)
-    memory = [_Memory() for _ in plan.region_bytes]
+    replay = _Replay(program, plan)
     for tensor_id in program.graph.inputs:
         if tensor_id in program.homes:
-            _take(memory, program, plan, program.homes[tensor_id])
+            replay.take(program.homes[tensor_id])
     for number, step in enumerate(program.steps):
         for buffer in step.reads:
-            _require(memory, program, plan, buffer, f"step {number}")
+            replay.require(buffer, f"step {number}")
         _check_overlaps(program, plan, number, step)
         scratch = () if step.scratch is None else (step.scratch,)
         for buffer in scratch:
-            _take(memory, program, plan, buffer)
+            replay.take(buffer)
         for buffer in step.reads:
-            _require(memory, program, plan, buffer, f"step {number} after its scratch")
+            replay.require(buffer, f"step {number} after its scratch")
         for buffer in step.writes:
-            _take(memory, program, plan, buffer)
+            replay.take(buffer)
         for buffer in (*scratch, *step.writes):
-            _require(memory, program, plan, buffer, f"step {number}, written or scratch")
+            replay.require(buffer, f"step {number}, written or scratch")
     for tensor_id in program.graph.outputs:
         if tensor_id in program.homes:
-            _require(memory, program, plan, program.homes[tensor_id], "the end")
+            replay.require(program.homes[tensor_id], "the end")
     if sum(plan.region_bytes) < plan.lower_bound_bytes:
         _fail(f"{sum(plan.region_bytes)} bytes are less than the bound {plan.lower_bound_bytes}")
 
@@ -135,20 +140,34 @@ def _span(program: Program, plan: MemoryPlan, buffer: int) -> Span:
     return start, start + program.buffers[buffer].nbytes
 
 
-def _take(memory: list[_Memory], program: Program, plan: MemoryPlan, buffer: int) -> None:
-    memory[plan.regions[buffer]].write(*_span(program, plan, buffer), buffer)
+class _Replay:
+    """The regions while a program runs."""
 
+    def __init__(self, program: Program, plan: MemoryPlan) -> None:
+        self._program, self._plan = program, plan
+        self._memory = [_Memory() for _ in plan.region_bytes]
+        self._parts: dict[int, list[int]] = {}
+        for i, buffer in enumerate(program.buffers):
+            if buffer.parent is not None:
+                self._parts.setdefault(buffer.parent, []).append(i)
 
-def _require(
-    memory: list[_Memory], program: Program, plan: MemoryPlan, buffer: int, when: str
-) -> None:
-    """A whole may have been written in parts, a part together with its whole."""
-    block = program.buffers[buffer]
-    owners = {buffer, *([] if block.parent is None else [block.parent])}
-    owners |= {i for i, b in enumerate(program.buffers) if b.parent == buffer}
-    held = memory[plan.regions[buffer]].holds(*_span(program, plan, buffer), frozenset(owners))
-    if not held:
-        _fail(f"at {when} buffer {buffer} '{block.name}' has been overwritten")
+    def take(self, buffer: int) -> None:
+        """A buffer is written."""
+        memory = self._memory[self._plan.regions[buffer]]
+        memory.write(*_span(self._program, self._plan, buffer), buffer)
+
+    def require(self, buffer: int, when: str) -> None:
+        """A whole may have been written in parts, a part together with its whole.
+
+        Raises:
+            PlanError: others have written to it.
+        """
+        block = self._program.buffers[buffer]
+        owners = {buffer, *self._parts.get(buffer, ())}
+        owners |= set() if block.parent is None else {block.parent}
+        memory = self._memory[self._plan.regions[buffer]]
+        if not memory.holds(*_span(self._program, self._plan, buffer), frozenset(owners)):
+            _fail(f"at {when} buffer {buffer} '{block.name}' has been overwritten")
 
 
 def _fail(message: str) -> None:

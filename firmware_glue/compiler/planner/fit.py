@@ -40,8 +40,14 @@ class Constraints:
         self.align = [unit.align for unit in self.units]
         self.near: list[list[tuple[int, int, int]]] = [[] for _ in self.units]
         allowed = usable(buffers, allowances)
+        plain = _plain(self.units, allowed)
         for u, v in _meeting(self.units):
-            for low, high in _between(self.units[u], self.units[v], buffers, allowed):
+            if plain[u] and plain[v]:
+                # Apart from each other: nearly all pairs of a large model.
+                between = [(-self.size[u], self.size[v])] if self.size[u] + self.size[v] else []
+            else:
+                between = _between(self.units[u], self.units[v], buffers, allowed)
+            for low, high in between:
                 self.near[u].append((v, low, high))
                 self.near[v].append((u, -high, -low))
 
@@ -145,6 +151,12 @@ def _meeting(units: Sequence[Unit]) -> list[Pair]:
         pairs += [(u, v) for v in alive]
         alive.append(u)
     return pairs
+
+
+def _plain(units: Sequence[Unit], allowed: Mapping[Pair, Allowance]) -> list[bool]:
+    """Which units are one buffer alone that no allowance names."""
+    named = {buffer for pair in allowed for buffer in pair}
+    return [len(unit.members) == 1 and unit.members[0][0] not in named for unit in units]
 
 
 def _between(

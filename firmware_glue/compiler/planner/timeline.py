@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -78,8 +78,11 @@ class Timeline:
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists and dicts."""
+        # ``asdict`` would copy every number one by one.
         regions = [{"name": name, "bytes": nbytes} for name, nbytes in self.regions]
-        return {"schema": SCHEMA, **asdict(self), "regions": regions}
+        rows = {"blocks": self.blocks, "steps": self.steps}
+        plain = {name: [dict(vars(row)) for row in many] for name, many in rows.items()}
+        return {"schema": SCHEMA, **vars(self), **plain, "regions": regions}
 
 
 def memory_timeline(program: Program, plan: MemoryPlan) -> Timeline:

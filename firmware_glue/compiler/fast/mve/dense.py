@@ -47,7 +47,8 @@ def offer(graph: Graph, op: Op) -> Candidate | None:
     )  # fmt: skip
     args = (
         TensorArg(op.inputs[0]), TensorArg(op.inputs[1]),
-        ConstArg("bias", biases, from_file=True), ConstArg("finish", table, from_file=True), *out_args(op),
+        ConstArg("bias", biases, from_file=True), ConstArg("finish", table, from_file=True),
+        *out_args(op),
     )  # fmt: skip
     call = Call("ec_mve_dense", "edgecnn_mve_dense.h", params, args, (core,), (name,))
     lowered = Lowered("mve_dense", (call,), overlaps=_overlaps(op, rows, depth, units))
