@@ -153,7 +153,7 @@ def _row_argument(memory: Memory, step: Step, arg: Arg, moving: set[int]) -> str
     height = rows_of(tensor)[0]
     rows = _rows(memory, step, arg.tensor)
     row = "y" if rows == height else f"ec_ring(y, {rows})"
-    return f"{pointer} + {row} * {tensor.elements // height}"
+    return f"{pointer} + (ptrdiff_t){row} * {tensor.elements // height}"
 
 
 def _rows(memory: Memory, step: Step, tensor_id: int) -> int:

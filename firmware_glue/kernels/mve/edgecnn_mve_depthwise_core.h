@@ -292,7 +292,7 @@ EC_INLINE int32_t ec_mve_blocks_sum(
         return ec_mve_window_sum(c, at, c->places + vector * 16, 0);
     }
     for (int32_t i = 0; i < c->blocks * 16; ++i) {
-        const int32_t taps = c->vectors[(i / 16 * vectors + vector) * 16 + i % 16];
+        const int32_t taps = (int32_t)c->vectors[(i / 16 * vectors + vector) * 16 + i % 16];
         const int32_t from = c->offsets[i / 16] + (int32_t)c->words[i % 16 / 4] + i % 4;
         sum += taps != 0 ? at[from] * taps : 0;
     }

@@ -135,7 +135,7 @@ EC_INLINE void ec_mve_gemm_sums(
     sums[0] = (int32_t)ec_load4(group + i % 4 * 4);
     sums[1] = sums[0];
     for (int32_t k = 0; k < chunks * 16; ++k) {
-        const int32_t v = taps[k / 16 * 64 + k % 16];
+        const int32_t v = (int32_t)taps[k / 16 * 64 + k % 16];
         /* Where taps are filled up there may be nothing to read. */
         sums[0] = ec_wrap_add(sums[0], v != 0 ? v * block->x0[k] : 0);
         sums[1] = ec_wrap_add(sums[1], v != 0 ? v * block->x1[k] : 0);

@@ -86,7 +86,7 @@ EC_INLINE void ec_mve_pool_pixel(
         for (int32_t i = 0; i < n; ++i) {
             const int32_t y = ec_tap_row(g, t, t->ky0 + i / (t->kx1 - t->kx0));
             const int32_t x = t->x + t->kx0 + i % (t->kx1 - t->kx0);
-            const int32_t value = image[(y * g->in_w + x) * g->in_c + c];
+            const int32_t value = (int32_t)image[(y * g->in_w + x) * g->in_c + c];
             sum += value;
             best = value > best ? value : best;
         }

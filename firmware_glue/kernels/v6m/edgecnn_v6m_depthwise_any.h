@@ -118,7 +118,7 @@ EC_INLINE void ec_v6m_depthwise_move(
         for (int32_t i = 1; i < span; ++i) {
             column[i - 1] = column[i];
         }
-        column[span - 1] = *in;
+        column[span - 1] = (int32_t)*in;
         column += span;
         /* No pointer is formed beyond the last column. */
         in += left > 1 ? step : 0;

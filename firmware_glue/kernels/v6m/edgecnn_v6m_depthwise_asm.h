@@ -299,7 +299,7 @@ EC_INLINE void ec_v6m_depthwise3_fill(
         const int32_t kept = word[2];
         word[0] = stride == 1 ? word[1] : kept;
         word[1] = stride == 1 ? kept : *one;
-        word[2] = *two;
+        word[2] = (int32_t)*two;
         /* No pointer is formed beyond the last column. */
         if (word + 3 != end) {
             one += one_step;
