@@ -154,7 +154,7 @@ EC_INLINE int32_t ec_ssat8(int32_t x) {
     }
 #endif
 
-/* The forms of compiler/fast/dsp/requant.py for kernels in C, with the shift as a variable. The
+/* The forms of compiler/fast/requant.py for kernels in C, with the shift as a variable. The
  * affine one takes a single SSAT where the shift is a literal: EC_SSAT8_ASR. */
 EC_INLINE int32_t ec_dsp_affine(int32_t sum, int32_t multiplier, int32_t addend, int32_t shift) {
     return ec_ssat8(ec_smmla(sum, multiplier, addend) >> shift);

@@ -2,7 +2,7 @@
  *
  * Four channels of a few input rows become planes with padding in place; then each channel runs in
  * assembly, two rows at a time. Exact: sums of raw inputs (their zero point is in the bias), then a
- * requantization that the compiler has proven (compiler/fast/dsp/requant.py).
+ * requantization that the compiler has proven (compiler/fast/requant.py).
  *
  * records, per output channel: bias, multiplier, addend, and three words of filter, a row each,
  * bytes w0, w1, w1, w2; where the form is not affine a seventh word, the channel's shift.

@@ -2,7 +2,7 @@
  *
  * A table points to the pixels of a window, those outside to a pixel of padding; it serves all
  * channels of an output pixel. Exact: sums of raw inputs (their zero point is in the bias), then a
- * requantization that the compiler has proven (compiler/fast/dsp/requant.py).
+ * requantization that the compiler has proven (compiler/fast/requant.py).
  *
  * records, per four input channels and output channel of each: four biases; two words per tap, the
  * pairs of filter values of channels 0 and 2, and 1 and 3; four multipliers, addends, shifts. The

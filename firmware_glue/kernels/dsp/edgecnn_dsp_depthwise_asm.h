@@ -3,7 +3,7 @@
  * EC_DSP_DEPTHWISE3(NAME, ROWS, STRIDE, SHIFT, OUT_W, OUT_C, PITCH) defines NAME(planes, out,
  * record, times): ROWS (1 or 2) output rows at a time, `times` times, of one channel; all but NAME
  * are literals. SHIFT: 1 to 23: S of the affine requantization; 0: rounds twice, 24: once
- * (compiler/fast/dsp/requant.py). OUT_W, OUT_C: of the output, NHWC. PITCH: of the planes. record:
+ * (compiler/fast/requant.py). OUT_W, OUT_C: of the output, NHWC. PITCH: of the planes. record:
  * see edgecnn_dsp_depthwise.h.
  *
  * EC_DSP_DEPTHWISE3_SHARED has the same arguments: NAME then calls the code of all layers that

@@ -14,7 +14,7 @@
  * exact where |A1| < 2^23. Start and addend of odd channels are 256 times theirs (the start plus
  * that of the even channel). RAW 0: the bytes are w0 and w1, extracted both.
  *
- * FORM 0: affine, 1: rounded twice, 2: rounded once; see compiler/fast/dsp/requant.py. SHIFT is
+ * FORM 0: affine, 1: rounded twice, 2: rounded once; see compiler/fast/requant.py. SHIFT is
  * that of FORM 0, else 1.
  */
 #ifndef EDGECNN_DSP_GEMM_MICRO_H

@@ -9,7 +9,7 @@ from firmware_glue.compiler.fast.candidate import Candidate, Offer
 from firmware_glue.compiler.fast.dsp import depthwise_any, depthwise_planes
 from firmware_glue.compiler.fast.dsp.depthwise_layer import Depthwise
 from firmware_glue.compiler.fast.dsp.gemm import conv_2d_offer
-from firmware_glue.compiler.fast.dsp.requant import requantization
+from firmware_glue.compiler.fast.requant import requantization
 from firmware_glue.compiler.fast.single_channel import convolved
 from firmware_glue.compiler.fast.sums import int8_layer
 from firmware_glue.compiler.ir import Graph, Op

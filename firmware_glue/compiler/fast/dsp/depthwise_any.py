@@ -8,7 +8,7 @@ import numpy as np
 
 from firmware_glue.compiler.fast.candidate import Candidate
 from firmware_glue.compiler.fast.dsp.depthwise_layer import Depthwise
-from firmware_glue.compiler.fast.dsp.requant import Form
+from firmware_glue.compiler.fast.requant import Form
 from firmware_glue.compiler.ir import Op
 from firmware_glue.compiler.ops.spec import (
     Array,

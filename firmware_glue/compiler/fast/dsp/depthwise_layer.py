@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from firmware_glue.compiler.fast.dsp.requant import Form, Requant
+from firmware_glue.compiler.fast.requant import Form, Requant
 from firmware_glue.compiler.fast.sums import Ints, Layer
 from firmware_glue.compiler.ops.window import Geometry
 

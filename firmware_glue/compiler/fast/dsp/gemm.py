@@ -11,7 +11,7 @@ import numpy as np
 from firmware_glue.compiler.fast.candidate import Candidate, Offer
 from firmware_glue.compiler.fast.dense import dense_layer
 from firmware_glue.compiler.fast.dsp.packing import FORMS, Packed, pack
-from firmware_glue.compiler.fast.dsp.requant import Form, Requant, requantization
+from firmware_glue.compiler.fast.requant import Form, Requant, requantization
 from firmware_glue.compiler.fast.sums import Layer, int8_layer
 from firmware_glue.compiler.ir import Graph, Op
 from firmware_glue.compiler.ops import conv_2d

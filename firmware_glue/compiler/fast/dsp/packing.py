@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firmware_glue.compiler.fast.dsp.requant import Form, Requant
+from firmware_glue.compiler.fast.requant import Form, Requant
 from firmware_glue.compiler.fast.sums import Ints, Layer
 from firmware_glue.compiler.ops.spec import Array
 

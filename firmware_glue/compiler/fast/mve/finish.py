@@ -1,4 +1,4 @@
-"""How the Helium kernels make outputs of accumulators: the forms of ``dsp/requant.py`` on vectors.
+"""How the Helium kernels make outputs of accumulators: the forms of ``fast/requant.py`` on vectors.
 
 - affine: VMULH, VADD, VQSHRN with the layer's shift as a literal;
 - twice: VQRDMULH with the sign added, VADD, VSHL by the channel's shift, VQMOVN;
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware_glue.compiler.fast.dsp.requant import Form, requantization
+from firmware_glue.compiler.fast.requant import Form, requantization
 from firmware_glue.compiler.fast.sums import Ints, Layer
 
 _FORMS = {Form.AFFINE: 0, Form.TWICE: 1, Form.ONCE: 2}

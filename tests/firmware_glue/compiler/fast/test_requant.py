@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from firmware_glue.compiler import fixed_point
-from firmware_glue.compiler.fast.dsp.requant import Form, requantization
+from firmware_glue.compiler.fast.requant import Form, requantization
 from firmware_glue.compiler.fast.sums import Layer
 from firmware_glue.compiler.ir import Numerics
 
