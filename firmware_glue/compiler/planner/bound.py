@@ -52,13 +52,19 @@ def lower_bound(buffers: Sequence[Buffer], allowances: Sequence[Allowance]) -> i
 
 def live_cells(buffers: Sequence[Buffer], live: Iterable[int], cell: int = 1) -> int:
     """Bytes of some buffers, each rounded up to ``cell``; a whole and its parts count once."""
+    alive = list(live)
+    wholes = {buffers[i].parent for i in alive} - {None}
     total = 0
     parts: dict[int, list[Pair]] = {}
-    for i in live:
+    for i in alive:
         buffer = buffers[i]
         size = -(-buffer.nbytes // cell) * cell
-        whole = i if buffer.parent is None else buffer.parent
-        parts.setdefault(whole, []).append((buffer.inner, buffer.inner + size))
+        if buffer.parent is not None:
+            parts.setdefault(buffer.parent, []).append((buffer.inner, buffer.inner + size))
+        elif i in wholes:
+            parts.setdefault(i, []).append((buffer.inner, buffer.inner + size))
+        else:
+            total += size
     for spans in parts.values():
         end = -math.inf
         for start, stop in sorted(spans):

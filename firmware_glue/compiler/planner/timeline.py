@@ -81,7 +81,7 @@ class Timeline:
         # ``asdict`` would copy every number one by one.
         regions = [{"name": name, "bytes": nbytes} for name, nbytes in self.regions]
         rows = {"blocks": self.blocks, "steps": self.steps}
-        plain = {name: [dict(vars(row)) for row in many] for name, many in rows.items()}
+        plain = {name: tuple(dict(vars(row)) for row in many) for name, many in rows.items()}
         return {"schema": SCHEMA, **vars(self), **plain, "regions": regions}
 
 
