@@ -17,12 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
+import pytest
+
 import targets.mcu.target
 from edgecnn.cli import main
 from edgecnn.core.errors import EdgecnnError, MissingExtraError
 from edgecnn.core.tflite.metadata import embed
+from edgecnn.core.tflite.model import TfModel
 from edgecnn.core.tflite.reader import read_model
-from firmware_glue.compiler.api import CompiledModel, check_ops, compile_model
+from firmware_glue.compiler.api import OPTIMIZE, CompiledModel, check_ops, compile_model
+from tests.firmware_glue.compiler.fast.any_offer import SETS, take_any
 
 CLI_EVERY = 8
 MAX_LINE = 2000
@@ -62,7 +66,7 @@ def judge(data: bytes, number: int, renew: Callable[[], None] = lambda: None) ->
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
-            outcome = _compiled(data, renew)
+            outcome = _compiled(data, number, renew)
             if number % CLI_EVERY == 0:
                 _command_line(data, outcome, renew)
         except KeyboardInterrupt:
@@ -72,7 +76,7 @@ def judge(data: bytes, number: int, renew: Callable[[], None] = lambda: None) ->
     return outcome
 
 
-def _compiled(data: bytes, renew: Callable[[], None]) -> Outcome:
+def _compiled(data: bytes, number: int, renew: Callable[[], None]) -> Outcome:
     try:
         model = read_model(data)
     except EdgecnnError as error:
@@ -95,7 +99,26 @@ def _compiled(data: bytes, renew: Callable[[], None]) -> Outcome:
     if problems:
         raise _WrongError("compiles, though check_ops finds problems")
     _check_files(compiled)
+    _other_kernels(model, number, renew)
     return Outcome("compiled")
+
+
+def _other_kernels(model: TfModel, number: int, renew: Callable[[], None]) -> None:
+    """What the plain kernels can do is compiled with every set, at one level each.
+
+    For every other number, with all kernels that are offered, even where they do not pay.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if number % 2:
+            take_any(patch)
+        for k, kernels in enumerate(SETS):
+            optimize = OPTIMIZE[(number + k) % len(OPTIMIZE)]
+            renew()
+            try:
+                compiled = compile_model(model, name="mutant", kernels=kernels, optimize=optimize)
+            except EdgecnnError as error:
+                raise _WrongError(f"refused with {kernels}: {error.message}") from error
+            _check_files(compiled)
 
 
 def _check_files(compiled: CompiledModel) -> None:

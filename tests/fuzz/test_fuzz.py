@@ -119,7 +119,7 @@ def test_the_watchdog_sees_crashes_hangs_and_memory(
         "from pathlib import Path\n"
         "worker.SECONDS = 2.0\n"
         "worker.MEMORY_BYTES = worker._peak_bytes() + (100 << 20)\n"
-        "def compiled(data, renew):\n"
+        "def compiled(data, number, renew):\n"
         "    exec(data.decode())\n"
         "    return judge.Outcome('compiled')\n"
         "judge._compiled, judge._command_line = compiled, lambda *a: None\n"

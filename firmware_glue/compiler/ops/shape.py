@@ -78,7 +78,7 @@ def _broadcastable(graph: Graph, op: Op) -> str | None:
     """The two shapes must broadcast to one."""
     shapes = [known_ints(graph, op, position) for position in (0, 1)]
     pairs = itertools.zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1)
-    good = all(a == b or 1 in (a, b) for a, b in pairs)
+    good = all(min(a, b) >= 0 and (a == b or 1 in (a, b)) for a, b in pairs)
     return None if good else " and ".join(map(str, shapes))
 
 

@@ -13,6 +13,13 @@
 #if defined(__ARM_FEATURE_MVE) && defined(__GNUC__)
 #define EC_MVE 1
 #include <arm_mve.h>
+/* VQSHRNB or VQSHRNT (LANES: b or t) of 32 or 16 bits, from QM to QD by SHIFT. As a number: GNU as
+ * 2.40 makes VQRSHRN of it, which rounds. */
+#define EC_MVE_VQSHRN(LANES, BITS, QD, QM, SHIFT)                                            \
+    ".inst.w 0xEE800F40 + ((" #BITS " - (" #SHIFT ")) << 16) + " EC_MVE_LANES_##LANES        \
+    " + " #QD " * 8192 + " #QM " * 2\n"
+#define EC_MVE_LANES_b "0"
+#define EC_MVE_LANES_t "4096"
 #else
 #define EC_MVE 0
 #endif

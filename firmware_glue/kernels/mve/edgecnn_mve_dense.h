@@ -47,7 +47,7 @@ typedef void (*ec_mve_dense_core)(ec_mve_dense_block *block);
 #define EC_MVE_DENSE_SCALED(FORM, SHIFT)                                                     \
     "ldrd r0, r2, [r10, #12]\n vldrw.32 q1, [r0], #16\n vldrw.32 q2, [r0], #16\n"            \
     ".if " #FORM " == 0\n"                                                                   \
-    "vmulh.s32 q0, q0, q1\n vadd.i32 q0, q0, q2\n vqshrnb.s32 q0, q0, #" #SHIFT "\n"         \
+    "vmulh.s32 q0, q0, q1\n vadd.i32 q0, q0, q2\n" EC_MVE_VQSHRN(b, 32, 0, 0, SHIFT)         \
     ".else\n .if " #FORM " == 1\n"                                                           \
     "vshr.s32 q3, q0, #31\n vqrdmulh.s32 q0, q0, q1\n vadd.i32 q0, q0, q3\n"                 \
     ".else\n vqdmulh.s32 q0, q0, q1\n .endif\n"                                              \

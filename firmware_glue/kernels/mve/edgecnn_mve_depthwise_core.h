@@ -137,7 +137,7 @@ static EC_NOINLINE EC_UNUSED void ec_mve_depthwise_any(
     ".if " #FORM " == 0\n"                                                                   \
     "vdup.32 q0, r5\n vmulh.s32 q1, q1, q0\n vmulh.s32 q2, q2, q0\n"                         \
     "vadd.i32 q1, q1, r7\n vadd.i32 q2, q2, r7\n"                                            \
-    "vqshrnb.s32 q0, q1, #" #SHIFT "\n vqshrnt.s32 q0, q2, #" #SHIFT "\n"                    \
+    EC_MVE_VQSHRN(b, 32, 0, 1, SHIFT) EC_MVE_VQSHRN(t, 32, 0, 2, SHIFT)                      \
     ".else\n"                                                                                \
     EC_MVE_PLANE_SCALED("q1", FORM) EC_MVE_PLANE_SCALED("q2", FORM)                          \
     "vqmovnb.s32 q0, q1\n vqmovnt.s32 q0, q2\n"                                              \

@@ -58,7 +58,7 @@ typedef void (*ec_mve_core)(ec_mve_block *block);
     ".if " #FORM " == 0\n"                                                                   \
     "vmulh.s32 q0, q0, q2\n vldrw.32 q3, [r9], #16\n vmulh.s32 q1, q1, q2\n"                 \
     "vadd.i32 q0, q0, q3\n vadd.i32 q1, q1, q3\n"                                            \
-    "vqshrn" LANES ".s32 q4, q0, #" #SHIFT "\n vqshrn" LANES ".s32 q5, q1, #" #SHIFT "\n"    \
+    EC_MVE_VQSHRN(LANES, 32, 4, 0, SHIFT) EC_MVE_VQSHRN(LANES, 32, 5, 1, SHIFT)              \
     ".else\n"                                                                                \
     ".if " #FORM " == 1\n"                                                                   \
     "vshr.s32 q3, q0, #31\n vqrdmulh.s32 q0, q0, q2\n vadd.i32 q0, q0, q3\n"                 \
@@ -69,7 +69,7 @@ typedef void (*ec_mve_core)(ec_mve_block *block);
     "vldrw.32 q3, [r9], #16\n vldrw.32 q2, [r9], #16\n"                                      \
     "vadd.i32 q0, q0, q3\n vadd.i32 q1, q1, q3\n"                                            \
     "vshl.s32 q0, q0, q2\n vshl.s32 q1, q1, q2\n"                                            \
-    "vqmovn" LANES ".s32 q4, q0\n vqmovn" LANES ".s32 q5, q1\n"                              \
+    "vqmovn" #LANES ".s32 q4, q0\n vqmovn" #LANES ".s32 q5, q1\n"                            \
     ".endif\n"
 
 /* q4 and q5 as bytes in q0 and q1. */
@@ -105,10 +105,10 @@ typedef void (*ec_mve_core)(ec_mve_block *block);
             "ldrd r5, r9, [r11, #32]\n"                                                      \
             "3:\n"                                                                           \
             EC_MVE_SUMS(UNROLL, LOOP)                                                        \
-            EC_MVE_HALF("b", FORM, SHIFT)                                                    \
+            EC_MVE_HALF(b, FORM, SHIFT)                                                      \
             ".if " #TAIL "\n ldr r0, [r11, #40]\n cmp r5, r0\n beq 5f\n .endif\n"            \
             EC_MVE_SUMS(UNROLL, LOOP)                                                        \
-            EC_MVE_HALF("t", FORM, SHIFT)                                                    \
+            EC_MVE_HALF(t, FORM, SHIFT)                                                      \
             EC_MVE_BYTES(CLAMP)                                                              \
             "ldrd r0, r2, [r11, #12]\n ldr r4, [r11, #40]\n cmp r5, r4\n"                    \
             ".if " #TAIL "\n beq 6f\n .endif\n"                                             \

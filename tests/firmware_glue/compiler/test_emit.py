@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import firmware_glue.kernels
 from edgecnn.core.tflite.reader import read_model
-from firmware_glue.compiler.api import KERNELS, CompiledModel, compile_model
+from firmware_glue.compiler.api import CompiledModel, compile_model
 from firmware_glue.compiler.emit.text import CTYPES
-from firmware_glue.compiler.fast.table import OFFERS
 from firmware_glue.compiler.ops.spec import Call, Params
 from firmware_glue.kernels import kernel_text, with_includes
 from tests.builders import ModelBuilder, tiny_classifier
 from tests.firmware_glue.compiler.cases import CASES as MAKERS
+from tests.firmware_glue.compiler.fast.any_offer import OFFERED, SETS, take_any
 from tests.firmware_glue.compiler.graphs import random_graph
 from tests.firmware_glue.compiler.harness import (
     STRICT,
@@ -70,14 +72,19 @@ def _name(key: str) -> str:
     return key.lower().replace(":", "_")
 
 
+def _offered(seeds: range) -> Iterator[tuple[str, str, bytes]]:
+    """Models for each set of kernels: the set, a name, the file."""
+    for (kernels, code), seed in itertools.product(OFFERED, seeds):
+        data = MAKERS[f"{code}:int8"](np.random.default_rng([3, seed]))
+        yield kernels, f"{kernels}_{code}_{seed}".lower(), data
+
+
 def _calls() -> Iterator[Call]:
     """Of each op, with all sets of kernels where there are such for it."""
-    fast = {f"{code}:int8" for offers in OFFERS.values() for code in offers}
-    for key, make in MAKERS.items():
-        data = make(np.random.default_rng(3))
-        for kernels in KERNELS if key in fast else ("generic",):
-            for step in _compiled(data, _name(key), kernels).program.steps:
-                yield from step.calls
+    jobs = [("generic", _name(key), make(np.random.default_rng(3))) for key, make in MAKERS.items()]
+    for kernels, name, data in (*jobs, *_offered(range(8))):
+        for step in _compiled(data, name, kernels).program.steps:
+            yield from step.calls
 
 
 def _all_params() -> dict[str, Params]:
@@ -92,9 +99,18 @@ def _all_params() -> dict[str, Params]:
     return found
 
 
-def test_params_follow_the_c_structs() -> None:
+def _structs_of_the_sets() -> set[str]:
+    folder = Path(firmware_glue.kernels.__file__).parent
+    texts = [path.read_text() for kernels in SETS for path in (folder / kernels).glob("*.h")]
+    return {name for text in texts for name in re.findall(r"^} (\w+_params);", text, re.MULTILINE)}
+
+
+def test_params_follow_the_c_structs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Initialisers are positional, so the order of fields is checked here."""
-    for key, params in _all_params().items():
+    take_any(monkeypatch)
+    found = _all_params()
+    assert {key.split(":")[1] for key in found} >= _structs_of_the_sets()
+    for key, params in found.items():
         header, struct = key.split(":")
         known = "".join(with_includes({header}).values())
         bodies = re.findall(r"typedef struct \{([^}]*)\} (\w+);", known)
@@ -107,26 +123,23 @@ def test_params_follow_the_c_structs() -> None:
         assert names == [name for name, _ in params.fields], key
 
 
-def test_sanitizers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kernels", ["generic", *SETS])
+def test_sanitizers(kernels: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One run of every op and several graphs under ASan and UBSan, in exact arenas."""
     if shutil.which("cc") is None:
         pytest.skip("no system compiler")
-    models = {_name(code): make(np.random.default_rng(21)) for code, make in MAKERS.items()}
+    if kernels == "generic":
+        models = {_name(code): make(np.random.default_rng(21)) for code, make in MAKERS.items()}
+    else:
+        take_any(monkeypatch)
+        models = {name: data for of, name, data in _offered(range(10, 18)) if of == kernels}
     models |= {f"dag{i}": random_graph(np.random.default_rng([3, i])) for i in range(6)}
     main, includes = [], []
     for name, data in models.items():
-        compiled = _compiled(data, name)
+        compiled = _compiled(data, name, kernels)
         write(compiled, tmp_path / name)
         includes += [f'#include "{name}/{name}{end}.c"' for end in ("", "_weights")]
-        inputs = random_inputs(read_model(data), np.random.default_rng(2))
-        main.append(f"    {{ {name}_state s; uint8_t *a = (uint8_t *)aligned_alloc(16,")
-        main.append(f"        ({name}_ARENA_BYTES + 15) / 16 * 16); {name}_init(&s, a);")
-        for k, value in enumerate(inputs):
-            count = value.size
-            kind = CTYPES[value.dtype.name]
-            fill = f"(({kind})(i * 37 % 2))" if value.dtype == bool else f"(({kind})(i * 37))"
-            main.append(f"      for (int i = 0; i < {count}; ++i) {name}_input{k}(&s)[i] = {fill};")
-        main.append(f"      if ({name}_invoke(&s) != 0) return 1; free(a); }}")
+        main += _run_in_exact_arena(name, random_inputs(read_model(data), np.random.default_rng(2)))
     unit = tmp_path / "all.c"
     unit.write_text(
         "\n".join(["#include <stdlib.h>", *includes, "int main(void) {", *main, "return 0; }", ""])
@@ -135,6 +148,20 @@ def test_sanitizers(tmp_path: Path) -> None:
     flags = ["-std=c11", "-O1", "-g0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     run_tool([*compiler(), *flags, unit, "-o", program])
     run_tool([program])
+
+
+def _run_in_exact_arena(name: str, inputs: Sequence[np.ndarray]) -> list[str]:
+    """C that runs a model once, on numbers of the inputs' kinds."""
+    lines = [
+        f"    {{ {name}_state s; uint8_t *a = (uint8_t *)aligned_alloc(16,",
+        f"        ({name}_ARENA_BYTES + 15) / 16 * 16); {name}_init(&s, a);",
+    ]
+    for k, value in enumerate(inputs):
+        kind = CTYPES[value.dtype.name]
+        fill = f"(({kind})(i * 37 % 2))" if value.dtype == bool else f"(({kind})(i * 37))"
+        loop = f"for (int i = 0; i < {value.size}; ++i)"
+        lines.append(f"      {loop} {name}_input{k}(&s)[i] = {fill};")
+    return [*lines, f"      if ({name}_invoke(&s) != 0) return 1; free(a); }}"]
 
 
 def test_hook_steps_and_errors(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from tests.builders import ModelBuilder
 from tests.firmware_glue.compiler.cases.common import Rng, pick
 from tests.firmware_glue.compiler.cases.operands import random_data
 from tests.firmware_glue.compiler.exactness import rng_of, wrong_elements
+from tests.firmware_glue.compiler.fast.any_offer import take_any
 from tests.firmware_glue.compiler.harness import Library, Reference, random_inputs
 
 CHAINS = 40
@@ -139,9 +140,17 @@ def _chain(index: int, dtype: str) -> bytes:
     return chain.finish()
 
 
-@pytest.mark.parametrize("dtype", sorted(_KINDS))
-def test_chains_in_shared_memory(dtype: str, tmp_path: Path) -> None:
-    library = Library(tmp_path)
+@pytest.mark.parametrize(
+    ("dtype", "kernels"),
+    [*((dtype, "generic") for dtype in sorted(_KINDS)), ("int8", "v6m"), ("int8", "dsp"),
+     ("int8", "mve")],
+)  # fmt: skip
+def test_chains_in_shared_memory(
+    dtype: str, kernels: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """rv32 adds as v6m does."""
+    take_any(monkeypatch)
+    library = Library(tmp_path, options={"kernels": kernels})
     models = {f"chain{i}": _chain(i, dtype) for i in range(CHAINS)}
     for name, data in models.items():
         library.add(data, name)

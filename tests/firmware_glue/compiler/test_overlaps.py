@@ -11,16 +11,19 @@ import numpy as np
 import pytest
 
 from edgecnn.core.tflite.reader import read_model
-from firmware_glue.compiler import api
 from firmware_glue.compiler.ir import Op
 from firmware_glue.compiler.ops import window
 from firmware_glue.compiler.ops.spec import Overlap
-from firmware_glue.compiler.planner.program import MemoryPlan, Program
-from tests.firmware_glue.compiler.cases import convolution
+from firmware_glue.compiler.planner.program import Allowance, MemoryPlan, Program
+from firmware_glue.compiler.stream import fit
+from tests.firmware_glue.compiler.cases import convolution, matmul
 from tests.firmware_glue.compiler.cases import window as pools
 from tests.firmware_glue.compiler.exactness import rng_of, wrong_elements
+from tests.firmware_glue.compiler.fast.any_offer import OFFERED, SETS, take_any
 from tests.firmware_glue.compiler.harness import Library, Reference, random_inputs
 
+PAIRS = ("ADD", "SUB", "MUL")
+"""These have two inputs, and no limit: see test_in_place."""
 _OP = Op("CONV_2D", (0, 1), (2,), None, (0,), "op")
 Access = tuple[range, range]
 """Bytes that are read, then bytes that are written."""
@@ -131,20 +134,29 @@ def test_leads_of_huge_windows_are_cheap() -> None:
     assert g.overlaps(replace(_OP, inputs=(0, 0)), 1, (8, 8)) == ()
 
 
-def _at_the_limit(reverse: bool) -> Callable[..., MemoryPlan]:
-    """A planner that puts output and input of a single step exactly as far apart as allowed."""
-    original = api.plan_memory
+@dataclass
+class _AtTheLimit:
+    """A planner that puts output and input of a single step exactly as far apart as allowed.
 
-    def plan(program: Program, *rest: Any) -> MemoryPlan:
-        found, buffers = original(program, *rest), program.buffers
-        if len(program.allowances) != 1 or program.allowances[0].reverse_lead is None:
+    Attributes:
+        place: of the output: ``forwards``, ``backwards`` or ``same``.
+        moved: models that it could do so for.
+        original: plans the others.
+    """
+
+    place: str
+    moved: int = 0
+    original: Callable[..., MemoryPlan] = fit.plan_memory
+
+    def __call__(self, program: Program, *rest: Any) -> MemoryPlan:
+        found, buffers = self.original(program, *rest), program.buffers
+        if len(program.allowances) != 1:
             return found
         (a,) = program.allowances
-        align = max(buffers[a.read].align, buffers[a.written].align)
-        shift = -a.lead // align * align
-        if reverse:
-            behind = buffers[a.read].nbytes + a.reverse_lead - buffers[a.written].nbytes
-            shift = -(-behind // align) * align
+        shift = _shift(a, program, self.place)
+        if shift is None:
+            return found
+        self.moved += 1
         offsets = [0] * len(buffers)
         offsets[a.read], offsets[a.written] = max(0, -shift), max(0, shift)
         end = max(offsets[i] + buffers[i].nbytes for i in (a.read, a.written))
@@ -153,28 +165,65 @@ def _at_the_limit(reverse: bool) -> Callable[..., MemoryPlan]:
             end = offsets[i] + buffers[i].nbytes
         return replace(
             found, offsets=tuple(offsets), arena_bytes=end, region_bytes=(end,),
-            reversed=frozenset({a.step} if reverse else ()),
+            reversed=frozenset({a.step} if self.place == "backwards" else ()),
         )  # fmt: skip
 
-    return plan
+
+def _shift(a: Allowance, program: Program, place: str) -> int | None:
+    """Bytes from the input to the output; None where the kernel allows no such place."""
+    read, written = program.buffers[a.read], program.buffers[a.written]
+    align = max(read.align, written.align)
+    if place == "forwards":
+        return -a.lead // align * align
+    if place == "same":
+        return 0 if a.same else None
+    if a.reverse_lead is None:
+        return None
+    return -(-(read.nbytes + a.reverse_lead - written.nbytes) // align) * align
 
 
-@pytest.mark.parametrize("reverse", [False, True], ids=["forwards", "backwards"])
-def test_c_is_exact_at_the_limit(
-    reverse: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(api, "plan_memory", _at_the_limit(reverse))
-    makers = {**convolution.CASES, **pools.CASES}
-    library, models = Library(tmp_path), {}
-    for number, key in enumerate(key for key in makers if "RESIZE" not in key):
-        for index in range(8):
+def _check_at_the_limit(keys: Sequence[str], count: int, folder: Path, kernels: str) -> int:
+    """``count`` models of each generator equal LiteRT; how many run backwards."""
+    makers = {**convolution.CASES, **pools.CASES, **matmul.CASES}
+    library, models = Library(folder, options={"kernels": kernels}), {}
+    for number, key in enumerate(keys):
+        for index in range(count):
             name = f"k{number}m{index}"
             models[name] = makers[key](rng_of(key, 500 + index))
             library.add(models[name], name)
-    reversed_count = sum(bool(model.plan.reversed) for model in library.models.values())
-    assert reversed_count == 0 if not reverse else reversed_count > 100
     library.build("-DEDGECNN_SHARED_KERNELS")
     for number, (name, data) in enumerate(models.items()):
         inputs = random_inputs(read_model(data), np.random.default_rng(number))
         for got, want in zip(library.runner(name)(inputs), Reference(data)(inputs), strict=True):
             assert wrong_elements(got, want) == 0, (name, library.models[name].steps[0].kernel)
+    return sum(bool(model.plan.reversed) for model in library.models.values())
+
+
+@pytest.mark.parametrize("place", ["forwards", "backwards"])
+def test_c_is_exact_at_the_limit(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fit, "plan_memory", _AtTheLimit(place))
+    keys = [key for key in (*convolution.CASES, *pools.CASES) if "RESIZE" not in key]
+    backwards = _check_at_the_limit(keys, 8, tmp_path, "generic")
+    assert backwards > 100 if place == "backwards" else backwards == 0
+
+
+@pytest.mark.parametrize(
+    ("kernels", "place"),
+    [*((kernels, "forwards") for kernels in SETS), ("v6m", "backwards"), ("dsp", "same"),
+     ("mve", "same")],
+)  # fmt: skip
+def test_every_set_is_exact_at_the_limit(
+    kernels: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_any(monkeypatch)
+    planner = _AtTheLimit(place)
+    monkeypatch.setattr(fit, "plan_memory", planner)
+    codes = [code for known, code in OFFERED if known == kernels and code not in PAIRS]
+    if place == "same":
+        codes = ["DEPTHWISE_CONV_2D"]
+    keys, count = [f"{code}:int8" for code in codes], (144 if place == "same" else 72) // len(codes)
+    backwards = _check_at_the_limit(keys, count, tmp_path, kernels)
+    assert planner.moved >= (3 if place == "same" else 20)
+    assert place != "backwards" or backwards == planner.moved

@@ -14,93 +14,43 @@ from edgecnn.core.tflite.reader import read_model
 from firmware_glue.compiler.api import CompiledModel, compile_model
 from firmware_glue.compiler.fast.dsp.depthwise import offer
 from tests.firmware_glue.compiler.exactness import numpy_outputs
-from tests.firmware_glue.compiler.fast.layer_cases import ACTIVATIONS, Layers, fitted
+from tests.firmware_glue.compiler.fast.layer_cases import (
+    Layers,
+    any_depthwise,
+    depthwise,
+    lively_weights,
+    model_of,
+    ugly_depthwise,
+)
 from tests.firmware_glue.compiler.fast.layer_checks import check_core, check_host
 from tests.firmware_glue.compiler.harness import STRICT, Library, Reference, random_inputs
 
 
-def depthwise(
-    layers: Layers, size: tuple[int, int], channels: int, kernel: tuple[int, int] = (3, 3),
-    stride: tuple[int, int] = (1, 1), dilation: tuple[int, int] = (1, 1), *,
-    padding: str = "SAME", multiplier: int = 1, batches: int = 1, activation: object = "RELU",
-) -> None:  # fmt: skip
-    """Adds a layer with an input and an output of its own."""
-    spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
-    size = (max(size[0], spans[0]), max(size[1], spans[1])) if padding == "VALID" else size
-    out = [
-        fitted(n, k, s, d, padding)
-        for n, k, s, d in zip(size, kernel, stride, dilation, strict=True)
-    ]
-    x, scale = layers.data((batches, *size, channels))
-    count = channels * multiplier
-    filters, bias, product = layers.weights((1, *kernel, count), 3, scale)
-    y = layers.output((batches, *out, count), product, kernel[0] * kernel[1])
-    layers.build.op(
-        "DEPTHWISE_CONV_2D", [x, filters, bias], [y], padding=padding, stride_h=stride[0],
-        stride_w=stride[1], dilation_h_factor=dilation[0], dilation_w_factor=dilation[1],
-        depth_multiplier=multiplier, fused_activation_function=activation,
-    )  # fmt: skip
-
-
-def anything(layers: Layers) -> None:
-    """A random one: half of them 3×3 of stride 1 or 2."""
-    pick, number = layers.pick, layers.number
-    usual = layers.rng.random() < 0.5
-    kernel = (3, 3) if usual else (number(1, 5), number(1, 5))
-    same = int(pick(1, 1, 2))
-    stride = (same, same) if usual or layers.rng.random() < 0.5 else (number(1, 3), number(1, 3))
-    dilated = stride == (1, 1) and not usual and layers.rng.random() < 0.4
-    dilation = (number(1, 3), number(1, 3)) if dilated else (1, 1)
-    depthwise(
-        layers, (number(1, 19), number(1, 19)), int(pick(4, 8, 16, number(4, 21))), kernel, stride,
-        dilation, padding=str(pick("SAME", "VALID")), multiplier=int(pick(1, 1, 1, 2, 3)),
-        batches=int(pick(1, 1, 1, 2)), activation=pick(*ACTIVATIONS),
-    )  # fmt: skip
-
-
-def ugly(layers: Layers) -> None:
-    """Sizes at the ends of what the kernels over planes do."""
-    for size in ((1, 1), (1, 2), (2, 1), (2, 2), (3, 3), (5, 25), (25, 5), (19, 20)):
-        for stride in ((1, 1), (2, 2)):
-            for padding in ("SAME", "VALID"):
-                depthwise(layers, size, 5, stride=stride, padding=padding)
-    depthwise(layers, (9, 9), 300, activation="NONE")
-    depthwise(layers, (20, 18), 1, (10, 8), (2, 2), multiplier=8)
-    depthwise(layers, (7, 66), 64, stride=(2, 2))
-    depthwise(layers, (7, 66), 64, activation="NONE")
-
-
-def model(make: object, seed: int, count: int = 1) -> bytes:
-    layers = Layers(np.random.default_rng(seed))
-    for _ in range(count):
-        make(layers)  # type: ignore[operator]
-    return layers.model()
-
-
 @pytest.mark.parametrize("shared", [False, True])
 def test_host(tmp_path: Path, shared: bool) -> None:
-    check_host(model(anything, int(shared), 14), tmp_path, kernel="d", shared=shared, kernels="dsp")
+    data = model_of(any_depthwise, int(shared), 14)
+    check_host(data, tmp_path, kernel="d", shared=shared, kernels="dsp")
 
 
 def test_host_ugly(tmp_path: Path) -> None:
-    check_host(model(ugly, 3), tmp_path, kernel="d", kernels="dsp")
+    check_host(model_of(ugly_depthwise, 3), tmp_path, kernel="d", kernels="dsp")
 
 
 def test_core() -> None:
-    check_core(model(anything, 4, 16), kernel="d", core="cortex-m4")
+    check_core(model_of(any_depthwise, 4, 16), kernel="d", core="cortex-m4")
 
 
 @pytest.mark.parametrize("optimize", ["speed", "size"])
 def test_core_ugly(optimize: str) -> None:
     """Loops made for a layer, and those that all layers share; tiny layers keep the plain ones."""
-    check_core(model(ugly, 5), kernel="d", core="cortex-m4", optimize=optimize)
+    check_core(model_of(ugly_depthwise, 5), kernel="d", core="cortex-m4", optimize=optimize)
 
 
 def single(seed: int) -> tuple[bytes, CompiledModel]:
     """A model of one layer that runs on these kernels."""
     for attempt in range(30):
         layers = Layers(np.random.default_rng([seed, attempt]))
-        anything(layers)
+        any_depthwise(layers)
         data = layers.model()
         compiled = compile_model(read_model(data), name=f"m{seed}", kernels="dsp")
         if compiled.program.steps[0].kernel.startswith("dsp"):
@@ -128,7 +78,7 @@ def test_in_place_without_undefined_behaviour(tmp_path: Path) -> None:
 @pytest.mark.parametrize("numerics", ["single", "tflm"])
 def test_numerics(tmp_path: Path, numerics: str) -> None:
     """Other roundings, against numpy."""
-    data = model(anything, 6, 8)
+    data = model_of(any_depthwise, 6, 8)
     compiled = compile_model(read_model(data), name="m", numerics=numerics, kernels="dsp")
     kernels = [step.kernel for step in compiled.program.steps]
     assert sum(kernel.startswith("dsp") for kernel in kernels) * 2 > len(kernels), kernels
@@ -148,25 +98,12 @@ def test_instructions_per_product(shape: tuple[int, int, int, int], most: float)
     """The plain loops take 7 or more."""
     layers = Layers(np.random.default_rng(8))
     layers.zero = lambda: -128  # type: ignore[method-assign]
-    layers.weights = partial(_lively, layers)  # type: ignore[method-assign]
+    layers.weights = partial(lively_weights, layers)  # type: ignore[method-assign]
     height, width, channels, stride = shape
     depthwise(layers, (height, width), channels, stride=(stride, stride))
     (counted,) = check_core(layers.model(), kernel="dsp_depthwise3", core="cortex-m4")
     outputs = -(-height // stride) * -(-width // stride) * channels
     assert counted < most * outputs * 9
-
-
-def _lively(
-    layers: Layers, shape: tuple[int, ...], axis: int, in_scale: float
-) -> tuple[int, int, float]:
-    """Weights without constant channels."""
-    scales = layers.rng.uniform(0.004, 0.008, shape[axis])
-    values = layers.rng.integers(-127, 128, shape)
-    filters = layers.build.tensor(shape, "int8", scales.tolist(), data=values, axis=axis)
-    bias = layers.build.tensor(
-        (shape[axis],), "int32", (scales * in_scale).tolist(), data=np.zeros(shape[axis])
-    )
-    return filters, bias, float(np.median(scales)) * in_scale
 
 
 _BANDS = """

@@ -13,80 +13,23 @@ from edgecnn.core.tflite.reader import read_model
 from firmware_glue.compiler.api import CompiledModel, compile_model
 from firmware_glue.compiler.fast.dsp.gemm import conv_2d_offer
 from firmware_glue.compiler.fast.dsp.packing import run_pairs
-from tests.builders import ModelBuilder
-from tests.firmware_glue.compiler.fast.layer_cases import ACTIVATIONS, Layers, fitted
+from tests.firmware_glue.compiler.fast.layer_cases import (
+    Layers,
+    convolution,
+    pointwise,
+    products,
+)
 from tests.firmware_glue.compiler.fast.layer_checks import check_core, check_host
 from tests.firmware_glue.compiler.harness import Library, Reference, random_inputs
 
 
-def convolution(layers: Layers, *, batches: int = 1) -> None:
-    """A random one: pointwise ones, first layers, ugly shapes."""
-    pick, number = layers.pick, layers.number
-    pointwise = layers.rng.random() < 0.3
-    kernel = (1, 1) if pointwise else (number(1, 5), number(1, 4))
-    stride = (1, 1) if pointwise else (number(1, 3), number(1, 3))
-    dilation = (number(1, 2), number(1, 3)) if stride == (1, 1) and not pointwise else (1, 1)
-    padding = str(pick("SAME", "VALID"))
-    spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
-    size = [max(number(1, 9), span if padding == "VALID" else 1) for span in spans]
-    in_c = int(pick(1, 3, number(1, 40), 8, 16))
-    out_c = int(pick(8, 4, number(1, 20)))
-    out = [
-        fitted(n, k, s, d, padding)
-        for n, k, s, d in zip(size, kernel, stride, dilation, strict=True)
-    ]
-    x, scale = layers.data((batches, *size, in_c))
-    filters, bias, product = layers.weights((out_c, *kernel, in_c), 0, scale)
-    y = layers.output((batches, *out, out_c), product, in_c * kernel[0] * kernel[1])
-    layers.build.op(
-        "CONV_2D", [x, filters, bias], [y], padding=padding, stride_h=stride[0],
-        stride_w=stride[1], dilation_h_factor=dilation[0], dilation_w_factor=dilation[1],
-        fused_activation_function=pick(*ACTIVATIONS),
-    )  # fmt: skip
-
-
-def dense(layers: Layers) -> None:
-    """A random fully connected layer."""
-    rows, depth, units = layers.number(1, 3), layers.number(1, 150), layers.number(1, 17)
-    x, scale = layers.data((rows, depth))
-    filters, bias, product = layers.weights((units, depth), 0, scale)
-    y = layers.output((rows, units), product, depth)
-    activation = layers.pick(*ACTIVATIONS)
-    layers.build.op(
-        "FULLY_CONNECTED", [x, filters, bias], [y], fused_activation_function=activation
-    )
-
-
-def model(seed: int, count: int) -> bytes:
-    layers = Layers(np.random.default_rng(seed))
-    for number in range(count):
-        convolution(layers, batches=1 + (number % 5 == 0))
-        if number % 4 == 0:
-            dense(layers)
-    return layers.model()
-
-
 @pytest.mark.parametrize("shared", [False, True])
 def test_host(tmp_path: Path, shared: bool) -> None:
-    check_host(model(int(shared), 24), tmp_path, kernel="dsp", shared=shared, kernels="dsp")
+    check_host(products(int(shared), 24), tmp_path, kernel="dsp", shared=shared, kernels="dsp")
 
 
 def test_core() -> None:
-    check_core(model(2, 24), kernel="dsp", core="cortex-m4")
-
-
-def pointwise(pixels: int, depth: int, units: int) -> bytes:
-    """A usual layer."""
-    build, rng = ModelBuilder(), np.random.default_rng(0)
-    x = build.tensor((1, pixels, 4, depth), "int8", 0.02, -128)
-    w = build.tensor(
-        (units, 1, 1, depth), "int8", rng.uniform(0.002, 0.006, units).tolist(), axis=0,
-        data=rng.integers(-127, 128, (units, 1, 1, depth)),
-    )  # fmt: skip
-    b = build.tensor((units,), "int32", 0.0001, data=rng.integers(-9000, 9000, units))
-    y = build.tensor((1, pixels, 4, units), "int8", 0.05, -128)
-    build.op("CONV_2D", [x, w, b], [y], padding="SAME", fused_activation_function="RELU")
-    return build.build([x], [y])
+    check_core(products(2, 24), kernel="dsp", core="cortex-m4")
 
 
 def test_instructions_per_product() -> None:

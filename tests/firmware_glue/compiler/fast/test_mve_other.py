@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from firmware_glue.compiler.fast.mve import pool
-from tests.firmware_glue.compiler.fast.layer_cases import ACTIVATIONS, Layers, fitted
+from tests.firmware_glue.compiler.fast.layer_cases import (
+    ACTIVATIONS,
+    Layers,
+    fitted,
+    model_of,
+)
 from tests.firmware_glue.compiler.fast.layer_checks import check_core, check_host
 
 
@@ -52,22 +57,18 @@ def sum_of_two(layers: Layers) -> None:
     )  # fmt: skip
 
 
-def model(kind: object, seed: int, count: int) -> bytes:
-    layers = Layers(np.random.default_rng(seed))
-    for _ in range(count):
-        (pooling if kind == "mve_pool" else sum_of_two)(layers)
-    return layers.model()
+MAKERS = {"mve_pool": pooling, "mve_linear": sum_of_two}
 
 
-@pytest.mark.parametrize("kind", ["mve_pool", "mve_linear"])
+@pytest.mark.parametrize("kind", MAKERS)
 @pytest.mark.parametrize("shared", [False, True])
 def test_host(tmp_path: Path, kind: str, shared: bool) -> None:
-    check_host(model(kind, int(shared), 40), tmp_path, kernel=kind, shared=shared)
+    check_host(model_of(MAKERS[kind], int(shared), 40), tmp_path, kernel=kind, shared=shared)
 
 
-@pytest.mark.parametrize("kind", ["mve_pool", "mve_linear"])
+@pytest.mark.parametrize("kind", MAKERS)
 def test_core(kind: str) -> None:
-    check_core(model(kind, 2, 40), kernel=kind)
+    check_core(model_of(MAKERS[kind], 2, 40), kernel=kind)
 
 
 def test_every_count_is_divided_exactly() -> None:

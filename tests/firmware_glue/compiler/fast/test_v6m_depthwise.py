@@ -19,15 +19,15 @@ from firmware_glue.compiler.fast.v6m.top_byte import LOW_BITS, OUT_BITS, TopByte
 from firmware_glue.compiler.ir import Numerics
 from firmware_glue.kernels import kernel_text
 from tests.firmware_glue.compiler.exactness import numpy_outputs
-from tests.firmware_glue.compiler.fast.layer_cases import Layers
-from tests.firmware_glue.compiler.fast.layer_checks import check_core, check_host
-from tests.firmware_glue.compiler.fast.test_dsp_depthwise import (
-    _lively,
-    anything,
+from tests.firmware_glue.compiler.fast.layer_cases import (
+    Layers,
+    any_depthwise,
     depthwise,
-    model,
-    ugly,
+    lively_weights,
+    model_of,
+    ugly_depthwise,
 )
+from tests.firmware_glue.compiler.fast.layer_checks import check_core, check_host
 from tests.firmware_glue.compiler.harness import STRICT, Library, Reference, random_inputs
 from tests.firmware_glue.compiler.stream.nets import Grouping, random_net
 
@@ -51,26 +51,26 @@ def lines(layers: Layers) -> None:
 @pytest.mark.usefixtures("_always")
 @pytest.mark.parametrize("shared", [False, True])
 def test_host(tmp_path: Path, shared: bool) -> None:
-    data = model(anything, 10 + int(shared), 20)
+    data = model_of(any_depthwise, 10 + int(shared), 20)
     check_host(data, tmp_path, kernel="v6m_depthwise", shared=shared, kernels="v6m")
 
 
 @pytest.mark.usefixtures("_always")
-@pytest.mark.parametrize("make", [ugly, lines])
+@pytest.mark.parametrize("make", [ugly_depthwise, lines])
 def test_host_ugly(tmp_path: Path, make: object) -> None:
-    check_host(model(make, 3), tmp_path, kernel="v6m_depthwise", kernels="v6m")
+    check_host(model_of(make, 3), tmp_path, kernel="v6m_depthwise", kernels="v6m")
 
 
 @pytest.mark.usefixtures("_always")
 @pytest.mark.parametrize("core", ["cortex-m0plus", "cortex-m3"])
-@pytest.mark.parametrize(("make", "count"), [(anything, 15), (ugly, 1), (lines, 1)])
+@pytest.mark.parametrize(("make", "count"), [(any_depthwise, 15), (ugly_depthwise, 1), (lines, 1)])
 def test_core(core: str, make: object, count: int) -> None:
-    check_core(model(make, 4, count), kernel="v6m_depthwise", core=core)
+    check_core(model_of(make, 4, count), kernel="v6m_depthwise", core=core)
 
 
 @pytest.mark.usefixtures("_always")
 def test_riscv() -> None:
-    check_core(model(ugly, 5), kernel="v6m_depthwise3", core="rv32imc")
+    check_core(model_of(ugly_depthwise, 5), kernel="v6m_depthwise3", core="rv32imc")
 
 
 def _check_sanitized(library: Library, models: dict[str, bytes]) -> None:
@@ -87,7 +87,7 @@ def test_in_place_without_undefined_behaviour(tmp_path: Path) -> None:
     library, models, small = Library(tmp_path), {}, 0
     for seed in range(30):
         layers, name = Layers(np.random.default_rng([6, seed])), f"m{seed}"
-        anything(layers)
+        any_depthwise(layers)
         models[name] = layers.model()
         compiled = compile_model(read_model(models[name]), name=name, kernels="v6m")
         library.models[name] = compiled
@@ -121,7 +121,7 @@ def test_rows_in_chains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize("numerics", ["single", "tflm"])
 def test_numerics(tmp_path: Path, numerics: str) -> None:
     """Other roundings, against numpy."""
-    data = model(anything, 6, 12)
+    data = model_of(any_depthwise, 6, 12)
     compiled = compile_model(read_model(data), name="m", numerics=numerics, kernels="v6m")
     library = Library(tmp_path, {"m": compiled})
     library.build(*STRICT)
@@ -138,7 +138,7 @@ def test_numerics(tmp_path: Path, numerics: str) -> None:
 def test_instructions_per_product(shape: tuple[int, int, int, int], most: float) -> None:
     """The plain loops take 15 or more."""
     layers = Layers(np.random.default_rng(8))
-    layers.weights = partial(_lively, layers)  # type: ignore[method-assign]
+    layers.weights = partial(lively_weights, layers)  # type: ignore[method-assign]
     height, width, channels, stride = shape
     depthwise(layers, (height, width), channels, stride=(stride, stride))
     (counted,) = check_core(layers.model(), kernel="v6m_depthwise3", core="cortex-m0plus")

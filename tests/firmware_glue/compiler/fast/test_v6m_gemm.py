@@ -14,9 +14,14 @@ from firmware_glue.compiler.fast.v6m.gemm import conv_2d_offer, packed_filters, 
 from firmware_glue.compiler.ops.spec import Call
 from tests.builders import ModelBuilder
 from tests.firmware_glue.compiler.exactness import numpy_outputs
-from tests.firmware_glue.compiler.fast.layer_cases import Layers
+from tests.firmware_glue.compiler.fast.layer_cases import (
+    Layers,
+    convolution,
+    dense,
+    pointwise,
+    products,
+)
 from tests.firmware_glue.compiler.fast.layer_checks import check_core, check_host
-from tests.firmware_glue.compiler.fast.test_dsp_gemm import convolution, dense, model, pointwise
 from tests.firmware_glue.compiler.harness import STRICT, Library, Reference, random_inputs
 
 
@@ -44,12 +49,12 @@ def _values(rng: np.random.Generator, units: int, depth: int) -> np.ndarray:
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_host(tmp_path: Path, shared: bool) -> None:
-    check_host(model(int(shared), 25), tmp_path, kernel="v6m", shared=shared, kernels="v6m")
+    check_host(products(int(shared), 25), tmp_path, kernel="v6m", shared=shared, kernels="v6m")
 
 
 @pytest.mark.parametrize("core", ["cortex-m0plus", "cortex-m3"])
 def test_core(core: str) -> None:
-    check_core(model(2, 20), kernel="v6m", core=core)
+    check_core(products(2, 20), kernel="v6m", core=core)
 
 
 def test_host_ugly(tmp_path: Path) -> None:
@@ -88,7 +93,7 @@ def test_wide_steps(tmp_path: Path) -> None:
 @pytest.mark.parametrize("numerics", ["single", "tflm"])
 def test_numerics(tmp_path: Path, numerics: str) -> None:
     """Other roundings, against numpy."""
-    data = model(6, 25)
+    data = products(6, 25)
     compiled = compile_model(read_model(data), name="m", numerics=numerics, kernels="v6m")
     library = Library(tmp_path, {"m": compiled})
     library.build(*STRICT)
