@@ -14,12 +14,17 @@
 #define EC_MVE 1
 #include <arm_mve.h>
 /* VQSHRNB or VQSHRNT (LANES: b or t) of 32 or 16 bits, from QM to QD by SHIFT. As a number: GNU as
- * 2.40 makes VQRSHRN of it, which rounds. */
+ * 2.40 makes VQRSHRN of it, which rounds. Short: a string of C has 4,095 characters. */
 #define EC_MVE_VQSHRN(LANES, BITS, QD, QM, SHIFT)                                            \
-    ".inst.w 0xEE800F40 + ((" #BITS " - (" #SHIFT ")) << 16) + " EC_MVE_LANES_##LANES        \
-    " + " #QD " * 8192 + " #QM " * 2\n"
-#define EC_MVE_LANES_b "0"
-#define EC_MVE_LANES_t "4096"
+    ".inst.w " EC_MVE_VQSHRN_##BITS "-(" #SHIFT "<<16)" EC_MVE_##LANES##QD "+" #QM "*2\n"
+#define EC_MVE_VQSHRN_32 "0xEEA00F40"
+#define EC_MVE_VQSHRN_16 "0xEE900F40"
+#define EC_MVE_b0 ""
+#define EC_MVE_t0 "+0x1000"
+#define EC_MVE_b4 "+0x8000"
+#define EC_MVE_t4 "+0x9000"
+#define EC_MVE_b5 "+0xA000"
+#define EC_MVE_t5 "+0xB000"
 #else
 #define EC_MVE 0
 #endif

@@ -16,8 +16,8 @@ def model(seed: int, count: int) -> bytes:
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_host(tmp_path: Path, shared: bool) -> None:
-    check_host(model(int(shared), 60), tmp_path, kernel="mve_gemm", shared=shared)
+    check_host(model(int(shared), 40), tmp_path, kernel="mve_gemm", shared=shared)
 
 
 def test_core() -> None:
-    check_core(model(2, 60), kernel="mve_gemm")
+    check_core(model(2, 40), kernel="mve_gemm")
