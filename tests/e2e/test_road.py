@@ -85,7 +85,7 @@ def test_microcontrollers_are_bit_exact(digits: Path, target: str) -> None:
     assert report["bit_exact"] is True
     assert report["replayed"] is True
     assert report["max_diff_lsb"] == 0
-    assert report["instructions"] > 1_000_000
+    assert report["instructions"] > 100_000
     assert all(report["ram"].values())
     assert all(report["flash"].values())
     # Steps are counted one by one through <name>_run_step, whose dispatch costs a few instructions.

@@ -28,7 +28,7 @@ typedef void (*ec_mve_linear_core)(ec_mve_linear_run *run);
 #define EC_MVE_LINEAR_NARROW(SHIFT, CLAMP)                                                   \
     ".if " #SHIFT " > 16\n" EC_MVE_VQSHRN(b, 32, 0, 0, 16)                                   \
     ".if " #CLAMP "\n vshr.s16 q0, q0, #(" #SHIFT " - 16)\n"                                 \
-    ".else\n" EC_MVE_VQSHRN(b, 16, 0, 0, ((SHIFT) - 16)) ".endif\n"                            \
+    ".else\n" EC_MVE_VQSHRN(b, 16, 0, 0, ((SHIFT) - 16)) ".endif\n"                          \
     ".else\n" EC_MVE_VQSHRN(b, 32, 0, 0, SHIFT)                                              \
     ".if " #CLAMP " == 0\n vqmovnb.s16 q0, q0\n .endif\n .endif\n"                           \
     ".if " #CLAMP "\n vmax.s16 q0, q0, q2\n vmin.s16 q0, q0, q3\n .endif\n"                  \

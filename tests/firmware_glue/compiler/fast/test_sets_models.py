@@ -48,12 +48,12 @@ def _has_int8(path: Path) -> bool:
 
 
 @functools.cache
-def _files() -> dict[str, bytes]:
-    """The small int8 models of other projects, as far as they are at hand."""
+def _files(*, large: bool = False) -> dict[str, bytes]:
+    """The int8 models of other projects, as far as they are at hand."""
     every = sorted(MODELS.rglob("*.tflite"))
     paths = [p for p in every if p.name not in REFUSED and not p.stem.endswith("_edgetpu")]
-    small = [path for path in paths if path.stat().st_size < SMALL and _has_int8(path)]
-    return {f"file_{number}": path.read_bytes() for number, path in enumerate(small)}
+    chosen = [p for p in paths if (p.stat().st_size >= SMALL) == large and _has_int8(p)]
+    return {f"file_{number}": path.read_bytes() for number, path in enumerate(chosen)}
 
 
 @pytest.mark.parametrize("optimize", OPTIMIZE)
@@ -66,6 +66,17 @@ def test_models_equal_litert(kernels: str, optimize: str, tmp_path: Path) -> Non
         library.add(data, name)
     library.build(*STRICT)
     for name, data in models.items():
+        check_steps(data, library.runner(name), 4)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("kernels", SETS)
+def test_large_models_equal_litert(kernels: str, tmp_path: Path) -> None:
+    for name, data in _files(large=True).items():
+        library = Library(tmp_path / name, options={"kernels": kernels})
+        library.add(data, name)
+        library.build(*STRICT, "-O2")
         check_steps(data, library.runner(name), 4)
 
 
