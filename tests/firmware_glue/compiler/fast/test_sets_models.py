@@ -27,7 +27,7 @@ from tests.firmware_glue.compiler.stream.nets import Grouping, random_net
 from tests.firmware_glue.compiler.test_shared_models import MODELS, REFUSED
 from tests.run import shared
 
-RANDOM, CHAINED = 10, 20
+RANDOM, CHAINED = 6, 14
 SMALL = 600_000
 SANITIZED = ("-fsanitize=undefined", "-fno-sanitize-recover=all")
 MLPERF = {"kws_ref_model": "ab2fdbf1", "vww_96_int8": "3a5f7f09"}
