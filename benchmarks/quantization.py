@@ -30,7 +30,7 @@ NOTE = (
     f"Points are 100 × (float − quantized). Every tool gets the same {CALIBRATION} samples of the"
     " training split, as many of each class. Every .tflite runs in LiteRT with its default"
     f" kernels, one image at a time: all 10,000 CIFAR-10 test images, {SCENES:,} unseen scenes for"
-    " the detector (mAP at IoU 0.5), the 300 test recordings of the spoken digits at nine places"
+    " the detector (mAP at IoU 0.5), 900 recordings of the spoken digits at nine places"
     " in the window each (a recording's score is the share that was right). ONNX Runtime's and"
     " NNCF's models run in ONNX Runtime and OpenVINO, where some ops stay float. 95 % intervals"
     " are paired: the adjusted Wald interval for matched pairs, for mAP a bootstrap over images."

@@ -42,7 +42,7 @@ NOTE = (
     " class probabilities. The sets that the makers judged with are not at hand. Visual wake words:"
     f" calibrated with {CALIBRATION} inputs, half crops of photographs, half CIFAR-10 training"
     " images; judged on 1,000 crops of other photographs and 2,000 CIFAR-10 test images, all 96×96"
-    " and 0 to 1. Keyword spotting: MFCC features of spoken digits, the set's own split."
+    " and 0 to 1. Keyword spotting: MFCC features of the spoken digits."
     " 'makers' is the int8 file that they published. ai-edge-quantizer calibrates no model without"
     " a signature, and these have none: it was given a copy to which we added one."
 )

@@ -1,7 +1,8 @@
 """The spoken digits as arrays: 3,000 recordings of ten digits by six speakers, 8 kHz.
 
-The set's own split: the recordings 0 to 4 of each speaker and digit are the test set, the others
-are for training; 5 to 9 of those validate.
+Of each speaker and digit, the recordings 0 to 14 are the test set and 15 to 19 validate; the other
+thirty are for training. The set's own split tests 0 to 4 alone: 300 recordings, which cannot tell
+half a point.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def load(source: str | Path) -> dict[Part, Clips]:
 
 def part_of(index: int) -> Part:
     """Which split a recording's number puts it in."""
-    return "test" if index < 5 else "val" if index < 10 else "train"
+    return "test" if index < 15 else "val" if index < 20 else "train"
 
 
 def samples_of(file: bytes) -> NDArray[np.float32]:

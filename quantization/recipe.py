@@ -178,9 +178,9 @@ def _row(name: str, **changes: Any) -> Recipe:
         "io": "int8",
         "conv_weights": "per-channel",
         "dense_weights": "per-tensor",
-        "calibrator": "minmax",
+        "calibrator": "mse",
         "samples": 200,
-        "steps": ("fold-batch-norm", "equalize"),
+        "steps": ("fold-batch-norm", "equalize", "correct-bias"),
     }
     return Recipe(name=name, **{**values, **changes})
 
@@ -196,10 +196,16 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             _row(
                 "int8-per-tensor",
                 conv_weights="per-tensor",
-                steps=("fold-batch-norm", "equalize", "round"),
+                steps=("fold-batch-norm", "equalize", "round", "correct-bias"),
             ),
-            _row("int16x8", activations="int16", io="int16", steps=("fold-batch-norm",)),
-            _row("mixed", steps=("fold-batch-norm", "equalize", "mixed")),
+            _row(
+                "int16x8",
+                activations="int16",
+                io="int16",
+                calibrator="minmax",
+                steps=("fold-batch-norm",),
+            ),
+            _row("mixed", steps=("fold-batch-norm", "equalize", "correct-bias", "mixed")),
             _row("dynamic", **_FLOAT, steps=()),
             _row("float16", **_FLOAT, **_NO_WEIGHTS, weights="float16", steps=()),
             _row("float32", **_FLOAT, **_NO_WEIGHTS, weights="float32", steps=()),

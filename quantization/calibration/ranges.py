@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 
@@ -49,21 +49,31 @@ COUNTING: Mapping[str, Search] = MappingProxyType(
 """Calibrators that need histograms."""
 
 
-def tensor_ranges(summary: Summary, recipe: Recipe, executor: Executor) -> list[Range]:
+def tensor_ranges(
+    summary: Summary, ends: Sequence[bool], recipe: Recipe, executor: Executor
+) -> list[Range]:
     """The range of each tensor that ``summary`` describes, in its order.
+
+    ``mse`` clips between layers only: a step of the model's inputs is part of its interface (0 to
+    255 stays 0 to 255), and what an output may come to is the user's business.
 
     Args:
         summary: of one sample or more; with histograms where the calibrator counts.
+        ends: per tensor, whether it is an input or output of the model.
         recipe: ``calibrator``, ``percentile``; ``activations`` says which grid is searched.
         executor: runs the searches, a tensor each.
     """
+    extremes = list(zip(summary.low.tolist(), summary.high.tolist(), strict=True))
     if recipe.calibrator in COUNTING:
         pairs: Iterable[Pair] = executor.map(partial(searched, recipe), summary.histograms)
+        if recipe.calibrator == "mse":
+            found = zip(pairs, extremes, ends, strict=True)
+            pairs = [seen if end else clipped for clipped, seen, end in found]
     elif recipe.calibrator == "moving-average":
         lows, highs = moving_average(summary)
         pairs = zip(lows.tolist(), highs.tolist(), strict=True)
     else:
-        pairs = zip(summary.low.tolist(), summary.high.tolist(), strict=True)
+        pairs = extremes
     return [Range(low, high) for low, high in pairs]
 
 

@@ -100,7 +100,9 @@ def calibrate(
         progress.advance(len(seen.low))
     if not summary.samples:
         raise no_samples()
-    found = dict(zip(columns, tensor_ranges(summary, recipe, executor), strict=True))
+    ends = frozenset((*graph.inputs, *graph.outputs))
+    kept = [index in ends for index in columns]
+    found = dict(zip(columns, tensor_ranges(summary, kept, recipe, executor), strict=True))
     return MappingProxyType({index: found[index] for index in wanted})
 
 

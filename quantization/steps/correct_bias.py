@@ -30,6 +30,8 @@ from quantization.steps.layer_walk import MIN_SAMPLES, LayerWalk, Twin, layers_o
 from quantization.work import StepContext, StepOutcome, Work
 
 NAME = "correct-bias"
+MOST_SAMPLES = 128
+"""Means over rows settle soon: 500 samples corrected no better than 128 (MobileNetV2, V3-small)."""
 _STEPS = 4
 
 Floats = NDArray[np.floating[Any]]
@@ -61,7 +63,7 @@ def _empirical(work: Work, context: StepContext, layers: tuple[Layer, ...]) -> S
     for layer in layers:
         work = with_bias(work, layer, np.zeros(layer.groups * layer.outputs, np.float32))
     quantized = emit(work.model, work.plan(recipe))
-    walk = LayerWalk(work.model, quantized, context.calibration(), recipe.seed)
+    walk = LayerWalk(work.model, quantized, context.calibration(), recipe.seed, MOST_SAMPLES)
     if walk.samples < MIN_SAMPLES:
         return _nothing(given, f"needs {MIN_SAMPLES} samples, got {walk.samples}")
     seen, gains = 0, []

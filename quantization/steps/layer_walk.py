@@ -12,6 +12,7 @@ cannot depend on the executor.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -134,12 +135,18 @@ class LayerWalk:
         quantized: its quantized twin, as :func:`quantization.graph.emit.emit` makes it.
         samples: real-valued inputs; no more are drawn than fit in memory.
         seed: of the positions.
+        most: samples that are drawn, at most.
     """
 
     def __init__(
-        self, model: TfModel, quantized: TfModel, samples: Iterable[SampleDict], seed: int
+        self,
+        model: TfModel,
+        quantized: TfModel,
+        samples: Iterable[SampleDict],
+        seed: int,
+        most: int = sys.maxsize,
     ) -> None:
-        taken = list(islice(samples, _capacity(model)))
+        taken = list(islice(samples, min(most, _capacity(model))))
         self._seed = seed
         self._rows = max(1, min(ROWS_PER_SAMPLE, ROWS // max(len(taken), 1)))
         self._float = _Side(model, taken)

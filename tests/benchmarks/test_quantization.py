@@ -95,7 +95,7 @@ def test_windows_move_the_clip_and_never_over_the_edge():
 
 
 def test_recordings_are_split_by_their_number():
-    assert [part_of(index) for index in (0, 4, 5, 9, 10)] == [
+    assert [part_of(index) for index in (0, 14, 15, 19, 20)] == [
         "test", "test", "val", "val", "train",
     ]  # fmt: skip
 

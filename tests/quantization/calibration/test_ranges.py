@@ -204,10 +204,21 @@ def test_every_calibrator_answers_for_every_tensor(calibrator):
     counted = calibrator not in ("minmax", "moving-average")
     rows = [[dataset("normal", 500), dataset("relu", 300), np.zeros(0, np.float32)]]
     summary = merged(start(3), observed(rows, 3, counted))
-    ranges = tensor_ranges(summary, recipe, SerialExecutor())
+    ranges = tensor_ranges(summary, [False] * 3, recipe, SerialExecutor())
     assert len(ranges) == 3
     assert ranges[0].low < 0 < ranges[0].high
     assert ranges[1].low == pytest.approx(0.0, abs=1e-3)
     assert ranges[2] == Range(0.0, 0.0)
     if calibrator == "minmax":
         assert ranges[0] == Range(float(rows[0][0].min()), float(rows[0][0].max()))
+
+
+@pytest.mark.parametrize("calibrator", ["percentile", "mse", "entropy"])
+def test_mse_clips_between_layers_and_leaves_the_models_ends_alone(calibrator):
+    outliers = np.array([40.0, -30.0], np.float32)
+    values = np.concatenate([np.tile(dataset("normal", 5000), 100), outliers])
+    summary = merged(start(2), observed([[values, values]], 2, True))
+    recipe = replace(INT8_RECIPE, calibrator=calibrator)
+    end, inner = tensor_ranges(summary, [True, False], recipe, SerialExecutor())
+    assert inner.high - inner.low < 69.0
+    assert (end == Range(-30.0, 40.0)) is (calibrator == "mse")
