@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from edgecnn.core.tflite.model import (
     NO_TENSOR,
-    DType,
     Signature,
     TfModel,
     TfOperator,
@@ -129,34 +128,6 @@ def renumbered(model: TfModel, tensors: tuple[TfTensor, ...], number: Mapping[in
         _renumbered(item, number) if item.subgraph == 0 else item for item in model.signatures
     )
     return replace(with_main(model, main), signatures=signatures)
-
-
-def widen_half(model: TfModel) -> TfModel:
-    """``model`` with float16 constants, which DEQUANTIZE widens as the model runs, in float32.
-
-    Float16 files become plain float32 models that every step can read; values stay exact. Op and
-    tensor numbers change.
-    """
-    graph = model.main
-    wide: dict[int, NDArray[Any]] = {}
-    gone: set[int] = set()
-    for op in graph.operators:
-        source = graph.tensors[op.inputs[0]] if op.inputs else None
-        if op.code != "DEQUANTIZE" or source is None or source.data is None:
-            continue
-        if source.dtype is DType.FLOAT16:
-            wide[op.outputs[0]] = source.data.astype(np.float32)
-            gone.add(op.index)
-    if not gone:
-        return model
-    tensors = tuple(
-        replace(tensor, data=frozen_array(wide[tensor.index]), shape=wide[tensor.index].shape)
-        if tensor.index in wide
-        else tensor
-        for tensor in graph.tensors
-    )
-    left = (op for op in graph.operators if op.index not in gone)
-    return drop_unused(with_main(model, with_operators(replace(graph, tensors=tensors), left)))
 
 
 def _compacted(graph: TfSubgraph, named: set[int]) -> tuple[TfSubgraph, Mapping[int, int]]:

@@ -17,7 +17,6 @@ from quantization.graph.edit import (
     drop_unused,
     producers,
     unique_name,
-    widen_half,
     with_constants,
     with_main,
 )
@@ -27,7 +26,6 @@ from quantization.recipe import get_recipe
 from quantization.work import Plan
 from tests.builders import ModelBuilder, tiny_classifier
 from tests.quantization.graph.cases import CASES
-from tests.quantization.graph.helpers import codes
 
 
 def two_ops(signature: bool = False) -> bytes:
@@ -130,15 +128,6 @@ class TestEdit:
         graph = read_model(two_ops()).main
         assert {k: op.index for k, op in producers(graph).items()} == {3: 0, 4: 1}
         assert [op.index for op in consumers(graph)[2]] == [0, 1]
-
-    def test_widening_gives_the_float_model_back(self):
-        model = drop_unused(read_model(two_ops(signature=True)))
-        half = read_model(write_model(emit(model, Plan(get_recipe("float16")))))
-        assert codes(half) == ["DEQUANTIZE", "ADD", "MUL"]
-        wide = widen_half(half)
-        assert wide.main == model.main and wide.signatures == model.signatures
-        np.testing.assert_array_equal(wide.main.tensors[1].data, model.main.tensors[1].data)
-        assert widen_half(model) is model
 
 
 class TestTaps:
