@@ -20,7 +20,7 @@ BOARDS = (
     "cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55", "rv32imc",
 )  # fmt: skip
 ISAS = ("thumb", "riscv")
-KERNELS = ("generic", "v6m", "dsp", "mve", "rv32")
+KERNELS = ("generic", "v6m", "v7m", "dsp", "mve", "rv32")
 _REGION_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 _ADDRESS_SPACE = 1 << 32
 _INHERITED = ("isa", "kernels", "compiler", "emulator", "cycles")

@@ -19,13 +19,15 @@ class KernelSet(Enum):
     GENERIC = "generic"
     """Any core: the plain loops of ``ops/`` alone."""
     V6M = "v6m"
-    """Armv6-M and Armv7-M without DSP: one 32-bit multiplication at a time, few registers."""
+    """Armv6-M: one 32-bit multiplication at a time, few registers."""
+    V7M = "v7m"
+    """Armv7-M without DSP: those of V6M, where the generic ones, twice as fast here, are slower."""
     DSP = "dsp"
     """Armv7E-M, Armv8-M with DSP: two 16-bit multiply-accumulates at a time."""
     MVE = "mve"
     """Armv8.1-M with Helium: vectors of 128 bits."""
     RV32 = "rv32"
-    """RV32IM: one multiplication at a time, many registers; the C of V6M where that is faster."""
+    """RV32IM: three products of two 32-bit multiplications, many registers."""
 
 
 class Optimize(Enum):

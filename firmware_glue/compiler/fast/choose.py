@@ -6,11 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgecnn.core.tflite.model import NO_TENSOR
+from firmware_glue.compiler.fast import plain
 from firmware_glue.compiler.fast.candidate import Candidate, KernelSet, Optimize
 from firmware_glue.compiler.fast.table import OFFERS
 from firmware_glue.compiler.ir import Graph, Op, Tensor
 from firmware_glue.compiler.ops.spec import Lowered
 from firmware_glue.compiler.ops.table import OPS
+
+_AT_SIZE = 1.15
+"""Compiled for size, generic kernels lose at least so much more than the others."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +35,19 @@ class Choice:
         Raises:
             ValueError: the op has no kernel: a pass should have folded it away.
         """
-        offers = OFFERS[self.kernels].get(op.code, ())
-        found = [made for offer in offers if (made := offer(graph, op)) is not None]
+        found, least = self._offered(graph, op), plain.least(self.kernels, graph, op)
+        if least is not None:
+            most = least * (_AT_SIZE if self.optimize is Optimize.SIZE else 1)
+            found = [made for made in found if made.instructions <= most]
         return min(found, key=self._cost).lowered if found else own(graph, op)
 
     def alternatives(self, graph: Graph, op: Op) -> tuple[Lowered, ...]:
         """All that is offered for the op, and its own kernel."""
+        return (*(made.lowered for made in self._offered(graph, op)), own(graph, op))
+
+    def _offered(self, graph: Graph, op: Op) -> list[Candidate]:
         offers = OFFERS[self.kernels].get(op.code, ())
-        found = [made.lowered for offer in offers if (made := offer(graph, op)) is not None]
-        return (*found, own(graph, op))
+        return [made for offer in offers if (made := offer(graph, op)) is not None]
 
     def _cost(self, candidate: Candidate) -> tuple[int, int]:
         if self.optimize is Optimize.SIZE:

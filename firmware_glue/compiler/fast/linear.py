@@ -23,8 +23,9 @@ from firmware_glue.compiler.ops.binary_quantized import limits
 from firmware_glue.compiler.ops.spec import Call, Lowered, Params, Value, out_args, tensor_args
 from firmware_glue.compiler.ops.table import OPS
 
-_PER_SUM, _PER_FINE, _PER_PRODUCT, _PER_LOOP = 15, 21, 18, 30
-"""Instructions per element, and per run of elements side by side: estimates."""
+_PER_SUM, _PER_FINE, _PER_PRODUCT = 19, 27, 24
+_CALL, _PER_LOOP = 25, 30
+"""Instructions per element, and per call and run of elements side by side: estimates."""
 _FINE_BITS, _LOW_BITS = 9, 13
 """Bits of factors that are multiplied on their own: of sums, and of products."""
 
@@ -107,12 +108,12 @@ def _holds(sums: Ints, form: Form, wanted: Ints) -> bool:
     return within and bool(np.array_equal(got, wanted))
 
 
-def instructions(graph: Graph, op: Op, per_element: float) -> int:
+def instructions(graph: Graph, op: Op, per_element: float, per_run: int = _PER_LOOP) -> int:
     """An estimate of what a kernel executes that walks over runs of elements."""
     shapes = (graph.input(op, position).shape for position in (0, 1))
     elements = graph.output(op).elements
     dims, _ = broadcast.loops(graph.output(op).shape, *shapes)
-    return int(per_element * elements) + _PER_LOOP * (elements // max(dims[-1], 1))
+    return _CALL + int(per_element * elements) + per_run * (elements // max(dims[-1], 1))
 
 
 def lowered(graph: Graph, op: Op, kernel: str, header: str, params: Params) -> Lowered:

@@ -10,11 +10,13 @@ from firmware_glue.compiler.fast.candidate import KernelSet, Offer
 from firmware_glue.compiler.fast.dsp import depthwise as dsp_depthwise
 from firmware_glue.compiler.fast.dsp import gemm as dsp_gemm
 from firmware_glue.compiler.fast.dsp import linear as dsp_linear
+from firmware_glue.compiler.fast.dsp import pool as dsp_pool
 from firmware_glue.compiler.fast.mve import offers as mve
 from firmware_glue.compiler.fast.rv32 import depthwise as rv32_depthwise
 from firmware_glue.compiler.fast.v6m import dense as v6m_dense
 from firmware_glue.compiler.fast.v6m import depthwise as v6m_depthwise
 from firmware_glue.compiler.fast.v6m import gemm as v6m_gemm
+from firmware_glue.compiler.fast.v7m import offers as v7m
 
 OFFERS: Mapping[KernelSet, Mapping[str, tuple[Offer, ...]]] = MappingProxyType(
     {
@@ -22,7 +24,10 @@ OFFERS: Mapping[KernelSet, Mapping[str, tuple[Offer, ...]]] = MappingProxyType(
         KernelSet.V6M: {
             **linear.OFFERS, **v6m_gemm.OFFERS, **v6m_dense.OFFERS, **v6m_depthwise.OFFERS,
         },
-        KernelSet.DSP: {**dsp_linear.OFFERS, **dsp_depthwise.OFFERS, **dsp_gemm.OFFERS},
+        KernelSet.V7M: v7m.OFFERS,
+        KernelSet.DSP: {
+            **dsp_linear.OFFERS, **dsp_depthwise.OFFERS, **dsp_gemm.OFFERS, **dsp_pool.OFFERS,
+        },
         KernelSet.MVE: {**linear.OFFERS, **mve.OFFERS},
         KernelSet.RV32: {**linear.OFFERS, **v6m_gemm.OFFERS, **rv32_depthwise.OFFERS},
     }

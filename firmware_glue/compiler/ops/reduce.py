@@ -205,22 +205,39 @@ def _clamped(graph: Graph, op: Op, scaled: NDArray[np.int64]) -> Array:
     return np.clip(shifted, *fixed_point.limits(out.dtype))
 
 
+def _of_sums(graph: Graph, op: Op, sums: Array, multiplier: tuple[int, int]) -> Array:
+    offset = graph.input(op, 0).zero_point * _count(graph, op)
+    multiply = fixed_point.multiply(graph.numerics)
+    return _clamped(graph, op, multiply(fixed_point.wrap_int32(sums - offset), *multiplier))
+
+
+def means(graph: Graph, op: Op, sums: Array) -> Array:
+    """What a MEAN of quantized values gives where the inputs of an output add up to ``sums``."""
+    return _of_sums(graph, op, sums, _mean_multiplier(graph, op))
+
+
 def _scaled_sum(multiplier_of: Callable[[Graph, Op], tuple[int, int]]) -> Row:
     def compute(graph: Graph, op: Op, rows: Array) -> Array:
-        offset = graph.input(op, 0).zero_point * rows.shape[1]
-        acc = fixed_point.wrap_int32(rows.astype(np.int64).sum(axis=1) - offset)
-        multiply = fixed_point.multiply(graph.numerics)
-        return _clamped(graph, op, multiply(acc, *multiplier_of(graph, op)))
+        sums = rows.sum(axis=1, dtype=np.int64)
+        return _of_sums(graph, op, sums, multiplier_of(graph, op))
 
     def values(graph: Graph, op: Op) -> Mapping[str, Value]:
-        multiplier, shift = multiplier_of(graph, op)
-        offset = int(fixed_point.wrap_int32(-graph.input(op, 0).zero_point * _count(graph, op)))
-        return {
-            "sum_offset": offset, "multiplier": multiplier, "shift": shift,
-            "out_offset": graph.output(op).zero_point,
-        }  # fmt: skip
+        return _numbers(graph, op, multiplier_of(graph, op))
 
     return Row("sum", compute, values)
+
+
+def _numbers(graph: Graph, op: Op, multiplier: tuple[int, int]) -> dict[str, int]:
+    offset = int(fixed_point.wrap_int32(-graph.input(op, 0).zero_point * _count(graph, op)))
+    return {
+        "sum_offset": offset, "multiplier": multiplier[0], "shift": multiplier[1],
+        "out_offset": graph.output(op).zero_point,
+    }  # fmt: skip
+
+
+def mean_numbers(graph: Graph, op: Op) -> Mapping[str, int]:
+    """What a kernel needs for :func:`means`: the fields of ``ec_reduce_params`` by name."""
+    return _numbers(graph, op, _mean_multiplier(graph, op))
 
 
 def _real_factors(graph: Graph, op: Op) -> tuple[np.float32, np.float32]:

@@ -202,20 +202,29 @@ EC_INLINE int32_t ec_shift_left_sat(int32_t x, int32_t left) {
 
 /* Zeros in front of the highest bit, x > 0. */
 EC_INLINE int32_t ec_leading_zeros(uint32_t x) {
+#if defined(__ARM_FEATURE_CLZ) && defined(__GNUC__)
+    return __builtin_clz(x);
+#else
     int32_t zeros = 0;
-    while ((x << zeros) < 0x80000000u) {
-        ++zeros;
+    EC_ROLLED
+    for (int32_t step = 16; step > 0; step >>= 1) {
+        if (x >> (32 - step) == 0) {
+            x <<= step;
+            zeros += step;
+        }
     }
     return zeros;
+#endif
 }
 
-/* 1 / (1 + a) for a in [0, 1), both Q0.31: three Newton-Raphson steps on Q2.29. */
+/* 1 / (1 + a) for a in [0, 1), both Q0.31: three Newton-Raphson steps on Q2.29. Only the result can
+ * saturate: x stays below 2^30 but for rounding, and errors within 2^29 / 17. */
 EC_INLINE int32_t ec_reciprocal_1p(int32_t a) {
-    const int32_t half_denominator = (int32_t)(((int64_t)a + INT32_MAX + 1) >> 1);
-    int32_t x = 1515870810 + ec_high_mul_sat(half_denominator, -1010580540);
+    const int32_t half_denominator = (int32_t)(((uint32_t)a + 0x80000000u) >> 1);
+    int32_t x = 1515870810 + ec_high_mul(half_denominator, -1010580540);
     for (int i = 0; i < 3; ++i) {
-        const int32_t error = ((int32_t)1 << 29) - ec_high_mul_sat(half_denominator, x);
-        x += ec_shift_left_sat(ec_high_mul_sat(x, error), 2);
+        const int32_t error = ((int32_t)1 << 29) - ec_high_mul(half_denominator, x);
+        x += 4 * ec_high_mul(x, error);
     }
     return ec_shift_left_sat(x, 1);
 }

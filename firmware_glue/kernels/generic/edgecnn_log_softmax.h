@@ -54,7 +54,8 @@ EC_INLINE int32_t ec_ln_q12(int32_t x) {
                 max = in[i] > max ? in[i] : max;                                              \
             }                                                                                 \
             for (int32_t i = 0; i < p->depth; ++i) {                                          \
-                sum = ec_add_exponential(sum, exp_q31, p->exp_count, max - in[i]);            \
+                const int32_t below = max - in[i];                                            \
+                sum = ec_add_exponential(sum, exp_q31, p->exp_count, below, p->depth);        \
             }                                                                                 \
             log_sum = ec_ln_q12(sum > 0x7FFFFFFFu ? INT32_MAX : (int32_t)sum);                \
             least = ec_requant(log_sum + INT32_MIN, p->back_multiplier, p->back_shift);       \

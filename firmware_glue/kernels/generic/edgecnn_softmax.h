@@ -24,43 +24,68 @@ typedef struct {
     float beta;
 } ec_softmax_f32_params;
 
-/* Adds exp(-below) to a sum in Q13.19, saturated. */
+/* Adds exp(-below) to the sum of up to depth of them in Q13.19, saturated. */
 EC_INLINE uint32_t ec_add_exponential(
-    uint32_t sum, const int32_t *exp_q31, int32_t exp_count, int32_t below) {
-    if (below < exp_count && sum < 0xFFF00000u) {
-        sum += (uint32_t)ec_round_shift_positive(exp_q31[below], 12);
+    uint32_t sum, const int32_t *exp_q31, int32_t exp_count, int32_t below, int32_t depth) {
+    /* None adds more than 2^19. */
+    if (below < exp_count && (depth < 8191 || sum < 0xFFF00000u)) {
+        sum += ((uint32_t)exp_q31[below] + 2048u) >> 12;
     }
     return sum;
+}
+
+/* exponential * scale in Q0.31, rounded, then to a multiple of 2^-bits, rounded: by the high 16
+ * bits of both where these decide it. `right`: 31 - bits, at least 15. */
+EC_INLINE int32_t ec_softmax_quotient(int32_t exponential, int32_t scale, int32_t right) {
+    const uint32_t half = (uint32_t)1 << (right - 1);
+    if ((uint32_t)exponential < half) {
+        return 0; /* The product is no larger. */
+    }
+#if defined(__ARM_ARCH_6M__) && !defined(__OPTIMIZE_SIZE__)
+    {
+        /* No product of 64 bits on this core. The halves' product lacks less than 2^17. */
+        const uint32_t low =
+            (((uint32_t)exponential >> 15) * ((uint32_t)scale >> 15) >> 1) + half;
+        const uint32_t high = low + (1u << 16) + 1u;
+        if (low >> right == high >> right) {
+            return (int32_t)(low >> right);
+        }
+    }
+#endif
+    return (int32_t)(((uint32_t)ec_high_mul(exponential, scale) + half) >> right);
 }
 
 /* BITS: width of the output, whose lowest value stands for 0. */
 #define EC_SOFTMAX(NAME, IN, OUT, BITS, LOW, HIGH)                                            \
     EC_KERNEL void NAME(                                                                      \
         const ec_softmax_params *p, const IN *in, const int32_t *exp_q31, OUT out[]) {        \
-        for (int32_t r = 0; r < p->rows; ++r) {                                               \
-            int32_t max = (int32_t)in[0], zeros, scale;                                       \
+        const int32_t depth = p->depth;                                                       \
+        for (int32_t r = p->rows; r > 0; --r) {                                               \
+            int32_t max = (int32_t)in[0], count = p->exp_count, zeros, scale;                 \
             uint32_t sum = 0;                                                                 \
-            for (int32_t i = 1; i < p->depth; ++i) {                                          \
+            for (int32_t i = 1; i < depth; ++i) {                                             \
                 max = in[i] > max ? in[i] : max;                                              \
             }                                                                                 \
-            for (int32_t i = 0; i < p->depth; ++i) {                                          \
-                sum = ec_add_exponential(sum, exp_q31, p->exp_count, max - in[i]);            \
+            for (int32_t i = 0; i < depth; ++i) {                                             \
+                sum = ec_add_exponential(sum, exp_q31, count, max - in[i], depth);            \
             }                                                                                 \
             zeros = ec_leading_zeros(sum);                                                    \
             scale = ec_reciprocal_1p((int32_t)((sum << zeros) - 0x80000000u));                \
-            for (int32_t i = 0; i < p->depth; ++i) {                                          \
+            /* 8 bits: from a sum of 512 on, every quotient rounds to 0 (the reference        \
+             * aborts there). */                                                              \
+            count = zeros >= 12 - (BITS) ? count : 0;                                         \
+            for (int32_t i = 0; i < depth; ++i) {                                             \
                 const int32_t below = max - in[i];                                            \
-                int32_t value = 0;                                                            \
-                /* 8 bits: from a sum of 512 on, every quotient rounds to 0 (the reference    \
-                 * aborts there). */                                                          \
-                if (below < p->exp_count && zeros >= 12 - (BITS)) {                           \
-                    value = ec_round_shift(                                                   \
-                        ec_high_mul(exp_q31[below], scale), 43 - (BITS) - zeros);             \
+                int32_t value = LOW;                                                          \
+                if (below < count) {                                                          \
+                    value +=                                                                  \
+                        ec_softmax_quotient(exp_q31[below], scale, 43 - (BITS) - zeros);      \
+                    value = value > (HIGH) ? (HIGH) : value;                                  \
                 }                                                                             \
-                out[i] = (OUT)ec_clamp(value + (LOW), LOW, HIGH);                             \
+                out[i] = (OUT)value;                                                          \
             }                                                                                 \
-            in += p->depth;                                                                   \
-            out += p->depth;                                                                  \
+            in += depth;                                                                      \
+            out += depth;                                                                     \
         }                                                                                     \
     }
 

@@ -16,7 +16,7 @@ from firmware_glue.compiler.ops import window
 from firmware_glue.compiler.ops.spec import Overlap
 from firmware_glue.compiler.planner.program import Allowance, MemoryPlan, Program
 from firmware_glue.compiler.stream import fit
-from tests.firmware_glue.compiler.cases import convolution, matmul
+from tests.firmware_glue.compiler.cases import convolution, matmul, reduce
 from tests.firmware_glue.compiler.cases import window as pools
 from tests.firmware_glue.compiler.exactness import rng_of, wrong_elements
 from tests.firmware_glue.compiler.fast.any_offer import OFFERED, SETS, take_any
@@ -184,7 +184,7 @@ def _shift(a: Allowance, program: Program, place: str) -> int | None:
 
 def _check_at_the_limit(keys: Sequence[str], count: int, folder: Path, kernels: str) -> int:
     """``count`` models of each generator equal LiteRT; how many run backwards."""
-    makers = {**convolution.CASES, **pools.CASES, **matmul.CASES}
+    makers = {**convolution.CASES, **pools.CASES, **matmul.CASES, **reduce.CASES}
     library, models = Library(folder, options={"kernels": kernels}), {}
     for number, key in enumerate(keys):
         for index in range(count):
@@ -211,8 +211,8 @@ def test_c_is_exact_at_the_limit(
 
 @pytest.mark.parametrize(
     ("kernels", "place"),
-    [*((kernels, "forwards") for kernels in SETS), ("v6m", "backwards"), ("dsp", "same"),
-     ("mve", "same")],
+    [*((kernels, "forwards") for kernels in SETS), ("v6m", "backwards"),
+     ("dsp", "backwards"), ("dsp", "same"), ("mve", "same")],
 )  # fmt: skip
 def test_every_set_is_exact_at_the_limit(
     kernels: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -14,14 +14,10 @@ from firmware_glue.compiler.fast.single_channel import convolved
 from firmware_glue.compiler.fast.sums import int8_layer
 from firmware_glue.compiler.ir import Graph, Op
 from firmware_glue.compiler.ops import depthwise_conv_2d
-from firmware_glue.compiler.ops.window import Geometry
-
-_GENERIC_TAP, _GENERIC_OUTPUT = 4.9, 22
-"""Instructions of the generic kernel, on the low side."""
 
 
 def offer(graph: Graph, op: Op) -> Candidate | None:
-    """The op's kernel, or None where none is exact for every channel, or all are slower."""
+    """The op's kernel, or None where none is exact for every channel."""
     filters = graph.input(op, 1).data
     if filters is None:
         return None
@@ -35,15 +31,7 @@ def offer(graph: Graph, op: Op) -> Candidate | None:
     if requant is None:
         return None
     found = [way.candidate(op, Depthwise(g, layer, requant)) for way in ways]
-    best = min(found, key=lambda candidate: candidate.instructions)
-    return best if best.instructions < _generic(g) else None
-
-
-def _generic(g: Geometry) -> int:
-    """Instructions of the generic kernel, an estimate."""
-    counts = g.counts()
-    work = _GENERIC_TAP * int(counts.sum()) + _GENERIC_OUTPUT * counts.size
-    return int(g.batches * g.out_c * work)
+    return min(found, key=lambda candidate: candidate.instructions)
 
 
 OFFERS: Mapping[str, tuple[Offer, ...]] = MappingProxyType(

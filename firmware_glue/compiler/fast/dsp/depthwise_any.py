@@ -25,7 +25,7 @@ from firmware_glue.compiler.ops.spec import (
 from firmware_glue.compiler.ops.window import Geometry
 
 _FORMS = {Form.AFFINE: 1, Form.TWICE: 0, Form.ONCE: -1}
-_SET_UP, _PER_TAP, _PER_QUAD, _PER_PIXEL = 150, 10, 50, 100
+_SET_UP, _PER_ROW, _PER_TAP, _PER_QUAD, _PER_PIXEL = 150, 100, 10, 50, 100
 _LOOK, _PER_LOOK, _PER_STEP = 60, 18, 5
 """Instructions, roughly: to point to a window's pixels takes so many per tap, or to step on."""
 _POINTER = 8
@@ -82,7 +82,7 @@ def _row_instructions(layer: Depthwise) -> int:
     work = windows * (_PER_PIXEL + quads * (_PER_QUAD + _PER_TAP * taps))
     work += steps * _PER_STEP * taps + (windows - steps) * (_LOOK + _PER_LOOK * taps)
     work += 2 * windows * g.out_c if layer.requant.clamp else 0
-    return work // g.out_size[0]
+    return _PER_ROW + work // g.out_size[0]
 
 
 def _records(layer: Depthwise) -> Array:

@@ -41,7 +41,7 @@ _STRB = 4095
 _SET_UP = 400
 _WORTH_CODE = 40_000
 """Instructions of a layer from which on a loop of its own (a few hundred bytes) is worth it."""
-_EXTRA = {Form.AFFINE: 0, Form.TWICE: 4, Form.ONCE: 3}
+_EXTRA = {Form.AFFINE: 0, Form.TWICE: 10, Form.ONCE: 9}
 """Instructions per output beyond the affine form."""
 
 
@@ -112,7 +112,7 @@ class Plan:
         clamp = 2 * g.out_c * rows * width if self.layer.requant.clamp else 0
         return (
             groups * (50 + fill)
-            + g.out_c * (55 + pairs + single)
+            + g.out_c * (85 + pairs + single)
             + clamp
             + 60 * self.row_pairs(rows)
         )

@@ -126,9 +126,6 @@ def _candidate(
     if layer is None or requant is None:
         return None
     gemm = _Gemm(g, layer, requant, pack(layer, requant, runs), runs, pointwise)
-    instructions = _instructions(gemm)
-    if instructions > _plain_instructions(gemm):
-        return None
     call = _call(op, gemm, even=not gemm.singles, several=gemm.pixels > 1)
     kernel = call.kernel.removeprefix("ec_")
     overlaps = tuple(_forwards(found) for found in g.overlaps(op, 1, (0, 0)))
@@ -136,7 +133,7 @@ def _candidate(
     replaced = layer.filters.size + 9 * len(layer.filters)
     return Candidate(
         Lowered(kernel, (call,), _scratch(gemm, gemm.pixels > 1), overlaps, _rows(op, gemm)),
-        instructions,
+        _instructions(gemm),
         gemm.packed.words.nbytes - replaced,
     )
 
@@ -148,9 +145,6 @@ def _forwards(overlap: Overlap) -> Overlap:
 
 def _rows(op: Op, gemm: _Gemm) -> Rows | None:
     if gemm.g.batches != 1 or op.code != "CONV_2D":
-        return None
-    instructions = _instructions(gemm)
-    if instructions > _plain_instructions(gemm):
         return None
     call = _call(op, gemm, even=False, several=True)
     return Rows(
@@ -234,17 +228,17 @@ def _instructions(gemm: _Gemm) -> int:
     fours, pairs = -(-gemm.g.out_c // 4), gemm.packed.pairs
     per_pair = 12 if gemm.packed.raw else 15
     per_four = {Form.AFFINE: 40, Form.TWICE: 62, Form.ONCE: 54}[gemm.requant.form]
-    rest = 35 * (gemm.g.out_c % 4 > 0) + 2 * gemm.g.out_c * (gemm.requant.clamp is not None)
-    two = fours * (pairs * per_pair + per_four) + rest + 50
-    one = fours * (pairs * (per_pair - 5) + per_four // 2 + 10) + rest + 50
-    gathered = gemm.runs * (8 + gemm.run_bytes * 2) + 8
-    edge = 70 + gemm.runs * (60 + 5 * gemm.run_bytes // 2)
+    left = gemm.g.out_c % 4
+    rest = (37 + 10 * left) * (left > 0) + 2 * gemm.g.out_c * (gemm.requant.clamp is not None)
+    two = fours * (pairs * per_pair + per_four) + rest + 40
+    one = fours * (pairs * (per_pair - 1) + per_four // 2) + rest + 70
+    gathered = gemm.runs * (8 + gemm.run_bytes * 5 // 2) + 25
+    by_taps = gemm.runs > gemm.g.kernel[0]
+    apart = (20 if by_taps else 60) + 10 * (gemm.run_bytes % 4 > 0)
+    edge = 160 + gemm.runs * (apart + (3 if by_taps else 4) * gemm.run_bytes)
     edges = gemm.pixels - inner - (single if gemm.pointwise else 0)
+    rows = 0 if gemm.pointwise else 60 * gemm.g.batches * gemm.g.out_size[0] + 100
     return (
-        60 + inner // 2 * gathered + edges * edge + (gemm.pixels - single) // 2 * two + single * one
-    )
-
-
-def _plain_instructions(gemm: _Gemm) -> int:
-    """What the generic kernel takes, at the least."""
-    return (27 * gemm.layer.filters.size + 150 * gemm.g.out_c) * gemm.pixels // 10
+        70 + rows + inner // 2 * gathered + edges * edge
+        + (gemm.pixels - single) // 2 * two + single * one
+    )  # fmt: skip

@@ -18,6 +18,8 @@ from firmware_glue.compiler.ir import Graph, Op
 from firmware_glue.compiler.ops.spec import Instance, Lowered, Params, Value
 
 _PER_SUM, _PER_PRODUCT, _PER_SIGN = 5.9, 6.9, 2
+_RUN = {"linear": 60, "product": 75}
+"""Instructions per run of elements side by side, where layers share kernels."""
 _SUM_DROP, _PRODUCT_DROP = 8, 18
 _HEADER = "edgecnn_dsp_linear.h"
 
@@ -57,7 +59,7 @@ def _candidate(
     instance = Instance(f"EC_DSP_{what.upper()}", f"ec_{name}", (form.linear.shift,))
     tight = (form.low, form.high) != (-128, 127)
     each = cost + (2.5 if tight else 0)
-    return Candidate(_named(made, instance), linear.instructions(graph, op, each))
+    return Candidate(_named(made, instance), linear.instructions(graph, op, each, _RUN[what]))
 
 
 def _named(made: Lowered, instance: Instance) -> Lowered:

@@ -52,7 +52,8 @@ def offer(graph: Graph, op: Op) -> Candidate | None:
     )  # fmt: skip
     call = Call("ec_mve_dense", "edgecnn_mve_dense.h", params, args, (core,), (name,))
     lowered = Lowered("mve_dense", (call,), overlaps=_overlaps(op, rows, depth, units))
-    cost = rows * (-(-units // 4) * (10 * -(-depth // _LANES) + 35) + 10)
+    groups, calls = (units, units) if units < 4 else (-(-units // 4), 1 + (units % 4 > 0))
+    cost = 53 + rows * (19 + 54 * calls + groups * (10 * -(-depth // _LANES) + 25))
     return Candidate(lowered, cost, table.nbytes)
 
 

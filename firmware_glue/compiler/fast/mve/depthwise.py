@@ -217,10 +217,10 @@ class _Depthwise:
             compute = -(-self.band // 2) * (quads * 33 + tail + 20)
         elif self.several:
             each = 26 * blocks if self.kind == "ones" else 34 * blocks
-            compute = -(-self.band // 2) * -(-width // 4) * (each + 40) + 5 * self.vectors
+            compute = -(-self.band // 2) * -(-width // 4) * (each + 40) + 28 * self.vectors
         else:
-            compute = self.band * width * (6 * blocks + 25)
-        return g.batches * bands * (g.out_c * (60 + compute) + g.in_c * gather)
+            compute = self.band * width * (12 * blocks + 50)
+        return 300 + g.batches * bands * (g.out_c * (60 + compute) + g.in_c * gather)
 
 
 def offer(graph: Graph, op: Op) -> Candidate | None:

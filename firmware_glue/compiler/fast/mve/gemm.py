@@ -137,12 +137,18 @@ class _Gemm:
     def instructions(self) -> int:
         """Of one run, an estimate: measured figures per part."""
         g = self.geometry
-        pixels = g.batches * g.out_size[0] * g.out_size[1]
-        groups = -(-g.out_c // 4)
-        per_group = 14 * self.chunks + (3 if self.chunks > 1 else -2) + 18
-        per_pair = groups * per_group + 14
-        gather = 0 if self.direct else 10 * g.kernel[0] + 2 * self.chunks
-        return pixels * (per_pair // 2 + gather) + 100
+        pixels = g.out_size[0] * g.out_size[1]
+        per_pair = -(-g.out_c // 4) * (16 * self.chunks + 14) + 29
+        work = -(-pixels // 2) * per_pair + 145
+        if self.direct:
+            return g.batches * (work + (99 if g.in_c % _LANES else 0))
+        per_tap = g.dilation[1] > 1 and g.kernel[1] > 1
+        runs = g.kernel[0] * (g.kernel[1] if per_tap else 1)
+        vectors = -(-g.kernel[1] * g.in_c // _LANES) if not per_tap else -(-g.in_c // _LANES)
+        run = 5 * vectors + (20 if per_tap else 13 if any(g.clipped) and not self.line else 2)
+        lines = 12 * g.out_size[0] * g.kernel[0] if self.line else 0
+        tiles = -(-pixels // self.tile)
+        return g.batches * (work + 168 * tiles + pixels * runs * run + lines)
 
 
 def channel_order(channels: int) -> NDArray[np.int64]:

@@ -12,6 +12,7 @@ from firmware_glue.compiler.ops.spec import Instance, Params
 _MOST_SHIFT = 24
 """Literals of VQSHRN: 16 on 32 bits, then 8 on 16."""
 _PER_SUM, _PER_CLAMP = 2.0, 0.25
+_PER_PRODUCT, _PRODUCT_RUN = 3.6, 66
 
 
 def sums(graph: Graph, op: Op) -> Candidate | None:
@@ -38,3 +39,12 @@ def sums(graph: Graph, op: Op) -> Candidate | None:
     calls = tuple(replace(c, instances=(core,), functions=(name,)) for c in made.calls)
     cost = linear.instructions(graph, op, _PER_SUM + _PER_CLAMP * clamp)
     return Candidate(replace(made, calls=calls), cost)
+
+
+def products(graph: Graph, op: Op) -> Candidate | None:
+    """The plain form: compilers make vectors of its loop, which pay where runs are long."""
+    made = linear.products(graph, op)
+    if made is None:
+        return None
+    cost = linear.instructions(graph, op, _PER_PRODUCT, _PRODUCT_RUN)
+    return replace(made, instructions=cost)

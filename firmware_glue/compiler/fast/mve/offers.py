@@ -15,6 +15,7 @@ OFFERS: Mapping[str, tuple[Offer, ...]] = MappingProxyType(
         "FULLY_CONNECTED": (dense.offer,),
         "ADD": (linear.sums,),
         "SUB": (linear.sums,),
+        "MUL": (linear.products,),
         "AVERAGE_POOL_2D": (pool.average,),
         "MAX_POOL_2D": (pool.maximum,),
     }

@@ -50,8 +50,9 @@ class _Dense:
     def instructions(self) -> int:
         """Executed in one run."""
         fours = -(-len(self.layer.filters) // 4)
-        output = self.finish.instructions + (15 if self.finish.shared else 40)
-        return self.rows * (8 * self.depth + fours * (27 * self.padded // 2 + 40 + 4 * output))
+        output = self.finish.instructions + (30 if self.finish.shared else 95)
+        outputs = len(self.layer.filters) * output + fours * (13 * self.padded + 50)
+        return 30 + self.rows * (150 + 8 * self.depth + outputs)
 
 
 def fully_connected_offer(graph: Graph, op: Op) -> Candidate | None:

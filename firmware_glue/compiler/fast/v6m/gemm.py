@@ -87,10 +87,22 @@ class Gemm:
         """Executed for so many pixels that follow each other."""
         pairs, blocks = -(-self.g.out_c // 2), -(-pixels // self.block)
         outputs = 2 * self.finish.instructions + 14
-        turn = 15 * self.quads + 2 * -(-self.quads // _TURNS) + outputs
-        unpack = 14 * self.quads + 160
-        gather = (10 if self.pointwise else 20) * self.quads + (20 if self.pointwise else 120)
-        return pixels * (pairs * turn + gather) + blocks * pairs * unpack
+        turn = 14.6 * self.quads + 2 * -(-self.quads // _TURNS) + outputs
+        block = pairs * (14 * self.quads + 240) + 50
+        return int(pixels * (pairs * turn + self._gather) + blocks * block) + 150
+
+    @property
+    def _gather(self) -> float:
+        """Instructions to gather a pixel's patch, on average."""
+        g, straight = self.g, self.g.in_c % 4 == 0
+        if self.pointwise:
+            return 9.2 * self.quads if straight else 80 + 13 * self.quads
+        per_byte = 2.9 if straight else 6.6
+        counts, window = g.counts(), g.kernel[0] * g.kernel[1]
+        inside = float(np.mean(counts == window)) if _per_row(g) == 1 else 0.0
+        runs = g.kernel[0] * _per_row(g)
+        apart = inside * (165 + 23 * runs) + (1 - inside) * (200 + 125 * runs)
+        return apart + per_byte * self.depth
 
 
 def conv_2d_offer(graph: Graph, op: Op) -> Candidate | None:
@@ -148,6 +160,11 @@ def candidate(op: Op, gemm: Gemm, *, rows: bool = True) -> Candidate:
     return Candidate(lowered, gemm.instructions(pixels), added - replaced)
 
 
+def _per_row(g: Geometry) -> int:
+    """Runs of memory in a row of a patch."""
+    return g.kernel[1] if g.dilation[1] > 1 else 1
+
+
 def _rows(op: Op, gemm: Gemm, call: Call) -> Rows:
     return Rows(
         replace(call, kernel=f"{call.kernel}_rows"), (gemm.g.row_reach(op),),
@@ -157,7 +174,7 @@ def _rows(op: Op, gemm: Gemm, call: Call) -> Rows:
 
 def _call(op: Op, gemm: Gemm) -> Call:
     g, layer = gemm.g, gemm.layer
-    per_row = g.kernel[1] if g.dilation[1] > 1 else 1
+    per_row = _per_row(g)
     fields = (
         ("window", Params("ec_window", g.fields())), ("depth", gemm.depth),
         ("quads", gemm.quads), ("block", gemm.block), ("per_row", per_row),

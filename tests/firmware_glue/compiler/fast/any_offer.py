@@ -9,16 +9,15 @@ import pytest
 from firmware_glue.compiler import api
 from firmware_glue.compiler.fast.candidate import KernelSet
 from firmware_glue.compiler.fast.choose import Choice, own
-from firmware_glue.compiler.fast.dsp import depthwise as dsp_depthwise
-from firmware_glue.compiler.fast.dsp import gemm as dsp_gemm
 from firmware_glue.compiler.fast.table import OFFERS
 from firmware_glue.compiler.fast.v6m import depthwise_layer
 from firmware_glue.compiler.ir import Graph, Op
 from firmware_glue.compiler.ops.spec import Lowered
 from firmware_glue.compiler.ops.table import OPS
 
-SETS = tuple(kind.value for kind in KernelSet if kind is not KernelSet.GENERIC)
-"""The sets of kernels that are made for some cores."""
+_NO_CODE = (KernelSet.GENERIC, KernelSet.V7M)
+SETS = tuple(kind.value for kind in KernelSet if kind not in _NO_CODE)
+"""The sets of kernels that are made for some cores; V7M has those of V6M."""
 _FIRST = {
     (code, offers): (kernels, code)
     for kernels in reversed(SETS)
@@ -26,7 +25,6 @@ _FIRST = {
 }
 OFFERED = tuple(sorted(_FIRST.values()))
 """Sets, and the ops that they have kernels for; of sets that share those, one."""
-_SLOW = 10**12
 
 
 class AnyOffer(Choice):
@@ -44,8 +42,6 @@ def take_any(patch: pytest.MonkeyPatch) -> None:
     """Offers are made for layers that are too small to gain from them, and are taken."""
     patch.setattr(api, "Choice", AnyOffer)
     patch.setattr(depthwise_layer, "_MAC", 10**6)
-    patch.setattr(dsp_depthwise, "_generic", lambda _: _SLOW)
-    patch.setattr(dsp_gemm, "_plain_instructions", lambda _: _SLOW)
 
 
 def plain_kernel(code: str) -> str:

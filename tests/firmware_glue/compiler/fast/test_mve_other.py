@@ -72,4 +72,6 @@ def test_core(kind: str) -> None:
 
 
 def test_every_count_is_divided_exactly() -> None:
-    assert all(pool._proven(count) for count in range(1, 257))
+    assert all(pool._proven(count, narrow=False) for count in range(1, 257))
+    narrow = {count for count in range(1, 257) if pool._proven(count, narrow=True)}
+    assert narrow >= {*range(2, 16), 16, 32, 64, 128} and 1 not in narrow
