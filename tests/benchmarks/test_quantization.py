@@ -168,7 +168,7 @@ def test_a_model_that_does_not_run_is_a_failure_too(tmp_path: Path):
 def test_a_peer_tells_its_time_memory_and_versions(tmp_path: Path):
     (tmp_path / "a").write_bytes(b"x")
     said = run_script(python_of(None, tmp_path), "given", tmp_path / "a", tmp_path / "b")
-    assert sorted(said) == ["peak_mib", "seconds", "versions"]
+    assert sorted(said) == ["cpu_seconds", "peak_mib", "seconds", "versions"]
     with pytest.raises(PeerFailedError, match="FileNotFoundError"):
         run_script(python_of(None, tmp_path), "given", tmp_path / "none", tmp_path / "b")
 
