@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from importlib import resources
 
-FOLDERS = ("generic", "v6m", "dsp", "mve")
+FOLDERS = ("generic", "v6m", "dsp", "mve", "rv32")
 """Generic code, and what is made for a kind of core; file names are distinct over all of them."""
 _INCLUDE = re.compile(r'^#include "(\w+\.h)"$', re.MULTILINE)
 

@@ -13,6 +13,7 @@ from firmware_glue.compiler.fast.dsp import linear as dsp_linear
 from firmware_glue.compiler.fast.dsp import pool as dsp_pool
 from firmware_glue.compiler.fast.mve import offers as mve
 from firmware_glue.compiler.fast.rv32 import depthwise as rv32_depthwise
+from firmware_glue.compiler.fast.rv32 import gemm as rv32_gemm
 from firmware_glue.compiler.fast.v6m import dense as v6m_dense
 from firmware_glue.compiler.fast.v6m import depthwise as v6m_depthwise
 from firmware_glue.compiler.fast.v6m import gemm as v6m_gemm
@@ -29,6 +30,6 @@ OFFERS: Mapping[KernelSet, Mapping[str, tuple[Offer, ...]]] = MappingProxyType(
             **dsp_linear.OFFERS, **dsp_depthwise.OFFERS, **dsp_gemm.OFFERS, **dsp_pool.OFFERS,
         },
         KernelSet.MVE: {**linear.OFFERS, **mve.OFFERS},
-        KernelSet.RV32: {**linear.OFFERS, **v6m_gemm.OFFERS, **rv32_depthwise.OFFERS},
+        KernelSet.RV32: {**linear.OFFERS, **rv32_gemm.OFFERS, **rv32_depthwise.OFFERS},
     }
 )  # fmt: skip

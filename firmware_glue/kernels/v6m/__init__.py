@@ -1,1 +1,1 @@
-"""Kernels for Armv6-M, which Armv7-M and RV32 use too; plain C gives the same bytes elsewhere."""
+"""Kernels for Armv6-M, which Armv7-M uses too; plain C gives the same bytes elsewhere."""

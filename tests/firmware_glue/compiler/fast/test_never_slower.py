@@ -103,7 +103,9 @@ def _steps(data: bytes, core: str, kernels: str) -> list[tuple[str, int]]:
     return [by_output[output] for output in program.graph.outputs]
 
 
-@pytest.mark.parametrize("core", ["cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m55"])
+@pytest.mark.parametrize(
+    "core", ["cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m55", "rv32imc"]
+)
 def test_no_layer_is_slower(core: str) -> None:
     if core == "cortex-m55" and not qemu_serves(load_board(core)):
         pytest.skip(f"there is no QEMU for {core}")

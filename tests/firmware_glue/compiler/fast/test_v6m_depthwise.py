@@ -1,4 +1,4 @@
-"""DEPTHWISE_CONV_2D on Armv6-M: exact on the host, on Cortex-M0+ and M3, on RV32, by rows."""
+"""DEPTHWISE_CONV_2D on Armv6-M: exact on the host, on Cortex-M0+ and M3, by rows."""
 
 from __future__ import annotations
 
@@ -66,11 +66,6 @@ def test_host_ugly(tmp_path: Path, make: object) -> None:
 @pytest.mark.parametrize(("make", "count"), [(any_depthwise, 15), (ugly_depthwise, 1), (lines, 1)])
 def test_core(core: str, make: object, count: int) -> None:
     check_core(model_of(make, 4, count), kernel="v6m_depthwise", core=core)
-
-
-@pytest.mark.usefixtures("_always")
-def test_riscv() -> None:
-    check_core(model_of(ugly_depthwise, 5), kernel="v6m_depthwise3", core="rv32imc")
 
 
 def _check_sanitized(library: Library, models: dict[str, bytes]) -> None:

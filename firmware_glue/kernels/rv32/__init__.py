@@ -1,0 +1,1 @@
+"""Kernels for RV32IM: plain C that gives the same bytes everywhere."""
