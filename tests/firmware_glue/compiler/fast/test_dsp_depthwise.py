@@ -14,6 +14,7 @@ from edgecnn.core.tflite.reader import read_model
 from firmware_glue.compiler.api import CompiledModel, compile_model
 from firmware_glue.compiler.fast.dsp.depthwise import offer
 from tests.firmware_glue.compiler.exactness import numpy_outputs
+from tests.firmware_glue.compiler.fast.bands import bands_c
 from tests.firmware_glue.compiler.fast.layer_cases import (
     Layers,
     any_depthwise,
@@ -106,36 +107,12 @@ def test_instructions_per_product(shape: tuple[int, int, int, int], most: float)
     assert counted < most * outputs * 9
 
 
-_BANDS = """
-static void by_bands(
-    const PARAMS *p, const int8_t *from, const int32_t *w, SCRATCH *scratch, int8_t *outFUNCTIONS) {
-    const ec_window *g = &p->window;
-    static int8_t in[1 << 16];
-    static int8_t ring_in[IN_ROWS * 4096], ring_out[OUT_ROWS * 4096];
-    const int in_row = g->in_w * g->in_c, out_row = g->out_w * g->out_c;
-    int have = 0;
-    for (int i = 0; i < g->in_h * in_row; ++i) {
-        in[i] = from[i];
-    }
-    for (int first = 0; first < g->out_h; first += BAND) {
-        const int end = first + BAND < g->out_h ? first + BAND : g->out_h;
-        int need = (end - 1) * g->stride_h - g->pad_top + (g->k_h - 1) * g->dilation_h + 1;
-        need = need < g->in_h ? need : g->in_h;
-        for (; have < need; ++have) {
-            for (int i = 0; i < in_row; ++i) {
-                ring_in[have % IN_ROWS * in_row + i] = in[have * in_row + i];
-            }
-        }
-        const ec_rows rows = {first, end, IN_ROWS, OUT_ROWS};
-        KERNEL(p, ring_in, w, scratch, ring_out, rowsGIVEN);
-        for (int y = first; y < end; ++y) {
-            for (int i = 0; i < out_row; ++i) {
-                out[y * out_row + i] = ring_out[y % OUT_ROWS * out_row + i];
-            }
-        }
-    }
-}
-"""
+_BANDS = bands_c(
+    "const PARAMS *p, const int8_t *from, const int32_t *w, SCRATCH *scratch, int8_t *outFUNCTIONS",
+    "p, ring_in, w, scratch, ring_out, rowsGIVEN",
+    "    static int8_t in[1 << 16];\n"
+    "    for (int i = 0; i < g->in_h * in_row; ++i) {\n        in[i] = from[i];\n    }\n",
+)  # fmt: skip
 
 
 def by_bands(compiled: CompiledModel, band: int, spare: int) -> CompiledModel:

@@ -13,6 +13,7 @@ from edgecnn.core.tflite.reader import read_model
 from firmware_glue.compiler.api import CompiledModel, compile_model
 from firmware_glue.compiler.fast.dsp.gemm import conv_2d_offer
 from firmware_glue.compiler.fast.dsp.packing import run_pairs
+from tests.firmware_glue.compiler.fast.bands import band_sizes, bands_c
 from tests.firmware_glue.compiler.fast.layer_cases import (
     Layers,
     convolution,
@@ -44,33 +45,11 @@ def test_every_byte_of_a_run_has_its_place(count: int) -> None:
     assert sorted(k for k in found if k >= 0) == list(range(count))
 
 
-_BANDS = """
-static void by_bands(
-    const ec_dsp_gemm_params *p, const int8_t *in, const int32_t *w, uint32_t *x, int8_t *out,
-    ec_dsp_gather gather, ec_dsp_two two, ec_dsp_one one) {
-    const ec_window *g = &p->window;
-    static int8_t ring_in[IN_ROWS * 4096], ring_out[OUT_ROWS * 4096];
-    const int in_row = g->in_w * g->in_c, out_row = g->out_w * g->out_c;
-    int have = 0;
-    for (int first = 0; first < g->out_h; first += BAND) {
-        const int end = first + BAND < g->out_h ? first + BAND : g->out_h;
-        int need = (end - 1) * g->stride_h - g->pad_top + (g->k_h - 1) * g->dilation_h + 1;
-        need = need < g->in_h ? need : g->in_h;
-        for (; have < need; ++have) {
-            for (int i = 0; i < in_row; ++i) {
-                ring_in[have % IN_ROWS * in_row + i] = in[have * in_row + i];
-            }
-        }
-        const ec_rows rows = {first, end, IN_ROWS, OUT_ROWS};
-        KERNEL(p, ring_in, w, x, ring_out, rows, gather, two, one);
-        for (int y = first; y < end; ++y) {
-            for (int i = 0; i < out_row; ++i) {
-                out[y * out_row + i] = ring_out[y % OUT_ROWS * out_row + i];
-            }
-        }
-    }
-}
-"""
+_BANDS = bands_c(
+    "const ec_dsp_gemm_params *p, const int8_t *in, const int32_t *w, uint32_t *x, int8_t *out,"
+    " ec_dsp_gather gather, ec_dsp_two two, ec_dsp_one one",
+    "p, ring_in, w, x, ring_out, rows, gather, two, one",
+)  # fmt: skip
 
 
 def by_bands(compiled: CompiledModel, band: int, spare: int) -> CompiledModel:
@@ -82,10 +61,7 @@ def by_bands(compiled: CompiledModel, band: int, spare: int) -> CompiledModel:
     (step,) = program.steps
     replace_scratch = max(candidate.lowered.scratch_bytes, candidate.lowered.rows.scratch_bytes)
     assert replace_scratch == candidate.lowered.scratch_bytes
-    sizes = {
-        "BAND": band, "IN_ROWS": reach.span + (band - 1) * reach.stride, "OUT_ROWS": band + spare,
-    }  # fmt: skip
-    defines = [f"#define {name} {value}" for name, value in sizes.items()]
+    defines = band_sizes(reach, band, spare)
     made = [f"{i.macro}({', '.join(map(str, (i.name, *i.values)))})" for i in call.instances]
     known = compiled.files["m.c"]
     missing = [row for row in made if row not in known]

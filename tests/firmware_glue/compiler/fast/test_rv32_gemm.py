@@ -15,6 +15,7 @@ from firmware_glue.compiler.ops.spec import Call
 from tests.builders import ModelBuilder
 from tests.firmware_glue.compiler.exactness import numpy_outputs
 from tests.firmware_glue.compiler.fast.any_offer import take_any
+from tests.firmware_glue.compiler.fast.bands import band_sizes, bands_c
 from tests.firmware_glue.compiler.fast.layer_cases import (
     Layers,
     convolution,
@@ -165,34 +166,12 @@ def test_packed_filters() -> None:
     assert packed[1, 2].tolist() == [14, 0, 0, 0]
 
 
-_BANDS = """
-static void by_bands(
-    const ec_rv32_gemm_params *p, const int8_t *in, const int8_t *w, const int32_t *numbers,
-    uint32_t *scratch, int8_t *out, ec_rv32_loop six, ec_rv32_loop three, ec_rv32_loop one) {
-    const ec_window *g = &p->window;
-    static int8_t ring_in[IN_ROWS * 4096], ring_out[OUT_ROWS * 4096];
-    const int in_row = g->in_w * g->in_c, out_row = g->out_w * g->out_c;
-    int have = 0;
-    (void)six, (void)three, (void)one;
-    for (int first = 0; first < g->out_h; first += BAND) {
-        const int end = first + BAND < g->out_h ? first + BAND : g->out_h;
-        int need = (end - 1) * g->stride_h - g->pad_top + (g->k_h - 1) * g->dilation_h + 1;
-        need = need < g->in_h ? need : g->in_h;
-        for (; have < need; ++have) {
-            for (int i = 0; i < in_row; ++i) {
-                ring_in[have % IN_ROWS * in_row + i] = in[have * in_row + i];
-            }
-        }
-        const ec_rows rows = {first, end, IN_ROWS, OUT_ROWS};
-        KERNEL(p, ring_in, w, numbers, scratch, ring_out, rows, LOOPS);
-        for (int y = first; y < end; ++y) {
-            for (int i = 0; i < out_row; ++i) {
-                out[y * out_row + i] = ring_out[y % OUT_ROWS * out_row + i];
-            }
-        }
-    }
-}
-"""
+_BANDS = bands_c(
+    "const ec_rv32_gemm_params *p, const int8_t *in, const int8_t *w, const int32_t *numbers,"
+    " uint32_t *scratch, int8_t *out, ec_rv32_loop six, ec_rv32_loop three, ec_rv32_loop one",
+    "p, ring_in, w, numbers, scratch, ring_out, rows, LOOPS",
+    "    (void)six, (void)three, (void)one;\n",
+)  # fmt: skip
 
 
 def by_bands(compiled: CompiledModel, band: int, spare: int) -> CompiledModel:
@@ -203,10 +182,7 @@ def by_bands(compiled: CompiledModel, band: int, spare: int) -> CompiledModel:
     rows = candidate.lowered.rows
     assert rows.scratch_bytes <= candidate.lowered.scratch_bytes
     reach = rows.reads[0]
-    sizes = {
-        "BAND": band, "IN_ROWS": reach.span + (band - 1) * reach.stride, "OUT_ROWS": band + spare,
-    }  # fmt: skip
-    defines = [f"#define {name} {value}" for name, value in sizes.items()]
+    defines = band_sizes(reach, band, spare)
     body = _BANDS.replace("KERNEL", rows.call.kernel).replace(
         "LOOPS", ", ".join(rows.call.functions)
     )

@@ -14,6 +14,7 @@ from firmware_glue.compiler.fast.v6m.gemm import conv_2d_offer, packed_filters, 
 from firmware_glue.compiler.ops.spec import Call
 from tests.builders import ModelBuilder
 from tests.firmware_glue.compiler.exactness import numpy_outputs
+from tests.firmware_glue.compiler.fast.bands import band_sizes, bands_c
 from tests.firmware_glue.compiler.fast.layer_cases import (
     Layers,
     convolution,
@@ -167,33 +168,11 @@ def test_two_products_of_the_lowest_weights_do_not_fit() -> None:
     assert not pairs_fit(np.array([[-128, 0, -128, 0]]))
 
 
-_BANDS = """
-static void by_bands(
-    const ec_v6m_gemm_params *p, const int8_t *in, const uint32_t *w, const int32_t *starts,
-    const uint32_t *numbers, uint32_t *scratch, int8_t *out, ec_v6m_pair pair) {
-    const ec_window *g = &p->window;
-    static int8_t ring_in[IN_ROWS * 4096], ring_out[OUT_ROWS * 4096];
-    const int in_row = g->in_w * g->in_c, out_row = g->out_w * g->out_c;
-    int have = 0;
-    for (int first = 0; first < g->out_h; first += BAND) {
-        const int end = first + BAND < g->out_h ? first + BAND : g->out_h;
-        int need = (end - 1) * g->stride_h - g->pad_top + (g->k_h - 1) * g->dilation_h + 1;
-        need = need < g->in_h ? need : g->in_h;
-        for (; have < need; ++have) {
-            for (int i = 0; i < in_row; ++i) {
-                ring_in[have % IN_ROWS * in_row + i] = in[have * in_row + i];
-            }
-        }
-        const ec_rows rows = {first, end, IN_ROWS, OUT_ROWS};
-        KERNEL(p, ring_in, w, starts, numbers, scratch, ring_out, rows, pair);
-        for (int y = first; y < end; ++y) {
-            for (int i = 0; i < out_row; ++i) {
-                out[y * out_row + i] = ring_out[y % OUT_ROWS * out_row + i];
-            }
-        }
-    }
-}
-"""
+_BANDS = bands_c(
+    "const ec_v6m_gemm_params *p, const int8_t *in, const uint32_t *w, const int32_t *starts,"
+    " const uint32_t *numbers, uint32_t *scratch, int8_t *out, ec_v6m_pair pair",
+    "p, ring_in, w, starts, numbers, scratch, ring_out, rows, pair",
+)  # fmt: skip
 
 
 def by_bands(compiled: CompiledModel, band: int, spare: int) -> CompiledModel:
@@ -204,10 +183,7 @@ def by_bands(compiled: CompiledModel, band: int, spare: int) -> CompiledModel:
     rows = candidate.lowered.rows
     assert rows.scratch_bytes <= candidate.lowered.scratch_bytes
     reach = rows.reads[0]
-    sizes = {
-        "BAND": band, "IN_ROWS": reach.span + (band - 1) * reach.stride, "OUT_ROWS": band + spare,
-    }  # fmt: skip
-    defines = [f"#define {name} {value}" for name, value in sizes.items()]
+    defines = band_sizes(reach, band, spare)
     helper = "\n".join([*defines, _BANDS.replace("KERNEL", rows.call.kernel)])
     whole: Call = program.steps[0].calls[0]
     text = compiled.files["m.c"].replace("/* Step 0", helper + "\n/* Step 0", 1)
