@@ -19,7 +19,8 @@ NOTE = (
 )
 COLUMNS = ("model", "op", "steps", "instructions", "share", "TFLM", "TFLM share", "fewer")
 _CORE = CORES[0]
-_WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+_PAIR = ("CONV_2D", "DEPTHWISE_CONV_2D")
+_WEIGHTED = (*_PAIR, "FULLY_CONNECTED")
 
 
 def run() -> Record | None:
@@ -37,16 +38,22 @@ def run() -> Record | None:
 def _rows(tiny: TinyModel, model: ModelFile, report: BenchReport) -> list[tuple[object, ...]]:
     ours: Counter[str] = Counter()
     steps: Counter[str] = Counter()
-    for step in report.per_step:
-        codes = [model.model.main.operators[index].code for index in step.ops]
-        code = next((c for c in codes if c in _WEIGHTED), codes[0] if codes else "")
+    operators = model.model.main.operators
+    codes = [[operators[index].code for index in step.ops] for step in report.per_step]
+    # Where some convolutions are one step with a depthwise one, both kinds count together.
+    together = any(set(_PAIR) <= set(found) for found in codes)
+    for step, found in zip(report.per_step, codes, strict=True):
+        code = next((c for c in found if c in _WEIGHTED), found[0] if found else "")
+        code = " + ".join(_PAIR) if together and code in _PAIR else code
         ours[code] += step.instructions or 0
         steps[code] += 1
     total, peer = sum(ours.values()), tiny.cores[_CORE].instructions
     name = tiny.name if tiny.file else f"{tiny.name}*"
     rows: list[tuple[object, ...]] = []
     for code, count in ours.most_common():
-        share = tiny.shares.get(code)
+        shares = [tiny.shares.get(part) for part in code.split(" + ")]
+        known = [share for share in shares if share is not None]
+        share = sum(known) if len(known) == len(shares) else None
         theirs = None if share is None else round(peer * share)
         rows.append(
             (name, code, steps[code], count, f"{100 * count / total:.1f} %", theirs,

@@ -33,6 +33,7 @@ from firmware_glue.compiler.limits import check_arena
 from firmware_glue.compiler.ops.table import OPS
 from firmware_glue.compiler.passes import FIRST, run_passes
 from firmware_glue.compiler.planner.check import check_plan
+from firmware_glue.compiler.planner.pairs import find_pairs, pair_notes
 from firmware_glue.compiler.planner.program import MemoryPlan, Program, Region
 from firmware_glue.compiler.planner.regions import ARENA
 from firmware_glue.compiler.planner.schedule import schedule
@@ -171,25 +172,40 @@ def compile_model(
     ):
         if given not in known:
             raise UnknownNameError(what, given, known)
-    choice, stages, graph = (
-        Choice(KernelSet(kernels), Optimize(optimize)), read_stages(model), _graph(model, numerics)
+    job = _Job(
+        sanitize_name(name), _graph(model, numerics), read_stages(model),
+        Choice(KernelSet(kernels), Optimize(optimize)), weights == "blob",
     )  # fmt: skip
+    lower: Lower = Remembered(job.choice)
+    if tune is not None:
+        run = partial(job.compiled, max_ram=None, regions=ARENA, paired=False)
+        lower = tuned(job.graph, job.choice, lambda tried: _costs(run(tried), tune))
+    return job.compiled(lower, max_ram, regions)
 
-    def compiled(lower: Lower, max_ram: int | None, regions: Sequence[Region]) -> CompiledModel:
-        whole = schedule(graph, lower)
-        program, plan = planned(whole, lower, max_ram, regions)
+
+@dataclass(frozen=True)
+class _Job:
+    """What is compiled, whatever kernels are tried."""
+
+    name: str
+    graph: Graph
+    stages: Stages
+    choice: Choice
+    blob: bool
+
+    def compiled(
+        self, lower: Lower, max_ram: int | None, regions: Sequence[Region], *, paired: bool = True
+    ) -> CompiledModel:
+        """The model with some kernels. Pairs go by estimates, also where kernels are measured."""
+        whole = schedule(self.graph, lower)
+        pairs = find_pairs(whole.graph, self.choice) if paired else ()
+        program, plan = planned(whole, lower, pairs, max_ram, regions)
         check_arena(plan.arena_bytes)
         check_plan(program, plan)
         check_chains(program, plan)
-        constants = collect(program, sanitize_name(name))
-        memory = Memory(program, plan, constants, blob=weights == "blob")
-        made = _emit(memory, sanitize_name(name), stages, choice.optimize)
-        return replace(made, trades=partial(curve_of, whole, lower))
-
-    lower: Lower = Remembered(choice)
-    if tune is not None:
-        lower = tuned(graph, choice, lambda tried: _costs(compiled(tried, None, ARENA), tune))
-    return compiled(lower, max_ram, regions)
+        memory = Memory(program, plan, collect(program, self.name), blob=self.blob)
+        made = _emit(memory, self.name, self.stages, self.choice.optimize)
+        return replace(made, trades=partial(curve_of, whole, lower, pairs))
 
 
 def _costs(trial: CompiledModel, tune: Callable[[CompiledModel], Sequence[int]]) -> dict[int, int]:
@@ -219,8 +235,10 @@ def stream_curve(
     Raises:
         UnsupportedModelError: some ops have no kernel, or miss a limit.
     """
-    choice = Remembered(Choice(KernelSet(kernels), Optimize(optimize)))
-    return curve_of(schedule(_graph(model, numerics), choice), choice)
+    choice = Choice(KernelSet(kernels), Optimize(optimize))
+    lower = Remembered(choice)
+    program = schedule(_graph(model, numerics), lower)
+    return curve_of(program, lower, find_pairs(program.graph, choice))
 
 
 def _graph(model: TfModel, numerics: str) -> Graph:
@@ -260,7 +278,10 @@ def _emit(memory: Memory, name: str, stages: Stages, optimize: Optimize) -> Comp
         name, MappingProxyType(files), sum(size for _, size in shell.regions), shell.state_bytes,
         constants.weight_bytes, plan.lower_bound_bytes, inputs, outputs, steps, plan, program,
         program.graph.numerics.value,
-        (*program.graph.notes, *_op_notes(program), *chain_notes(program), *stages.notes),
+        (
+            *program.graph.notes, *_op_notes(program), *pair_notes(program),
+            *chain_notes(program), *stages.notes,
+        ),
         optimize.value, blob,
     )  # fmt: skip
 

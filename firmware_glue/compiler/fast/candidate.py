@@ -59,3 +59,7 @@ class Candidate:
 
 Offer = Callable[[Graph, Op], Candidate | None]
 """(graph, op) → how these kernels run the op, or None where they cannot, exactly."""
+
+PairOffer = Callable[[Graph, Op], tuple[Candidate, ...]]
+"""(graph, a pair of ops as :mod:`firmware_glue.compiler.planner.pairs` makes it) → ways to run both
+at once, exact for them, from the fewest instructions on."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from edgecnn.core.tflite.model import NO_TENSOR
 from firmware_glue.compiler.fast import plain
 from firmware_glue.compiler.fast.candidate import Candidate, KernelSet, Optimize
-from firmware_glue.compiler.fast.table import OFFERS
+from firmware_glue.compiler.fast.table import OFFERS, PAIRS
 from firmware_glue.compiler.ir import Graph, Op, Tensor
 from firmware_glue.compiler.ops.spec import Lowered
 from firmware_glue.compiler.ops.table import OPS
@@ -35,11 +35,24 @@ class Choice:
         Raises:
             ValueError: the op has no kernel: a pass should have folded it away.
         """
+        best = self.best(graph, op)
+        return own(graph, op) if best is None else best.lowered
+
+    def best(self, graph: Graph, op: Op) -> Candidate | None:
+        """The best offer; None where the op's own kernel is better."""
         found, least = self._offered(graph, op), plain.least(self.kernels, graph, op)
         if least is not None:
             most = least * (_AT_SIZE if self.optimize is Optimize.SIZE else 1)
             found = [made for made in found if made.instructions <= most]
-        return min(found, key=self._cost).lowered if found else own(graph, op)
+        return min(found, key=self._cost, default=None)
+
+    def pairs(self, graph: Graph, op: Op) -> tuple[Candidate, ...]:
+        """Ways to run a pair of ops at once (``planner/pairs.py``), the fastest first.
+
+        None where flash counts more than speed: they have code of their own.
+        """
+        offer = PAIRS.get(self.kernels)
+        return () if offer is None or self.optimize is Optimize.SIZE else offer(graph, op)
 
     def alternatives(self, graph: Graph, op: Op) -> tuple[Lowered, ...]:
         """All that is offered for the op, and its own kernel."""

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from firmware_glue.compiler.fast import linear
-from firmware_glue.compiler.fast.candidate import KernelSet, Offer
+from firmware_glue.compiler.fast.candidate import KernelSet, Offer, PairOffer
 from firmware_glue.compiler.fast.dsp import depthwise as dsp_depthwise
 from firmware_glue.compiler.fast.dsp import gemm as dsp_gemm
 from firmware_glue.compiler.fast.dsp import linear as dsp_linear
+from firmware_glue.compiler.fast.dsp import pair as dsp_pair
 from firmware_glue.compiler.fast.dsp import pool as dsp_pool
 from firmware_glue.compiler.fast.mve import offers as mve
+from firmware_glue.compiler.fast.mve import pair as mve_pair
 from firmware_glue.compiler.fast.rv32 import depthwise as rv32_depthwise
 from firmware_glue.compiler.fast.rv32 import gemm as rv32_gemm
 from firmware_glue.compiler.fast.v6m import dense as v6m_dense
@@ -33,3 +35,8 @@ OFFERS: Mapping[KernelSet, Mapping[str, tuple[Offer, ...]]] = MappingProxyType(
         KernelSet.RV32: {**linear.OFFERS, **rv32_gemm.OFFERS, **rv32_depthwise.OFFERS},
     }
 )  # fmt: skip
+
+PAIRS: Mapping[KernelSet, PairOffer] = MappingProxyType(
+    {KernelSet.DSP: dsp_pair.offer, KernelSet.MVE: mve_pair.offer}
+)
+"""Sets with kernels for a convolution and the depthwise convolution that reads it."""

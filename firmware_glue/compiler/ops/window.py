@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -210,6 +210,25 @@ def overlaps(
         step_in, step_out = step_in * axis.in_size, step_out * axis.out_size
     growth = max(0, (batches - 1) * (step_out - step_in))
     return (Overlap(op.inputs[position], op.outputs[0], lead + growth, reverse_lead + growth),)
+
+
+def overlaps_by_rows(
+    op: Op, in_rows: int, row_bytes: tuple[int, int], needs: NDArray[np.int64]
+) -> tuple[Overlap, ...]:
+    """How the output may lie over input 0 of a kernel that writes rows one after the other.
+
+    Args:
+        op: the op, of one image.
+        in_rows: of the input.
+        row_bytes: of an input and an output row.
+        needs: per output row the first input row that is read when it is written, or after that.
+    """
+    rows = np.arange(len(needs), dtype=np.int64)
+    last = np.full(len(needs), in_rows - 1, np.int64)
+    pending = row_bytes[1], row_bytes[1]
+    axis = Reach(in_rows, len(needs), rows, needs, last)
+    found = overlaps(op, 0, (axis,), 1, row_bytes, pending)
+    return tuple(replace(one, reverse_lead=None) for one in found)
 
 
 def geometry(in_shape: Shape, kernel: tuple[int, int], out_c: int, window: Window) -> Geometry:

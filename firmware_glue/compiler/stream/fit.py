@@ -1,14 +1,20 @@
-"""Programs of chains that fit a limit of memory, and the trade between bytes and instructions."""
+"""Programs that fit a limit of memory, and the trade between bytes and instructions.
+
+Pairs (``planner/pairs.py``) are faster than their ops and are taken where they fit; chains are
+slower, and are taken where nothing else fits.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from edgecnn.core.errors import PlanError
 from firmware_glue.compiler.fast.choose import Lower
 from firmware_glue.compiler.ir import VIEW
 from firmware_glue.compiler.planner.layout import WORK
+from firmware_glue.compiler.planner.pairs import Pair, plan_pairs
 from firmware_glue.compiler.planner.program import MemoryPlan, Program, Region
 from firmware_glue.compiler.planner.regions import ARENA, plan_memory
 from firmware_glue.compiler.stream import cost
@@ -44,32 +50,56 @@ class Point:
 
 
 def planned(
-    program: Program, lower: Lower, max_ram: int | None = None, regions: Sequence[Region] = ARENA
+    program: Program,
+    lower: Lower,
+    pairs: Sequence[Pair] = (),
+    max_ram: int | None = None,
+    regions: Sequence[Region] = ARENA,
 ) -> Plan:
-    """A program as it is, or with chains as far as a limit or the regions need them.
+    """A program with pairs where they fit, with chains as far as a limit or the regions need them.
 
     Args:
-        program: without chains.
+        program: without either.
         lower: the kernels of an op.
-        max_ram: bytes that the arena may take; None: what the regions hold.
+        pairs: of the program's graph.
+        max_ram: bytes that the arena may take; None: no more than without pairs, or what the
+            regions hold.
         regions: as :func:`plan_memory` takes them.
 
     Raises:
         PlanError: nothing fits.
     """
+    try:
+        plain = program, plan_memory(program, regions)
+    except PlanError:
+        return _squeezed(program, lower, pairs, max_ram, regions)
+    limit = plain[1].arena_bytes if max_ram is None else max_ram
+    found = plan_pairs(program, lower, pairs, limit, regions, thrifty=max_ram is None)
+    if found is not None:
+        return found.program, found.plan
+    return plain if plain[1].arena_bytes <= limit else fit(program, lower, limit, regions)
+
+
+def _squeezed(
+    program: Program,
+    lower: Lower,
+    pairs: Sequence[Pair],
+    max_ram: int | None,
+    regions: Sequence[Region],
+) -> Plan:
+    """A program that does not fit the regions as it is."""
+    sizes = [region.nbytes for region in regions if region.nbytes is not None]
+    limit = sum(sizes) if max_ram is None and len(sizes) == len(regions) else max_ram
+    if limit is not None:
+        found = plan_pairs(program, lower, pairs, limit, regions)
+        if found is not None:
+            return found.program, found.plan
     if max_ram is not None:
         return fit(program, lower, max_ram, regions)
-    try:
-        return program, plan_memory(program, regions)
-    except PlanError:
-        sizes = [region.nbytes for region in regions if region.nbytes is not None]
-        if len(sizes) < len(regions):
-            raise
-        try:
-            return fit(program, lower, sum(sizes), regions)
-        except PlanError:
-            pass
-        raise
+    if limit is not None:
+        with suppress(PlanError):
+            return fit(program, lower, limit, regions)
+    return program, plan_memory(program, regions)  # tells what the regions lack
 
 
 def fit(program: Program, lower: Lower, max_ram: int, regions: Sequence[Region] = ARENA) -> Plan:
@@ -108,18 +138,29 @@ def fit(program: Program, lower: Lower, max_ram: int, regions: Sequence[Region] 
     raise _too_small(least, max_ram)
 
 
-def curve_of(program: Program, lower: Lower) -> tuple[Point, ...]:
-    """All trades worth having, from the plan without chains to the smallest."""
+def curve_of(program: Program, lower: Lower, pairs: Sequence[Pair] = ()) -> tuple[Point, ...]:
+    """All trades worth having, from the plan without chains to the smallest.
+
+    Args:
+        program: without pairs and chains.
+        lower: the kernels of an op.
+        pairs: of the program's graph.
+    """
     net = _net(program, lower)
-    base = max(1, cost.instructions(net))
+    whole = base = max(1, cost.instructions(net))
+    plain = plan_memory(program)
+    paired = plan_pairs(program, lower, pairs, plain.arena_bytes, ARENA, thrifty=True)
     found: list[Point] = []
+    if paired is not None:
+        found.append(Point(paired.plan.arena_bytes, 0, 0, 1.0))
+        base -= paired.saved
     for way in curve(segments(net)):
         plan = _plan(net, way, ARENA)
         if plan is None or (found and plan[1].arena_bytes >= found[-1].arena_bytes):
             continue
         chains = [step.chain for step in plan[0].steps if step.chain is not None]
         turns = sum(len(chain.turns) for chain in chains)
-        factor = 1 + cost_of(way) / base
+        factor = (whole + cost_of(way)) / base
         found.append(Point(plan[1].arena_bytes, len(chains), turns, factor))
     return tuple(found)
 

@@ -151,6 +151,14 @@ EC_INLINE int8_t *ec_dsp_pad(const ec_dsp_job *j) {
     return (int8_t *)(j->x + 2 * j->p->pairs);
 }
 
+/* The line of zero points that windows outside the input read. */
+EC_INLINE void ec_dsp_fill_pad(const ec_dsp_job *j) {
+    EC_ROLLED
+    for (int32_t i = 0; i < ec_dsp_line_bytes(j->p); ++i) {
+        ec_dsp_pad(j)[i] = (int8_t)j->p->in_zero;
+    }
+}
+
 /* The rows of a window: the first one's number, the next one's distance, the input's height, and
  * the ring that they lie in. Some may be outside. */
 typedef struct {
@@ -285,10 +293,7 @@ EC_SHARED void ec_dsp_conv2d_rows(
     const int32_t end = last < g->out_w ? last : g->out_w;
     int32_t column = 0;
     if (g->clip_h || g->clip_w) {
-        EC_ROLLED
-        for (int32_t i = 0; i < ec_dsp_line_bytes(p); ++i) {
-            ec_dsp_pad(&job)[i] = (int8_t)p->in_zero;
-        }
+        ec_dsp_fill_pad(&job);
     }
     for (int32_t y = rows.first; y < rows.end; ++y) {
         const int8_t *inner = ec_dsp_inner_row(p, in, rows.in_rows, y);

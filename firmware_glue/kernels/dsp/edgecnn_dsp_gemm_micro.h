@@ -31,6 +31,11 @@ typedef void (*ec_dsp_two)(
 typedef void (*ec_dsp_one)(
     const uint32_t *x, const int32_t *w, int8_t *out, const uint32_t *x_end,
     const int32_t *w_end);
+/* Two pixels into planes of 16-bit values (edgecnn_dsp_planes.h): channels are 8 bytes apart, the
+ * next four `group` bytes on. */
+typedef void (*ec_dsp_two_planes)(
+    const uint32_t *x, const int32_t *w, int8_t *out0, int8_t *out1, const uint32_t *x_end,
+    const int32_t *w_end, int32_t group);
 
 #if EC_DSP
 
@@ -138,51 +143,68 @@ typedef void (*ec_dsp_one)(
     EC_DSP_CHANNEL_##FORM                                                   \
     EC_DSP_END_##FORM(O, "r12", "lr", EC_DSP_ODD_##RAW(SHIFT), EC_DSP_TWICE_##RAW)
 
-/* Two pixels. On the stack: x, where to enter the loop, out0, out1, r4 to r11, lr, then x_end (52)
- * and w_end (56). */
+/* Two pixels. On the stack: x, where to enter the loop, out0, out1, r4 to r11, lr, then x_end (52),
+ * w_end (56) and, for planes, group (60). */
 #define EC_DSP_TWO_START EC_ASM2("ldm r1, {r2, r4, r6, r8}", "ldm r1!, {r3, r5, r7, r9}")
-#define EC_DSP_TWO_FINISH(RAW, FORM, SHIFT)                         \
+#define EC_DSP_TWO_FINISH(RAW, FORM, SHIFT, STORE)                  \
     EC_DSP_PART_##RAW("r4", "r2") EC_DSP_PART_##RAW("r5", "r3")     \
     EC_DSP_PART_##RAW("r8", "r6") EC_DSP_PART_##RAW("r9", "r7")     \
     EC_DSP_TWO_OUTPUTS("r2", "r3", "r4", "r5", RAW, FORM, SHIFT)    \
     EC_DSP_TWO_OUTPUTS("r6", "r7", "r8", "r9", RAW, FORM, SHIFT)    \
-    EC_ASM("ldrd r10, r11, [sp, #8]")                               \
-    EC_ASM2("strb r4, [r10, #1]", "strb r5, [r11, #1]")             \
-    EC_ASM2("strb r6, [r10, #2]", "strb r7, [r11, #2]")             \
-    EC_ASM2("strb r8, [r10, #3]", "strb r9, [r11, #3]")             \
-    EC_ASM2("strb r2, [r10], #4", "strb r3, [r11], #4")             \
+    EC_ASM("ldrd r10, r11, [sp, #8]") STORE                         \
     EC_ASM("strd r10, r11, [sp, #8]")                               \
     EC_ASM2("ldr r12, [sp, #56]", "cmp r1, r12") EC_ASM("bne.w 1b") \
     EC_ASM2("add sp, sp, #16", "pop.w {r4-r11, pc}")
+#define EC_DSP_TWO_BYTES                                \
+    EC_ASM2("strb r4, [r10, #1]", "strb r5, [r11, #1]") \
+    EC_ASM2("strb r6, [r10, #2]", "strb r7, [r11, #2]") \
+    EC_ASM2("strb r8, [r10, #3]", "strb r9, [r11, #3]") \
+    EC_ASM2("strb r2, [r10], #4", "strb r3, [r11], #4")
+#define EC_DSP_TWO_HALFWORDS                                              \
+    EC_ASM2("ldr r12, [sp, #60]", "strh r4, [r10, #8]")                   \
+    EC_ASM2("strh r5, [r11, #8]", "strh r6, [r10, #16]")                  \
+    EC_ASM2("strh r7, [r11, #16]", "strh r8, [r10, #24]")                 \
+    EC_ASM2("strh r9, [r11, #24]", "strh r2, [r10]")                      \
+    EC_ASM2("strh r3, [r11]", "add r10, r10, r12") EC_ASM("add r11, r11, r12")
 #define EC_DSP_TWO_ARGUMENTS                                                         \
     const uint32_t *x EC_UNUSED, const int32_t *w EC_UNUSED, int8_t *out0 EC_UNUSED, \
         int8_t *out1 EC_UNUSED, const uint32_t *x_end EC_UNUSED,                     \
         const int32_t *w_end EC_UNUSED
 
 /* Any number of pairs: the first round of the loop does what is left over of eight. */
-#define EC_DSP_TWO(NAME, RAW, FORM, SHIFT)                                             \
-    EC_NAKED void NAME(EC_DSP_TWO_ARGUMENTS) {                                         \
-        __asm__ volatile(                                                              \
-            EC_ASM2("push.w {r0-r11, lr}", "ldr r2, [sp, #52]")                        \
-            EC_ASM2("sub r2, r0, r2", "asr r2, r2, #3") EC_ASM("and r2, r2, #7")       \
-            EC_ASM2("mov r3, #" EC_DSP_TWO_PAIR_BYTES_##RAW, "adr.w r4, 2f")           \
-            EC_ASM2("mla r4, r2, r3, r4", "add r4, r4, #1") EC_ASM("str r4, [sp, #4]") \
-            EC_ASM("1:") EC_DSP_TWO_START EC_ASM("ldr.w pc, [sp, #4]")                 \
-            EC_ASM("2:") EC_ASM(".rept 8") EC_DSP_TWO_PAIR_##RAW EC_ASM(".endr")       \
-            EC_ASM2("ldr r10, [sp, #52]", "cmp r0, r10") EC_ASM("bne.w 2b")            \
-            EC_ASM("ldr r0, [sp]")                                                     \
-            EC_DSP_TWO_FINISH(RAW, FORM, SHIFT));                                      \
-    }
+#define EC_DSP_TWO_TEXT(RAW, FORM, SHIFT, STORE)                               \
+    EC_ASM2("push.w {r0-r11, lr}", "ldr r2, [sp, #52]")                        \
+    EC_ASM2("sub r2, r0, r2", "asr r2, r2, #3") EC_ASM("and r2, r2, #7")       \
+    EC_ASM2("mov r3, #" EC_DSP_TWO_PAIR_BYTES_##RAW, "adr.w r4, 2f")           \
+    EC_ASM2("mla r4, r2, r3, r4", "add r4, r4, #1") EC_ASM("str r4, [sp, #4]") \
+    EC_ASM("1:") EC_DSP_TWO_START EC_ASM("ldr.w pc, [sp, #4]")                 \
+    EC_ASM("2:") EC_ASM(".rept 8") EC_DSP_TWO_PAIR_##RAW EC_ASM(".endr")       \
+    EC_ASM2("ldr r10, [sp, #52]", "cmp r0, r10") EC_ASM("bne.w 2b")            \
+    EC_ASM("ldr r0, [sp]") EC_DSP_TWO_FINISH(RAW, FORM, SHIFT, STORE)
 
 /* A small number of pairs, known. */
-#define EC_DSP_TWO_SHORT(NAME, RAW, FORM, SHIFT, PAIRS)                           \
-    EC_NAKED void NAME(EC_DSP_TWO_ARGUMENTS) {                                    \
-        __asm__ volatile(                                                         \
-            EC_ASM("push.w {r0-r11, lr}")                                         \
-            EC_ASM("1:") EC_DSP_TWO_START                                         \
-            EC_ASM(".rept " EC_TEXT(PAIRS)) EC_DSP_TWO_PAIR_##RAW EC_ASM(".endr") \
-            EC_ASM("sub r0, r0, #(8 * " EC_TEXT(PAIRS) ")")                       \
-            EC_DSP_TWO_FINISH(RAW, FORM, SHIFT));                                 \
+#define EC_DSP_TWO_SHORT_TEXT(RAW, FORM, SHIFT, PAIRS, STORE)             \
+    EC_ASM("push.w {r0-r11, lr}")                                         \
+    EC_ASM("1:") EC_DSP_TWO_START                                         \
+    EC_ASM(".rept " EC_TEXT(PAIRS)) EC_DSP_TWO_PAIR_##RAW EC_ASM(".endr") \
+    EC_ASM("sub r0, r0, #(8 * " EC_TEXT(PAIRS) ")")                       \
+    EC_DSP_TWO_FINISH(RAW, FORM, SHIFT, STORE)
+
+#define EC_DSP_TWO(NAME, RAW, FORM, SHIFT)                                      \
+    EC_NAKED void NAME(EC_DSP_TWO_ARGUMENTS) {                                  \
+        __asm__ volatile(EC_DSP_TWO_TEXT(RAW, FORM, SHIFT, EC_DSP_TWO_BYTES));  \
+    }
+#define EC_DSP_TWO_SHORT(NAME, RAW, FORM, SHIFT, PAIRS)                                      \
+    EC_NAKED void NAME(EC_DSP_TWO_ARGUMENTS) {                                               \
+        __asm__ volatile(EC_DSP_TWO_SHORT_TEXT(RAW, FORM, SHIFT, PAIRS, EC_DSP_TWO_BYTES));  \
+    }
+#define EC_DSP_TWO_PLANES(NAME, RAW, FORM, SHIFT)                                      \
+    EC_NAKED void NAME(EC_DSP_TWO_ARGUMENTS, int32_t group EC_UNUSED) {                \
+        __asm__ volatile(EC_DSP_TWO_TEXT(RAW, FORM, SHIFT, EC_DSP_TWO_HALFWORDS));     \
+    }
+#define EC_DSP_TWO_PLANES_SHORT(NAME, RAW, FORM, SHIFT, PAIRS)                                  \
+    EC_NAKED void NAME(EC_DSP_TWO_ARGUMENTS, int32_t group EC_UNUSED) {                         \
+        __asm__ volatile(EC_DSP_TWO_SHORT_TEXT(RAW, FORM, SHIFT, PAIRS, EC_DSP_TWO_HALFWORDS)); \
     }
 
 /* One pixel. Of four pairs, what is left over is done singly (of three, some are skipped), then
@@ -262,6 +284,11 @@ EC_INLINE const int32_t *ec_dsp_four_channels(
     return w + 4 * words;
 }
 
+/* A value of 16 bits. */
+EC_INLINE void ec_dsp_store2(int8_t *to, int32_t value) {
+    *(int16_t *)(void *)to = (int16_t)value;
+}
+
 #define EC_DSP_TWO_SHORT(NAME, RAW, FORM, SHIFT, PAIRS) EC_DSP_TWO(NAME, RAW, FORM, SHIFT)
 #define EC_DSP_TWO(NAME, RAW, FORM, SHIFT)                                        \
     static EC_NOINLINE EC_UNUSED void NAME(                                       \
@@ -274,6 +301,26 @@ EC_INLINE const int32_t *ec_dsp_four_channels(
             out0 += 4;                                                            \
             out1 += 4;                                                            \
         }                                                                         \
+    }
+
+#define EC_DSP_TWO_PLANES_SHORT(NAME, RAW, FORM, SHIFT, PAIRS) \
+    EC_DSP_TWO_PLANES(NAME, RAW, FORM, SHIFT)
+#define EC_DSP_TWO_PLANES(NAME, RAW, FORM, SHIFT)                                          \
+    static EC_NOINLINE EC_UNUSED void NAME(                                                \
+        const uint32_t *x, const int32_t *w, int8_t *out0, int8_t *out1,                   \
+        const uint32_t *x_end, const int32_t *w_end, int32_t group) {                      \
+        const int32_t pairs = (int32_t)(x_end - x) / 2;                                    \
+        int8_t made[8];                                                                    \
+        while (w != w_end) {                                                               \
+            ec_dsp_four_channels(x, 2, pairs, w, made, RAW, FORM, SHIFT);                  \
+            w = ec_dsp_four_channels(x + 1, 2, pairs, w, made + 4, RAW, FORM, SHIFT);      \
+            for (int32_t c = 0; c < 4; ++c) {                                              \
+                ec_dsp_store2(out0 + 8 * c, made[c]);                                      \
+                ec_dsp_store2(out1 + 8 * c, made[4 + c]);                                  \
+            }                                                                              \
+            out0 += group;                                                                 \
+            out1 += group;                                                                 \
+        }                                                                                  \
     }
 
 #define EC_DSP_ONE(NAME, RAW, FORM, SHIFT)                                       \

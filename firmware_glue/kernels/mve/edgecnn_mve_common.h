@@ -85,6 +85,15 @@ EC_INLINE void ec_mve_fill(int8_t *to, int32_t value, int32_t count) {
 #endif
 }
 
+/* Sixteen bytes of one value. */
+EC_INLINE void ec_mve_fill16(int8_t *to, int32_t value) {
+#if EC_MVE
+    vstrbq_s8(to, vdupq_n_s8((int8_t)value));
+#else
+    ec_mve_fill(to, value, 16);
+#endif
+}
+
 /* The output of an accumulator, before a narrower activation clamps it. shift: of the affine form
  * the layer's, else minus the channel's. */
 EC_INLINE int32_t ec_mve_finish(

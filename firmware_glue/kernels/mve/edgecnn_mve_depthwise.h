@@ -72,21 +72,74 @@ static EC_NOINLINE EC_UNUSED void ec_mve_spread(
     }
 }
 
+/* A band of output rows, channel by channel. c: what its rounds are made with, last: what is left
+ * of an odd number of rows. vectors: of taps, in scratch, if any. */
+typedef struct {
+    ec_mve_plane c, last;
+    ec_mve_plane_core core, row;
+    int32_t rounds, odd;
+    int8_t *vectors;
+} ec_mve_band;
+
+/* Of `count` rows; row: the core for what is left of an odd number. */
+static EC_NOINLINE EC_UNUSED void ec_mve_band_start(
+    ec_mve_band *band, const ec_mve_depthwise_params *p, const ec_mve_taps *taps, int32_t count,
+    ec_mve_plane_core core, ec_mve_plane_core row) {
+    const int32_t alone = p->window.stride_h == 1 && p->vectors == 0;
+    band->c = ec_mve_plane_of(p, taps->places, 2, 0);
+    band->last = ec_mve_plane_of(p, taps->places, alone ? 1 : 2, 1);
+    band->core = core;
+    band->row = row;
+    band->rounds = count / p->rows;
+    band->odd = count % p->rows;
+    band->vectors = NULL;
+    band->c.filters = taps->filters;
+    band->c.finish = taps->finish;
+}
+
+/* The next output channel, of a plane that is filled, at `out`. */
+EC_INLINE void ec_mve_band_channel(
+    ec_mve_band *band, const ec_mve_depthwise_params *p, int8_t *plane, int32_t bias,
+    int8_t *out) {
+    ec_mve_plane *c = &band->c, *last = &band->last;
+    c->bias = bias;
+    if (band->rounds > 0) {
+        if (band->vectors != NULL) {
+            ec_mve_spread(p, c->filters, c->places, 0, band->vectors);
+        }
+        c->plane = plane - 4;
+        c->out = out;
+        c->rounds = band->rounds;
+        band->core(c, p);
+    }
+    if (band->odd) {
+        if (band->vectors != NULL) {
+            ec_mve_spread(p, c->filters, c->places, p->window.stride_h == 1, band->vectors);
+        }
+        last->bias = bias;
+        last->plane = plane - 4 + band->rounds * c->row_step;
+        last->out = out + band->rounds * c->out_step;
+        last->rounds = 1;
+        last->filters = c->filters;
+        last->finish = c->finish;
+        band->row(last, p);
+    }
+    c->filters += p->taps;
+    c->finish += p->words;
+}
+
 /* Output rows [first, end) of one image, at `out`. */
 static EC_NOINLINE EC_UNUSED void ec_mve_depthwise_band(
     const ec_mve_depthwise_params *p, const int8_t *in, int32_t in_rows, const ec_mve_taps *taps,
     int8_t *scratch, int8_t *out, int32_t first, int32_t end, ec_mve_plane_core core,
     ec_mve_plane_core row) {
     const ec_window *g = &p->window;
-    const int32_t rounds = (end - first) / p->rows, odd = (end - first) % p->rows;
-    const int32_t channels = g->out_c, multiplier = p->multiplier, step = p->taps;
-    const int32_t words = p->words, *bias = taps->bias, vectors = p->vectors;
-    int8_t *plane = scratch + vectors * 16 + 4;
-    const int32_t alone = g->stride_h == 1 && vectors == 0;
-    ec_mve_plane c = ec_mve_plane_of(p, taps->places, 2, 0);
-    ec_mve_plane last = ec_mve_plane_of(p, taps->places, alone ? 1 : 2, 1);
+    int8_t *plane = scratch + p->vectors * 16 + 4;
+    const int32_t channels = g->out_c, multiplier = p->multiplier, *bias = taps->bias;
+    ec_mve_band band;
     int32_t offsets[EC_MVE_BLOCKS];
     ec_mve_runs runs;
+    ec_mve_band_start(&band, p, taps, end - first, core, row);
     runs.step = p->in_x;
     runs.count = g->in_w;
     runs.pitch = p->pitch;
@@ -96,44 +149,20 @@ static EC_NOINLINE EC_UNUSED void ec_mve_depthwise_band(
         (end - first - 1) * g->stride_h + (g->k_h - 1) * g->dilation_h + 1, g->in_h, in_rows,
         p->in_y, plane + 2 * g->pad_left);
     ec_mve_fill(plane, p->in_zero, p->plane);
-    c.filters = taps->filters;
-    c.finish = taps->finish;
-    if (vectors > 0) {
-        for (int32_t i = 0; i < c.blocks; ++i) {
+    if (p->vectors > 0) {
+        for (int32_t i = 0; i < band.c.blocks; ++i) {
             offsets[i] = i / p->blocks_w * 2 * p->pitch + i % p->blocks_w * 8;
         }
-        c.vectors = last.vectors = scratch;
-        c.offsets = last.offsets = offsets;
+        band.vectors = scratch;
+        band.c.vectors = band.last.vectors = scratch;
+        band.c.offsets = band.last.offsets = offsets;
     }
     EC_ROLLED for (int32_t i = 0, j = 0; i < channels; ++i) {
         if (runs.size > 0 && j == 0) {
             ec_mve_zip(&runs, in++);
         }
         j = j + 1 == multiplier ? 0 : j + 1;
-        c.bias = bias[i];
-        if (rounds > 0) {
-            if (vectors > 0) {
-                ec_mve_spread(p, c.filters, c.places, 0, scratch);
-            }
-            c.plane = plane - 4;
-            c.out = out + i;
-            c.rounds = rounds;
-            core(&c, p);
-        }
-        if (odd) {
-            if (vectors > 0) {
-                ec_mve_spread(p, c.filters, c.places, g->stride_h == 1, scratch);
-            }
-            last.bias = bias[i];
-            last.plane = plane - 4 + rounds * c.row_step;
-            last.out = out + i + rounds * c.out_step;
-            last.rounds = 1;
-            last.filters = c.filters;
-            last.finish = c.finish;
-            row(&last, p);
-        }
-        c.filters += step;
-        c.finish += words;
+        ec_mve_band_channel(&band, p, plane, bias[i], out + i);
     }
 }
 

@@ -28,6 +28,8 @@ from firmware_glue.device.toolchain import find_toolchain
 from tests.builders import tiny_classifier
 from tests.firmware_glue.compiler.cases import CASES
 from tests.firmware_glue.compiler.fast.any_offer import OFFERED, SETS, take_any
+from tests.firmware_glue.compiler.fast.layer_cases import model_of
+from tests.firmware_glue.compiler.fast.pair_cases import ROOM, paired, take_pairs
 from tests.firmware_glue.compiler.graphs import GRAPHS
 from tests.firmware_glue.compiler.harness import run_tool, write
 from tests.firmware_glue.compiler.stage_cases import CLASSIFIERS, DETECTORS
@@ -86,7 +88,7 @@ def plain_units(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def _set_models(kernels: str) -> Iterator[CompiledModel]:
-    """Every kernel of a set: each op, whole and in chains; at other levels and numerics."""
+    """Every kernel of a set: each op, whole, in chains and in pairs."""
     ops = [code for known, code in OFFERED if known == kernels]
     for code, seed in itertools.product(ops, _SEEDS):
         data = CASES[f"{code}:int8"](np.random.default_rng(seed))
@@ -97,6 +99,8 @@ def _set_models(kernels: str) -> Iterator[CompiledModel]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(api, "planned", Grouping((seed,)))
             yield compile_model(model, name=f"chains_{seed}", kernels=kernels, max_ram=0)
+        model = read_model(model_of(paired, [8, seed], 4))
+        yield compile_model(model, name=f"pairs_{seed}", kernels=kernels, max_ram=ROOM)
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +109,7 @@ def set_units(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root, found = tmp_path_factory.mktemp("sets"), {}
     with pytest.MonkeyPatch.context() as patch:
         take_any(patch)
+        take_pairs(patch)
         for kernels in SETS:
             models = _set_models(kernels)
             sources = [s for model in models for s in write(model, root / kernels / model.name)]

@@ -15,11 +15,14 @@ import firmware_glue.kernels
 from edgecnn.core.tflite.reader import read_model
 from firmware_glue.compiler.api import CompiledModel, compile_model
 from firmware_glue.compiler.emit.text import CTYPES
+from firmware_glue.compiler.fast.table import PAIRS
 from firmware_glue.compiler.ops.spec import Call, Params
-from firmware_glue.kernels import kernel_text, with_includes
+from firmware_glue.kernels import with_includes
 from tests.builders import ModelBuilder, tiny_classifier
 from tests.firmware_glue.compiler.cases import CASES as MAKERS
 from tests.firmware_glue.compiler.fast.any_offer import OFFERED, SETS, take_any
+from tests.firmware_glue.compiler.fast.layer_cases import model_of
+from tests.firmware_glue.compiler.fast.pair_cases import ROOM, paired, take_pairs
 from tests.firmware_glue.compiler.graphs import random_graph
 from tests.firmware_glue.compiler.harness import (
     STRICT,
@@ -85,6 +88,11 @@ def _calls() -> Iterator[Call]:
     for kernels, name, data in (*jobs, *_offered(range(8))):
         for step in _compiled(data, name, kernels).program.steps:
             yield from step.calls
+    for kernels, seed in itertools.product(PAIRS, range(4)):
+        model = read_model(model_of(paired, [8, seed], 4))
+        made = compile_model(model, name="m", kernels=kernels.value, max_ram=ROOM)
+        for step in made.program.steps:
+            yield from step.calls
 
 
 def _all_params() -> dict[str, Params]:
@@ -93,9 +101,7 @@ def _all_params() -> dict[str, Params]:
         found[call.header + ":" + call.params.struct] = call.params
         for _, value in call.params.fields:
             if isinstance(value, Params):
-                own = f"}} {value.struct};" in kernel_text(call.header)
-                home = call.header if own else "edgecnn_common.h"
-                found[f"{home}:{value.struct}"] = value
+                found[f"{call.header}:{value.struct}"] = value
     return found
 
 
@@ -108,6 +114,7 @@ def _structs_of_the_sets() -> set[str]:
 def test_params_follow_the_c_structs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Initialisers are positional, so the order of fields is checked here."""
     take_any(monkeypatch)
+    take_pairs(monkeypatch)
     found = _all_params()
     assert {key.split(":")[1] for key in found} >= _structs_of_the_sets()
     for key, params in found.items():

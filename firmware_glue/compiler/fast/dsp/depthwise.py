@@ -9,29 +9,19 @@ from firmware_glue.compiler.fast.candidate import Candidate, Offer
 from firmware_glue.compiler.fast.dsp import depthwise_any, depthwise_planes
 from firmware_glue.compiler.fast.dsp.depthwise_layer import Depthwise
 from firmware_glue.compiler.fast.dsp.gemm import conv_2d_offer
-from firmware_glue.compiler.fast.requant import requantization
 from firmware_glue.compiler.fast.single_channel import convolved
-from firmware_glue.compiler.fast.sums import int8_layer
 from firmware_glue.compiler.ir import Graph, Op
 from firmware_glue.compiler.ops import depthwise_conv_2d
 
 
 def offer(graph: Graph, op: Op) -> Candidate | None:
     """The op's kernel, or None where none is exact for every channel."""
-    filters = graph.input(op, 1).data
-    if filters is None:
-        return None
-    taps = filters.reshape(-1, filters.shape[3]).T
-    layer = int8_layer(graph, op, taps, graph.numerics)
-    if layer is None:
-        return None
     g = depthwise_conv_2d.geometry(graph, op)
     ways = [way for way in (depthwise_planes, depthwise_any) if way.fits(g)]
-    requant = requantization(layer) if ways else None
-    if requant is None:
+    layer = Depthwise.of(graph, op) if ways else None
+    if layer is None:
         return None
-    found = [way.candidate(op, Depthwise(g, layer, requant)) for way in ways]
-    return min(found, key=lambda candidate: candidate.instructions)
+    return min((way.candidate(op, layer) for way in ways), key=lambda found: found.instructions)
 
 
 OFFERS: Mapping[str, tuple[Offer, ...]] = MappingProxyType(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
-from firmware_glue.compiler.fast.requant import Form, Requant
-from firmware_glue.compiler.fast.sums import Ints, Layer
+from firmware_glue.compiler.fast.requant import Form, Requant, requantization
+from firmware_glue.compiler.fast.sums import Ints, Layer, int8_layer
+from firmware_glue.compiler.ir import Graph, Op
+from firmware_glue.compiler.ops import depthwise_conv_2d
 from firmware_glue.compiler.ops.window import Geometry
 
 _FORMS = {Form.TWICE: 0, Form.ONCE: 24}
@@ -18,6 +21,19 @@ class Depthwise:
     geometry: Geometry
     layer: Layer
     requant: Requant
+
+    @classmethod
+    def of(cls, graph: Graph, op: Op) -> Self | None:
+        """The op, or None where no requantization is exact for every channel."""
+        filters = graph.constant(op, 1)
+        if filters is None:
+            return None
+        taps = filters.reshape(-1, filters.shape[3]).T
+        layer = int8_layer(graph, op, taps, graph.numerics)
+        requant = None if layer is None else requantization(layer)
+        if layer is None or requant is None:
+            return None
+        return cls(depthwise_conv_2d.geometry(graph, op), layer, requant)
 
     @property
     def multiplier(self) -> int:

@@ -26,6 +26,7 @@ from firmware_glue.compiler.ops.spec import (
     Planned,
     Rows,
     ScratchArg,
+    Value,
     out_args,
     tensor_args,
 )
@@ -99,23 +100,21 @@ class Plan:
 
     def instructions(self, rows: int) -> int:
         """Of one band, an estimate."""
+        g, groups = self.geometry, -(-self.geometry.in_c // 4)
+        fill = self.row_pairs(rows) * (14 + 28 * min(self.column_pairs, g.in_size[1] // 2 + 1))
+        return groups * (50 + fill) + 60 * self.row_pairs(rows) + self.compute_instructions(rows)
+
+    def compute_instructions(self, rows: int) -> int:
+        """Of one band whose planes are filled, an estimate."""
         g = self.geometry
-        width, groups = g.out_size[1], -(-g.in_c // 4)
-        fill = self.row_pairs(rows) * (
-            14 + 28 * min(self.column_pairs, (g.in_c and g.in_size[1] // 2 + 1))
-        )
+        width = g.out_size[1]
         extra = _EXTRA[self.layer.requant.form]
         four = (44 if g.stride[0] == 1 else 49) + 4 * extra
         two = (25 if g.stride[0] == 1 else 27) + 2 * extra
         pairs = rows // 2 * (16 + width // 2 * four + width % 2 * two)
         single = rows % 2 * (40 + width * (22 + extra))
         clamp = 2 * g.out_c * rows * width if self.layer.requant.clamp else 0
-        return (
-            groups * (50 + fill)
-            + g.out_c * (85 + pairs + single)
-            + clamp
-            + 60 * self.row_pairs(rows)
-        )
+        return g.out_c * (85 + pairs + single) + clamp
 
     @cached_property
     def total_instructions(self) -> int:
@@ -126,10 +125,14 @@ class Plan:
 
 def _plan(op: Op, layer: Depthwise) -> Plan:
     """The band with the least instructions · √bytes: higher ones fill less, but hold more."""
+    return min(plans_of(layer), key=lambda plan: plan.total_instructions**2 * _held(op, plan))
+
+
+def plans_of(layer: Depthwise) -> list[Plan]:
+    """All bands that there can be."""
     rows = layer.geometry.out_size[0]
     plans = [Plan(layer, band) for band in range(2, rows + 2, 2)]
-    plans = [plan for plan in plans if plan.row_pairs(plan.band) <= _MOST_ROW_PAIRS]
-    return min(plans, key=lambda plan: plan.total_instructions**2 * _held(op, plan))
+    return [plan for plan in plans if plan.row_pairs(plan.band) <= _MOST_ROW_PAIRS]
 
 
 def _held(op: Op, plan: Plan) -> int:
@@ -144,26 +147,24 @@ def _held(op: Op, plan: Plan) -> int:
 def candidate(op: Op, layer: Depthwise) -> Candidate:
     """The kernel calls of a layer that :func:`fits`."""
     plan = _plan(op, layer)
-    g, records = layer.geometry, _records(layer)
-    odd = any((end - first) % 2 for first, end in plan.bands)
-    loops = [_loop(plan, 2), _loop(plan, 1)]
-    shared = [_shared(plan, 2), _shared(plan, 1)]
-    whole = 2 if odd else 1
+    g, records = layer.geometry, records_of(layer)
+    functions, instances = loops_of(plan)
     call = Call(
-        "ec_dsp_depthwise3", "edgecnn_dsp_depthwise.h", _params(plan),
+        "ec_dsp_depthwise3", "edgecnn_dsp_depthwise.h", params_of(plan),
         (
             *tensor_args(op, 1), ConstArg("records", records, from_file=True),
             ScratchArg("uint32_t"), *out_args(op),
         ),
-        (*shared[:whole], *loops[:whole]), (loops[0].name, loops[1].name if odd else "NULL"),
+        instances, functions,
     )  # fmt: skip
     rows = None
     if g.batches == 1:
         one, more = plan.instructions(2), plan.instructions(4)
+        row_functions, row_instances = loops_of(plan, odd=True)
         rows = Rows(
             replace(
-                call, kernel="ec_dsp_depthwise3_rows", instances=(*shared, *loops),
-                functions=tuple(loop.name for loop in loops),
+                call, kernel="ec_dsp_depthwise3_rows", functions=row_functions,
+                instances=row_instances,
             ),
             (g.row_reach(op),), plan.scratch_bytes, _SET_UP + 2 * one - more, (more - one) // 2,
             step=2,
@@ -171,6 +172,20 @@ def candidate(op: Op, layer: Depthwise) -> Candidate:
     lowered = Lowered("dsp_depthwise3", (call,), plan.scratch_bytes, _overlaps(op, plan), rows)
     old_bytes = g.out_c * (g.kernel[0] * g.kernel[1] + 9)
     return Candidate(lowered, plan.total_instructions, records.nbytes - old_bytes)
+
+
+def loops_of(plan: Plan, *, odd: bool = False) -> tuple[tuple[str, ...], tuple[Instance, ...]]:
+    """The inner loops over two rows and one row, by name, and what defines them.
+
+    Args:
+        plan: a layer.
+        odd: define the second one even if no band has an odd number of rows.
+    """
+    odd = odd or any((end - first) % 2 for first, end in plan.bands)
+    sizes = (2, 1) if odd else (2,)
+    loops = [_loop(plan, rows) for rows in sizes]
+    names = [loop.name for loop in loops] + ["NULL"] * (2 - len(loops))
+    return tuple(names), (*(_shared(plan, rows) for rows in sizes), *loops)
 
 
 def _loop(plan: Plan, rows: int) -> Instance:
@@ -192,7 +207,8 @@ def _shared(plan: Plan, rows: int) -> Instance:
     return Instance("EC_DSP_DEPTHWISE3_CODE", f"ec_dsp_depthwise3_code_{name}", values)
 
 
-def _params(plan: Plan) -> Params:
+def params_of(plan: Plan, reverse: Value = Planned.REVERSE) -> Params:
+    """The struct ``ec_dsp_depthwise_params``."""
     layer = plan.layer
     return Params(
         "ec_dsp_depthwise_params",
@@ -200,12 +216,12 @@ def _params(plan: Plan) -> Params:
             ("window", Params("ec_window", plan.geometry.fields())),
             ("multiplier", layer.multiplier), ("band", plan.band),
             ("column_pairs", plan.column_pairs), ("pitch", plan.pitch), ("shift", layer.shift),
-            ("in_zero", layer.layer.in_zero), *layer.limits, ("reverse", Planned.REVERSE),
+            ("in_zero", layer.layer.in_zero), *layer.limits, ("reverse", reverse),
         ),
     )  # fmt: skip
 
 
-def _records(layer: Depthwise) -> Array:
+def records_of(layer: Depthwise) -> Array:
     """Per output channel: bias, multiplier, addend, the rows of the filter; maybe its shift."""
     g, requant = layer.geometry, layer.requant
     filters = np.zeros((g.out_c, _SIDE, _SIDE), np.int8)

@@ -36,16 +36,17 @@ _SPARE = 1024
 """Bytes of memory that the whole image at once may cost: it is faster."""
 _MOST_TAPS = 255
 """Indices of a gather of bytes have 8 bits."""
-_MOST_OFFSET = 1 << 16
+MOST_OFFSET = 1 << 16
 """Offsets of gathers and scatters have 16 bits."""
 
 
 @dataclass(frozen=True)
-class _Depthwise:
+class Depthwise:
     """A depthwise convolution by planes.
 
     Attributes:
         original: its window.
+        filters: per output channel, its taps row by row, then a 0.
         made: how sums become outputs.
         in_zero: the input's zero point.
         turned: the window's rows are the image's columns: longer rows waste fewer lanes.
@@ -53,6 +54,7 @@ class _Depthwise:
     """
 
     original: Geometry
+    filters: Array
     made: Finish
     in_zero: int
     turned: bool
@@ -152,7 +154,7 @@ class _Depthwise:
         """Whether all offsets do."""
         in_x, in_y, out_x, out_y = self.steps
         most = max(7 * in_x + in_y, 7 * out_x, 3 * out_x + out_y)
-        return most < _MOST_OFFSET and self.taps <= _MOST_TAPS and self.vectors <= _MOST_TAPS
+        return most < MOST_OFFSET and self.taps <= _MOST_TAPS and self.vectors <= _MOST_TAPS
 
     def places(self) -> NDArray[np.uint8]:
         """Which tap lies in which lane of each vector: see the C header."""
@@ -184,8 +186,29 @@ class _Depthwise:
         values = (made.form, made.shift, made.clamp)
         return Instance(f"EC_MVE_DEPTHWISE_{self.kind.upper()}", name, values)
 
-    def params(self) -> Params:
-        """The C struct."""
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The core, and the one for what is left of an odd number of rows."""
+        name = self.core.name if self.core else "ec_mve_depthwise_any"
+        return name, f"{name}_row" if self.pairs else name
+
+    @property
+    def instances(self) -> tuple[Instance, ...]:
+        """What has to be made for them."""
+        return (self.core,) if self.core else ()
+
+    def constants(self) -> tuple[ConstArg, ...]:
+        """The C side's arrays, in the order of its arguments."""
+        made = self.made
+        return (
+            ConstArg("filters", self.filters.reshape(-1), from_file=True),
+            ConstArg("places", self.places()),
+            ConstArg("bias", made.bias, from_file=True),
+            ConstArg("finish", made.columns.reshape(-1), from_file=True),
+        )
+
+    def params(self, plane: int | None = None) -> Params:
+        """The C struct; ``plane``: bytes per plane, if not its own."""
         g, made = self.geometry, self.made
         in_x, in_y, out_x, out_y = self.steps
         return Params(
@@ -193,7 +216,8 @@ class _Depthwise:
             (
                 ("window", Params("ec_window", g.fields())),
                 ("multiplier", g.out_c // g.in_c), ("band", self.band), ("pitch", self.pitch),
-                ("plane", self.plane), ("taps", self.taps), ("words", made.columns.shape[1]),
+                ("plane", self.plane if plane is None else plane), ("taps", self.taps),
+                ("words", made.columns.shape[1]),
                 ("rows", self.rows), ("vectors", self.vectors * self.several),
                 ("blocks_h", self.blocks[0]), ("blocks_w", self.blocks[1]), ("in_x", in_x),
                 ("in_y", in_y), ("out_x", out_x), ("out_y", out_y), ("in_zero", self.in_zero),
@@ -205,26 +229,41 @@ class _Depthwise:
     def instructions(self) -> int:
         """Of one run, an estimate from counted parts."""
         g = self.geometry
-        (height, width), blocks = g.out_size, self.blocks[0] * self.blocks[1]
-        bands = -(-height // self.band)
+        bands = -(-g.out_size[0] // self.band)
         rows = min((self.band - 1) * g.stride[0] + self.spans[0], g.in_size[0])
         gather = 45 + rows // 2 * (7 + -(-g.in_size[1] // 8) * 6)
+        compute = self.channel_instructions(self.band)
+        return 300 + g.batches * bands * (g.out_c * compute + g.in_c * gather)
+
+    def channel_instructions(self, rows: int) -> int:
+        """Of some rows of an output channel whose plane is filled, an estimate."""
+        width, blocks = self.geometry.out_size[1], self.blocks[0] * self.blocks[1]
         quads, tail = width // 4, 23 if width % 4 else 0
         if self.pairs:
-            compute = self.band // 2 * (quads * 28 + tail + 17)
-            compute += self.band % 2 * (width // 8 * 30 + 24 + 40)
+            compute = rows // 2 * (quads * 28 + tail + 17)
+            compute += rows % 2 * (width // 8 * 30 + 24 + 40)
         elif self.singles:
-            compute = -(-self.band // 2) * (quads * 33 + tail + 20)
+            compute = -(-rows // 2) * (quads * 33 + tail + 20)
         elif self.several:
             each = 26 * blocks if self.kind == "ones" else 34 * blocks
-            compute = -(-self.band // 2) * -(-width // 4) * (each + 40) + 28 * self.vectors
+            compute = -(-rows // 2) * -(-width // 4) * (each + 40) + 28 * self.vectors
         else:
-            compute = self.band * width * (12 * blocks + 50)
-        return 300 + g.batches * bands * (g.out_c * (60 + compute) + g.in_c * gather)
+            compute = rows * width * (12 * blocks + 50)
+        return 60 + compute
 
 
 def offer(graph: Graph, op: Op) -> Candidate | None:
     """A depthwise convolution, or None."""
+    whole = depthwise_layer(graph, op)
+    plan = min(_plans(whole), key=Depthwise.instructions, default=None) if whole else None
+    if plan is None:
+        return None
+    extra = plan.original.out_c * 9 + plan.vectors * _LANES
+    return Candidate(_lowered(op, plan), plan.instructions(), extra)
+
+
+def depthwise_layer(graph: Graph, op: Op) -> Depthwise | None:
+    """A depthwise convolution, the whole image at once; None if no requantization is exact."""
     filters = graph.constant(op, 1)
     if filters is None:
         return None
@@ -233,18 +272,14 @@ def offer(graph: Graph, op: Op) -> Candidate | None:
     made = finish(layer) if layer is not None else None
     if layer is None or made is None:
         return None
-    plans = _plans(depthwise_conv_2d.geometry(graph, op), made, layer.in_zero)
-    plan = min(plans, key=_Depthwise.instructions, default=None)
-    if plan is None:
-        return None
     packed = np.concatenate([rows, np.zeros((len(rows), 1), np.int8)], axis=1)
-    extra = len(rows) * 9 + plan.vectors * _LANES
-    return Candidate(_lowered(op, plan, packed), plan.instructions(), extra)
+    g = depthwise_conv_2d.geometry(graph, op)
+    return Depthwise(g, packed, made, layer.in_zero, False, g.out_size[0])
 
 
-def _plans(g: Geometry, made: Finish, in_zero: int) -> list[_Depthwise]:
+def _plans(whole: Depthwise) -> list[Depthwise]:
     """The whole image at once, by rows or by columns; by bands where that takes less memory."""
-    whole = _Depthwise(g, made, in_zero, False, g.out_size[0])
+    g = whole.original
     found = [whole, replace(whole, turned=True, band=g.out_size[1])]
     if _same(g):
         band = replace(whole, band=min(_BAND, g.out_size[0]))
@@ -259,53 +294,29 @@ def _same(g: Geometry) -> bool:
     return g.in_c == g.out_c and (smaller or g.batches == 1)
 
 
-def _lowered(op: Op, plan: _Depthwise, packed: Array) -> Lowered:
-    g, core = plan.geometry, plan.core
-    args = (
-        TensorArg(op.inputs[0]),
-        ConstArg("filters", packed.reshape(-1), from_file=True),
-        ConstArg("places", plan.places()),
-        ConstArg("bias", plan.made.bias, from_file=True),
-        ConstArg("finish", plan.made.columns.reshape(-1), from_file=True),
-        ScratchArg("int8_t"),
-        *out_args(op),
-    )
-    instances = (core,) if core else ()
-    call = Call("ec_mve_depthwise", _HEADER, plan.params(), args, instances, _functions(plan))
+def _lowered(op: Op, plan: Depthwise) -> Lowered:
     band = replace(plan, turned=False, band=min(_BAND, plan.original.out_size[0]))
     return Lowered(
-        "mve_depthwise", (call,), plan.scratch_bytes, _overlaps(op, plan),
-        _rows(op, band, call) if g.batches == 1 and band.fits else None,
+        "mve_depthwise", (_call(op, plan, "ec_mve_depthwise"),), plan.scratch_bytes,
+        _overlaps(op, plan), _rows(op, band) if plan.original.batches == 1 and band.fits else None,
     )  # fmt: skip
 
 
-def _rows(op: Op, plan: _Depthwise, call: Call) -> Rows:
+def _call(op: Op, plan: Depthwise, kernel: str) -> Call:
+    args = (
+        TensorArg(op.inputs[0]), *plan.constants(), ScratchArg("int8_t"), *out_args(op),
+    )  # fmt: skip
+    return Call(kernel, _HEADER, plan.params(), args, plan.instances, plan.functions)
+
+
+def _rows(op: Op, plan: Depthwise) -> Rows:
     """The rows form: by bands, never by columns."""
-    args = tuple(
-        ConstArg("places", plan.places())
-        if isinstance(arg, ConstArg) and arg.role == "places"
-        else arg
-        for arg in call.args
-    )
-    core = plan.core
-    rows_call = Call(
-        "ec_mve_depthwise_rows", _HEADER, plan.params(), args, (core,) if core else (),
-        _functions(plan),
-    )  # fmt: skip
-    total = plan.instructions()
+    call, total = _call(op, plan, "ec_mve_depthwise_rows"), plan.instructions()
     reads = (plan.original.row_reach(op),)
-    return Rows(
-        rows_call, reads, plan.scratch_bytes, total // 10, total // plan.original.out_size[0]
-    )
+    return Rows(call, reads, plan.scratch_bytes, total // 10, total // plan.original.out_size[0])
 
 
-def _functions(plan: _Depthwise) -> tuple[str, ...]:
-    """The core, and the one for what is left of an odd number of rows."""
-    name = plan.core.name if plan.core else "ec_mve_depthwise_any"
-    return name, f"{name}_row" if plan.pairs else name
-
-
-def _overlaps(op: Op, plan: _Depthwise) -> tuple[Overlap, ...]:
+def _overlaps(op: Op, plan: Depthwise) -> tuple[Overlap, ...]:
     """The whole image: a channel is taken before its outputs are written, over it and no other.
 
     A band is written while its input rows are still read: it counts as one pixel, pending.

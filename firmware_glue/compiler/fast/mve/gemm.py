@@ -38,18 +38,20 @@ _SHORT_LINE = 128
 
 
 @dataclass(frozen=True)
-class _Gemm:
+class Gemm:
     """A convolution as a matrix product.
 
     Attributes:
         geometry: its window.
         packed: the filters as the C side wants them.
+        order: of the channels, as :func:`channel_order`.
         made: how sums become outputs.
         in_zero: the input's zero point.
     """
 
     geometry: Geometry
     packed: Array
+    order: NDArray[np.int64]
     made: Finish
     in_zero: int
 
@@ -102,14 +104,24 @@ class _Gemm:
     @property
     def core(self) -> Instance:
         """The core made for this layer."""
-        made, tail = self.made, int(self.geometry.out_c % 8 > 0)
-        loop = int(self.chunks > self.unrolled)
-        name = (
-            f"ec_mve_gemm_{FORM_NAMES[made.form]}{made.shift}_{self.unrolled}{'l' * loop}"
-            f"{'c' * made.clamp}{'t' * tail}"
-        )
-        values = (made.form, made.shift, self.unrolled, loop, made.clamp, tail)
-        return Instance("EC_MVE_GEMM", name, values)
+        tail = int(self.geometry.out_c % 8 > 0)
+        name, values = self._core
+        return Instance("EC_MVE_GEMM", f"ec_mve_gemm_{name}{'t' * tail}", (*values, tail))
+
+    @property
+    def planes_core(self) -> Instance:
+        """The same that writes planes."""
+        tail = int(len(self.order) % 8 > 0)
+        name, values = self._core
+        name = f"ec_mve_gemm_planes_{name}{'t' * tail}"
+        return Instance("EC_MVE_GEMM_PLANES", name, (*values, tail))
+
+    @property
+    def _core(self) -> tuple[str, tuple[int, ...]]:
+        """FORM, SHIFT, UNROLL, LOOP, CLAMP, and a name for them."""
+        made, loop = self.made, int(self.chunks > self.unrolled)
+        name = f"{FORM_NAMES[made.form]}{made.shift}_{self.unrolled}{'l' * loop}{'c' * made.clamp}"
+        return name, (made.form, made.shift, self.unrolled, loop, made.clamp)
 
     def params(self, reverse: Value) -> Params:
         """The C struct."""
@@ -134,12 +146,17 @@ class _Gemm:
         out_c = self.geometry.out_c
         return (2 * out_c, 2 * out_c) if self.direct and out_c > 8 else (0, 0)
 
+    @property
+    def pair_instructions(self) -> int:
+        """Of two pixels, an estimate."""
+        rest = 29 if self.chunks > 1 else 15
+        return len(self.order) // 4 * (16 * self.chunks + 14) + rest
+
     def instructions(self) -> int:
         """Of one run, an estimate: measured figures per part."""
         g = self.geometry
         pixels = g.out_size[0] * g.out_size[1]
-        per_pair = -(-g.out_c // 4) * (16 * self.chunks + 14) + 29
-        work = -(-pixels // 2) * per_pair + 145
+        work = -(-pixels // 2) * self.pair_instructions + 145
         if self.direct:
             return g.batches * (work + (99 if g.in_c % _LANES else 0))
         per_tap = g.dilation[1] > 1 and g.kernel[1] > 1
@@ -184,6 +201,16 @@ def pack(filters: Array, biases: NDArray[np.int32], order: NDArray[np.int64]) ->
 
 def offer(graph: Graph, op: Op) -> Candidate | None:
     """A convolution without groups, or None."""
+    gemm = conv_2d_gemm(graph, op)
+    if gemm is None:
+        return None
+    out_c, order = gemm.geometry.out_c, gemm.order
+    extra = gemm.packed.size - graph.input(op, 1).elements + len(order) * gemm.made.words
+    return Candidate(_lowered(op, gemm), gemm.instructions(), extra - 4 * out_c)
+
+
+def conv_2d_gemm(graph: Graph, op: Op) -> Gemm | None:
+    """The layer of a CONV_2D without groups, or None where no requantization is exact."""
     filters = graph.constant(op, 1)
     if filters is None or filters.shape[3] != graph.input(op, 0).shape[3]:
         return None
@@ -193,19 +220,16 @@ def offer(graph: Graph, op: Op) -> Candidate | None:
     if layer is None or made is None:
         return None
     order = channel_order(len(rows))
-    gemm = _Gemm(
-        conv_2d.geometry(graph, op), pack(rows, made.biases(order), order), made, layer.in_zero
-    )
-    extra = gemm.packed.size - rows.size + len(order) * made.words - 4 * len(rows)
-    return Candidate(_lowered(op, gemm, order), gemm.instructions(), extra)
+    packed = pack(rows, made.biases(order), order)
+    return Gemm(conv_2d.geometry(graph, op), packed, order, made, layer.in_zero)
 
 
-def _lowered(op: Op, gemm: _Gemm, order: NDArray[np.int64]) -> Lowered:
+def _lowered(op: Op, gemm: Gemm) -> Lowered:
     g, core = gemm.geometry, gemm.core
     args = (
         TensorArg(op.inputs[0]),
         ConstArg("filters", gemm.packed, from_file=True),
-        ConstArg("finish", gemm.made.table(order), from_file=True),
+        ConstArg("finish", gemm.made.table(gemm.order), from_file=True),
         ScratchArg("int8_t") if gemm.scratch_bytes else None,
         *out_args(op),
     )

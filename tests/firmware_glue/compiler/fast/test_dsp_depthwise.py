@@ -13,7 +13,6 @@ import pytest
 from edgecnn.core.tflite.reader import read_model
 from firmware_glue.compiler.api import CompiledModel, compile_model
 from firmware_glue.compiler.fast.dsp.depthwise import offer
-from tests.firmware_glue.compiler.exactness import numpy_outputs
 from tests.firmware_glue.compiler.fast.bands import bands_c
 from tests.firmware_glue.compiler.fast.layer_cases import (
     Layers,
@@ -23,8 +22,14 @@ from tests.firmware_glue.compiler.fast.layer_cases import (
     model_of,
     ugly_depthwise,
 )
-from tests.firmware_glue.compiler.fast.layer_checks import check_core, check_host
-from tests.firmware_glue.compiler.harness import STRICT, Library, Reference, random_inputs
+from tests.firmware_glue.compiler.fast.layer_checks import (
+    check_core,
+    check_host,
+    check_numerics,
+    check_sanitized,
+    lies_over,
+)
+from tests.firmware_glue.compiler.harness import Library, Reference, random_inputs
 
 
 @pytest.mark.parametrize("shared", [False, True])
@@ -65,30 +70,17 @@ def test_in_place_without_undefined_behaviour(tmp_path: Path) -> None:
     for seed in range(24):
         data, compiled = single(seed)
         models[compiled.name], library.models[compiled.name] = data, compiled
-    library.build("-DEDGECNN_SHARED_KERNELS", "-fsanitize=undefined", "-fno-sanitize-recover=all")
-    small = 0
-    for name, data in models.items():
-        inputs = random_inputs(read_model(data), np.random.default_rng(1))
-        np.testing.assert_array_equal(library.runner(name)(inputs)[0], Reference(data)(inputs)[0])
-        compiled = library.models[name]
-        sizes = sum(io.nbytes for io in (*compiled.inputs, *compiled.outputs))
-        small += compiled.arena_bytes < sizes
-    assert small > 5
+    check_sanitized(library, models)
+    assert sum(map(lies_over, library.models.values())) > 5
 
 
 @pytest.mark.parametrize("numerics", ["single", "tflm"])
 def test_numerics(tmp_path: Path, numerics: str) -> None:
     """Other roundings, against numpy."""
     data = model_of(any_depthwise, 6, 8)
-    compiled = compile_model(read_model(data), name="m", numerics=numerics, kernels="dsp")
+    compiled = check_numerics(data, tmp_path, kernels="dsp", numerics=numerics)
     kernels = [step.kernel for step in compiled.program.steps]
     assert sum(kernel.startswith("dsp") for kernel in kernels) * 2 > len(kernels), kernels
-    library = Library(tmp_path, {"m": compiled})
-    library.build(*STRICT)
-    inputs = random_inputs(read_model(data), np.random.default_rng(0))
-    want = numpy_outputs("m", library, inputs)
-    for got, wanted in zip(library.runner("m")(inputs), want, strict=True):
-        np.testing.assert_array_equal(got, wanted)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ import pytest
 from edgecnn.core.tflite.reader import read_model
 from firmware_glue.compiler import api
 from firmware_glue.compiler.api import compile_model
-from tests.firmware_glue.compiler.exactness import numpy_outputs
 from tests.firmware_glue.compiler.fast.any_offer import take_any
 from tests.firmware_glue.compiler.fast.layer_cases import (
     ACTIVATIONS,
@@ -21,8 +20,13 @@ from tests.firmware_glue.compiler.fast.layer_cases import (
     model_of,
     ugly_depthwise,
 )
-from tests.firmware_glue.compiler.fast.layer_checks import check_core, check_host
-from tests.firmware_glue.compiler.harness import STRICT, Library, Reference, random_inputs
+from tests.firmware_glue.compiler.fast.layer_checks import (
+    check_core,
+    check_host,
+    check_numerics,
+    check_sanitized,
+)
+from tests.firmware_glue.compiler.harness import Library
 from tests.firmware_glue.compiler.stream.nets import Grouping, random_net
 
 _KERNEL = "rv32_depthwise3"
@@ -62,14 +66,6 @@ def test_core(make: object, count: int) -> None:
     check_core(model_of(make, 4, count), kernel="rv32", core="rv32imc")  # type: ignore[arg-type]
 
 
-def _check_sanitized(library: Library, models: dict[str, bytes]) -> None:
-    library.build("-DEDGECNN_SHARED_KERNELS", "-fsanitize=undefined", "-fno-sanitize-recover=all")
-    for name, data in models.items():
-        inputs = random_inputs(read_model(data), np.random.default_rng(1))
-        for got, want in zip(library.runner(name)(inputs), Reference(data)(inputs), strict=True):
-            np.testing.assert_array_equal(got, want, name)
-
-
 @pytest.mark.usefixtures("_any_offer")
 def test_in_place_without_undefined_behaviour(tmp_path: Path) -> None:
     """Alone, a layer's output lies over its input."""
@@ -84,7 +80,7 @@ def test_in_place_without_undefined_behaviour(tmp_path: Path) -> None:
             io.nbytes for io in (*compiled.inputs, *compiled.outputs)
         )
     assert over > 5
-    _check_sanitized(library, models)
+    check_sanitized(library, models)
 
 
 @pytest.mark.usefixtures("_any_offer")
@@ -112,20 +108,14 @@ def test_rows_in_chains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         compiled = compile_model(read_model(data), name=name, max_ram=0, kernels="rv32")
         if f"ec_{_KERNEL}_rows(" in compiled.files[f"{name}.c"]:
             models[name], library.models[name] = data, compiled
-    _check_sanitized(library, models)
+    check_sanitized(library, models)
 
 
 @pytest.mark.usefixtures("_any_offer")
 def test_single_rounding(tmp_path: Path) -> None:
     """Against numpy."""
     data = model_of(small, 6, 12)
-    compiled = compile_model(read_model(data), name="m", numerics="single", kernels="rv32")
-    library = Library(tmp_path, {"m": compiled})
-    library.build(*STRICT)
-    inputs = random_inputs(read_model(data), np.random.default_rng(0))
-    want = numpy_outputs("m", library, inputs)
-    for got, wanted in zip(library.runner("m")(inputs), want, strict=True):
-        np.testing.assert_array_equal(got, wanted)
+    check_numerics(data, tmp_path, kernels="rv32", numerics="single")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from firmware_glue.compiler.api import CompiledModel, compile_model
 from firmware_glue.compiler.fast.rv32.gemm import conv_2d_offer, packed_filters
 from firmware_glue.compiler.ops.spec import Call
 from tests.builders import ModelBuilder
-from tests.firmware_glue.compiler.exactness import numpy_outputs
 from tests.firmware_glue.compiler.fast.any_offer import take_any
 from tests.firmware_glue.compiler.fast.bands import band_sizes, bands_c
 from tests.firmware_glue.compiler.fast.layer_cases import (
@@ -24,8 +23,14 @@ from tests.firmware_glue.compiler.fast.layer_cases import (
     pointwise,
     products,
 )
-from tests.firmware_glue.compiler.fast.layer_checks import check_core, check_host
-from tests.firmware_glue.compiler.harness import STRICT, Library, Reference, random_inputs
+from tests.firmware_glue.compiler.fast.layer_checks import (
+    check_core,
+    check_host,
+    check_numerics,
+    check_sanitized,
+    lies_over,
+)
+from tests.firmware_glue.compiler.harness import Library, Reference, random_inputs
 
 
 @pytest.fixture(autouse=True)
@@ -101,13 +106,7 @@ def test_sums_by_parts(tmp_path: Path, activation: str) -> None:
 def test_single_rounding(tmp_path: Path) -> None:
     """Against numpy."""
     data = products(6, 12)
-    compiled = compile_model(read_model(data), name="m", numerics="single", kernels="rv32")
-    library = Library(tmp_path, {"m": compiled})
-    library.build(*STRICT)
-    inputs = random_inputs(read_model(data), np.random.default_rng(0))
-    want = numpy_outputs("m", library, inputs)
-    for got, wanted in zip(library.runner("m")(inputs), want, strict=True):
-        np.testing.assert_array_equal(got, wanted)
+    check_numerics(data, tmp_path, kernels="rv32", numerics="single")
 
 
 def test_instructions_per_product() -> None:
@@ -146,17 +145,10 @@ def test_in_place_without_undefined_behaviour(tmp_path: Path) -> None:
     for seed in range(20):
         data, compiled = single(seed)
         models[compiled.name], library.models[compiled.name] = data, compiled
-    library.build("-DEDGECNN_SHARED_KERNELS", "-fsanitize=undefined", "-fno-sanitize-recover=all")
-    lies_over = backwards = 0
-    for name, data in models.items():
-        inputs = random_inputs(read_model(data), np.random.default_rng(1))
-        np.testing.assert_array_equal(library.runner(name)(inputs)[0], Reference(data)(inputs)[0])
-        compiled = library.models[name]
-        (x,), (y,) = compiled.inputs, compiled.outputs
-        lies_over += x.offset < y.offset + y.nbytes and y.offset < x.offset + x.nbytes
-        backwards += bool(compiled.plan.reversed)
-    assert lies_over > 5
-    assert backwards > 1
+    check_sanitized(library, models)
+    made = library.models.values()
+    assert sum(map(lies_over, made)) > 5
+    assert sum(bool(compiled.plan.reversed) for compiled in made) > 1
 
 
 def test_packed_filters() -> None:

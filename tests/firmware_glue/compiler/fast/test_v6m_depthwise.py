@@ -18,7 +18,6 @@ from firmware_glue.compiler.fast.v6m import depthwise_layer
 from firmware_glue.compiler.fast.v6m.top_byte import LOW_BITS, OUT_BITS, TopByte
 from firmware_glue.compiler.ir import Numerics
 from firmware_glue.kernels import kernel_text
-from tests.firmware_glue.compiler.exactness import numpy_outputs
 from tests.firmware_glue.compiler.fast.layer_cases import (
     Layers,
     any_depthwise,
@@ -27,8 +26,13 @@ from tests.firmware_glue.compiler.fast.layer_cases import (
     model_of,
     ugly_depthwise,
 )
-from tests.firmware_glue.compiler.fast.layer_checks import check_core, check_host
-from tests.firmware_glue.compiler.harness import STRICT, Library, Reference, random_inputs
+from tests.firmware_glue.compiler.fast.layer_checks import (
+    check_core,
+    check_host,
+    check_numerics,
+    check_sanitized,
+)
+from tests.firmware_glue.compiler.harness import Library
 from tests.firmware_glue.compiler.stream.nets import Grouping, random_net
 
 
@@ -68,14 +72,6 @@ def test_core(core: str, make: object, count: int) -> None:
     check_core(model_of(make, 4, count), kernel="v6m_depthwise", core=core)
 
 
-def _check_sanitized(library: Library, models: dict[str, bytes]) -> None:
-    library.build("-DEDGECNN_SHARED_KERNELS", "-fsanitize=undefined", "-fno-sanitize-recover=all")
-    for name, data in models.items():
-        inputs = random_inputs(read_model(data), np.random.default_rng(1))
-        for got, want in zip(library.runner(name)(inputs), Reference(data)(inputs), strict=True):
-            np.testing.assert_array_equal(got, want, name)
-
-
 @pytest.mark.usefixtures("_always")
 def test_in_place_without_undefined_behaviour(tmp_path: Path) -> None:
     """Alone, a layer's output lies over its input."""
@@ -89,7 +85,7 @@ def test_in_place_without_undefined_behaviour(tmp_path: Path) -> None:
         sizes = sum(io.nbytes for io in (*compiled.inputs, *compiled.outputs))
         small += compiled.arena_bytes < sizes
     assert small > 5
-    _check_sanitized(library, models)
+    check_sanitized(library, models)
 
 
 @pytest.mark.usefixtures("_always")
@@ -109,7 +105,7 @@ def test_rows_in_chains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
             models[name], library.models[name] = data, compiled
         for kernel in hits:
             found[kernel] += 1
-    _check_sanitized(library, models)
+    check_sanitized(library, models)
 
 
 @pytest.mark.usefixtures("_always")
@@ -117,13 +113,7 @@ def test_rows_in_chains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_numerics(tmp_path: Path, numerics: str) -> None:
     """Other roundings, against numpy."""
     data = model_of(any_depthwise, 6, 12)
-    compiled = compile_model(read_model(data), name="m", numerics=numerics, kernels="v6m")
-    library = Library(tmp_path, {"m": compiled})
-    library.build(*STRICT)
-    inputs = random_inputs(read_model(data), np.random.default_rng(0))
-    want = numpy_outputs("m", library, inputs)
-    for got, wanted in zip(library.runner("m")(inputs), want, strict=True):
-        np.testing.assert_array_equal(got, wanted)
+    check_numerics(data, tmp_path, kernels="v6m", numerics=numerics)
 
 
 @pytest.mark.parametrize(

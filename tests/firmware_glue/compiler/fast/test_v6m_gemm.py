@@ -13,7 +13,6 @@ from firmware_glue.compiler.api import CompiledModel, compile_model
 from firmware_glue.compiler.fast.v6m.gemm import conv_2d_offer, packed_filters, pairs_fit
 from firmware_glue.compiler.ops.spec import Call
 from tests.builders import ModelBuilder
-from tests.firmware_glue.compiler.exactness import numpy_outputs
 from tests.firmware_glue.compiler.fast.bands import band_sizes, bands_c
 from tests.firmware_glue.compiler.fast.layer_cases import (
     Layers,
@@ -22,8 +21,14 @@ from tests.firmware_glue.compiler.fast.layer_cases import (
     pointwise,
     products,
 )
-from tests.firmware_glue.compiler.fast.layer_checks import check_core, check_host
-from tests.firmware_glue.compiler.harness import STRICT, Library, Reference, random_inputs
+from tests.firmware_glue.compiler.fast.layer_checks import (
+    check_core,
+    check_host,
+    check_numerics,
+    check_sanitized,
+    lies_over,
+)
+from tests.firmware_glue.compiler.harness import Library, Reference, random_inputs
 
 
 def ugly() -> bytes:
@@ -95,13 +100,7 @@ def test_wide_steps(tmp_path: Path) -> None:
 def test_numerics(tmp_path: Path, numerics: str) -> None:
     """Other roundings, against numpy."""
     data = products(6, 25)
-    compiled = compile_model(read_model(data), name="m", numerics=numerics, kernels="v6m")
-    library = Library(tmp_path, {"m": compiled})
-    library.build(*STRICT)
-    inputs = random_inputs(read_model(data), np.random.default_rng(0))
-    want = numpy_outputs("m", library, inputs)
-    for got, wanted in zip(library.runner("m")(inputs), want, strict=True):
-        np.testing.assert_array_equal(got, wanted)
+    check_numerics(data, tmp_path, kernels="v6m", numerics=numerics)
 
 
 def test_instructions_per_product() -> None:
@@ -140,17 +139,10 @@ def test_in_place_without_undefined_behaviour(tmp_path: Path) -> None:
     for seed in range(30):
         data, compiled = single(seed)
         models[compiled.name], library.models[compiled.name] = data, compiled
-    library.build("-DEDGECNN_SHARED_KERNELS", "-fsanitize=undefined", "-fno-sanitize-recover=all")
-    lies_over = backwards = 0
-    for name, data in models.items():
-        inputs = random_inputs(read_model(data), np.random.default_rng(1))
-        np.testing.assert_array_equal(library.runner(name)(inputs)[0], Reference(data)(inputs)[0])
-        compiled = library.models[name]
-        (x,), (y,) = compiled.inputs, compiled.outputs
-        lies_over += x.offset < y.offset + y.nbytes and y.offset < x.offset + x.nbytes
-        backwards += bool(compiled.plan.reversed)
-    assert lies_over > 5
-    assert backwards > 2
+    check_sanitized(library, models)
+    made = library.models.values()
+    assert sum(map(lies_over, made)) > 5
+    assert sum(bool(compiled.plan.reversed) for compiled in made) > 2
 
 
 def test_packed_filters() -> None:

@@ -212,8 +212,9 @@ class Grouping:
     seed: tuple[int, ...]
 
     def __call__(
-        self, program: Program, lower: Lower, max_ram: int | None, regions: Sequence[Region]
-    ) -> tuple[Program, MemoryPlan]:
+        self, program: Program, lower: Lower, pairs: object, max_ram: int | None,
+        regions: Sequence[Region],
+    ) -> tuple[Program, MemoryPlan]:  # fmt: skip
         rng = np.random.default_rng(self.seed)
         known = net(program, lower)
         made = programs(known, random_groups(known, rng))
