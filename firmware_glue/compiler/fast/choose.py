@@ -13,8 +13,11 @@ from firmware_glue.compiler.ir import Graph, Op, Tensor
 from firmware_glue.compiler.ops.spec import Lowered
 from firmware_glue.compiler.ops.table import OPS
 
-_AT_SIZE = 1.15
-"""Compiled for size, generic kernels lose at least so much more than the others."""
+_WINDOWS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+_AT_SIZE, _PLAIN_C, _SET_UP = 1.15, 0.5, 100
+"""Compiled for size, the generic kernels of windows lose at least so much more than those in
+assembly. The linear forms of other ops are C as well, of which more is lost: up to half, and some
+instructions of every call."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,10 @@ class Choice:
         """The best offer; None where the op's own kernel is better."""
         found, least = self._offered(graph, op), plain.least(self.kernels, graph, op)
         if least is not None:
-            most = least * (_AT_SIZE if self.optimize is Optimize.SIZE else 1)
+            most: float = least
+            if self.optimize is Optimize.SIZE:
+                windows = op.code in _WINDOWS
+                most = least * _AT_SIZE if windows else (least - _SET_UP) * _PLAIN_C
             found = [made for made in found if made.instructions <= most]
         return min(found, key=self._cost, default=None)
 

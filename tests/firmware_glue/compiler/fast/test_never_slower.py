@@ -86,10 +86,10 @@ LAYERS: tuple[Make, ...] = (
 """Small and ugly ones, where a kernel's overhead counts most."""
 
 
-def _steps(data: bytes, core: str, kernels: str) -> list[tuple[str, int]]:
+def _steps(data: bytes, core: str, kernels: str, optimize: str) -> list[tuple[str, int]]:
     """Each output's kernel, and the instructions of its step."""
     board, model = load_board(core), read_model(data)
-    compiled = compile_model(model, name="m", kernels=kernels)
+    compiled = compile_model(model, name="m", kernels=kernels, optimize=optimize)
     built = build_model(compiled, board, find_toolchain(board))
     inputs = [value.tobytes() for value in random_inputs(model, np.random.default_rng(1))]
     with find_emulator(board).open(built.program, board) as session:
@@ -103,17 +103,23 @@ def _steps(data: bytes, core: str, kernels: str) -> list[tuple[str, int]]:
     return [by_output[output] for output in program.graph.outputs]
 
 
+_CORES = ("cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m55", "rv32imc")
+
+
 @pytest.mark.parametrize(
-    "core", ["cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m55", "rv32imc"]
+    ("core", "optimize"),
+    [*((core, "speed") for core in _CORES), ("cortex-m3", "size"), ("cortex-m4", "size")],
 )
-def test_no_layer_is_slower(core: str) -> None:
+def test_no_layer_is_slower(core: str, optimize: str) -> None:
     if core == "cortex-m55" and not qemu_serves(load_board(core)):
         pytest.skip(f"there is no QEMU for {core}")
     layers = Layers(np.random.default_rng(5))
     for make in LAYERS[:: 2 if core == "cortex-m55" else 1]:
         make(layers)
     data = layers.model()
-    ours, theirs = (_steps(data, core, k) for k in (load_board(core).kernels, "generic"))
+    ours, theirs = (
+        _steps(data, core, kernels, optimize) for kernels in (load_board(core).kernels, "generic")
+    )
     factor, room = _NOISE
     slower = [
         (number, *mine, least)
