@@ -18,6 +18,7 @@ from edgecnn.core.errors import PlanError
 from firmware_glue.compiler.fast.candidate import Candidate
 from firmware_glue.compiler.fast.choose import Choice, Lower
 from firmware_glue.compiler.ir import VIEW, Graph, Op
+from firmware_glue.compiler.planner.bound import lower_bound
 from firmware_glue.compiler.planner.program import MemoryPlan, Program, Region
 from firmware_glue.compiler.planner.regions import plan_memory
 from firmware_glue.compiler.planner.schedule import chained_programs
@@ -166,8 +167,8 @@ def _search(
     for _ in range(_TRIES):
         if not chosen:
             return None
-        found = _planned(program, lower, chosen, regions)
-        if found is not None and found.plan.arena_bytes <= limit:
+        found = _planned(program, lower, chosen, limit, regions)
+        if found is not None:
             return found
         largest = max(chosen, key=lambda pair: chosen[pair].held)
         smaller = min(fitting[largest], key=lambda way: way.held)
@@ -187,9 +188,11 @@ def _sized(program: Program, pair: Pair) -> tuple[Pair, _Ways]:
     known |= {homes[i] for i in graph.inputs if i in homes}
     later = {i for op in graph.ops[pair.second + 1 :] for i in op.inputs} | set(graph.outputs)
     living = {homes[i] for i in later if i in homes} & known
-    beside = sum(buffers[i].nbytes for i in living - {homes[i] for i in (data, out, inner)})
-    sizes = buffers[homes[data]].nbytes, buffers[homes[out]].nbytes
-    dies = homes[data] not in living
+    # What is remembered from one inference to the next has no buffer.
+    own = {homes[i] for i in (data, out, inner) if i in homes}
+    beside = sum(buffers[i].nbytes for i in living - own)
+    sizes = graph.tensors[data].nbytes, graph.tensors[out].nbytes
+    dies = data in homes and homes[data] not in living
     return pair, tuple(
         _Way(way, beside + _span(*sizes, way, dies=dies) + way.lowered.scratch_bytes)
         for way in pair.ways
@@ -204,9 +207,9 @@ def _span(in_bytes: int, out_bytes: int, way: Candidate, *, dies: bool) -> int:
 
 
 def _planned(
-    program: Program, lower: Lower, chosen: _Chosen, regions: Sequence[Region]
+    program: Program, lower: Lower, chosen: _Chosen, limit: int, regions: Sequence[Region]
 ) -> PairPlan | None:
-    """The smallest plan with these pairs; None if the regions do not hold it."""
+    """The smallest plan with these pairs; None if it does not fit the limit or the regions."""
     graph = program.graph
     firsts = {pair.first for pair in chosen}
     seconds = {pair.second: (pair.op, way.candidate.lowered) for pair, way in chosen.items()}
@@ -219,11 +222,13 @@ def _planned(
     saved = sum(pair.apart - way.candidate.instructions for pair, way in chosen.items())
     best: PairPlan | None = None
     for found in chained_programs(graph.with_ops(ops), lowered, {}):
+        if lower_bound(found.buffers, found.allowances) > limit:
+            continue
         try:
             plan = plan_memory(found, regions)
         except PlanError:
             continue
-        if best is None or plan.arena_bytes < best.plan.arena_bytes:
+        if plan.arena_bytes <= limit and (best is None or plan.arena_bytes < best.plan.arena_bytes):
             best = PairPlan(replace(found, graph=graph), plan, saved)
     return best
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from firmware_glue.compiler.api import CompiledModel, Region, compile_model, str
 from firmware_glue.compiler.fast import table
 from firmware_glue.compiler.planner.pairs import PAIR
 from tests.builders import ModelBuilder, conv_weights
+from tests.firmware_glue.compiler.harness import Library, Reference, random_inputs
 from tests.firmware_glue.compiler.stream.nets import mobile_net, random_net
 
 SETS = tuple(kernels.value for kernels in table.PAIRS)
@@ -45,11 +47,31 @@ def _model(
         other = build.tensor(shape, "int8", 0.05, -128)
         build.op("ADD", [t, y], [other])
         outputs.append(other)
+    if extra == "remembered":
+        _remember(build, x)
     if extra == "view":
         flat = build.tensor((1, size * size * channels), "int8", 0.05, -128)
         build.op("RESHAPE", [t], [flat], new_shape=(1, size * size * channels))
         outputs.append(flat)
     return build.build([x], outputs)
+
+
+def _remember(build: ModelBuilder, x: int) -> None:
+    """The first op reads what the inference before has left of x instead."""
+    shape, named = build.tensors[x].shape, {"container": "", "shared_name": "x"}
+    old, handle = build.tensor(shape, "int8", 0.02, -128), build.tensor((), "int32")
+    build.ops[0].inputs = [old, *build.ops[0].inputs[1:]]
+    init = build.subgraph()
+    first = init.tensor(shape, "int8", 0.02, -128, data=np.full(shape, 7))
+    target = init.tensor((), "int32")
+    init.op("VAR_HANDLE", [], [target], **named)
+    init.op("ASSIGN_VARIABLE", [target, first], [])
+    index, count = build.add_subgraph(init, [], []), len(build.ops)
+    build.op("CALL_ONCE", [], [], init_subgraph_index=index)
+    build.op("VAR_HANDLE", [], [handle], **named)
+    build.op("READ_VARIABLE", [handle], [old])
+    build.ops = build.ops[count:] + build.ops[:count]
+    build.op("ASSIGN_VARIABLE", [handle, x], [])
 
 
 def _pairs(compiled: CompiledModel) -> int:
@@ -75,6 +97,20 @@ def test_a_pair_is_one_step_of_both_ops(kernels: str) -> None:
 def test_what_others_want_is_there_as_a_whole(kernels: str, extra: str) -> None:
     compiled = compile_model(read_model(_model(extra)), name="m", kernels=kernels, max_ram=1 << 20)
     assert _pairs(compiled) == 0
+
+
+@pytest.mark.parametrize("kernels", SETS)
+def test_a_pair_may_read_what_is_remembered(kernels: str, tmp_path: Path) -> None:
+    data, library = _model("remembered"), Library(tmp_path)
+    model = read_model(data)
+    compiled = compile_model(model, name="m", kernels=kernels, max_ram=1 << 20)
+    library.models["m"] = compiled
+    assert _pairs(compiled) == 1
+    library.build()
+    run, reference = library.runner("m"), Reference(data)
+    for seed in range(3):
+        inputs = random_inputs(model, np.random.default_rng(seed))
+        np.testing.assert_array_equal(run(inputs)[0], reference(inputs)[0])
 
 
 @pytest.mark.parametrize("kernels", SETS)
