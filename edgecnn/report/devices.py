@@ -162,8 +162,12 @@ def _curve(row: TargetResult) -> Html | None:
     for point in dig_list(row.memory, "curve"):
         arena, factor, chains = (dig(point, key) for key in ("arena_bytes", "factor", "chains"))
         if is_number(arena) and is_number(factor) and is_number(chains):
-            cost = f"+{100 * (factor - 1):.2f} % instructions" if chains else "all at once"
-            bars.append(svg.Bar(f"{arena:,}", arena, cost, f"{chains} chains of layers"))
+            found = dig(point, "pairs")
+            pairs = found if is_number(found) else 0
+            apart = chains or pairs
+            cost = f"{100 * (factor - 1):+.2f} % instructions" if apart else "whole layers"
+            what = f"{pairs} pairs of layers" if pairs else f"{chains} chains of layers"
+            bars.append(svg.Bar(f"{arena:,}", arena, cost, what))
     if len(bars) < 2:
         return None
     name = f"{row.target}: memory against instructions"

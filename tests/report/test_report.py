@@ -151,12 +151,14 @@ def test_hostile_labels_and_names_are_text(task: str, tmp_path: Path) -> None:
 
 def test_what_max_ram_would_give_is_drawn(tmp_path: Path) -> None:
     bundle = make_bundle(tmp_path / "b")
-    rows = [(47152, 0, 1.0), (29664, 1, 1.0113), (None, "x", [])]
-    curve = [dict(zip(("arena_bytes", "chains", "factor"), row, strict=True)) for row in rows]
+    rows = [(47152, 0, 1.0, 0), (36128, 0, 0.9765, 9), (29664, 1, 1.0113, 0), (None, "x", [], [])]
+    names = ("arena_bytes", "chains", "factor", "pairs")
+    curve = [dict(zip(names, row, strict=True)) for row in rows]
     with bundle.edit() as edit:
         edit.write_json("targets/cortex-m4/int8/memory.json", {"curve": curve})
     text = check(collect(bundle.reload())).text
-    assert "all at once" in text and "+1.13 % instructions" in text and "29,664" in text
+    assert "whole layers" in text and "+1.13 % instructions" in text and "29,664" in text
+    assert "-2.35 % instructions" in text and "9 pairs of layers" in text
 
 
 def test_a_bare_bundle_says_what_is_not_measured(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from edgecnn.core.errors import PlanError
 from firmware_glue.compiler.fast.choose import Lower
 from firmware_glue.compiler.ir import VIEW
 from firmware_glue.compiler.planner.layout import WORK
-from firmware_glue.compiler.planner.pairs import Pair, plan_pairs
+from firmware_glue.compiler.planner.pairs import PAIR, Pair, plan_pairs
 from firmware_glue.compiler.planner.program import MemoryPlan, Program, Region
 from firmware_glue.compiler.planner.regions import ARENA, plan_memory
 from firmware_glue.compiler.stream import cost
@@ -40,13 +40,15 @@ class Point:
         arena_bytes: memory of the plan.
         chains: how many steps are chains.
         turns: their turns, all together.
-        factor: instructions over those without chains, an estimate.
+        factor: instructions over those of the plan of whole layers, an estimate.
+        pairs: how many steps are pairs.
     """
 
     arena_bytes: int
     chains: int
     turns: int
     factor: float
+    pairs: int = 0
 
 
 def planned(
@@ -139,7 +141,7 @@ def fit(program: Program, lower: Lower, max_ram: int, regions: Sequence[Region] 
 
 
 def curve_of(program: Program, lower: Lower, pairs: Sequence[Pair] = ()) -> tuple[Point, ...]:
-    """All trades worth having, from the plan without chains to the smallest.
+    """All trades worth having: whole layers, pairs if there are any, chains down to the smallest.
 
     Args:
         program: without pairs and chains.
@@ -147,22 +149,24 @@ def curve_of(program: Program, lower: Lower, pairs: Sequence[Pair] = ()) -> tupl
         pairs: of the program's graph.
     """
     net = _net(program, lower)
-    whole = base = max(1, cost.instructions(net))
-    plain = plan_memory(program)
-    paired = plan_pairs(program, lower, pairs, plain.arena_bytes, ARENA, thrifty=True)
+    base = max(1, cost.instructions(net))
     found: list[Point] = []
-    if paired is not None:
-        found.append(Point(paired.plan.arena_bytes, 0, 0, 1.0))
-        base -= paired.saved
     for way in curve(segments(net)):
         plan = _plan(net, way, ARENA)
         if plan is None or (found and plan[1].arena_bytes >= found[-1].arena_bytes):
             continue
         chains = [step.chain for step in plan[0].steps if step.chain is not None]
         turns = sum(len(chain.turns) for chain in chains)
-        factor = (whole + cost_of(way)) / base
-        found.append(Point(plan[1].arena_bytes, len(chains), turns, factor))
-    return tuple(found)
+        found.append(Point(plan[1].arena_bytes, len(chains), turns, 1 + cost_of(way) / base))
+    limit = max((point.arena_bytes for point in found if not point.chains), default=0)
+    paired = plan_pairs(program, lower, pairs, limit, ARENA, thrifty=True)
+    if paired is None:
+        return tuple(found)
+    # Slower ones that take as much are none. Whole layers stay, to compare with.
+    arena, count = paired.plan.arena_bytes, sum(step.code == PAIR for step in paired.program.steps)
+    larger = [point for point in found if not point.chains and point.arena_bytes > arena]
+    smaller = [point for point in found if point.arena_bytes < arena]
+    return (*larger, Point(arena, 0, 0, 1 - paired.saved / base, count), *smaller)
 
 
 def _net(program: Program, lower: Lower) -> Net:
