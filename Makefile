@@ -12,7 +12,7 @@ PIP_FLAGS ?= --disable-pip-version-check --no-input -q
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long lint docs format bench clean
+.PHONY: help demo test coverage test-long lint docs format bench clean
 
 help: ## list the targets
 	@$(PYTHON) -c "import re,sys; [print(f'  make {m[1]:<10} {m[2]}') for m in re.finditer(r'^([a-z-]+):[^#]*## (.*)$$', open('Makefile').read(), re.M)]"
@@ -30,11 +30,16 @@ $(VENV)/dev.stamp: $(VENV)/demo.stamp
 demo: $(VENV)/demo.stamp ## run the main job end to end into demo/ (FULL=1: longer detector training)
 	$(PY) examples/demo.py $(if $(FULL),--full)
 
-test: $(VENV)/dev.stamp ## all tests but the long ones, with coverage
-	$(PY) -m pytest -n $(JOBS) --dist loadfile -m "not long" --cov --cov-report=term:skip-covered
+TEST := -m pytest -n $(JOBS) --dist loadfile
+
+test: $(VENV)/dev.stamp ## all tests but the long ones
+	$(PY) $(TEST) -m "not long"
+
+coverage: $(VENV)/dev.stamp ## make test with the coverage of each file: takes half as long again
+	$(PY) $(TEST) -m "not long" --cov --cov-report=term:skip-covered
 
 test-long: $(VENV)/dev.stamp ## the long tests
-	$(PY) -m pytest -n $(JOBS) --dist loadfile -m long
+	$(PY) $(TEST) -m long
 
 lint: $(VENV)/dev.stamp ## ruff, mypy, import contracts
 	$(PY) -m ruff check .

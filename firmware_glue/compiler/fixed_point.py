@@ -5,6 +5,7 @@ The C twin is ``kernels/generic/edgecnn_common.h``. Arrays are int64 that hold i
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -141,6 +142,7 @@ def exp_negative(a: ArrayLike, integer_bits: int) -> Ints:
     return np.where(x == 0, _Q31 - 1, result)
 
 
+@functools.lru_cache(1024)
 def inverse_sqrt(x: int) -> tuple[int, int]:
     """1/√x of x ≥ 0 as (Q31 multiplier, shift): TFLite's five Newton-Raphson steps on Q3.28.
 

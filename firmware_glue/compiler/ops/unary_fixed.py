@@ -156,15 +156,12 @@ def rsqrt(graph: Graph, op: Op, q: Ints) -> Ints:
         real = 1.0 / float(np.sqrt(np.float32(x.scale)) * np.float32(y.scale))
     multiplier, shift = fixed_point.quantize_multiplier(real)
     multiply = fixed_point.multiply(graph.numerics)
-    result = []
-    for value in (int(v) - x.zero_point for v in q):
-        if value <= 0:
-            result.append(127)
-            continue
-        inverse, inverse_shift = fixed_point.inverse_sqrt(value)
-        root = multiply(1, inverse, inverse_shift + 20)
-        result.append(int(multiply(root, multiplier, shift - 20)) + y.zero_point)
-    return np.array(result, np.int64)
+    values = q - x.zero_point
+    # Of values ≤ 0 the root is computed as of 1, and not used.
+    roots = [fixed_point.inverse_sqrt(int(value)) for value in np.maximum(values, 1)]
+    inverse, inverse_shift = np.array(roots, np.int64).T
+    root = multiply(1, inverse, inverse_shift + 20)
+    return np.where(values <= 0, 127, multiply(root, multiplier, shift - 20) + y.zero_point)
 
 
 def sqrt(graph: Graph, op: Op, q: Ints) -> Ints:
