@@ -156,18 +156,24 @@ def _closer(row: TargetResult) -> Html | None:
     )
 
 
+_WAYS = {
+    "pairs": "pairs of layers",
+    "chains": "chains of layers",
+    "thrifty": "steps on kernels that need less scratch memory",
+}
+"""Counts of a point on the curve."""
+
+
 def _curve(row: TargetResult) -> Html | None:
     """What running layers row by row would save, and cost."""
     bars = []
     for point in dig_list(row.memory, "curve"):
-        arena, factor, chains = (dig(point, key) for key in ("arena_bytes", "factor", "chains"))
-        if is_number(arena) and is_number(factor) and is_number(chains):
-            found = dig(point, "pairs")
-            pairs = found if is_number(found) else 0
-            apart = chains or pairs
-            cost = f"{100 * (factor - 1):+.2f} % instructions" if apart else "whole layers"
-            what = f"{pairs} pairs of layers" if pairs else f"{chains} chains of layers"
-            bars.append(svg.Bar(f"{arena:,}", arena, cost, what))
+        arena, factor = dig(point, "arena_bytes"), dig(point, "factor")
+        if is_number(arena) and is_number(factor):
+            counts = ((dig(point, key), what) for key, what in _WAYS.items())
+            ways = [f"{count} {what}" for count, what in counts if is_number(count) and count]
+            cost = f"{100 * (factor - 1):+.2f} % instructions" if ways else "whole layers"
+            bars.append(svg.Bar(f"{arena:,}", arena, cost, ", ".join(ways)))
     if len(bars) < 2:
         return None
     name = f"{row.target}: memory against instructions"

@@ -42,7 +42,9 @@ from firmware_glue.compiler.problems import OpProblem, raise_problems
 from firmware_glue.compiler.specs import Stages, read_stages
 from firmware_glue.compiler.stream.build import chain_notes
 from firmware_glue.compiler.stream.check import check_chains
-from firmware_glue.compiler.stream.fit import Point, curve_of, planned
+from firmware_glue.compiler.stream.fit import planned
+from firmware_glue.compiler.stream.options import Kernels
+from firmware_glue.compiler.stream.trades import Point, curve_of
 from firmware_glue.compiler.verify import check_limits, is_sound, verify
 from firmware_glue.kernels import with_includes
 
@@ -199,13 +201,20 @@ class _Job:
         """The model with some kernels. Pairs go by estimates, also where kernels are measured."""
         whole = schedule(self.graph, lower)
         pairs = find_pairs(whole.graph, self.choice) if paired else ()
-        program, plan = planned(whole, lower, pairs, max_ram, regions)
+        kernels = _kernels(lower, self.choice)
+        program, plan = planned(whole, kernels, pairs, max_ram, regions)
         check_arena(plan.arena_bytes)
         check_plan(program, plan)
         check_chains(program, plan)
         memory = Memory(program, plan, collect(program, self.name), blob=self.blob)
         made = _emit(memory, self.name, self.stages, self.choice.optimize)
-        return replace(made, trades=partial(curve_of, whole, lower, pairs))
+        return replace(made, trades=partial(curve_of, whole, kernels, pairs))
+
+
+def _kernels(lower: Lower, choice: Choice) -> tuple[Kernels, ...]:
+    """Some kernels, and those of the choice that need less scratch memory."""
+    others = (Kernels(Remembered(each), each.instructions) for each in choice.thriftier())
+    return Kernels(lower, choice.instructions), *others
 
 
 def _costs(trial: CompiledModel, tune: Callable[[CompiledModel], Sequence[int]]) -> dict[int, int]:
@@ -238,7 +247,7 @@ def stream_curve(
     choice = Choice(KernelSet(kernels), Optimize(optimize))
     lower = Remembered(choice)
     program = schedule(_graph(model, numerics), lower)
-    return curve_of(program, lower, find_pairs(program.graph, choice))
+    return curve_of(program, _kernels(lower, choice), find_pairs(program.graph, choice))
 
 
 def _graph(model: TfModel, numerics: str) -> Graph:

@@ -151,14 +151,18 @@ def test_hostile_labels_and_names_are_text(task: str, tmp_path: Path) -> None:
 
 def test_what_max_ram_would_give_is_drawn(tmp_path: Path) -> None:
     bundle = make_bundle(tmp_path / "b")
-    rows = [(47152, 0, 1.0, 0), (36128, 0, 0.9765, 9), (29664, 1, 1.0113, 0), (None, "x", [], [])]
-    names = ("arena_bytes", "chains", "factor", "pairs")
+    rows = [
+        (47152, 0, 1.0, 0, 0), (36128, 0, 0.9765, 9, 0), (29664, 1, 1.0113, 0, 2),
+        (None, "x", [], [], {}), (28000, [], 1.2, None, "x"),
+    ]  # fmt: skip
+    names = ("arena_bytes", "chains", "factor", "pairs", "thrifty")
     curve = [dict(zip(names, row, strict=True)) for row in rows]
     with bundle.edit() as edit:
         edit.write_json("targets/cortex-m4/int8/memory.json", {"curve": curve})
     text = check(collect(bundle.reload())).text
     assert "whole layers" in text and "+1.13 % instructions" in text and "29,664" in text
     assert "-2.35 % instructions" in text and "9 pairs of layers" in text
+    assert "1 chains of layers, 2 steps on kernels" in text
 
 
 def test_a_bare_bundle_says_what_is_not_measured(tmp_path: Path) -> None:

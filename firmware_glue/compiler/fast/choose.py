@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from edgecnn.core.tflite.model import NO_TENSOR
 from firmware_glue.compiler.fast import plain
-from firmware_glue.compiler.fast.candidate import Candidate, KernelSet, Optimize
-from firmware_glue.compiler.fast.table import OFFERS, PAIRS
+from firmware_glue.compiler.fast.candidate import Candidate, KernelSet, Offer, Optimize
+from firmware_glue.compiler.fast.table import OFFERS, PAIRS, THRIFTY
 from firmware_glue.compiler.ir import Graph, Op, Tensor
 from firmware_glue.compiler.ops.spec import Lowered
 from firmware_glue.compiler.ops.table import OPS
@@ -18,6 +19,8 @@ _AT_SIZE, _PLAIN_C, _SET_UP = 1.15, 0.5, 100
 """Compiled for size, the generic kernels of windows lose at least so much more than those in
 assembly. The linear forms of other ops are C as well, of which more is lost: up to half, and some
 instructions of every call."""
+_SLACKS = (1.1, 1.5)
+"""Steps of instructions for memory."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +30,12 @@ class Choice:
     Attributes:
         kernels: the set at hand.
         optimize: what counts.
+        slack: what an op may take of the best kernel's instructions to need less scratch memory.
     """
 
     kernels: KernelSet = KernelSet.GENERIC
     optimize: Optimize = Optimize.SPEED
+    slack: float = 1.0
 
     def __call__(self, graph: Graph, op: Op) -> Lowered:
         """The op's kernel calls.
@@ -43,14 +48,31 @@ class Choice:
 
     def best(self, graph: Graph, op: Op) -> Candidate | None:
         """The best offer; None where the op's own kernel is better."""
-        found, least = self._offered(graph, op), plain.least(self.kernels, graph, op)
-        if least is not None:
-            most: float = least
-            if self.optimize is Optimize.SIZE:
-                windows = op.code in _WINDOWS
-                most = least * _AT_SIZE if windows else (least - _SET_UP) * _PLAIN_C
-            found = [made for made in found if made.instructions <= most]
-        return min(found, key=self._cost, default=None)
+        most = self._most(graph, op)
+        found = [made for made in self._offered(graph, op) if made.instructions <= most]
+        best = min(found, key=self._cost, default=None)
+        if best is None or self.slack == 1.0:
+            return best
+        most = min(most, self.slack * best.instructions)
+        others = [made for made in self._thrifty(graph, op) if made.instructions <= most]
+        return min((best, *others), key=lambda made: made.lowered.scratch_bytes)
+
+    def thriftier(self) -> tuple[Choice, ...]:
+        """The same with less and less scratch memory, where there are kernels for that."""
+        slacks = _SLACKS if self.kernels in THRIFTY else ()
+        return tuple(replace(self, slack=slack) for slack in slacks)
+
+    def instructions(self, graph: Graph, op: Op) -> int:
+        """Of the best offer, an estimate; 0 where the op's own kernel is better."""
+        best = self.best(graph, op)
+        return 0 if best is None else best.instructions
+
+    def _most(self, graph: Graph, op: Op) -> float:
+        """Instructions above which the op's own kernel is better."""
+        least = plain.least(self.kernels, graph, op)
+        if least is None or self.optimize is not Optimize.SIZE:
+            return math.inf if least is None else least
+        return least * _AT_SIZE if op.code in _WINDOWS else (least - _SET_UP) * _PLAIN_C
 
     def pairs(self, graph: Graph, op: Op) -> tuple[Candidate, ...]:
         """Ways to run a pair of ops at once (``planner/pairs.py``), the fastest first.
@@ -65,13 +87,19 @@ class Choice:
         return (*(made.lowered for made in self._offered(graph, op)), own(graph, op))
 
     def _offered(self, graph: Graph, op: Op) -> list[Candidate]:
-        offers = OFFERS[self.kernels].get(op.code, ())
-        return [made for offer in offers if (made := offer(graph, op)) is not None]
+        return _made(OFFERS[self.kernels].get(op.code, ()), graph, op)
+
+    def _thrifty(self, graph: Graph, op: Op) -> list[Candidate]:
+        return _made(THRIFTY.get(self.kernels, {}).get(op.code, ()), graph, op)
 
     def _cost(self, candidate: Candidate) -> tuple[int, int]:
         if self.optimize is Optimize.SIZE:
             return candidate.flash_bytes, candidate.instructions
         return candidate.instructions, candidate.flash_bytes
+
+
+def _made(offers: Sequence[Offer], graph: Graph, op: Op) -> list[Candidate]:
+    return [made for offer in offers if (made := offer(graph, op)) is not None]
 
 
 class Remembered:

@@ -21,6 +21,7 @@ from enum import Enum
 
 import numpy as np
 
+from firmware_glue.compiler.fast.once import once_per_layer
 from firmware_glue.compiler.fast.sums import Ints, Layer
 from firmware_glue.compiler.fast.thresholds import LayerSteps, Steps, layer_steps
 
@@ -87,29 +88,12 @@ class Requant:
         return self.shift + factor.bit_length() - 1 <= 31 and most < _INT32 // 2
 
 
-_known: dict[tuple[object, ...], Requant | None] = {}
-_MOST_KNOWN = 512
-"""Layers whose answer is kept: each is asked for alone, in pairs and in chains."""
-
-
+@once_per_layer
 def requantization(layer: Layer) -> Requant | None:
     """The cheapest form that is exact for every channel, or None where neither is.
 
     Takes about 0.05 ms per channel, the first time.
     """
-    arrays = layer.multipliers, layer.shifts, layer.low, layer.high
-    key = (
-        *(array.tobytes() for array in arrays),
-        layer.out_zero, layer.act_min, layer.act_max, layer.numerics,
-    )  # fmt: skip
-    if key not in _known:
-        if len(_known) >= _MOST_KNOWN:
-            _known.clear()
-        _known[key] = _cheapest(layer)
-    return _known[key]
-
-
-def _cheapest(layer: Layer) -> Requant | None:
     steps = layer_steps(layer)
     for shift in _shifts(layer, steps):
         found = _affine(layer, steps, shift)

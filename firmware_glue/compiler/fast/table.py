@@ -40,3 +40,12 @@ PAIRS: Mapping[KernelSet, PairOffer] = MappingProxyType(
     {KernelSet.DSP: dsp_pair.offer, KernelSet.MVE: mve_pair.offer}
 )
 """Sets with kernels for a convolution and the depthwise convolution that reads it."""
+
+THRIFTY: Mapping[KernelSet, Mapping[str, tuple[Offer, ...]]] = MappingProxyType(
+    {
+        KernelSet.V6M: v6m_gemm.THRIFTY,
+        KernelSet.V7M: v7m.THRIFTY,
+        KernelSet.RV32: rv32_gemm.THRIFTY,
+    }
+)
+"""Slower ones with less scratch memory, for where memory is short."""

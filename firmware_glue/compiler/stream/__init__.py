@@ -25,8 +25,9 @@ where each edge is one op on its own or one chain with one band height, and cost
 that calls by bands take more than calls for the whole. Higher bands cost less and need more rows.
 
 **Fitting** (``fit.py``). :func:`fit` asks the search for groupings that should fit, has the planner
-lay them out, and takes the cheapest that does; without one it names the smallest arena found.
-:func:`curve_of` gives the trades between bytes and instructions.
+lay them out, and takes the cheapest that does; without one it names the smallest arena found. Ops
+may also take slower kernels that need less scratch memory (``options.py``), each where it pays.
+``trades.py`` gives the trades between bytes and instructions.
 
 To the planner a chain is one step with scratch memory, which holds its rings. ``check.py`` replays
 all turns on the finished plan, byte range by byte range, and shares no code with ``flow.py``.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from edgecnn.core.tflite.model import NO_TENSOR
 from firmware_glue.compiler.ir import VIEW, Graph, Op
 from firmware_glue.compiler.stream.build import Net
@@ -9,10 +11,12 @@ from firmware_glue.compiler.stream.build import Net
 _PER_PRODUCT, _PER_ELEMENT = 4, 10
 
 
-def instructions(net: Net) -> int:
-    """All ops, each at once."""
-    total = 0
-    for op, stage in zip(net.graph.ops, net.stages, strict=True):
+def instructions(net: Net, known: Sequence[int]) -> int:
+    """All ops, each at once; ``known``: those of each op, 0 where that is not known."""
+    total = sum(known)
+    for op, stage, taken in zip(net.graph.ops, net.stages, known, strict=True):
+        if taken:
+            continue
         if stage is not None and stage.row_instructions:
             total += stage.height * stage.row_instructions + stage.call_instructions
         elif op.code != VIEW:

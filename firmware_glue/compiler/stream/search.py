@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from firmware_glue.compiler.stream.segments import Segment
 
-_STEP = 0.985
+STEP = 0.985
 """Two groupings on the curve differ by at least this factor of bytes."""
 Way = tuple[Segment, ...]
 
@@ -62,7 +62,7 @@ def curve(segments: Sequence[Segment]) -> tuple[Way, ...]:
     limit = max((segment.peak for segment in segments), default=0)
     while (path := cheapest(segments, limit)) is not None:
         found.append(path)
-        limit = int(peak_of(path) * _STEP)
+        limit = int(peak_of(path) * STEP)
         if peak_of(path) <= 0:
             break
     end = smallest(segments)

@@ -35,6 +35,7 @@ class Segment:
         band: rows of a turn; 0: a single op, all of it at once.
         peak: bytes live while it runs, an estimate.
         cost: instructions that it takes more than its ops one after the other, an estimate.
+        kernels: which of the kernels that there are; 0: the fastest.
     """
 
     start: int
@@ -42,6 +43,7 @@ class Segment:
     band: int
     peak: int
     cost: int
+    kernels: int = 0
 
     @property
     def group(self) -> Group:

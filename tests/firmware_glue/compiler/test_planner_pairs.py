@@ -156,7 +156,7 @@ def test_limits_between_pairs_and_ops_take_pairs(
         assert compiled.arena_bytes <= paired.arena_bytes
         assert _pairs(compiled) and not any(step.chain for step in compiled.program.steps)
     points = stream_curve(model, kernels=kernels)
-    (best,) = (point for point in points if point.pairs)
+    best = next(point for point in points if point.pairs)
     assert best.arena_bytes == paired.arena_bytes and best.factor < 1
     sizes = [point.arena_bytes for point in points]
     assert sizes == sorted(set(sizes), reverse=True)

@@ -228,12 +228,15 @@ class Depthwise:
 
     def instructions(self) -> int:
         """Of one run, an estimate from counted parts."""
+        bands = -(-self.geometry.out_size[0] // self.band)
+        return 300 + self.geometry.batches * bands * self.band_instructions(self.band)
+
+    def band_instructions(self, rows: int) -> int:
+        """Of some rows of all output channels, the input gathered for them, an estimate."""
         g = self.geometry
-        bands = -(-g.out_size[0] // self.band)
-        rows = min((self.band - 1) * g.stride[0] + self.spans[0], g.in_size[0])
-        gather = 45 + rows // 2 * (7 + -(-g.in_size[1] // 8) * 6)
-        compute = self.channel_instructions(self.band)
-        return 300 + g.batches * bands * (g.out_c * compute + g.in_c * gather)
+        read = min((rows - 1) * g.stride[0] + self.spans[0], g.in_size[0])
+        gather = 45 + read // 2 * (7 + -(-g.in_size[1] // 8) * 6)
+        return g.out_c * self.channel_instructions(rows) + g.in_c * gather
 
     def channel_instructions(self, rows: int) -> int:
         """Of some rows of an output channel whose plane is filled, an estimate."""
@@ -311,9 +314,12 @@ def _call(op: Op, plan: Depthwise, kernel: str) -> Call:
 
 def _rows(op: Op, plan: Depthwise) -> Rows:
     """The rows form: by bands, never by columns."""
-    call, total = _call(op, plan, "ec_mve_depthwise_rows"), plan.instructions()
-    reads = (plan.original.row_reach(op),)
-    return Rows(call, reads, plan.scratch_bytes, total // 10, total // plan.original.out_size[0])
+    call, reads = _call(op, plan, "ec_mve_depthwise_rows"), (plan.original.row_reach(op),)
+    two = plan.band_instructions(2)
+    row = (plan.band_instructions(4) - two) // 2
+    # Most cores compute two rows at once, or one in the time of two.
+    step = 2 if plan.singles or plan.several else 1
+    return Rows(call, reads, plan.scratch_bytes, max(300 + two - 2 * row, 0), row, step)
 
 
 def _overlaps(op: Op, plan: Depthwise) -> tuple[Overlap, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from types import MappingProxyType
 
 import numpy as np
@@ -39,11 +39,16 @@ _LEAST_SCRATCH = 3072
 
 @dataclass(frozen=True)
 class _Gemm:
-    """A layer as the kernels see it; for fully connected layers, rows are pixels."""
+    """A layer as the kernels see it; for fully connected layers, rows are pixels.
+
+    Attributes:
+        thrifty: never six pixels at a time.
+    """
 
     g: Geometry
     layer: Layer
     requant: Requant
+    thrifty: bool = False
 
     @property
     def depth(self) -> int:
@@ -69,7 +74,7 @@ class _Gemm:
         """Pixels at a time."""
         g = self.g
         held = g.in_size[0] * g.in_size[1] * g.in_c + g.out_size[0] * g.out_size[1] * g.out_c
-        few = self.pixels <= 3
+        few = self.thrifty or self.pixels <= 3
         return 3 if few or self._scratch(6) > max(_LEAST_SCRATCH, g.batches * held * 3 // 2) else 6
 
     def _scratch(self, group: int) -> int:
@@ -165,13 +170,13 @@ class _Gemm:
         return shares
 
 
-def conv_2d_offer(graph: Graph, op: Op) -> Candidate | None:
-    """CONV_2D without groups."""
+def conv_2d_offer(graph: Graph, op: Op, *, thrifty: bool = False) -> Candidate | None:
+    """CONV_2D without groups; ``thrifty``: with less scratch memory."""
     filters, g = graph.constant(op, 1), conv_2d.geometry(graph, op)
     if filters is None or filters.dtype != np.int8 or filters.shape[3] != g.in_c:
         return None
     layer = int8_layer(graph, op, filters.reshape(len(filters), -1), graph.numerics)
-    return _candidate(op, g, layer)
+    return _candidate(op, g, layer, thrifty=thrifty)
 
 
 def fully_connected_offer(graph: Graph, op: Op) -> Candidate | None:
@@ -188,6 +193,9 @@ def fully_connected_offer(graph: Graph, op: Op) -> Candidate | None:
 OFFERS: Mapping[str, tuple[Offer, ...]] = MappingProxyType(
     {"CONV_2D": (conv_2d_offer,), "FULLY_CONNECTED": (fully_connected_offer,)}
 )
+THRIFTY: Mapping[str, tuple[Offer, ...]] = MappingProxyType(
+    {"CONV_2D": (partial(conv_2d_offer, thrifty=True),)}
+)
 
 
 def packed_filters(filters: Ints) -> NDArray[np.int8]:
@@ -198,13 +206,15 @@ def packed_filters(filters: Ints) -> NDArray[np.int8]:
     return np.ascontiguousarray(padded.reshape(-1, 4, depth).transpose(0, 2, 1))
 
 
-def _candidate(op: Op, g: Geometry, layer: Layer | None, *, rows: bool = True) -> Candidate | None:
+def _candidate(
+    op: Op, g: Geometry, layer: Layer | None, *, rows: bool = True, thrifty: bool = False
+) -> Candidate | None:
     if layer is None:
         return None
     requant = requantization(layer)
     if requant is None:
         return None
-    gemm = _Gemm(g, layer, requant)
+    gemm = _Gemm(g, layer, requant, thrifty)
     images = 1 if gemm.pointwise else g.batches
     instructions = (60 if gemm.pointwise else 210) + images * gemm.instructions(gemm.pixels)
     call = _call(op, gemm, gemm.pixels)

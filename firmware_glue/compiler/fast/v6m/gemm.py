@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -40,11 +41,18 @@ _TURNS = 8
 
 @dataclass(frozen=True)
 class Gemm:
-    """A layer as the kernels see it."""
+    """A layer as the kernels see it.
+
+    Attributes:
+        share: pixels of a block, or more where few bytes hold them.
+        by_rows: calls are for a row of the output, and not for all of it.
+    """
 
     g: Geometry
     layer: Layer
     finish: Finish
+    share: int = _PIXELS
+    by_rows: bool = False
 
     @property
     def depth(self) -> int:
@@ -63,13 +71,16 @@ class Gemm:
 
     @property
     def block(self) -> int:
-        """Pixels of a block when the whole tensor is computed."""
+        """Pixels of a block."""
         g = self.g
         pixels = g.out_size[0] * g.out_size[1]
         held = g.in_size[0] * g.in_size[1] * g.in_c + pixels * g.out_c
         room = max(_LEAST_SCRATCH, held) // (8 * self.quads)
-        most = max(1, min(max(_PIXELS, _BLOCK_BYTES // (8 * self.quads)), room))
+        few = _BLOCK_BYTES * self.share // _PIXELS // (8 * self.quads)
+        most = max(1, min(max(self.share, few), room))
         total = pixels * (g.batches if self.pointwise else 1)
+        if self.by_rows:
+            total = g.out_size[1]
         # Blocks of equal size, as few as that.
         return -(-total // -(-total // most))
 
@@ -105,8 +116,8 @@ class Gemm:
         return apart + per_byte * self.depth
 
 
-def conv_2d_offer(graph: Graph, op: Op) -> Candidate | None:
-    """CONV_2D without groups, of at least two output channels."""
+def conv_2d_offer(graph: Graph, op: Op, share: int = _PIXELS) -> Candidate | None:
+    """CONV_2D without groups, of at least two output channels; ``share`` as in :class:`Gemm`."""
     filters, g = graph.constant(op, 1), conv_2d.geometry(graph, op)
     if filters is None or filters.dtype != np.int8 or filters.shape[3] != g.in_c or g.out_c < 2:
         return None
@@ -114,10 +125,14 @@ def conv_2d_offer(graph: Graph, op: Op) -> Candidate | None:
     if layer is None or not pairs_fit(layer.filters):
         return None
     made = finish(layer)
-    return None if made is None else candidate(op, Gemm(g, layer, made))
+    return None if made is None else candidate(op, Gemm(g, layer, made, share))
 
 
 OFFERS: Mapping[str, tuple[Offer, ...]] = MappingProxyType({"CONV_2D": (conv_2d_offer,)})
+THRIFTY: Mapping[str, tuple[Offer, ...]] = MappingProxyType(
+    {"CONV_2D": tuple(partial(conv_2d_offer, share=share) for share in (8, 4, 2))}
+)
+"""The same with smaller blocks: less scratch memory, more instructions."""
 
 
 def quads_of(filters: Ints) -> Ints:
@@ -151,7 +166,7 @@ def candidate(op: Op, gemm: Gemm, *, rows: bool = True) -> Candidate:
         (call,),
         gemm.scratch_bytes,
         g.overlaps(op, 1, (0, 0)),
-        _rows(op, gemm, call) if rows and g.batches == 1 else None,
+        _rows(op, gemm) if rows and g.batches == 1 else None,
     )
     pixels = g.batches * g.out_size[0] * g.out_size[1]
     added = sum(arg.data.nbytes for arg in call.args[1:4] if isinstance(arg, ConstArg))
@@ -165,7 +180,9 @@ def _per_row(g: Geometry) -> int:
     return g.kernel[1] if g.dilation[1] > 1 else 1
 
 
-def _rows(op: Op, gemm: Gemm, call: Call) -> Rows:
+def _rows(op: Op, whole: Gemm) -> Rows:
+    gemm = replace(whole, by_rows=True)
+    call = _call(op, gemm)
     return Rows(
         replace(call, kernel=f"{call.kernel}_rows"), (gemm.g.row_reach(op),),
         gemm.scratch_bytes, row_instructions=gemm.instructions(gemm.g.out_size[1]),

@@ -22,6 +22,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from firmware_glue.compiler.fast.once import once_per_layer
 from firmware_glue.compiler.fast.sums import Ints, Layer
 from firmware_glue.compiler.fast.thresholds import LayerSteps, Masks, layer_steps
 
@@ -128,6 +129,7 @@ class Requant:
         return np.where(scales.multiplier[channel], live, self.act_min + scales.level[channel])
 
 
+@once_per_layer
 def requantization(layer: Layer) -> Requant | None:
     """The form of every channel, or None if some channel has none. About 0.05 ms per channel.
 

@@ -43,3 +43,6 @@ OFFERS: Mapping[str, tuple[Offer, ...]] = MappingProxyType(
     }
 )  # fmt: skip
 """The offers by op."""
+THRIFTY: Mapping[str, tuple[Offer, ...]] = MappingProxyType(
+    {code: tuple(map(_here, offers)) for code, offers in gemm.THRIFTY.items()}
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from firmware_glue.compiler.ir import VIEW
 from firmware_glue.compiler.planner.program import MemoryPlan, Program, Region
 from firmware_glue.compiler.planner.regions import plan_memory
 from firmware_glue.compiler.stream.build import Group, Net, net_of, programs
+from firmware_glue.compiler.stream.options import Kernels
 from firmware_glue.compiler.stream.stages import find_stages
 from tests.builders import ModelBuilder, conv_weights
 from tests.firmware_glue.compiler.cases.common import ACTIVATIONS, Rng, pick
@@ -148,26 +149,38 @@ def random_net(rng: Rng, dtype: str = "int8") -> bytes:
     return net.build.build([net.input], outputs)
 
 
-def mobile_net(seed: int = 0, size: int = 20) -> bytes:
-    """Inverted residual blocks: expansion, depthwise, projection, sum."""
-    rng = np.random.default_rng(seed)
-    build = ModelBuilder()
-    x = first = build.tensor((1, size, size, 8), "int8", _SCALE, -128)
+@dataclass(frozen=True)
+class _Layers:
+    """Convolutions of a model that is made."""
 
-    def conv(x: int, out_c: int, kernel: int = 1, stride: int = 1, *, own: bool = False) -> int:
+    rng: Rng
+    build: ModelBuilder
+
+    def image(self, size: int, channels: int) -> int:
+        return self.build.tensor((1, size, size, channels), "int8", _SCALE, -128)
+
+    def conv(
+        self, x: int, out_c: int, kernel: int = 1, stride: int = 1, *, own: bool = False
+    ) -> int:
+        build = self.build
         _, h, w, c = build.tensors[x].shape
         shape = (1, kernel, kernel, c) if own else (out_c, kernel, kernel, c)
         axis = 3 if own else 0
         scale = 1 / (40 * np.sqrt(np.prod(shape) / shape[axis]))
-        f = build.tensor(shape, "int8", scale, data=conv_weights(rng, shape))
-        b = build.tensor(
-            (shape[axis],), "int32", scale * _SCALE, data=rng.integers(0, 4000, shape[axis])
-        )
+        f = build.tensor(shape, "int8", scale, data=conv_weights(self.rng, shape))
+        bias = self.rng.integers(0, 4000, shape[axis])
+        b = build.tensor((shape[axis],), "int32", scale * _SCALE, data=bias)
         y = build.tensor((1, -(-h // stride), -(-w // stride), out_c), "int8", _SCALE, -128)
         options = {"padding": "SAME", "stride_h": stride, "stride_w": stride}
         build.op("DEPTHWISE_CONV_2D" if own else "CONV_2D", [x, f, b], [y], **options)
         return y
 
+
+def mobile_net(seed: int = 0, size: int = 20) -> bytes:
+    """Inverted residual blocks: expansion, depthwise, projection, sum."""
+    layers = _Layers(np.random.default_rng(seed), ModelBuilder())
+    build, conv = layers.build, layers.conv
+    x = first = layers.image(size, 8)
     for stride in (1, 2, 1):
         wide = conv(x, 40)
         y = conv(conv(wide, 40, 3, stride, own=True), 8)
@@ -177,6 +190,15 @@ def mobile_net(seed: int = 0, size: int = 20) -> bytes:
             y = total
         x = y
     return build.build([first], [x])
+
+
+def deep_net(seed: int = 0, size: int = 10) -> bytes:
+    """Convolutions of many products: what kernels gather for them is larger than a row."""
+    layers = _Layers(np.random.default_rng(seed), ModelBuilder())
+    first = layers.image(size, 8)
+    wide = layers.conv(layers.conv(first, 32, 3), 32, 3)
+    last = layers.conv(layers.conv(wide, 24, 1), 40, 3, 2)
+    return layers.build.build([first], [last])
 
 
 def net(program: Program, lower: Lower) -> Net:
@@ -207,16 +229,25 @@ def random_groups(known: Net, rng: Rng, longest: int = 12) -> list[Group]:
 
 @dataclass(frozen=True)
 class Grouping:
-    """Stands in for ``stream.fit.planned``: groups at random instead of as few as are needed."""
+    """Stands in for ``stream.fit.planned``: groups at random instead of as few as are needed.
+
+    Kernels too: any of those that an op may run on.
+    """
 
     seed: tuple[int, ...]
 
     def __call__(
-        self, program: Program, lower: Lower, pairs: object, max_ram: int | None,
+        self, program: Program, kernels: Sequence[Kernels], pairs: object, max_ram: int | None,
         regions: Sequence[Region],
     ) -> tuple[Program, MemoryPlan]:  # fmt: skip
         rng = np.random.default_rng(self.seed)
-        known = net(program, lower)
+        nets = [net(program, each.lower) for each in kernels]
+        picked = [nets[k] for k in rng.integers(len(nets), size=len(program.graph.ops))]
+        known = replace(
+            nets[0],
+            lowered=tuple(one.lowered[at] for at, one in enumerate(picked)),
+            stages=tuple(one.stages[at] for at, one in enumerate(picked)),
+        )
         made = programs(known, random_groups(known, rng))
         chosen = made[int(rng.integers(len(made)))]
         return chosen, plan_memory(chosen, regions)

@@ -11,8 +11,12 @@ import pytest
 from edgecnn.core.errors import PlanError
 from edgecnn.core.tflite.reader import read_model
 from firmware_glue.compiler.api import Region, compile_model, memory_map, stream_curve
+from firmware_glue.compiler.fast.candidate import KernelSet
+from firmware_glue.compiler.fast.choose import Choice
+from firmware_glue.compiler.importer import import_model
+from tests.firmware_glue.compiler.exactness import check_steps
 from tests.firmware_glue.compiler.harness import Library, Reference, random_inputs
-from tests.firmware_glue.compiler.stream.nets import mobile_net
+from tests.firmware_glue.compiler.stream.nets import deep_net, mobile_net
 
 SHARED = Path(os.environ.get("EDGECNN_SHARED", Path(__file__).parents[4] / "../shared"))
 
@@ -30,6 +34,38 @@ def test_curve_goes_down_and_costs_more(mobile: bytes) -> None:
     assert sizes == sorted(set(sizes), reverse=True) and factors == sorted(factors)
     assert sizes[-1] * 2 < sizes[0]
     assert all(p.chains and p.turns for p in points[1:])
+
+
+@pytest.mark.parametrize("kernels", ["v6m", "rv32"])
+def test_where_memory_is_short_ops_take_kernels_with_less_scratch(
+    kernels: str, tmp_path: Path
+) -> None:
+    data = deep_net()
+    model, library = read_model(data), Library(tmp_path)
+    points = stream_curve(model, kernels=kernels)
+    assert any(point.thrifty for point in points)
+    for number, point in enumerate(points):
+        name = f"m{number}"
+        compiled = compile_model(model, name=name, kernels=kernels, max_ram=point.arena_bytes)
+        assert compiled.arena_bytes <= point.arena_bytes
+        library.models[name] = compiled
+    library.build("-DEDGECNN_SHARED_KERNELS")
+    for name in library.models:
+        check_steps(data, library.runner(name), 7)
+
+
+@pytest.mark.parametrize("kernels", ["v6m", "v7m", "rv32"])
+def test_kernels_with_less_scratch_are_no_faster(kernels: str) -> None:
+    graph = import_model(read_model(deep_net())).graph
+    fast = Choice(KernelSet(kernels))
+    thrifty = fast.thriftier()
+    assert thrifty
+    for op in graph.ops:
+        least, scratch = fast.instructions(graph, op), fast(graph, op).scratch_bytes
+        for choice in thrifty:
+            taken, needed = choice.instructions(graph, op), choice(graph, op).scratch_bytes
+            assert least <= taken <= choice.slack * least and needed <= scratch
+            scratch = needed
 
 
 @pytest.mark.parametrize("kernels", ["generic", "dsp", "v6m", "mve"])
