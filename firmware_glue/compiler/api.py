@@ -25,7 +25,7 @@ from firmware_glue.compiler.emit.weights import (
     weights_h,
 )
 from firmware_glue.compiler.fast.candidate import KernelSet, Optimize
-from firmware_glue.compiler.fast.choose import Choice, Lower, Remembered
+from firmware_glue.compiler.fast.choose import Choice, Lower
 from firmware_glue.compiler.fast.tuning import tuned
 from firmware_glue.compiler.importer import Imported, import_model
 from firmware_glue.compiler.ir import Graph, Numerics
@@ -178,7 +178,7 @@ def compile_model(
         sanitize_name(name), _graph(model, numerics), read_stages(model),
         Choice(KernelSet(kernels), Optimize(optimize)), weights == "blob",
     )  # fmt: skip
-    lower: Lower = Remembered(job.choice)
+    lower: Lower = job.choice
     if tune is not None:
         run = partial(job.compiled, max_ram=None, regions=ARENA, paired=False)
         lower = tuned(job.graph, job.choice, lambda tried: _costs(run(tried), tune))
@@ -213,7 +213,7 @@ class _Job:
 
 def _kernels(lower: Lower, choice: Choice) -> tuple[Kernels, ...]:
     """Some kernels, and those of the choice that need less scratch memory."""
-    others = (Kernels(Remembered(each), each.instructions) for each in choice.thriftier())
+    others = (Kernels(each, each.instructions) for each in choice.thriftier())
     return Kernels(lower, choice.instructions), *others
 
 
@@ -245,9 +245,8 @@ def stream_curve(
         UnsupportedModelError: some ops have no kernel, or miss a limit.
     """
     choice = Choice(KernelSet(kernels), Optimize(optimize))
-    lower = Remembered(choice)
-    program = schedule(_graph(model, numerics), lower)
-    return curve_of(program, _kernels(lower, choice), find_pairs(program.graph, choice))
+    program = schedule(_graph(model, numerics), choice)
+    return curve_of(program, _kernels(choice, choice), find_pairs(program.graph, choice))
 
 
 def _graph(model: TfModel, numerics: str) -> Graph:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar, cast
 
 from edgecnn.core.tflite.model import NO_TENSOR
 from firmware_glue.compiler.fast import plain
@@ -21,6 +22,30 @@ assembly. The linear forms of other ops are C as well, of which more is lost: up
 instructions of every call."""
 _SLACKS = (1.1, 1.5)
 """Steps of instructions for memory."""
+_Made = TypeVar("_Made")
+
+
+class _Memory:
+    """What has been asked for, of the same op on the same tensors.
+
+    Proofs for a layer take longer than all else, and pairs and chains ask once more for what a
+    schedule has asked for.
+    """
+
+    def __init__(self) -> None:
+        # Holds what its keys are identities of.
+        self._known: dict[tuple[Hashable, ...], tuple[Op, tuple[Tensor, ...], Any]] = {}
+
+    def once(
+        self, make: Callable[[Graph, Op], _Made], graph: Graph, op: Op, *what: Hashable
+    ) -> _Made:
+        """What ``make`` gives for an op; ``what`` tells apart what is made of the same op."""
+        ids = (i for i in (*op.inputs, *op.outputs) if i != NO_TENSOR)
+        tensors = tuple(graph.tensors[i] for i in ids)
+        key = (*what, id(op), *map(id, tensors))
+        if key not in self._known:
+            self._known[key] = (op, tensors, make(graph, op))
+        return cast(_Made, self._known[key][2])
 
 
 @dataclass(frozen=True)
@@ -36,6 +61,7 @@ class Choice:
     kernels: KernelSet = KernelSet.GENERIC
     optimize: Optimize = Optimize.SPEED
     slack: float = 1.0
+    _memory: _Memory = field(default_factory=_Memory, compare=False, repr=False)
 
     def __call__(self, graph: Graph, op: Op) -> Lowered:
         """The op's kernel calls.
@@ -44,17 +70,16 @@ class Choice:
             ValueError: the op has no kernel: a pass should have folded it away.
         """
         best = self.best(graph, op)
-        return own(graph, op) if best is None else best.lowered
+        return self._memory.once(own, graph, op, "own") if best is None else best.lowered
 
     def best(self, graph: Graph, op: Op) -> Candidate | None:
         """The best offer; None where the op's own kernel is better."""
-        most = self._most(graph, op)
-        found = [made for made in self._offered(graph, op) if made.instructions <= most]
-        best = min(found, key=self._cost, default=None)
+        best = self._memory.once(self._fastest, graph, op, "best")
         if best is None or self.slack == 1.0:
             return best
-        most = min(most, self.slack * best.instructions)
-        others = [made for made in self._thrifty(graph, op) if made.instructions <= most]
+        most = min(self._most(graph, op), self.slack * best.instructions)
+        found = self._memory.once(self._thrifty, graph, op, "thrifty")
+        others = (made for made in found if made.instructions <= most)
         return min((best, *others), key=lambda made: made.lowered.scratch_bytes)
 
     def thriftier(self) -> tuple[Choice, ...]:
@@ -86,6 +111,11 @@ class Choice:
         """All that is offered for the op, and its own kernel."""
         return (*(made.lowered for made in self._offered(graph, op)), own(graph, op))
 
+    def _fastest(self, graph: Graph, op: Op) -> Candidate | None:
+        most = self._most(graph, op)
+        found = [made for made in self._offered(graph, op) if made.instructions <= most]
+        return min(found, key=self._cost, default=None)
+
     def _offered(self, graph: Graph, op: Op) -> list[Candidate]:
         return _made(OFFERS[self.kernels].get(op.code, ()), graph, op)
 
@@ -100,28 +130,6 @@ class Choice:
 
 def _made(offers: Sequence[Offer], graph: Graph, op: Op) -> list[Candidate]:
     return [made for offer in offers if (made := offer(graph, op)) is not None]
-
-
-class Remembered:
-    """Kernels that are asked for again: of the same op on the same tensors.
-
-    Proofs for a layer take longer than all else, and chains ask once more for what a schedule has
-    asked for.
-    """
-
-    def __init__(self, lower: Lower) -> None:
-        self._lower = lower
-        # Holds what its keys are identities of.
-        self._known: dict[tuple[int, ...], tuple[Op, tuple[Tensor, ...], Lowered]] = {}
-
-    def __call__(self, graph: Graph, op: Op) -> Lowered:
-        """The op's kernel calls."""
-        ids = (i for i in (*op.inputs, *op.outputs) if i != NO_TENSOR)
-        tensors = tuple(graph.tensors[i] for i in ids)
-        key = (id(op), *map(id, tensors))
-        if key not in self._known:
-            self._known[key] = (op, tensors, self._lower(graph, op))
-        return self._known[key][2]
 
 
 def own(graph: Graph, op: Op) -> Lowered:

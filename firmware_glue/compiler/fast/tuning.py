@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from edgecnn.core.tflite.model import NO_TENSOR
-from firmware_glue.compiler.fast.choose import Choice, Lower, Remembered
+from firmware_glue.compiler.fast.choose import Choice, Lower
 from firmware_glue.compiler.ir import VIEW, Graph, Op
 from firmware_glue.compiler.ops.spec import Lowered
 
@@ -45,7 +45,7 @@ def tuned(graph: Graph, choice: Choice, run: RunOnce) -> Lower:
         whole = all(asked.tensors[i] is graph.tensors.get(i) for i in ids)
         return best[op.outputs[0]] if whole else choice(asked, op)
 
-    return Remembered(lower)
+    return lower
 
 
 def _alternatives(graph: Graph, op: Op, choice: Choice) -> Sequence[Lowered]:
