@@ -27,7 +27,7 @@ class Kernels:
     """
 
     lower: Lower
-    instructions: Callable[[Graph, Op], int] = lambda _graph, _op: 0
+    instructions: Callable[[Graph, Op], int]
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def options_of(graph: Graph, kernels: Sequence[Kernels]) -> Options:
     nets = tuple(_net(graph, each.lower) for each in kernels)
     least = _instructions(graph, kernels[0])
     found: dict[tuple[int, int, int], Segment] = {}
-    others: list[Segment] = []
+    kept: list[Segment] = []
     for number, (net, each) in enumerate(zip(nets, kernels, strict=True)):
         if number and _scratch(net) == _scratch(nets[0]):
             continue
@@ -80,9 +80,9 @@ def options_of(graph: Graph, kernels: Sequence[Kernels]) -> Options:
             if number == 0 or segment.peak < known.peak:
                 ops = range(segment.start, segment.end)
                 more = sum(_alone(taken[at], segment, net.stages[at]) - least[at] for at in ops)
-                others.append(replace(segment, cost=segment.cost + more, kernels=number))
+                kept.append(replace(segment, cost=segment.cost + more, kernels=number))
     total = cost.instructions(nets[0], least)
-    return Options(nets, tuple(sorted(others, key=_place)), total)
+    return Options(nets, tuple(sorted(kept, key=_place)), total)
 
 
 def _instructions(graph: Graph, kernels: Kernels) -> list[int]:
