@@ -19,6 +19,7 @@ from firmware_glue.compiler.fast.candidate import Candidate
 from firmware_glue.compiler.fast.choose import Choice, Lower
 from firmware_glue.compiler.ir import VIEW, Graph, Op
 from firmware_glue.compiler.planner.bound import lower_bound
+from firmware_glue.compiler.planner.layout import WORK
 from firmware_glue.compiler.planner.program import MemoryPlan, Program, Region
 from firmware_glue.compiler.planner.regions import plan_memory
 from firmware_glue.compiler.planner.schedule import chained_programs
@@ -109,6 +110,7 @@ def plan_pairs(
     regions: Sequence[Region],
     *,
     thrifty: bool = False,
+    work: int = WORK,
 ) -> PairPlan | None:
     """The fastest plan of a program with pairs, as many as fit.
 
@@ -119,12 +121,13 @@ def plan_pairs(
         limit: bytes that the arena may take.
         regions: as :func:`plan_memory` takes them.
         thrifty: first make the arena small, then the pairs as fast as they can be in that.
+        work: what laying out one program may cost: see :func:`plan_memory`.
 
     Returns:
         The plan; None where no pair fits.
     """
     sized = [_sized(program, pair) for pair in pairs]
-    search = partial(_search, program, lower, sized, regions=regions)
+    search = partial(_search, program, lower, sized, regions=regions, work=work)
     least = search(limit, _worth) if thrifty else None
     if thrifty and least is None:
         return None
@@ -160,6 +163,7 @@ def _search(
     limit: int,
     pick: Callable[[Sequence[_Way]], _Way],
     regions: Sequence[Region],
+    work: int,
 ) -> PairPlan | None:
     """The picked ways of all pairs; where they do not fit, the largest give way."""
     fitting = {pair: [way for way in ways if way.held <= limit] for pair, ways in sized}
@@ -167,7 +171,7 @@ def _search(
     for _ in range(_TRIES):
         if not chosen:
             return None
-        found = _planned(program, lower, chosen, limit, regions)
+        found = _planned(program, lower, chosen, limit, regions, work)
         if found is not None:
             return found
         largest = max(chosen, key=lambda pair: chosen[pair].held)
@@ -207,7 +211,12 @@ def _span(in_bytes: int, out_bytes: int, way: Candidate, *, dies: bool) -> int:
 
 
 def _planned(
-    program: Program, lower: Lower, chosen: _Chosen, limit: int, regions: Sequence[Region]
+    program: Program,
+    lower: Lower,
+    chosen: _Chosen,
+    limit: int,
+    regions: Sequence[Region],
+    work: int,
 ) -> PairPlan | None:
     """The smallest plan with these pairs; None if it does not fit the limit or the regions."""
     graph = program.graph
@@ -225,7 +234,7 @@ def _planned(
         if lower_bound(found.buffers, found.allowances) > limit:
             continue
         try:
-            plan = plan_memory(found, regions)
+            plan = plan_memory(found, regions, work)
         except PlanError:
             continue
         if plan.arena_bytes <= limit and (best is None or plan.arena_bytes < best.plan.arena_bytes):

@@ -13,6 +13,9 @@ from firmware_glue.compiler.stream.fit import way_plan
 from firmware_glue.compiler.stream.options import Kernels, Options, options_of
 from firmware_glue.compiler.stream.search import STEP, cost_of, curve
 
+_WORK = 100_000
+"""What laying out one of many programs with pairs may cost: see :func:`plan_pairs`."""
+
 
 @dataclass(frozen=True)
 class Point:
@@ -49,9 +52,10 @@ def curve_of(
     base = max(1, options.instructions)
     whole, *chained = _chained(options, base)
     paired = _paired(program, kernels[0].lower, pairs, whole.arena_bytes, base)
-    worth = _worth(p for p in (*paired, *chained) if p.arena_bytes <= whole.arena_bytes)
+    smaller = (point for point in chained if point.arena_bytes < whole.arena_bytes)
+    worth = _worth((whole, *paired, *smaller))
     # Slower whole layers that take as much are no trade; larger ones stay, to compare with.
-    larger = (whole,) if not worth or worth[0].arena_bytes < whole.arena_bytes else ()
+    larger = (whole,) if worth[0].arena_bytes < whole.arena_bytes else ()
     return *larger, *worth
 
 
@@ -76,7 +80,8 @@ def _paired(
     while found is not None:
         count = sum(step.code == PAIR for step in found.program.steps)
         yield Point(found.plan.arena_bytes, 0, 0, 1 - found.saved / base, count)
-        found = plan_pairs(program, lower, pairs, int(found.plan.arena_bytes * STEP), ARENA)
+        limit = int(found.plan.arena_bytes * STEP)
+        found = plan_pairs(program, lower, pairs, limit, ARENA, work=_WORK)
 
 
 def _worth(points: Iterable[Point]) -> tuple[Point, ...]:
