@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,11 @@ class Params:
 
     struct: str
     fields: tuple[tuple[str, Value | Params], ...]
+
+    def asks(self, planned: Planned) -> bool:
+        """Whether a field is a value that the memory plan decides."""
+        values = [value for _, value in self.fields]
+        return any(v.asks(planned) if isinstance(v, Params) else v is planned for v in values)
 
 
 @dataclass(frozen=True)
@@ -140,8 +146,8 @@ class Overlap:
     Attributes:
         lead: fine if the output starts at least this many bytes before the input starts.
         reverse_lead: fine too if the output ends at least this many bytes after the input ends,
-            and the kernel then runs backwards (``Planned.REVERSE``); None: it cannot. Only for
-            steps with a single overlap. Either lead may be negative.
+            and the kernel then runs backwards; None: it never is. Only where the kernel can be told
+            to: see :meth:`Lowered.reverse_lead`. Either lead may be negative.
         same: fine too if both start at the same byte (a kernel that takes a whole channel before it
             writes that channel's outputs over it, and no others).
     """
@@ -217,6 +223,19 @@ class Lowered:
     scratch_bytes: int = 0
     overlaps: tuple[Overlap, ...] = ()
     rows: Rows | None = None
+
+    @cached_property
+    def reversible(self) -> bool:
+        """Whether the kernel runs backwards where the plan says so: it asks, and has one overlap.
+
+        A step runs in one direction: with two inputs to cover, forwards.
+        """
+        asks = any(call.params.asks(Planned.REVERSE) for call in self.calls)
+        return asks and len(self.overlaps) == 1
+
+    def reverse_lead(self, overlap: Overlap) -> int | None:
+        """That of one of the overlaps; None if the kernel only runs forwards."""
+        return overlap.reverse_lead if self.reversible else None
 
 
 Reference = Callable[[Graph, Op, tuple[Array, ...]], tuple[Array, ...]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -227,8 +227,7 @@ def overlaps_by_rows(
     last = np.full(len(needs), in_rows - 1, np.int64)
     pending = row_bytes[1], row_bytes[1]
     axis = Reach(in_rows, len(needs), rows, needs, last)
-    found = overlaps(op, 0, (axis,), 1, row_bytes, pending)
-    return tuple(replace(one, reverse_lead=None) for one in found)
+    return overlaps(op, 0, (axis,), 1, row_bytes, pending)
 
 
 def geometry(in_shape: Shape, kernel: tuple[int, int], out_c: int, window: Window) -> Geometry:

@@ -50,7 +50,7 @@ def _tasks(program: Program, lowered: Sequence[Lowered | None]) -> list[Task]:
         for o in kernel.overlaps:
             if o.input in homes and o.output in homes:
                 read, written = homes[o.input], homes[o.output]
-                reverse = o.reverse_lead if len(kernel.overlaps) == 1 else None
+                reverse = kernel.reverse_lead(o)
                 allowance = Allowance(number, read, written, o.lead, reverse, o.same)
                 most = shared(buffers[read], buffers[written], allowance)
                 overlaps.append((read, written, most))

@@ -219,11 +219,9 @@ def _allowances(now: int, op: Op, lowered: Lowered, homes: _Homes) -> list[Allow
             dies = homes.buffers[read].last == now and read not in homes.joined
             if dies and all(i in found for i in tensors):
                 lead = max(found[i].lead for i in tensors)
-                backwards = [found[i].reverse_lead for i in tensors]
-                # A step runs in one direction: with two inputs to cover, forwards.
-                single = len(lowered.overlaps) == 1
+                backwards = [lowered.reverse_lead(found[i]) for i in tensors]
                 reverse = max((n for n in backwards if n is not None), default=None)
-                reverse = reverse if single and None not in backwards else None
+                reverse = None if None in backwards else reverse
                 same = all(found[i].same for i in tensors)
                 result.append(Allowance(now, read, written, lead, reverse, same))
     return result

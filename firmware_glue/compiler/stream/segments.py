@@ -116,8 +116,8 @@ class _Estimates:
         for o in kernel.overlaps:
             read, written = self._of(o.input), self._of(o.output)
             if read in self.size and written in self.size and self.last[read] == at:
-                reverse = o.reverse_lead if len(kernel.overlaps) == 1 else None
-                saved = max(saved, self._shared(read, written, o.lead, reverse))
+                shared_bytes = self._shared(read, written, o.lead, kernel.reverse_lead(o))
+                saved = max(saved, shared_bytes)
         return Segment(at, at + 1, 0, live - saved, 0)
 
     def chains(self, start: int, end: int, limit: int) -> Iterator[Segment]:

@@ -20,10 +20,13 @@ from tests.firmware_glue.compiler.cases import convolution, matmul, reduce
 from tests.firmware_glue.compiler.cases import window as pools
 from tests.firmware_glue.compiler.exactness import rng_of, wrong_elements
 from tests.firmware_glue.compiler.fast.any_offer import OFFERED, SETS, take_any
+from tests.firmware_glue.compiler.fast.layer_cases import model_of
+from tests.firmware_glue.compiler.fast.test_pool import mean
 from tests.firmware_glue.compiler.harness import Library, Reference, random_inputs
 
 PAIRS = ("ADD", "SUB", "MUL")
 """These have two inputs, and no limit: see test_in_place."""
+_WIDE_MEAN = "MEAN of many channels"
 _OP = Op("CONV_2D", (0, 1), (2,), None, (0,), "op")
 Access = tuple[range, range]
 """Bytes that are read, then bytes that are written."""
@@ -182,9 +185,15 @@ def _shift(a: Allowance, program: Program, place: str) -> int | None:
     return -(-(read.nbytes + a.reverse_lead - written.nbytes) // align) * align
 
 
+def _wide_mean(rng: np.random.Generator) -> bytes:
+    """One that kernels take several channels of at once, with many of them."""
+    return model_of(mean, int(rng.integers(1 << 30)), 1)
+
+
 def _check_at_the_limit(keys: Sequence[str], count: int, folder: Path, kernels: str) -> int:
     """``count`` models of each generator equal LiteRT; how many run backwards."""
     makers = {**convolution.CASES, **pools.CASES, **matmul.CASES, **reduce.CASES}
+    makers[_WIDE_MEAN] = _wide_mean
     library, models = Library(folder, options={"kernels": kernels}), {}
     for number, key in enumerate(keys):
         for index in range(count):
@@ -224,6 +233,7 @@ def test_every_set_is_exact_at_the_limit(
     if place == "same":
         codes = ["DEPTHWISE_CONV_2D"]
     keys, count = [f"{code}:int8" for code in codes], (144 if place == "same" else 72) // len(codes)
+    keys += [_WIDE_MEAN] * ("MEAN" in codes)
     backwards = _check_at_the_limit(keys, count, tmp_path, kernels)
     assert planner.moved >= (3 if place == "same" else 20)
     assert place != "backwards" or backwards == planner.moved

@@ -20,7 +20,6 @@ from firmware_glue.compiler.ops.spec import (
     ConstArg,
     Instance,
     Lowered,
-    Overlap,
     Params,
     Rows,
     ScratchArg,
@@ -139,7 +138,7 @@ def _candidate(op: Op, gemm: Gemm) -> Candidate:
     layer = gemm.layer
     call = _call(op, gemm, even=not gemm.singles, several=gemm.pixels > 1)
     kernel = call.kernel.removeprefix("ec_")
-    overlaps = tuple(_forwards(found) for found in gemm.g.overlaps(op, 1, (0, 0)))
+    overlaps = gemm.g.overlaps(op, 1, (0, 0))
     # Packed words stand for filters, bias, multipliers and shifts.
     replaced = layer.filters.size + 9 * len(layer.filters)
     return Candidate(
@@ -147,11 +146,6 @@ def _candidate(op: Op, gemm: Gemm) -> Candidate:
         instructions_of(gemm),
         gemm.packed.words.nbytes - replaced,
     )
-
-
-def _forwards(overlap: Overlap) -> Overlap:
-    """These kernels do not run backwards."""
-    return replace(overlap, reverse_lead=None)
 
 
 def _rows(op: Op, gemm: Gemm) -> Rows | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -73,5 +71,4 @@ def _overlaps(op: Op, rows: int, depth: int, units: int) -> tuple[Overlap, ...]:
     """An input row is read again for every group of outputs."""
     pending = 0 if units in (1, 4) else units
     axis = (reach(rows, rows, 1, 1, 1, 0),)
-    found = overlaps(op, 0, axis, 1, (depth, units), (pending, pending))
-    return tuple(replace(one, reverse_lead=None) for one in found)
+    return overlaps(op, 0, axis, 1, (depth, units), (pending, pending))

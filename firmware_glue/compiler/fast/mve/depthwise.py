@@ -340,5 +340,4 @@ def _overlaps(op: Op, plan: Depthwise) -> tuple[Overlap, ...]:
     top = g.in_size[0] - 1
     reach = Reach(g.in_size[0], len(bands), bands, np.clip(first, 0, top), np.clip(last, 0, top))
     sizes = (g.in_size[1] * g.in_c, band * g.out_size[1] * g.out_c)
-    found = overlaps(op, 0, (reach,), g.batches, sizes, (sizes[1], sizes[1]))
-    return tuple(replace(one, reverse_lead=None) for one in found)
+    return overlaps(op, 0, (reach,), g.batches, sizes, (sizes[1], sizes[1]))

@@ -91,7 +91,7 @@ def _candidate(
     args = (TensorArg(op.inputs[0]), table, *out_args(op))
     call = Call("ec_mve_pool", "edgecnn_mve_pool.h", params, args)
     # Lanes are read before they are written, and later ones need no channel of theirs.
-    overlaps = tuple(replace(one, reverse_lead=None) for one in g.overlaps(op, 1, (0, 0)))
+    overlaps = g.overlaps(op, 1, (0, 0))
     lanes, finish = (16, 10) if table is None else (8, 30)
     pixel = -(-g.in_c // lanes) * (g.kernel[0] * (3 * g.kernel[1] + 5) + finish) + 20
     row = pixel * g.out_size[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple, Self
 
@@ -135,8 +135,7 @@ class _Depthwise:
             lead = (self._pixels_ahead + 1) * g.in_c
             return (Overlap(self.op.inputs[0], self.op.outputs[0], lead),)
         # All of a band is written before the last channel's inputs are read.
-        found = g.overlaps(self.op, 1, (self.band * g.out_size[1] * g.out_c, 0))
-        return tuple(replace(overlap, reverse_lead=None) for overlap in found)
+        return g.overlaps(self.op, 1, (self.band * g.out_size[1] * g.out_c, 0))
 
     @property
     def _pixels_ahead(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
@@ -81,9 +81,7 @@ def fully_connected_offer(graph: Graph, op: Op) -> Candidate | None:
     )
     call = Call("ec_v6m_dense", _HEADER, Params("ec_v6m_dense_params", fields), args)
     overlaps = _geometry(dense).overlaps(op, 1, (0, 0))
-    lowered = Lowered(
-        "v6m_dense", (call,), dense.padded, tuple(replace(o, reverse_lead=None) for o in overlaps)
-    )
+    lowered = Lowered("v6m_dense", (call,), dense.padded, overlaps)
     return Candidate(
         lowered, dense.instructions, filters.size - layer.filters.size + numbers.nbytes
     )
