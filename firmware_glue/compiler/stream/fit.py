@@ -22,8 +22,8 @@ _QUICK = 400_000
 """What laying out one of many groupings may cost: see :func:`plan_memory`."""
 _TRIES = 10
 """Groupings that are laid out for one limit: what fits in theory may not fit in one piece."""
-
-
+_LESS = 16
+"""What is estimated to take a sixteenth too much may fit: leads are estimated from above."""
 Plan = tuple[Program, MemoryPlan]
 
 
@@ -98,7 +98,7 @@ def fit(
     if first is not None and first[1].arena_bytes <= max_ram:
         return first
     options = options_of(program.graph, kernels)
-    limit, least = max_ram, first
+    limit, least = max_ram + max_ram // _LESS, first
     for _ in range(_TRIES):
         way = cheapest(options.segments, limit)
         if way is None:

@@ -116,8 +116,8 @@ class _Estimates:
         for o in kernel.overlaps:
             read, written = self._of(o.input), self._of(o.output)
             if read in self.size and written in self.size and self.last[read] == at:
-                shared_bytes = self._shared(read, written, o.lead, kernel.reverse_lead(o))
-                saved = max(saved, shared_bytes)
+                allowed = Allowance(0, 0, 1, o.lead, kernel.reverse_lead(o), o.same)
+                saved = max(saved, self._shared(read, written, allowed))
         return Segment(at, at + 1, 0, live - saved, 0)
 
     def chains(self, start: int, end: int, limit: int) -> Iterator[Segment]:
@@ -141,8 +141,9 @@ class _Estimates:
             held = sum(self._ring(i, band) for i in rings)
             if live + held - most >= limit:
                 break
-            leads = ((i, j, self._lead(stages, i, j, band)) for i, j in pairs)
-            saved = max((self._shared(i, j, lead) for i, j, lead in leads), default=0)
+            leads = (Allowance(0, 0, 1, self._lead(stages, i, j, band), None) for i, j in pairs)
+            shared_bytes = (self._shared(*pair, a) for pair, a in zip(pairs, leads, strict=True))
+            saved = max(shared_bytes, default=0)
             if live + held - saved < limit:
                 cost = sum(overhead(stage, band) for stage in stages)
                 yield Segment(start, end, band, live + held - saved, cost)
@@ -156,11 +157,11 @@ class _Estimates:
         """Bytes of all tensors that live while ops [start, end) run."""
         return int(self._sizes[(self._firsts < end) & (self._lasts >= start)].sum())
 
-    def _shared(self, read: int, written: int, lead: int, reverse: int | None = None) -> int:
+    def _shared(self, read: int, written: int, allowed: Allowance) -> int:
         """Bytes that an output may lie over a dying input."""
         one = Buffer("", self.size[read], 0, 0)
         other = Buffer("", self.size[written], 0, 0)
-        return shared(one, other, Allowance(0, 0, 1, lead, reverse), 4)
+        return shared(one, other, allowed, 4)
 
     def _pairs(self, stages: Sequence[Stage], start: int, end: int) -> list[tuple[int, int]]:
         """Inputs that a chain consumes, and its outputs."""

@@ -192,6 +192,16 @@ def mobile_net(seed: int = 0, size: int = 20) -> bytes:
     return build.build([first], [x])
 
 
+def separable_net(seed: int = 0) -> bytes:
+    """A strided first layer, then depthwise and pointwise ones, all of one size."""
+    layers = _Layers(np.random.default_rng(seed), ModelBuilder())
+    first = layers.image(20, 8)
+    x = layers.conv(layers.conv(first, 48, 3), 40, 3, 2)
+    for _ in range(2):
+        x = layers.conv(layers.conv(x, 40, 3, own=True), 40)
+    return layers.build.build([first], [x])
+
+
 def deep_net(seed: int = 0, size: int = 10) -> bytes:
     """Convolutions of many products: what kernels gather for them is larger than a row."""
     layers = _Layers(np.random.default_rng(seed), ModelBuilder())

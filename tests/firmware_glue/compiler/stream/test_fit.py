@@ -16,7 +16,7 @@ from firmware_glue.compiler.fast.choose import Choice
 from firmware_glue.compiler.importer import import_model
 from tests.firmware_glue.compiler.exactness import check_steps
 from tests.firmware_glue.compiler.harness import Library, Reference, random_inputs
-from tests.firmware_glue.compiler.stream.nets import deep_net, mobile_net
+from tests.firmware_glue.compiler.stream.nets import deep_net, mobile_net, separable_net
 
 SHARED = Path(os.environ.get("EDGECNN_SHARED", Path(__file__).parents[4] / "../shared"))
 
@@ -83,6 +83,17 @@ def test_exact_at_every_size(kernels: str, mobile: bytes, tmp_path: Path) -> Non
     (want,) = Reference(mobile)(inputs)
     for name in library.models:
         np.testing.assert_array_equal(library.runner(name)(inputs)[0], want, name)
+
+
+@pytest.mark.parametrize("kernels", ["generic", "dsp", "v6m", "mve"])
+def test_every_point_of_the_curve_is_reached(kernels: str) -> None:
+    """Also where depthwise layers lie exactly over their inputs."""
+    model = read_model(separable_net())
+    points = stream_curve(model, kernels=kernels)
+    assert len(points) > 3
+    for point in points[1:]:
+        compiled = compile_model(model, name="m", kernels=kernels, max_ram=point.arena_bytes)
+        assert compiled.arena_bytes == point.arena_bytes
 
 
 def test_too_little_names_the_smallest(mobile: bytes) -> None:
