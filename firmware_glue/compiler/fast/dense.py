@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from typing import Self
+from dataclasses import dataclass, fields
 
 import numpy as np
 
-from firmware_glue.compiler.fast.sums import Ints, Layer, file_layer
+from firmware_glue.compiler.fast.sums import Ints, Layer, int8_layer
 from firmware_glue.compiler.ir import Graph, Op
 from firmware_glue.compiler.ops import fully_connected
 from firmware_glue.compiler.ops.real_scaling import Doubles, multiply_real
@@ -37,21 +36,13 @@ class DenseLayer(Layer):
             return super().reaching(outputs, channel)
         return (outputs - self.out_zero - 0.5) / self.reals[channel]
 
-    def settled(self) -> Self:
-        """See :meth:`Layer.settled`."""
-        found = super().settled()
-        return (
-            found if self.reals is None
-            else replace(found, reals=np.where(self.still, 0.25, self.reals))
-        )  # fmt: skip
-
 
 def dense_layer(graph: Graph, op: Op) -> DenseLayer | None:
     """The layer, or None if it is none of int8 with constant symmetric filters."""
     filters = graph.constant(op, 1)
     if filters is None or filters.dtype != np.int8 or not fully_connected.symmetric(graph, op):
         return None
-    layer = file_layer(graph, op, filters, graph.numerics)
+    layer = int8_layer(graph, op, filters, graph.numerics)
     if layer is None:
         return None
     reals, scale = fully_connected.factors(graph, op)
@@ -59,5 +50,4 @@ def dense_layer(graph: Graph, op: Op) -> DenseLayer | None:
     known = {field.name: getattr(layer, field.name) for field in fields(Layer)}
     known["multipliers"] = np.broadcast_to(scale.multipliers.astype(np.int64), count)
     known["shifts"] = np.broadcast_to(scale.shifts.astype(np.int64), count)
-    reals = None if reals is None else np.broadcast_to(reals, count)
-    return DenseLayer(**known, reals=reals).settled()
+    return DenseLayer(**known, reals=None if reals is None else np.broadcast_to(reals, count))

@@ -69,6 +69,7 @@ class _Core:
 
     Attributes:
         sums, products: of ADD and SUB, and of MUL: per call, run of elements, element.
+        dilated: factor of depthwise layers whose windows have gaps and leave the image.
     """
 
     convolution: tuple[_Window, _Window]
@@ -76,6 +77,7 @@ class _Core:
     dense: _Window
     sums: tuple[float, float, float]
     products: tuple[float, float, float]
+    dilated: float = 1.0
 
 
 _NONE = (0, 0)
@@ -117,6 +119,7 @@ _HELIUM = _Core(
     _Window(45, 2, (74, 21), _NONE, (2.8, 0.8)),
     (13, 6, 26),
     (17, 3, 18),
+    dilated=1.5,
 )
 _RV32IM = _Core(
     (
@@ -160,7 +163,8 @@ def _convolution(core: _Core, graph: Graph, op: Op) -> float:
 def _depthwise(core: _Core, graph: Graph, op: Op) -> float:
     g = depthwise_conv_2d.geometry(graph, op)
     blocks = divmod(g.out_c, 4) if g.in_c == g.out_c else (0, g.out_c)
-    return core.depthwise[any(g.clipped)].total(_work(g, blocks, 1, per_tap=False))
+    factor = core.dilated if any(g.clipped) and g.dilation[1] > 1 else 1.0
+    return factor * core.depthwise[any(g.clipped)].total(_work(g, blocks, 1, per_tap=False))
 
 
 def _work(g: Geometry, blocks: tuple[int, int], depth: int, *, per_tap: bool) -> _Work:

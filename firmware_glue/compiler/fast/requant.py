@@ -12,6 +12,10 @@ Three forms, one per layer, on an accumulator a:
   whose channels' scales lie too far apart for one S.
 
 SSAT clamps to int8. Where the activation leaves less, the kernel clamps once more (``clamp``).
+
+A channel that gives the same for every input has m = 0 and its output in C. Converters write such
+channels (batch normalization switched them off) with biases near 2³⁰ and tiny factors, which no
+form could hold: β brings their accumulators around 0.
 """
 
 from __future__ import annotations
@@ -32,6 +36,8 @@ _REACH = 1 << 16
 """How far from the layer's own multiplier the best one is searched."""
 _CONSTANT_SHIFT = 8
 """S of a layer of which each channel's output is constant."""
+_STILL_SHIFT = 2
+"""s of channels with constant outputs: C holds a quarter more, of which the sign may take one."""
 _MOST_SHIFT = 23
 """Outputs · 2^(32 + S) must fit 64 bits."""
 _INT32, _WORD = 1 << 31, 1 << 32
@@ -53,7 +59,7 @@ class Requant:
         form: see the module.
         shift: S of the affine form, 1 to 23: a literal of SSAT. 0 in the others.
         multipliers, addends: m and C per channel, int32 values.
-        betas: β per channel, to be added to the bias (zeros in the others).
+        betas: β per channel, to be added to the bias (in the others 0, but for constant channels).
         shifts: s per channel, 1 to 31 (zeros in the affine form).
         clamp: (lowest, highest) output where it is less than int8's range, else None.
     """
@@ -68,9 +74,10 @@ class Requant:
 
     def outputs(self, sums: Ints, channel: Ints | int) -> Ints:
         """What the instructions give for accumulators (without β) of channels (broadcast)."""
-        a, m, c = np.asarray(sums, np.int64), self.multipliers[channel], self.addends[channel]
+        a, m = np.asarray(sums, np.int64) + self.betas[channel], self.multipliers[channel]
+        c = self.addends[channel]
         if self.form is Form.AFFINE:
-            scaled = (((a + self.betas[channel]) * m >> 32) + c) >> self.shift
+            scaled = ((a * m >> 32) + c) >> self.shift
         elif self.form is Form.TWICE:
             high = (2 * a * m + _INT32) >> 32
             scaled = (high + c + (a >> 31)) >> self.shifts[channel]
@@ -121,7 +128,7 @@ def _affine(layer: Layer, steps: LayerSteps, shift: int) -> Requant | None:
     if not np.all((own > _REACH) & (own < _INT32 - 2 * _REACH) | ~live):
         return None
     multipliers = np.where(live, own, 0).astype(np.int64)
-    betas, addends = np.zeros(len(live), np.int64), steps.first << shift
+    betas, addends = _still_betas(layer, steps), steps.first << shift
     low, high = _windows(layer, steps, multipliers, shift)
     for channel in np.flatnonzero(live).tolist():
         m, window = int(multipliers[channel]), (int(low[channel]), int(high[channel]))
@@ -214,16 +221,23 @@ def _in_range(found: Requant, steps: LayerSteps) -> bool:
 
 def _rounded(layer: Layer, steps: LayerSteps, form: Form) -> Requant | None:
     """A form with the layer's own multipliers and shifts."""
-    if np.any(layer.shifts >= 0):
+    live, betas = steps.counts > 0, _still_betas(layer, steps)
+    if np.any(layer.shifts[live] >= 0):
         return None
-    right = -layer.shifts
-    addends = (np.int64(1) << (right - 1)) + (layer.out_zero << right)
-    most = np.maximum(np.abs(layer.low), np.abs(layer.high))
+    right = np.where(live, -layer.shifts, _STILL_SHIFT)
+    nearest = (np.int64(1) << (right - 1)) + (layer.out_zero << right)
+    addends = np.where(live, nearest, (steps.first << _STILL_SHIFT) + 1)
+    most = np.maximum(np.abs(layer.low + betas), np.abs(layer.high + betas))
     # |high word of 2·a·m| ≤ |a|.
     if np.any(2 * most >= _INT32) or np.any(most + np.abs(addends) + 2 >= _INT32):
         return None
-    zeros = np.zeros(len(steps), np.int64)
-    return _proven(Requant(form, 0, layer.multipliers, addends, zeros, right, _clamp(layer)), steps)
+    multipliers = np.where(live, layer.multipliers, 0)
+    return _proven(Requant(form, 0, multipliers, addends, betas, right, _clamp(layer)), steps)
+
+
+def _still_betas(layer: Layer, steps: LayerSteps) -> Ints:
+    """β of constant channels, which brings their accumulators around 0; 0 of the others."""
+    return np.where(steps.counts > 0, 0, -(layer.low + layer.high >> 1))
 
 
 def _proven(found: Requant, steps: LayerSteps) -> Requant | None:

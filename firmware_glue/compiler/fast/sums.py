@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +16,6 @@ from firmware_glue.compiler.ops.spec import Array
 Ints = NDArray[np.int64]
 Reals = NDArray[np.float64]
 _LIMIT = 1 << 31
-_QUARTER = 1 << 30, -1
-"""Multiplier and shift of a factor of 1/4, which every way of rounding takes multiples of exactly.
-"""
 
 
 @dataclass(frozen=True)
@@ -73,39 +69,8 @@ class Layer:
         per_output = np.ldexp(unit, -self.shifts)
         return (outputs - self.out_zero - 0.5) * per_output[channel] + away * nudge[channel]
 
-    def settled(self) -> Self:
-        """Channels that give the same for every input as small sums without products.
-
-        Converters write them (a channel that batch normalization switched off) with sums near 2³⁰
-        and tiny factors, which would keep the whole layer from forms that its other channels allow.
-        """
-        still = self.still
-        bias = np.where(still, 4 * (self.outputs(self.low, self._every) - self.out_zero), self.bias)
-        return replace(
-            self, bias=bias, filters=np.where(still[:, None], 0, self.filters),
-            multipliers=np.where(still, _QUARTER[0], self.multipliers),
-            shifts=np.where(still, _QUARTER[1], self.shifts),
-            low=np.where(still, bias, self.low), high=np.where(still, bias, self.high),
-        )  # fmt: skip
-
-    @property
-    def still(self) -> NDArray[np.bool_]:
-        """(output channels,): which give the same for every input."""
-        low, high = (self.outputs(sums, self._every) for sums in (self.low, self.high))
-        return np.asarray(low == high)
-
-    @property
-    def _every(self) -> Ints:
-        return np.arange(len(self.bias), dtype=np.int64)
-
 
 def int8_layer(graph: Graph, op: Op, filters: Array, numerics: Numerics) -> Layer | None:
-    """The layer, settled, or None: see :func:`file_layer`."""
-    layer = file_layer(graph, op, filters, numerics)
-    return None if layer is None else layer.settled()
-
-
-def file_layer(graph: Graph, op: Op, filters: Array, numerics: Numerics) -> Layer | None:
     """The layer, or None if it is none of int8 with constant filters, or may overflow 32 bits.
 
     Args:

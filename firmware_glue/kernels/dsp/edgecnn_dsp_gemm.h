@@ -246,18 +246,39 @@ EC_SHARED void ec_dsp_patch(
     }
 }
 
-/* The input row at which the windows of output row oy start, if all of their rows are inside and
- * follow each other in memory; else NULL. */
+/* The input row at which the windows of output row oy start, if all of their rows are inside; else
+ * NULL. split: the number of rows before the end of the ring, 0 where that is all of them. */
 EC_INLINE const int8_t *ec_dsp_inner_row(
-    const ec_dsp_gemm_params *p, const int8_t *in, int32_t in_rows, int32_t oy) {
+    const ec_dsp_gemm_params *p, const int8_t *in, int32_t in_rows, int32_t oy,
+    int32_t *split) {
     const ec_window *g = &p->window;
     const int32_t y = oy * g->stride_h - g->pad_top;
     const int32_t span = (g->k_h - 1) * g->dilation_h + 1;
-    if (p->runs != g->k_h || y < 0 || y + span > g->in_h ||
-        ec_ring(y, in_rows) + span > in_rows) {
+    if (p->runs != g->k_h || y < 0 || y + span > g->in_h) {
         return NULL;
     }
-    return in + ec_ring(y, in_rows) * g->in_w * g->in_c;
+    const int32_t first = ec_ring(y, in_rows), left = in_rows - first;
+    *split = span <= left ? 0 : (left + g->dilation_h - 1) / g->dilation_h;
+    return in + first * g->in_w * g->in_c;
+}
+
+/* As ec_dsp_inner_pixels, where windows reach over the end of a ring of `ring` bytes: their first
+ * `split` runs lie before it. */
+EC_SHARED void ec_dsp_split_pixels(
+    const ec_dsp_job *j, const int8_t *from, int32_t step, int8_t *out, int32_t count,
+    int32_t split, int32_t ring) {
+    const ec_dsp_gemm_params *p = j->p;
+    const ec_dsp_runs before = {split, p->run_bytes, p->run_skip};
+    const ec_dsp_runs behind = {p->runs - split, p->run_bytes, p->run_skip};
+    const int32_t channels = p->window.out_c;
+    const ptrdiff_t rest = (ptrdiff_t)split * (p->run_bytes + p->run_skip) - ring;
+    for (; count > 0; --count) {
+        uint32_t *to = ec_dsp_gather_any(j->x, from, from + step, &before);
+        ec_dsp_gather_any(to, from + rest, from + rest + step, &behind);
+        ec_dsp_finish_two(j, out, out + channels);
+        from += 2 * step;
+        out += 2 * channels;
+    }
 }
 
 /* Output pixel (y, x) and the one behind it, in that row or the next, by ec_dsp_patch. Where `rows`
@@ -280,10 +301,10 @@ EC_SHARED void ec_dsp_edge_pixels(
     }
 }
 
-EC_SHARED void ec_dsp_conv2d_rows(
-    const ec_dsp_gemm_params *p, const int8_t *in, const int32_t *w, uint32_t *x, int8_t *out,
-    ec_rows rows, ec_dsp_gather gather, ec_dsp_two two, ec_dsp_one one) {
-    const ec_dsp_job job = {p, w, x, gather, two, one};
+/* Some output rows of one image; ringed: those of its input may lie in a ring. */
+EC_INLINE void ec_dsp_conv2d_band(
+    const ec_dsp_job *job, const int8_t *in, int8_t *out, ec_rows rows, int32_t ringed) {
+    const ec_dsp_gemm_params *p = job->p;
     const ec_window *g = &p->window;
     const int32_t step = g->stride_w * g->in_c;
     /* Output columns [first, end) have their window inside. */
@@ -293,19 +314,25 @@ EC_SHARED void ec_dsp_conv2d_rows(
     const int32_t end = last < g->out_w ? last : g->out_w;
     int32_t column = 0;
     if (g->clip_h || g->clip_w) {
-        ec_dsp_fill_pad(&job);
+        ec_dsp_fill_pad(job);
     }
     for (int32_t y = rows.first; y < rows.end; ++y) {
-        const int8_t *inner = ec_dsp_inner_row(p, in, rows.in_rows, y);
+        int32_t split = 0;
+        const int8_t *inner = ec_dsp_inner_row(p, in, rows.in_rows, y, &split);
         while (column < g->out_w) {
             if (inner != NULL && column >= first && column + 1 < end) {
                 const int8_t *from = inner + (column * g->stride_w - g->pad_left) * g->in_c;
                 int8_t *to = out + (ec_ring(y, rows.out_rows) * g->out_w + column) * g->out_c;
                 const int32_t count = (end - column) / 2;
-                ec_dsp_inner_pixels(&job, from, step, to, count);
+                if (ringed && split != 0) {
+                    const int32_t ring = rows.in_rows * g->in_w * g->in_c;
+                    ec_dsp_split_pixels(job, from, step, to, count, split, ring);
+                } else {
+                    ec_dsp_inner_pixels(job, from, step, to, count);
+                }
                 column += 2 * count;
             } else {
-                ec_dsp_edge_pixels(&job, in, out, &rows, y, column);
+                ec_dsp_edge_pixels(job, in, out, &rows, y, column);
                 column += 2;
             }
         }
@@ -314,13 +341,21 @@ EC_SHARED void ec_dsp_conv2d_rows(
     }
 }
 
+EC_SHARED void ec_dsp_conv2d_rows(
+    const ec_dsp_gemm_params *p, const int8_t *in, const int32_t *w, uint32_t *x, int8_t *out,
+    ec_rows rows, ec_dsp_gather gather, ec_dsp_two two, ec_dsp_one one) {
+    const ec_dsp_job job = {p, w, x, gather, two, one};
+    ec_dsp_conv2d_band(&job, in, out, rows, 1);
+}
+
 EC_SHARED void ec_dsp_conv2d(
     const ec_dsp_gemm_params *p, const int8_t *in, const int32_t *w, uint32_t *x, int8_t *out,
     ec_dsp_gather gather, ec_dsp_two two, ec_dsp_one one) {
+    const ec_dsp_job job = {p, w, x, gather, two, one};
     const ec_window *g = &p->window;
     const ec_rows rows = {0, g->out_h, g->in_h, g->out_h};
     for (int32_t n = 0; n < g->batches; ++n) {
-        ec_dsp_conv2d_rows(p, in, w, x, out, rows, gather, two, one);
+        ec_dsp_conv2d_band(&job, in, out, rows, 0);
         in += g->in_h * g->in_w * g->in_c;
         out += g->out_h * g->out_w * g->out_c;
     }

@@ -52,7 +52,8 @@ EC_INLINE ec_dsp_spot ec_dsp_pair_spot(
 EC_INLINE const int8_t *ec_dsp_pair_inside(
     const ec_dsp_pair *c, const int8_t *in, const ec_dsp_spot *spot) {
     const ec_window *g = &c->p->first.window;
-    const int8_t *row = ec_dsp_inner_row(&c->p->first, in, g->in_h, spot->y);
+    int32_t split;
+    const int8_t *row = ec_dsp_inner_row(&c->p->first, in, g->in_h, spot->y, &split);
     const int32_t x = spot->x * g->stride_w - g->pad_left;
     return row == NULL || x < 0 || x + g->k_w > g->in_w ? NULL : row + x * g->in_c;
 }

@@ -120,21 +120,32 @@ EC_RV32_SHARED void ec_rv32_patch(
     }
 }
 
-/* Whether a window lies inside the input, in rows that follow each other. */
-EC_INLINE int32_t ec_rv32_inside(const ec_window *g, int32_t in_rows, ec_rv32_place at) {
+/* Whether a window lies inside the input. */
+EC_INLINE int32_t ec_rv32_inside(const ec_window *g, ec_rv32_place at) {
     const int32_t height = (g->k_h - 1) * g->dilation_h + 1;
     const int32_t width = (g->k_w - 1) * g->dilation_w + 1;
-    return at.y >= 0 && at.y + height <= g->in_h && at.x >= 0 && at.x + width <= g->in_w &&
-           (in_rows == g->in_h || ec_ring(at.y, in_rows) + height <= in_rows);
+    return at.y >= 0 && at.y + height <= g->in_h && at.x >= 0 && at.x + width <= g->in_w;
 }
 
-/* Three pixels' patches to words that they share, `step` apart: from where they lie. */
-EC_RV32_SHARED void ec_rv32_share_rows(
-    const ec_rv32_gemm_params *p, uint32_t *x, int32_t step, const int8_t *from[3]) {
+/* How many rows of a window inside lie before the end of the ring that they are in. */
+EC_INLINE int32_t ec_rv32_before_end(const ec_window *g, int32_t in_rows, int32_t y) {
+    if (in_rows == g->in_h) {
+        return g->k_h;
+    }
+    const int32_t left = in_rows - ec_ring(y, in_rows);
+    const int32_t rows = (left + g->dilation_h - 1) / g->dilation_h;
+    return rows < g->k_h ? rows : g->k_h;
+}
+
+/* Some rows of three pixels' patches to words that they share, `step` apart: from where they lie.
+ * Returns where the next word goes. */
+EC_RV32_SHARED uint32_t *ec_rv32_share_some(
+    const ec_rv32_gemm_params *p, uint32_t *x, int32_t step, const int8_t *from[3],
+    int32_t rows) {
     const ec_window *g = &p->window;
     const int32_t run_step = g->dilation_w * g->in_c;
     const int32_t row_step = g->dilation_h * g->in_w * g->in_c - p->runs * run_step;
-    for (int32_t ky = 0; ky < g->k_h; ++ky) {
+    for (int32_t i = 0; i < rows; ++i) {
         EC_ROLLED
         for (int32_t r = 0; r < p->runs; ++r) {
             x = step == 2 ? ec_rv32_share_2(x, from, p->run_bytes)
@@ -147,6 +158,20 @@ EC_RV32_SHARED void ec_rv32_share_rows(
         from[1] += row_step;
         from[2] += row_step;
     }
+    return x;
+}
+
+/* Three whole patches. The rows from the turn-th on lie `ring` bytes further back. */
+EC_INLINE void ec_rv32_share_rows(
+    const ec_rv32_gemm_params *p, uint32_t *x, int32_t step, const int8_t *from[3],
+    int32_t turn, int32_t ring) {
+    x = ec_rv32_share_some(p, x, step, from, turn);
+    if (turn != p->window.k_h) {
+        from[0] -= ring;
+        from[1] -= ring;
+        from[2] -= ring;
+        ec_rv32_share_some(p, x, step, from, p->window.k_h - turn);
+    }
 }
 
 /* The same wherever they lie; by way of bytes where a window leaves the input. */
@@ -155,9 +180,11 @@ EC_RV32_SHARED void ec_rv32_share_patches(
     int32_t in_rows, const ec_rv32_place at[3], int8_t *bytes) {
     const ec_window *g = &p->window;
     const int8_t *from[3];
+    const int32_t turn = ec_rv32_before_end(g, in_rows, at[0].y);
     int32_t inside = 1;
     for (int32_t i = 0; i < 3; ++i) {
-        inside = inside && ec_rv32_inside(g, in_rows, at[i]);
+        inside = inside && ec_rv32_inside(g, at[i]) &&
+                 turn == ec_rv32_before_end(g, in_rows, at[i].y);
     }
     for (int32_t i = 0; i < 3; ++i) {
         if (inside) {
@@ -169,7 +196,7 @@ EC_RV32_SHARED void ec_rv32_share_patches(
         }
     }
     if (inside) {
-        ec_rv32_share_rows(p, x, step, from);
+        ec_rv32_share_rows(p, x, step, from, turn, in_rows * g->in_w * g->in_c);
     } else if (step == 2) {
         ec_rv32_share_2(x, from, p->depth);
     } else {

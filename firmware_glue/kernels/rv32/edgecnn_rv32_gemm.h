@@ -185,10 +185,11 @@ EC_INLINE int32_t ec_rv32_six_of_row(
         oy * g->stride_h - g->pad_top, ox * g->stride_w - g->pad_left};
     const ec_rv32_place last = {first.y, first.x + 5 * g->stride_w};
     const int8_t *from[6];
-    if (ox + 6 > g->out_w || !ec_rv32_inside(g, rows->in_rows, first) ||
-        !ec_rv32_inside(g, rows->in_rows, last)) {
+    if (ox + 6 > g->out_w || !ec_rv32_inside(g, first) || !ec_rv32_inside(g, last)) {
         return 0;
     }
+    const int32_t turn = ec_rv32_before_end(g, rows->in_rows, first.y);
+    const int32_t ring = rows->in_rows * g->in_w * g->in_c;
     in += (ec_ring(first.y, rows->in_rows) * g->in_w + first.x) * g->in_c;
     out += (ec_ring(oy, rows->out_rows) * g->out_w + ox) * g->out_c;
     EC_ROLLED
@@ -198,8 +199,8 @@ EC_INLINE int32_t ec_rv32_six_of_row(
         in += g->stride_w * g->in_c;
         out += g->out_c;
     }
-    ec_rv32_share_rows(p, x, 4, from);
-    ec_rv32_share_rows(p, x + 2, 4, from + 3);
+    ec_rv32_share_rows(p, x, 4, from, turn, ring);
+    ec_rv32_share_rows(p, x + 2, 4, from + 3, turn, ring);
     ec_rv32_run(p, f, job, 4);
     return 1;
 }

@@ -18,13 +18,13 @@ _BIAS = 1 << 30
 
 
 def _weights(layers: Layers, shape: tuple[int, ...], axis: int, in_scale: float) -> list[int]:
-    """Filters and bias; the dead channels' outputs are about 20 and −20."""
+    """Filters and bias; the dead channels' outputs are about 20 and −20, whatever their filters."""
     count, rng = shape[axis], layers.rng
     scales, values = rng.uniform(0.004, 0.008, count), rng.integers(-127, 128, shape)
     bias = rng.integers(-900, 900, count)
     for sign, channel in zip((1, -1), _DEAD, strict=True):
         scales[channel] = 20 * 0.7 / (_BIAS * in_scale)
-        np.moveaxis(values, axis, 0)[channel] = 0
+        np.moveaxis(values, axis, 0)[channel] = sign - 1
         bias[channel] = sign * _BIAS
     filters = layers.build.tensor(shape, "int8", scales.tolist(), data=values, axis=axis)
     factors = (scales * in_scale).tolist()
