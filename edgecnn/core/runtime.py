@@ -21,6 +21,7 @@ from edgecnn.core.quiet import held_stderr
 from edgecnn.core.tflite.hazards import refuse_hazards
 from edgecnn.core.tflite.model import TfModel
 from edgecnn.core.tflite.reader import read_model
+from edgecnn.core.tflite.versions import with_listed_versions
 
 Array = NDArray[Any]
 Resolver = Literal["auto", "reference", "builtin"]
@@ -217,9 +218,11 @@ class LiteRTPredictor:
 
     def _interpreter_with(self, module: Any, resolver: Resolver) -> Any:
         kinds = module.OpResolverType
+        reference = resolver == "reference"
+        content = with_listed_versions(self._model, self._read) if reference else self._model
         with held_stderr():
             interpreter = module.Interpreter(
-                model_content=self._model,
+                model_content=content,
                 num_threads=self._threads,
                 experimental_op_resolver_type={
                     "auto": kinds.AUTO,
