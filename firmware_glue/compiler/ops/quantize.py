@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from edgecnn.core.tflite.model import DType, Quantization
 from firmware_glue.compiler import fixed_point
-from firmware_glue.compiler.ir import Graph, Op, Tensor
+from firmware_glue.compiler.ir import Graph, Op
 from firmware_glue.compiler.ops import lut, rescale, unary_fixed, unary_special
 from firmware_glue.compiler.ops.rescale import SUFFIX, Pieces
 from firmware_glue.compiler.ops.rules import constant, dtypes, per_tensor
@@ -22,16 +24,10 @@ from firmware_glue.compiler.ops.spec import (
 )
 
 
-def _affine_call(graph: Graph, op: Op, kernel: str, quantized: Tensor) -> Lowered:
-    low, high = fixed_point.limits(quantized.dtype)
-    fields = (
-        ("scale", quantized.scale),
-        ("zero_point", quantized.zero_point),
-        ("low", low),
-        ("high", high),
-    )
-    params = Params("ec_affine_params", fields)
-    return rescale.convert_call(graph, op, kernel, "edgecnn_quantize.h", params)
+def _reciprocal(scale: float) -> tuple[int, int]:
+    """Sixteen bits of 1 / scale, and where they lie: see ``ec_round_quotient`` in C."""
+    half, exponent = math.frexp(scale)
+    return min(int(0x8000 / half), 0xFFFF), 155 + exponent
 
 
 def _quantize(graph: Graph, op: Op, values: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -45,7 +41,15 @@ def _quantize(graph: Graph, op: Op, values: tuple[Array, ...]) -> tuple[Array, .
 
 def _lower_quantize(graph: Graph, op: Op) -> Lowered:
     out = graph.output(op)
-    return _affine_call(graph, op, f"quantize_f32_{SUFFIX[out.dtype]}", out)
+    low, high = fixed_point.limits(out.dtype)
+    reciprocal, places = _reciprocal(out.scale)
+    fields = (
+        ("scale", out.scale), ("zero_point", out.zero_point), ("low", low), ("high", high),
+        ("reciprocal", reciprocal), ("places", places),
+    )  # fmt: skip
+    params = Params("ec_quantize_params", fields)
+    kernel = f"quantize_f32_{SUFFIX[out.dtype]}"
+    return rescale.convert_call(graph, op, kernel, "edgecnn_quantize.h", params)
 
 
 def _dequantize(graph: Graph, op: Op, values: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -60,7 +64,9 @@ def _dequantize(graph: Graph, op: Op, values: tuple[Array, ...]) -> tuple[Array,
 
 def _lower_dequantize(graph: Graph, op: Op) -> Lowered:
     x = graph.input(op, 0)
-    return _affine_call(graph, op, f"dequantize_{SUFFIX[x.dtype]}_f32", x)
+    params = Params("ec_dequantize_params", (("scale", x.scale), ("zero_point", x.zero_point)))
+    kernel = f"dequantize_{SUFFIX[x.dtype]}_f32"
+    return rescale.convert_call(graph, op, kernel, "edgecnn_quantize.h", params)
 
 
 def _half(graph: Graph, op: Op, values: tuple[Array, ...]) -> tuple[Array, ...]:
