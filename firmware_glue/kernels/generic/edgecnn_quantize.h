@@ -34,19 +34,16 @@ typedef struct {
 } ec_dequantize_params;
 
 /* To nearest, ties away from zero; saturated at 2^30, NaN gives the lowest. (LiteRT converts floats
- * that no int32 holds as the machine happens to do.) */
+ * that no int32 holds as the machine happens to do.) The float below a half takes every float from
+ * a half on to the next number, and none below. */
 EC_INLINE int32_t ec_round_float(float x) {
-    int32_t whole;
-    float rest;
     if (!(x > -1073741824.0f)) {
         return -1073741824;
     }
     if (x > 1073741824.0f) {
         return 1073741824;
     }
-    whole = (int32_t)x;
-    rest = x - (float)whole;
-    return rest >= 0.5f ? whole + 1 : rest <= -0.5f ? whole - 1 : whole;
+    return (int32_t)(x + ec_copysignf(0.49999997f, x));
 }
 
 EC_INLINE int32_t ec_quantize(const ec_quantize_params *p, float x) {
