@@ -32,7 +32,7 @@ class CompilerSpec:
     """What the C compilers are told about the core.
 
     Attributes:
-        target, mcpu: LLVM's target triple and CPU, for Clang.
+        target, mcpu: LLVM's target triple and CPU, for Clang; an FPU is a feature to be named.
         gcc: the same as GCC's flags.
         flags: further flags that both understand.
     """

@@ -10,7 +10,7 @@
 
 /* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
-/* Cores that compute floats in integers: a product takes about 100 instructions, a quotient 300. */
+/* Whether the core computes floats in integers: a quotient then takes hundreds of instructions. */
 #if !defined(EC_NO_FPU)
 #if (defined(__arm__) && !defined(__ARM_FP)) || (defined(__riscv) && !defined(__riscv_flen))
 #define EC_NO_FPU 1
@@ -19,8 +19,8 @@
 #endif
 #endif
 
-/* 1 / scale is reciprocal / 2^16 .. (reciprocal + 1) / 2^16 times a power of two, and places that
- * of the quotient's last place, less the exponent of x: see ec_round_quotient. */
+/* reciprocal: the first 16 bits of 1 / scale, cut off. places: less the exponent field of x, the
+ * bits behind the point of their product in ec_round_quotient. */
 typedef struct {
     int32_t count, reverse;
     float scale;

@@ -32,10 +32,46 @@ def _depth_to_space(build: ModelBuilder, x: int) -> int:
     return y
 
 
-def _arg_max(build: ModelBuilder, x: int) -> int:
+def _arg_max(build: ModelBuilder, x: int, code: str = "ARG_MAX") -> int:
     y = build.tensor((1, 4, 4), "int32")
-    build.op("ARG_MAX", [x, build.tensor((1,), "int32", data=[3])], [y], output_type=2, version=3)
+    build.op(code, [x, build.tensor((1,), "int32", data=[3])], [y], output_type=2, version=3)
     return y
+
+
+def _arg_min(build: ModelBuilder, x: int) -> int:
+    return _arg_max(build, x, "ARG_MIN")
+
+
+def _squeeze(build: ModelBuilder, x: int) -> int:
+    y = build.tensor((4, 4, 4), "int8", scale=0.1)
+    build.op("SQUEEZE", [x], [y], squeeze_dims=[0], version=2)
+    return y
+
+
+def _strided_slice(build: ModelBuilder, x: int) -> int:
+    y = build.tensor((1, 2, 4, 4), "int8", scale=0.1)
+    limits = [
+        build.tensor((4,), "int32", data=data) for data in ([0] * 4, [1, 4, 4, 4], [1, 2, 1, 1])
+    ]
+    build.op("STRIDED_SLICE", [x, *limits], [y], version=8)
+    return y
+
+
+def _abs(build: ModelBuilder, x: int) -> int:
+    y = build.tensor((1, 4, 4, 4), "int8", scale=0.1)
+    build.op("ABS", [x], [y], version=5)
+    return y
+
+
+def _gelu(build: ModelBuilder, x: int) -> int:
+    y = build.tensor((1, 4, 4, 4), "int8", scale=0.1)
+    build.op("GELU", [x], [y], version=3)
+    return y
+
+
+MAKERS = (
+    _tile, _transpose, _depth_to_space, _arg_max, _arg_min, _squeeze, _strided_slice, _abs, _gelu,
+)  # fmt: skip
 
 
 def _model(make: Callable[[ModelBuilder, int], int]) -> bytes:
@@ -44,7 +80,7 @@ def _model(make: Callable[[ModelBuilder, int], int]) -> bytes:
     return build.build([x], [make(build, x)])
 
 
-@pytest.mark.parametrize("make", [_tile, _transpose, _depth_to_space, _arg_max])
+@pytest.mark.parametrize("make", MAKERS)
 def test_the_reference_runs_the_newest(make: Callable[[ModelBuilder, int], int]) -> None:
     data = _model(make)
     reference, warnings = best_reference(data)
@@ -54,6 +90,11 @@ def test_the_reference_runs_the_newest(make: Callable[[ModelBuilder, int], int])
     (got,) = reference.predict(inputs).values()
     (want,) = LiteRTPredictor(data, resolver="builtin").predict(inputs).values()
     np.testing.assert_array_equal(got, want)
+
+
+def test_each_listed_op_is_tried() -> None:
+    codes = {read_model(_model(make)).main.operators[0].code for make in MAKERS}
+    assert codes == set(LISTED)
 
 
 def test_only_versions_change() -> None:

@@ -47,10 +47,11 @@ def _dequantize(scale: float, dtype: str, zero_point: int) -> bytes:
 def _around(centres: np.ndarray) -> np.ndarray:
     """float32 numbers and their neighbours, up to three places away."""
     found = [centres.astype(np.float32)]
-    for towards in (-np.inf, np.inf):
+    for towards in np.float32([-np.inf, np.inf]):
+        nearest = found[0]
         for _ in range(3):
-            nearest = found[-1] if len(found) % 3 != 1 else found[0]
-            found.append(np.nextafter(nearest, np.float32(towards), dtype=np.float32))
+            nearest = np.nextafter(nearest, towards)
+            found.append(nearest)
     return np.concatenate(found)
 
 

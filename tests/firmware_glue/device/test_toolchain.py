@@ -19,7 +19,14 @@ from firmware_glue.device.board import load_board
 from firmware_glue.device.elf import read_elf
 from firmware_glue.device.size import empty_size, image_size
 from firmware_glue.device.toolchain import Toolchain, find_toolchain, start_up_sources
-from tests.firmware_glue.device.programs import CORES, PRELUDE, image, need_program
+from tests.firmware_glue.device.programs import (
+    CORES,
+    PRELUDE,
+    TOOLCHAINS,
+    image,
+    need_program,
+    toolchain,
+)
 
 MAIN = "int main(void) { return 0; }"
 M4 = load_board("cortex-m4")
@@ -133,6 +140,16 @@ def test_gcc_by_name() -> None:
     assert any("undeclared_thing" in line for line in caught.value.details)
     first, second = (found.build(M4, sources(MAIN)) for _ in range(2))
     assert first == second
+
+
+@pytest.mark.parametrize("name", TOOLCHAINS)
+@pytest.mark.parametrize("core", [core for core in CORES if load_board(core).isa == "thumb"])
+def test_floats_run_on_the_fpu_of_cores_that_have_one(core: str, name: str) -> None:
+    board = load_board(core)
+    hard = "eabihf" in board.compiler.target
+    assert hard == ("-mfloat-abi=hard" in board.compiler.gcc)
+    main = f"#if defined(__ARM_FP) != {int(hard)}\n#error another float unit\n#endif\n{MAIN}"
+    toolchain(core, name).build(board, {**start_up_sources(board), "main.c": PRELUDE + main})
 
 
 def test_auto_takes_gcc_where_zig_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
