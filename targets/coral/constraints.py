@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgecnn.core.tflite.model import DType
+from edgecnn.core.tflite.model import DType, TfSubgraph
 from targets.coral.rules import general, layers, shapes
 from targets.coral.rules.view import BAD_TYPE, EDGE_TPU_OP, LIMITATION, NOT_SUPPORTED, OpView, Rule
 
@@ -123,7 +123,7 @@ def static_miss(op: OpView) -> Miss | None:
 
 
 def is_boundary_quantize(op: OpView) -> bool:
-    """Whether the op turns a float input of the model into 8 bits.
+    """Whether the op turns a float input of the model, or one cast to float, into 8 bits.
 
     The compiler leaves it on the CPU and still maps what follows.
     """
@@ -132,10 +132,16 @@ def is_boundary_quantize(op: OpView) -> bool:
         op.op.code == "QUANTIZE"
         and data is not None
         and output is not None
-        and data.index in op.graph.inputs
+        and _is_model_input(op.graph, data.index)
         and data.dtype is DType.FLOAT32
         and output.dtype in (DType.INT8, DType.UINT8)
     )
+
+
+def _is_model_input(graph: TfSubgraph, tensor: int) -> bool:
+    """Whether the tensor is an input of the model, or one that only CAST has touched."""
+    casts = {op.outputs[0]: op.inputs[0] for op in graph.operators if op.code == "CAST"}
+    return tensor in graph.inputs or casts.get(tensor) in graph.inputs
 
 
 def _missed(op: OpView, rules: tuple[Rule, ...]) -> list[Miss]:

@@ -11,7 +11,8 @@ _HEAD = """\
 `edgecnn check -t coral-usb` predicts with these rules, without Google's compiler, what the compiler
 will map. Made from the code by `targets.coral.docs`; do not edit.
 
-An op that misses a rule stays on the CPU, and so does every op that needs its result.
+An op that misses a rule stays on the CPU. Where it needs results of mapped ops, every op that needs
+its own result stays there too; what the CPU computes before the first mapped op ends nothing.
 """
 
 

@@ -1,8 +1,11 @@
 """Predicts op by op what the Edge TPU compiler maps, and why the rest stays on the CPU.
 
-The compiler makes one sub-graph. An op that it cannot take stays on the CPU, and so does every op
-that needs that op's result: a second sub-graph would have to come back to the Edge TPU. Ops on
-other branches are mapped, wherever they stand in the file.
+The compiler makes one sub-graph. An op that it cannot take stays on the CPU. Where that op needs
+results of mapped ops, it ends the sub-graph for every op that needs its own result: those would
+have to come back to the Edge TPU, as a second sub-graph. An op on the CPU that needs nothing from
+the Edge TPU runs before it and ends nothing: a net that begins with CAST and QUANTIZE had both on
+the CPU and the 87 ops behind them mapped. Ops on other branches are mapped, wherever they stand in
+the file.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from dataclasses import dataclass
 
 from edgecnn.core.tflite.model import TfModel, TfOperator, TfSubgraph
 from targets.base import OpFinding
-from targets.coral.constraints import Miss, is_boundary_quantize, misses, reason, static_miss
+from targets.coral.constraints import Miss, misses, reason, static_miss
 from targets.coral.rules.view import DYNAMIC, ONE_SUBGRAPH, OpView
 
 # The newest version of an op that compiler 16 was seen to refuse, by op: older ones it reads.
@@ -40,18 +43,26 @@ def predict(model: TfModel) -> Prediction:
     causes = _dynamic_causes(graph)
     if causes:
         return Prediction(_refuse_all(graph, causes), _refusal(graph, causes), notes)
-    waiting: dict[int, TfOperator] = {}  # tensor → the op on the CPU that it comes from
+    return Prediction(_partition(graph), None, notes)
+
+
+def _partition(graph: TfSubgraph) -> tuple[OpFinding, ...]:
+    """Judges every op: its own limits, and whether it stands behind the end of the sub-graph."""
+    on_tpu: set[int] = set()  # tensors that come from mapped ops, directly or over the CPU
+    waiting: dict[int, TfOperator] = {}  # tensor → the op that ended the sub-graph before it
     findings = []
     for op in graph.operators:
-        view = OpView(op, graph)
-        found = misses(view)
+        found = misses(OpView(op, graph))
         blocker = next((waiting[i] for i in op.inputs if i in waiting), None)
-        if found and not is_boundary_quantize(view):
-            waiting |= dict.fromkeys(op.outputs, op)
-        elif blocker is not None:
+        behind = any(i in on_tpu for i in op.inputs)
+        if blocker is not None:
             waiting |= dict.fromkeys(op.outputs, blocker)
+        elif found and behind:
+            waiting |= dict.fromkeys(op.outputs, op)
+        if behind or not found:
+            on_tpu.update(op.outputs)
         findings.append(_finding(graph, op, found, blocker))
-    return Prediction(tuple(findings), None, notes)
+    return tuple(findings)
 
 
 def _finding(
@@ -84,7 +95,7 @@ def _finding(
         f"change op #{blocker.index} {blocker.display_code} '{graph.op_name(blocker)}'",
         "one_subgraph",
         f"after op #{blocker.index} {blocker.display_code}",
-        "All mapped ops must form one sub-graph that nothing on the CPU feeds.",
+        "All mapped ops must form one sub-graph: its results cannot come back over the CPU.",
     )
 
 

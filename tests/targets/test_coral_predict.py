@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgecnn.core.tflite.reader import read_model, read_model_file
@@ -33,7 +34,8 @@ def test_every_pair_op_by_op() -> None:
         for index, entry in unmapped.items():
             # What waits only for an op before it says so; a cause has a reason of its own.
             waits = "More than one subgraph" in (findings[index].reason or "")
-            own = entry["op"] in ("ARG_MAX",)
+            large = entry["op"] == "RESIZE_BILINEAR" and entry["outs"][0][0][1] == 513
+            own = entry["op"] == "ARG_MAX" or large
             assert waits == (entry["downstream"] and not own), (row["cpu"], index)
 
 
@@ -91,9 +93,46 @@ def test_what_follows_a_blocker_names_it() -> None:
     assert findings[3].rewrite == "change op #1 LEAKY_RELU 'LEAKY_RELU'"
 
 
-def test_a_leading_blocker_leaves_everything_on_the_cpu() -> None:
-    findings = predict(read_model(chain("LEAKY_RELU", "TANH"))).ops
-    assert [op.mapped for op in findings] == [False, False]
+def test_ops_on_the_cpu_before_the_first_mapped_one_end_nothing() -> None:
+    findings = predict(read_model(chain("LEAKY_RELU", "ELU", "TANH", "RELU", "ELU", "RELU"))).ops
+    assert [op.mapped for op in findings] == [False, False, True, True, False, False]
+    assert findings[1].reason is not None
+    assert "More than one subgraph" not in findings[1].reason  # its own limit, not #0's
+    assert "op #4 ELU" in (findings[5].reason or "")
+
+
+def test_a_net_that_begins_with_cast_and_quantize_is_mapped_behind_them() -> None:
+    build = ModelBuilder()
+    shape = (1, 8, 8, 3)
+    x = build.tensor(shape, "uint8", name="image")
+    as_float = build.tensor(shape, "float32")
+    build.op("CAST", [x], [as_float])
+    current = build.tensor(shape, "int8", **Q)
+    build.op("QUANTIZE", [as_float], [current])
+    for code in ("RELU", "TANH", "RELU"):
+        following = build.tensor(shape, "int8", **Q)
+        build.op(code, [current], [following])
+        current = following
+    back = build.tensor(shape, "float32")
+    build.op("DEQUANTIZE", [current], [back])
+    last = build.tensor(shape, "float32")
+    build.op("RELU", [back], [last])
+    findings = predict(read_model(build.build([x], [last]))).ops
+    assert [op.mapped for op in findings] == [False, False, True, True, True, False, False]
+    assert "inference_input_type" in (findings[1].rewrite or "")
+
+
+def test_a_large_resize_behind_mapped_ops_ends_the_sub_graph() -> None:
+    build = ModelBuilder()
+    x, a = (build.tensor((1, 33, 33, 19), "uint8", **Q) for _ in range(2))
+    size = build.tensor((2,), "int32", data=np.array([513, 513]))
+    b, y = (build.tensor((1, 513, 513, 19), "uint8", **Q) for _ in range(2))
+    build.op("RELU", [x], [a])
+    build.op("RESIZE_BILINEAR", [a, size], [b], align_corners=True)
+    build.op("RELU", [b], [y])
+    findings = predict(read_model(build.build([x], [y]))).ops
+    assert [op.mapped for op in findings] == [True, False, False]
+    assert "513×513×19" in (findings[1].reason or "")
 
 
 def test_float_ends_stay_on_the_cpu_and_the_middle_is_mapped() -> None:
@@ -112,7 +151,22 @@ def test_other_branches_are_mapped() -> None:
     build.op("ADD", [a, c], [d])
     build.op("RELU", [d], [y])
     findings = predict(read_model(build.build([x], [y]))).ops
-    assert [op.mapped for op in findings] == [False, True, True, False, False]
+    # LEAKY_RELU needs nothing from the Edge TPU: it runs first, and ADD takes its result.
+    assert [op.mapped for op in findings] == [False, True, True, True, True]
+
+
+def test_a_branch_that_comes_back_from_the_cpu_is_not_mapped() -> None:
+    build = ModelBuilder()
+    shape = (1, 4, 4, 2)
+    x, a, b, c, d, y = (build.tensor(shape, "int8", **Q) for _ in range(6))
+    build.op("RELU", [x], [a])
+    build.op("LEAKY_RELU", [a], [b])
+    build.op("TANH", [a], [c])
+    build.op("ADD", [b, c], [d])
+    build.op("RELU", [d], [y])
+    findings = predict(read_model(build.build([x], [y]))).ops
+    assert [op.mapped for op in findings] == [True, False, True, False, False]
+    assert "op #1 LEAKY_RELU" in (findings[4].reason or "")
 
 
 def test_dynamic_shapes_refuse_the_whole_model() -> None:

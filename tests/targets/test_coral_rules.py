@@ -172,8 +172,18 @@ REJECTED = {
         "interpolation_precision",
         "unspecified limitation",
     ),
+    "resize 33x33 to 513x513, 19 channels": (
+        resize((33, 33), (513, 513), channels=19),
+        "interpolation_precision",
+        "unspecified limitation",
+    ),
     "resize to 512x512x32": (
         resize((256, 256), (512, 512), channels=32),
+        "interpolated_size",
+        "unspecified limitation",
+    ),
+    "resize nearest to 512x512x32": (
+        resize((256, 256), (512, 512), channels=32, code="RESIZE_NEAREST_NEIGHBOR"),
         "resized_fits_on_chip",
         "unspecified limitation",
     ),
@@ -218,6 +228,7 @@ ACCEPTED = {
         constants=(("int32", [0, 0, 0, 0]), ("int32", [1, 2, 2, 2])),
     ),
     "resize": resize((33, 33), (65, 65)),
+    "resize 64x64 to 128x128, 32 channels": resize((64, 64), (128, 128), channels=32),
     "resize nearest": resize((8, 8), (16, 16), code="RESIZE_NEAREST_NEIGHBOR"),
     "reshape": single("RESHAPE", SHAPE, (1, 32), constants=(("int32", [1, 32]),)),
     "expand dims": single("EXPAND_DIMS", (1, 8), (1, 1, 8), constants=(("int32", 1),)),

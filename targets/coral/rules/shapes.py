@@ -10,6 +10,8 @@ from targets.coral.rules.layers import NO_FUSED_ACTIVATION
 from targets.coral.rules.view import LIMITATION, UNIT_STRIDES, OpView, Rule, shape_text
 
 ON_CHIP_BYTES = 8 << 20
+MAX_INTERPOLATED_BYTES = 5_000_000  # 513×513×19 was left on the CPU, 128×128×32 was mapped
+MAX_ENLARGEMENT = 15  # 33 → 513 and 1 → 33 were left on the CPU, 64 → 128 was mapped
 MAX_MEAN_POSITIONS = 32768  # 256×128 was left on the CPU, 64×128 was mapped
 
 
@@ -99,15 +101,23 @@ def no_new_axis_mask(op: OpView) -> str | None:
 
 
 def interpolation_precision(op: OpView) -> str | None:
-    """A side of 1 pixel cannot be enlarged by interpolation (too imprecise)."""
+    """A side can be enlarged less than 15-fold (33 → 513 and 1 → 33 pixels stayed on the CPU)."""
     data, output = op.input(0), op.output
     if data is None or output is None or len(data.shape) != 4 or len(output.shape) != 4:
         return None
     enlarged = any(
-        before == 1 and after > 1
+        after >= MAX_ENLARGEMENT * before or before == 1 < after
         for before, after in zip(data.shape[1:3], output.shape[1:3], strict=True)
     )
     return f"{shape_text(data)} → {shape_text(output)}" if enlarged else None
+
+
+def interpolated_size(op: OpView) -> str | None:
+    """The resized tensor must be smaller than 5,000,000 bytes (513×513×19 stayed on the CPU)."""
+    output = op.output
+    if output is None or output.nbytes < MAX_INTERPOLATED_BYTES:
+        return None
+    return f"{shape_text(output)}, {output.nbytes:,} bytes"
 
 
 def resized_fits_on_chip(op: OpView) -> str | None:
@@ -119,9 +129,8 @@ def resized_fits_on_chip(op: OpView) -> str | None:
 
 
 _REDUCE = Rule(reduction_outside_batch, LIMITATION, "keep the batch dimension out of the axes")
-_RESIZE_FITS = Rule(
-    resized_fits_on_chip, LIMITATION, "resize to fewer pixels or channels, or on the host"
-)
+_SMALLER = "resize to fewer pixels or channels, or on the host"
+_RESIZE_FITS = Rule(resized_fits_on_chip, LIMITATION, _SMALLER)
 
 RULES: dict[str, tuple[Rule, ...]] = {
     "ADD": (),
@@ -155,9 +164,10 @@ RULES: dict[str, tuple[Rule, ...]] = {
         Rule(
             interpolation_precision,
             LIMITATION,
-            "repeat the pixel with tf.tile instead, or let ADD or MUL broadcast it",
+            "enlarge in several steps, or on the host; repeat a single pixel with tf.tile, or let"
+            " ADD or MUL broadcast it",
         ),
-        _RESIZE_FITS,
+        Rule(interpolated_size, LIMITATION, _SMALLER),
     ),
     "RESIZE_NEAREST_NEIGHBOR": (_RESIZE_FITS,),
     "EXPAND_DIMS": (),
