@@ -65,8 +65,15 @@ def command(
         jsonl=lines if lines is not None else (sys.stdout if as_json else None),
         score_threshold=threshold,
     )
+    reference = resolve(model, project)
+    if reference.bundle is not None and reference.bundle.only_trained and variant is None:
+        click.echo(
+            "note: the bundle is not quantized yet, its Keras model runs; faster after edgecnn"
+            f" quantize {reference.path}",
+            err=True,
+        )
     request = DetectRequest(
-        resolve(model, project),
+        reference,
         source,
         config,
         realtime=realtime,

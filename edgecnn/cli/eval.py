@@ -78,7 +78,9 @@ def command(
     rows = [(metric.name, f"{metric.value:.4f}", f"{metric.low:.4f} – {metric.high:.4f}")]
     if isinstance(metric.extra.get("map5095"), float):
         rows.append(("map5095", f"{metric.extra['map5095']:.4f}", ""))
-    print_table(f"{metric.n} images", ("metric", "value", "95 % interval"), rows, numeric=(1,))
+    of = f", {result.variant}" if result.variant else ""
+    of += " (not quantized yet)" if result.float_only else ""
+    print_table(f"{metric.n} images{of}", ("metric", "value", "95 % interval"), rows, numeric=(1,))
     if result.skipped:
         click.echo(f"skipped {len(result.skipped)} unreadable images:")
         for name in result.skipped[: None if verbose else 10]:

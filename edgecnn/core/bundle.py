@@ -35,6 +35,7 @@ from edgecnn.core.preprocess import PreprocessSpec
 
 SCHEMA = "edgecnn.bundle/1"
 MANIFEST = "bundle.json"
+KERAS_MODEL = "model.keras"
 _STAGED = ".new"
 _MAX_PATH = 200
 _HINT_REMAKE = "run the edgecnn command that makes it again"
@@ -306,6 +307,11 @@ class Bundle:
         parts = (PurePosixPath(name).parts for name in self.manifest.files)
         return tuple(sorted({p[1] for p in parts if len(p) == 3 and p[0] == "variants"}))
 
+    @property
+    def only_trained(self) -> bool:
+        """Whether its Keras model is all there is: not quantized yet."""
+        return not self.variants and self.has(KERAS_MODEL)
+
     def variant_model(self, recipe: str | None = None) -> Path:
         """The path of a variant's model.tflite; None: the default variant.
 
@@ -313,11 +319,16 @@ class Bundle:
             BundleError: there is no such variant.
         """
         name = recipe or self.manifest.default_variant
+        if not self.variants:
+            raise BundleError(
+                f"the bundle '{self.root}' is trained, but not quantized: it holds no .tflite yet",
+                hint=f"run edgecnn quantize {self.root} first",
+            )
         if name not in self.variants:
             raise BundleError(
-                f"the bundle '{self.root}' has no variant '{name}'"
-                f" (it has: {', '.join(self.variants) or 'none'})",
-                hint="run edgecnn quantize first",
+                f"the bundle '{self.root}' has no variant '{name}', expected one of"
+                f" {', '.join(self.variants)}",
+                hint=f"give one of these, or make it: edgecnn quantize {self.root} --recipe {name}",
             )
         return self.path(f"variants/{name}/model.tflite")
 
@@ -340,7 +351,7 @@ class Bundle:
 def _missing_hint(name: str) -> str:
     if name.startswith("variants/"):
         return "run edgecnn quantize first"
-    return "run edgecnn train first" if name == "model.keras" else _HINT_REMAKE
+    return "run edgecnn train first" if name == KERAS_MODEL else _HINT_REMAKE
 
 
 def _safe(path: str) -> None:

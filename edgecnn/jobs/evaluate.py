@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from edgecnn.core.bundle import KERAS_MODEL
 from edgecnn.core.errors import DataError
 from edgecnn.core.metric import Metric
 from edgecnn.core.postprocess import ClassifySpec, DetectSpec
@@ -41,12 +42,23 @@ class EvalRequest:
 
 @dataclass(frozen=True)
 class EvalResult:
-    """``edgecnn.eval/1``."""
+    """``edgecnn.eval/1``.
+
+    Attributes:
+        variant: which file of a bundle was measured (see
+            :class:`edgecnn.jobs.specs.Runnable`); None: a bare file.
+    """
 
     task: str
     metric: Metric
     labels: tuple[str, ...]
     skipped: tuple[str, ...]
+    variant: str | None = None
+
+    @property
+    def float_only(self) -> bool:
+        """Whether it is the Keras model of a bundle that is not quantized yet."""
+        return self.variant == KERAS_MODEL
 
     def to_json(self) -> dict[str, Any]:
         """The object of ``edgecnn eval --json``."""
@@ -55,6 +67,7 @@ class EvalResult:
         return {
             "schema": "edgecnn.eval/1",
             "task": self.task,
+            "variant": self.variant,
             "n": self.metric.n,
             "metrics": metrics,
             "skipped": list(self.skipped),
@@ -98,4 +111,4 @@ def run(request: EvalRequest, progress: Progress) -> EvalResult:
         progress=progress,
     )
     labels = classes if isinstance(runnable.postprocess, ClassifySpec) else dataset.labels
-    return EvalResult(task, metric, labels, tuple(dataset.skipped))
+    return EvalResult(task, metric, labels, tuple(dataset.skipped), runnable.variant)

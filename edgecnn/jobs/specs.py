@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.core import postprocess as post
+from edgecnn.core.bundle import KERAS_MODEL, Bundle
 from edgecnn.core.errors import DataError, ModelError, UsageError
 from edgecnn.core.labels import read_labels
 from edgecnn.core.postprocess import ClassifySpec, DetectSpec, PostprocessSpec
@@ -29,11 +30,17 @@ class SpecFiles:
 
 @dataclass(frozen=True)
 class Runnable:
-    """A model ready to run on images: predictor and both specs."""
+    """A model ready to run on images: predictor and both specs.
+
+    Attributes:
+        variant: which file of a bundle it is: a variant's name, or ``model.keras`` where the bundle
+            is not quantized yet; None: a bare file.
+    """
 
     predictor: Predictor
     preprocess: PreprocessSpec
     postprocess: PostprocessSpec
+    variant: str | None = None
 
 
 def open_runnable(
@@ -46,7 +53,7 @@ def open_runnable(
 ) -> Runnable:
     """Opens a bundle's variant, a .tflite, a Keras model or a SavedModel.
 
-    Specs come from the given files, else the bundle, else the .tflite's metadata, else (a
+    Of a bundle that is trained and not quantized yet it is the Keras model. Specs come from the given files, else the bundle, else the .tflite's metadata, else (a
     quantized image classifier without metadata) from the tensors: the input's whole range is taken
     as bytes 0 to 255, RGB, and classes are numbered. Of a Keras model or SavedModel the input is
     guessed as ``edgecnn quantize`` does; inputs that are no image take arrays of real values. With
@@ -65,6 +72,9 @@ def open_runnable(
                 hint="leave --numerics out, or run edgecnn quantize first",
             )
         return _unconverted(reference, files)
+    bundle = reference.bundle
+    if bundle is not None and variant is None and numerics is None and bundle.only_trained:
+        return _trained(bundle, files)
     model = model_file(reference, variant)
     predictor: Predictor
     if numerics is None:
@@ -73,10 +83,20 @@ def open_runnable(
         from targets.mcu.on_host import c_predictor
 
         predictor = c_predictor(model, numerics)
-    if reference.bundle is not None:
-        return _finish(predictor, reference.bundle.preprocess, reference.bundle.postprocess, files)
+    if bundle is not None:
+        runnable = _finish(predictor, bundle.preprocess, bundle.postprocess, files)
+        return replace(runnable, variant=model.recipe)
     preprocess, postprocess = embedded_specs(model.model)
     return _finish(predictor, preprocess, postprocess, files)
+
+
+def _trained(bundle: Bundle, files: SpecFiles) -> Runnable:
+    from edgecnn.models.io import load_keras
+    from quantization.keras_predictor import KerasPredictor
+
+    predictor = KerasPredictor(load_keras(bundle.path(KERAS_MODEL)))
+    runnable = _finish(predictor, bundle.preprocess, bundle.postprocess, files)
+    return replace(runnable, variant=KERAS_MODEL)
 
 
 def _unconverted(reference: ModelRef, files: SpecFiles) -> Runnable:

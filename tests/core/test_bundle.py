@@ -46,6 +46,18 @@ def test_edits_from_a_stale_object_lose_nothing(tmp_path: Path) -> None:
     assert {"one", "two", "labels.txt"} <= set(bundle.reload().manifest.files)
 
 
+def test_a_bundle_that_is_only_trained_says_so(tmp_path: Path) -> None:
+    bundle = Bundle.create(tmp_path / "b", Manifest("m", "classify", ("a", "b"), 7))
+    with bundle.edit() as edit:
+        edit.write("model.keras", b"weights")
+    bundle = bundle.reload()
+    assert bundle.only_trained and not made(tmp_path / "c").only_trained
+    for variant in (None, "int8"):
+        with pytest.raises(BundleError, match="is trained, but not quantized") as caught:
+            bundle.variant_model(variant)
+        assert f"edgecnn quantize {tmp_path / 'b'}" in caught.value.hint
+
+
 def test_removed_files_leave_the_disk(tmp_path: Path) -> None:
     bundle = made(tmp_path / "b")
     with bundle.edit() as edit:
@@ -153,7 +165,7 @@ def test_no_bundle(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="is no bundle"):
         Bundle.load(tmp_path)
     bundle = made(tmp_path / "b")
-    with pytest.raises(BundleError, match=r"no variant 'int4' \(it has: int8\)"):
+    with pytest.raises(BundleError, match=r"no variant 'int4', expected one of int8"):
         bundle.variant_model("int4")
     with pytest.raises(BundleError) as caught:
         bundle.path("model.keras")
