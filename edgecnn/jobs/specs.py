@@ -53,11 +53,12 @@ def open_runnable(
 ) -> Runnable:
     """Opens a bundle's variant, a .tflite, a Keras model or a SavedModel.
 
-    Of a bundle that is trained and not quantized yet it is the Keras model. Specs come from the given files, else the bundle, else the .tflite's metadata, else (a
-    quantized image classifier without metadata) from the tensors: the input's whole range is taken
-    as bytes 0 to 255, RGB, and classes are numbered. Of a Keras model or SavedModel the input is
-    guessed as ``edgecnn quantize`` does; inputs that are no image take arrays of real values. With
-    ``numerics`` the predictor is the model's C, built for this machine; else LiteRT.
+    Of a bundle that is trained and not quantized yet it is the Keras model. Specs come from the
+    given files, else the bundle, else the .tflite's metadata, else (a quantized image classifier
+    without metadata) from the tensors: the input's whole range is taken as bytes 0 to 255, RGB, and
+    classes are numbered. Of a bare Keras model or SavedModel the input is guessed as ``edgecnn
+    quantize`` does; inputs that are no image take arrays of real values. With ``numerics`` the
+    predictor is the model's C, built for this machine; else LiteRT.
 
     Raises:
         ModelError: no specs and none can be guessed.
