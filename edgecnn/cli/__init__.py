@@ -14,6 +14,7 @@ import click
 
 from edgecnn import __version__
 from edgecnn.cli.errors import report_error
+from edgecnn.core.own_packages import require_own_packages
 
 #: verb → (module:command, one line for --help), in the order of the user's road.
 VERBS: dict[str, tuple[str, str]] = {
@@ -43,9 +44,16 @@ class VerbGroup(click.Group):
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The click command of a verb, or None."""
+        """The click command of a verb, or None.
+
+        Raises:
+            ShadowedPackageError: another project's module stands in for a package of ours; only
+                ``doctor``, which says so among other things, goes on.
+        """
         if cmd_name not in VERBS:
             return None
+        if cmd_name != "doctor":
+            require_own_packages()
         module, attribute = VERBS[cmd_name][0].split(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command

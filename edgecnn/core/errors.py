@@ -71,6 +71,22 @@ class MissingExtraError(EdgecnnError):
         self.extra = extra
 
 
+class ShadowedPackageError(EdgecnnError):
+    """Python finds a module of another project before one of our packages.
+
+    Args:
+        found: the module and its file, as a clause.
+        expected: the folder of our package.
+    """
+
+    def __init__(self, found: str, expected: str) -> None:
+        super().__init__(
+            f"{found}, expected edgecnn's own package '{expected}'",
+            hint="rename or uninstall the other one, take its folder off PYTHONPATH, or install"
+            " edgecnn in a virtual environment of its own",
+        )
+
+
 class ModelError(EdgecnnError):
     """A model file that cannot be read, is damaged, or is of the wrong kind."""
 

@@ -9,6 +9,9 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from edgecnn import __version__
+from edgecnn.core.own_packages import foreign_modules
+
 #: distribution → (what it is for, extra; "" for the base install)
 PARTS: dict[str, tuple[str, str]] = {
     "numpy": ("everything", ""),
@@ -63,7 +66,10 @@ def examine() -> tuple[Finding, ...]:
     """Looks at Python, every part and the optional programs."""
     version = platform.python_version()
     good = (3, 11) <= sys.version_info[:2] <= (3, 13)
-    findings = [Finding("python", version, "everything", good, "use Python 3.11 to 3.13")]
+    findings = [
+        Finding("python", version, "everything", good, "use Python 3.11 to 3.13"),
+        _own_packages(),
+    ]
     armv7 = platform.machine() == "armv7l"
     for name, (purpose, extra) in PARTS.items():
         if name == "tflite-runtime" and not armv7:
@@ -75,6 +81,12 @@ def examine() -> tuple[Finding, ...]:
         path = shutil.which(program)
         findings.append(Finding(program, path, purpose, path is not None, advice))
     return tuple(findings)
+
+
+def _own_packages() -> Finding:
+    foreign = foreign_modules()
+    advice = "; ".join(f"{module}: rename or uninstall that" for module in foreign)
+    return Finding("edgecnn", __version__, "everything: its own packages", not foreign, advice)
 
 
 def _version(names: tuple[str, ...]) -> str | None:
