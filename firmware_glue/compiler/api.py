@@ -15,6 +15,7 @@ from edgecnn.core.tflite.model import TfModel
 from firmware_glue.compiler.emit.header import ARENA_ALIGN, IoInfo, Shell, model_h
 from firmware_glue.compiler.emit.memory import Memory
 from firmware_glue.compiler.emit.model_c import model_c, shell_headers, step_function
+from firmware_glue.compiler.emit.origin import UNKNOWN, Origin, signed
 from firmware_glue.compiler.emit.stages import stage_files, stage_headers, stage_notes
 from firmware_glue.compiler.emit.text import sanitize_name
 from firmware_glue.compiler.emit.weights import (
@@ -144,6 +145,7 @@ def compile_model(
     optimize: str = "speed",
     max_ram: int | None = None,
     tune: Callable[[CompiledModel], Sequence[int]] | None = None,
+    origin: Origin = UNKNOWN,
 ) -> CompiledModel:
     """Compiles a .tflite to C. Writes no files.
 
@@ -158,6 +160,7 @@ def compile_model(
         max_ram: bytes that the arena may take; layers then run row by row as far as that needs.
         tune: compiled model → what each of its steps costs: kernels are chosen by that, and not by
             estimates.
+        origin: what every file says about where it comes from.
 
     Raises:
         UnsupportedModelError: some ops have no kernel, or miss a limit; all are listed.
@@ -176,7 +179,7 @@ def compile_model(
             raise UnknownNameError(what, given, known)
     job = _Job(
         sanitize_name(name), _graph(model, numerics), read_stages(model),
-        Choice(KernelSet(kernels), Optimize(optimize)), weights == "blob",
+        Choice(KernelSet(kernels), Optimize(optimize)), weights == "blob", origin,
     )  # fmt: skip
     lower: Lower = job.choice
     if tune is not None:
@@ -194,6 +197,7 @@ class _Job:
     stages: Stages
     choice: Choice
     blob: bool
+    origin: Origin
 
     def compiled(
         self, lower: Lower, max_ram: int | None, regions: Sequence[Region], *, paired: bool = True
@@ -207,7 +211,7 @@ class _Job:
         check_plan(program, plan)
         check_chains(program, plan)
         memory = Memory(program, plan, collect(program, self.name), blob=self.blob)
-        made = _emit(memory, self.name, self.stages, self.choice.optimize)
+        made = _emit(memory, self.name, self.stages, self.choice.optimize, self.origin)
         return replace(made, trades=partial(curve_of, whole, kernels, pairs))
 
 
@@ -255,7 +259,9 @@ def _graph(model: TfModel, numerics: str) -> Graph:
     return run_passes(verify(imported.graph, "fold_constants"))
 
 
-def _emit(memory: Memory, name: str, stages: Stages, optimize: Optimize) -> CompiledModel:
+def _emit(
+    memory: Memory, name: str, stages: Stages, optimize: Optimize, origin: Origin
+) -> CompiledModel:
     program, plan, constants = memory.program, memory.plan, memory.constants
     inputs = _interface(program, plan, name, "input", program.graph.inputs)
     outputs = _interface(program, plan, name, "output", program.graph.outputs)
@@ -272,18 +278,19 @@ def _emit(memory: Memory, name: str, stages: Stages, optimize: Optimize) -> Comp
     }
     headers |= {"edgecnn_common.h"} | stage_headers(stages) | shell_headers(shell)
     files = {
-        f"{name}.h": model_h(name, shell, inputs, outputs, stage_notes(stages, name)),
+        f"{name}.h": model_h(name, shell, inputs, outputs, stage_notes(stages, name), origin),
         f"{name}.c": model_c(memory, name, shell, shared=optimize is not Optimize.SPEED),
         **({} if memory.blob else linked),
         **stage_files(stages, name),
-        **with_includes(headers),
     }
+    files = {file: signed(file, body, origin) for file, body in files.items()}
     steps = tuple(
         StepSummary(step.sources, step.name, step.kernel, step_function(name, number, step))
         for number, step in enumerate(program.steps)
     )
     return CompiledModel(
-        name, MappingProxyType(files), sum(size for _, size in shell.regions), shell.state_bytes,
+        name, MappingProxyType(files | with_includes(headers)),
+        sum(size for _, size in shell.regions), shell.state_bytes,
         constants.weight_bytes, plan.lower_bound_bytes, inputs, outputs, steps, plan, program,
         program.graph.numerics.value,
         (
@@ -341,6 +348,7 @@ __all__ = [
     "CompiledModel",
     "IoInfo",
     "OpProblem",
+    "Origin",
     "Point",
     "Region",
     "StepSummary",

@@ -21,6 +21,7 @@ from firmware_glue.device.board import Board, load_board
 from firmware_glue.device.emulate.table import find_emulator
 from firmware_glue.device.image import BuiltModel, build_model
 from firmware_glue.device.toolchain import find_toolchain
+from firmware_glue.licenses import license_texts
 from targets.base import (
     API,
     BenchReport,
@@ -35,6 +36,7 @@ from targets.base import (
 from targets.mcu.findings import findings, interface_notes
 from targets.mcu.fit import fits, fitted, memory_rows, require_fit
 from targets.mcu.measure import measure
+from targets.mcu.origin import origin
 from targets.mcu.tune import StepCosts, cache_folder
 
 _CODE_NOTE = "code comes on top of the weights; compile tells how much"
@@ -98,6 +100,7 @@ class McuTarget:
         built: BuiltModel | None = None
         notes: tuple[str, ...] = ()
         memory = memory_map(compiled, curve=True)
+        files |= license_texts()
         files[f"{compiled.name}_memory.json"] = json.dumps(memory) + "\n"
         if compiled.blob:
             files[f"{compiled.name}_weights.bin"] = compiled.blob
@@ -176,6 +179,7 @@ class McuTarget:
                 optimize=options.optimize,
                 max_ram=options.max_ram if limit is None else limit,
                 tune=tune,
+                origin=origin(model, self.name, options),
             ),
         )
         require_fit(self.board, compiled)

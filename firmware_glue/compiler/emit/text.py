@@ -164,5 +164,9 @@ def _folded(numbers: str, indent: str) -> str:
 
 def comment(text: str) -> str:
     """Text that cannot end a comment, nor hold characters that a C file should not."""
-    safe = text.replace("*/", "* /").replace("/*", "/ *").replace("\\", "/")
-    return "".join(c if c.isprintable() and c.isascii() else "?" for c in safe)
+    # First what becomes another character, then the pairs: replacing may make new ones.
+    safe = "".join(c if c.isprintable() and c.isascii() else "?" for c in text.replace("\\", "/"))
+    for pair in ("*/", "/*", "??"):  # a comment's ends, and what starts a trigraph
+        while pair in safe:
+            safe = safe.replace(pair, f"{pair[0]} {pair[1]}")
+    return safe

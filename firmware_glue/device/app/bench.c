@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The program that models are measured in. Without EDGECNN_MODEL (the name of its
  * symbols) and EDGECNN_MODEL_HEADER it is the empty program that code sizes are counted
  * against.

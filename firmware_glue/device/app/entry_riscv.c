@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Entry of a bare RISC-V core: global pointer, stack, and the trap vector. */
 
 void edgecnn_reset(void);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Entry of a bare Cortex-M: the vector table, and what must be switched on before C code runs. */
 #include <stdint.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The four functions that a freestanding C compiler may call: there is no libc. */
 #include <stddef.h>
 #include <stdint.h>

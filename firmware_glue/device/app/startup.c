@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What every core does between its reset and main: paints the stack to measure it by, and fills
  * .data and .bss. The core's own entry_*.c comes first. */
 #include <stdint.h>

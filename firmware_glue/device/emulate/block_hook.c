@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Counts how often each block of code is entered, built for the host: unicorn's block hook, and with
  * EDGECNN_QEMU_API (the version of QEMU's plug-in interface) a plug-in for QEMU.
  * A table with open addressing, filled up to three quarters; see block_counter.py. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Instructions of the DSP extension (Armv7E-M, Armv8-M with DSP), and the same in plain C for any
  * other core. Each function gives the same result in both forms. C99, also valid C++. No libc.
  *

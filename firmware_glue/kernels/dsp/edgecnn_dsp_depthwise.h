@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* DEPTHWISE_CONV_2D, int8, 3x3 (or smaller, widened with zeros), stride 1 or 2, over planes.
  *
  * Four channels of a few input rows become planes with padding in place; then each channel runs in

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* DEPTHWISE_CONV_2D, int8, any window, stride and dilation, four channels of a pixel at a time.
  *
  * A table points to the pixels of a window, those outside to a pixel of padding; it serves all

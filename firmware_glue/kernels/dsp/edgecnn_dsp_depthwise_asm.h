@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The inner loops of 3x3 depthwise convolutions over planes (edgecnn_dsp_planes.h), in assembly.
  *
  * EC_DSP_DEPTHWISE3(NAME, ROWS, STRIDE, SHIFT, OUT_W, OUT_C, PITCH) defines NAME(planes, out,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Patches for edgecnn_dsp_gemm_micro.h: bytes of a tensor as pairs of 16-bit values.
  *
  * A patch is some runs of bytes. Of each, four bytes b0 b1 b2 b3 become the pairs (b0, b2) and

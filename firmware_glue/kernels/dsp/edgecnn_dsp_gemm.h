@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* CONV_2D and FULLY_CONNECTED, int8, as one matrix product on the DSP extension. Kernels
  * ec_dsp_conv2d (any window, stride, dilation, padding) and ec_dsp_pointwise (1x1, stride 1, and
  * rows of a fully connected layer: pixels that follow each other in input and output), and their

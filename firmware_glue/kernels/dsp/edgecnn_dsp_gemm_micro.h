@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The inner products of convolutions and fully connected layers on the DSP extension: all output
  * channels of two pixels (EC_DSP_TWO) or of one (EC_DSP_ONE), four channels at a time.
  *

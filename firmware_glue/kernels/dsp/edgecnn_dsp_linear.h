@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* int8 ADD, SUB and MUL as linear forms, four elements at a time: compiler/fast/dsp/linear.py has
  * the proof that each form gives the op's output on all 65,536 pairs of operands. */
 #ifndef EDGECNN_DSP_LINEAR_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* NHWC rows as planes of 16-bit values, one plane per channel, four channels at a time.
  *
  * A block is eight words: a pixel pair (neighbours along a row) of two rows of four channels. Word

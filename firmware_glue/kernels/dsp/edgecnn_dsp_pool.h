@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* AVERAGE_POOL_2D, MAX_POOL_2D and MEAN of int8: four channels at a time, at least four of them.
  *
  * Sums of up to 256 values fit 16 bits. An average is ((factor * sum >> 16) + 2^15) >> 16, with a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ARG_MAX and ARG_MIN along one dimension: the first index of the highest or lowest value. */
 #ifndef EDGECNN_ARG_MINMAX_H
 #define EDGECNN_ARG_MINMAX_H

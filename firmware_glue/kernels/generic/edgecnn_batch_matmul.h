@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* BATCH_MATMUL: out[b][i][j] = sum over k of lhs[b][i][k] * rhs[b][k][j]; either side may be
  * transposed or shared by several batches, which is all in the strides. */
 #ifndef EDGECNN_BATCH_MATMUL_H

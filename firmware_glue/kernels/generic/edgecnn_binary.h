@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Quantized ops of two operands, with broadcasting: ADD, SUB, MUL, DIV, SQUARED_DIFFERENCE. */
 #ifndef EDGECNN_BINARY_H
 #define EDGECNN_BINARY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Checks a blob of constant data before a model trusts it. */
 #ifndef EDGECNN_BLOB_H
 #define EDGECNN_BLOB_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The loop of all ops of two operands with broadcasting. */
 #ifndef EDGECNN_BROADCAST_H
 #define EDGECNN_BROADCAST_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* CAST between element types, and the loop that all changes of type share.
  *
  * Input and output may overlap: forwards where the output starts early enough, backwards

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The arithmetic of all convolutions, once per dtype: multiply, accumulate, finish a channel.
  *
  * Suffixes name the activations: s8, u8 (filters uint8 with a zero point, one scale), s16 (filters

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Dot products over a run of memory. Included by edgecnn_channels.h, once per dtype:
  * EC_V(name) is the name with the dtype's suffix. */
 

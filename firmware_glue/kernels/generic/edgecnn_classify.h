@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Class probabilities from the raw scores. The Python twin is edgecnn/core/decode.py. */
 #ifndef EDGECNN_CLASSIFY_H
 #define EDGECNN_CLASSIFY_H

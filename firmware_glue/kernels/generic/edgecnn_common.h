@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Fixed-point arithmetic and helpers shared by all kernels. C99, also valid C++. No libc.
  *
  * Quantized values stand for scale * (q - zero_point). Kernels get -zero_point of the inputs as

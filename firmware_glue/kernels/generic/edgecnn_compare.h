@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Comparisons, with broadcasting; the result is bool. Quantized operands of different scales are
  * brought to one scale first. */
 #ifndef EDGECNN_COMPARE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* CONV_2D, NHWC, filters OHWI; stride, dilation, groups, any padding. Kernels ec_conv2d_s8, _u8,
  * _s16, _s16b32, _f32. */
 #ifndef EDGECNN_CONV2D_H

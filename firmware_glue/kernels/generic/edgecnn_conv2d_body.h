@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* CONV_2D. Included by edgecnn_conv2d.h, once per dtype: EC_V(name) is the name with the dtype's
  * suffix, EC_PARAMS the parameter struct. */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* CONV_3D, float32, NDHWC, filters DHWIO; stride, dilation, any padding. Triples are (depth,
  * height, width). */
 #ifndef EDGECNN_CONV3D_H

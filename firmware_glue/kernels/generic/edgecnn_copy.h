@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Moves bytes: strided copies (TRANSPOSE, PAD, TILE, slices, CONCATENATION ...) and fills. */
 #ifndef EDGECNN_COPY_H
 #define EDGECNN_COPY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* CUMSUM along one dimension; integers wrap around. */
 #ifndef EDGECNN_CUMSUM_H
 #define EDGECNN_CUMSUM_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* DEPTHWISE_CONV_2D, NHWC, filters 1HWC; stride, dilation, any depth multiplier. Kernels
  * ec_depthwise_conv2d_s8, _u8, _s16, _f32. */
 #ifndef EDGECNN_DEPTHWISE_CONV2D_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Boxes from a dense detector's raw outputs. The Python twin is edgecnn/core/decode.py:
  *
  * 1. a candidate's class is its highest score's (the first of equal ones); those below the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* TFLite_Detection_PostProcess: boxes from SSD encodings and anchors, then non-maximum
  * suppression, over all classes at once by each box's best class ("fast"), or class by class
  * ("regular"). Orders of equal scores are TFLite's: stable among boxes, std::partial_sort's (as

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Ops of two operands on plain integers (they wrap around) and bool, with broadcasting. Where a
  * divisor is 0, which TFLite stops at, the result is 0. */
 #ifndef EDGECNN_ELEMENTWISE_H

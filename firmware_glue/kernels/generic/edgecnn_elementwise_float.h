@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Ops of two operands in float32, with broadcasting. */
 #ifndef EDGECNN_ELEMENTWISE_FLOAT_H
 #define EDGECNN_ELEMENTWISE_FLOAT_H

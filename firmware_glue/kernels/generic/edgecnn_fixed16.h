@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* exp, logistic and tanh of 16-bit fixed point, step by step as gemmlowp's fixedpoint.h does it.
  *
  * Qm.n: m integer bits, n = 15 - m fraction bits. Results are Q0.15, where 1 is 32767. */

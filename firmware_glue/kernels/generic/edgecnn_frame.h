@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A camera frame -> the model's input: crop, resize, colour, padding, table. One pass over the
  * tensor, straight from the frame: no buffers, and no stack that depends on a size.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* FULLY_CONNECTED: out[r][c] = sum over i of in[r][i] * filters[c][i], plus bias[c].
  *
  * LiteRT's reference kernel multiplies each sum by a real factor in double precision, and rounds

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* GATHER, GATHER_ND, EMBEDDING_LOOKUP and ONE_HOT, of elements of any size. An index outside of
  * its dimension, at which TFLite stops, is taken as the nearest one inside. */
 #ifndef EDGECNN_GATHER_H

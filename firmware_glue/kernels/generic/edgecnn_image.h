@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Types of <name>_preprocess and <name>_postprocess, shared by all models of a program. */
 #ifndef EDGECNN_IMAGE_H
 #define EDGECNN_IMAGE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* L2_NORMALIZATION over the last dimension. Works in place. */
 #ifndef EDGECNN_L2_NORMALIZATION_H
 #define EDGECNN_L2_NORMALIZATION_H

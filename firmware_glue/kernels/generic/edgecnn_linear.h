@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* int8 ADD, SUB and MUL as one linear form each, which the compiler proved equal to the op on all
  * 65,536 pairs of operands (compiler/fast/linear.py). With broadcasting. */
 #ifndef EDGECNN_LINEAR_H

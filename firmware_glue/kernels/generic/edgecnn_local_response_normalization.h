@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* LOCAL_RESPONSE_NORMALIZATION over neighbouring channels, float32. */
 #ifndef EDGECNN_LOCAL_RESPONSE_NORMALIZATION_H
 #define EDGECNN_LOCAL_RESPONSE_NORMALIZATION_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* LOG_SOFTMAX over the last dimension: TFLite's reference fixed point, or float32. In place. */
 #ifndef EDGECNN_LOG_SOFTMAX_H
 #define EDGECNN_LOG_SOFTMAX_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* UNIDIRECTIONAL_SEQUENCE_LSTM with 8-bit weights and activations, 16-bit gates and cells; and
  * in float32. Gates stand in the order forget, cell, output, input; the last one is missing where
  * the input gate is coupled to the forget gate (cifg). */

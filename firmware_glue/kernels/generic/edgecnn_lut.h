@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Functions of one quantized value as tables: 256 entries for 8 bits, 513 points with straight
  * lines between them for 16 bits, and the curve that LOGISTIC and TANH of 16 bits share. All work
  * in place. */

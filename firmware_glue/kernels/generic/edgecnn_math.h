@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Functions of one float32 without libc: within 2 ulp, with libm's results for NaN, infinities,
  * denormals, overflow and -0.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* erf, erfc, sin, cos and pow of float32 without libc: as edgecnn_math.h, for fewer layers.
  *
  * Reductions: exp of a polynomial for erf from 1 on; Payne & Hanek's fixed-point reduction (sin,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* AVERAGE_POOL_2D, MAX_POOL_2D (s8, u8, s16, f32) and L2_POOL_2D (f32), NHWC; padding counts
  * neither in the sum nor in the divisor. */
 #ifndef EDGECNN_POOL2D_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Pools. Included by edgecnn_pool2d.h, once per dtype: EC_V(name) is the name with the dtype's
  * suffix; EC_PARAMS, EC_VALUE, EC_ACC, EC_LOWEST, EC_ADD, EC_FACTOR, EC_MEAN, EC_CLAMP as there. */
 

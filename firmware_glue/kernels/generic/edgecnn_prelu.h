@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* PRELU: x, or alpha * x where x is negative; alpha is repeated where it is smaller. */
 #ifndef EDGECNN_PRELU_H
 #define EDGECNN_PRELU_H

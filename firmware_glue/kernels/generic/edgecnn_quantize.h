@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* QUANTIZE and DEQUANTIZE between float32 and integers, and from one integer scale to another.
  *
  * Input and output may overlap: forwards where the output starts early enough, backwards

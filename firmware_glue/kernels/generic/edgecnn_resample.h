@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Where the pixels of a resized image come from, along one axis: cv2's exact modes, to the last
  * bit.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* RESIZE_NEAREST_NEIGHBOR and RESIZE_BILINEAR, NHWC: source positions come from tables. */
 #ifndef EDGECNN_RESIZE_H
 #define EDGECNN_RESIZE_H

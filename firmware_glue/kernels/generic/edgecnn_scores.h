@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Scores: raw outputs -> probabilities, without libm. */
 #ifndef EDGECNN_SCORES_H
 #define EDGECNN_SCORES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* SELECT and SELECT_V2, of elements of any size; and LOGICAL_NOT. */
 #ifndef EDGECNN_SELECT_H
 #define EDGECNN_SELECT_H

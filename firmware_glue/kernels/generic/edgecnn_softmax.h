@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* SOFTMAX over the last dimension: TFLite's reference fixed point for 8-bit inputs, its tables
  * for int16, float32. All work in place (outputs wider than the input: see the planner). */
 #ifndef EDGECNN_SOFTMAX_H

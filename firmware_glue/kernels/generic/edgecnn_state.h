@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* First contents of what a model remembers. */
 #ifndef EDGECNN_STATE_H
 #define EDGECNN_STATE_H

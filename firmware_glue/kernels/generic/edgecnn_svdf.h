@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* SVDF: each filter keeps the last `memory` of its features; an output is the sum over `rank`
  * filters of their features weighted over time. */
 #ifndef EDGECNN_SVDF_H

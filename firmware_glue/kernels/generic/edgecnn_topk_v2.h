@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* TOPK_V2: the k highest values of each row in descending order, and where they are; of equal
  * values the first comes first. */
 #ifndef EDGECNN_TOPK_V2_H

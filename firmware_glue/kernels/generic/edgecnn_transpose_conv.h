@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* TRANSPOSE_CONV, NHWC, filters OHWI. Kernels ec_transpose_conv_s8, _u8, _s16,
  * _s16b32, _f32.
  *

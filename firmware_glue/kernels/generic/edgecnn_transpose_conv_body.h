@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* TRANSPOSE_CONV. Included by edgecnn_transpose_conv.h, once per dtype: EC_V(name) is the name with
  * the dtype's suffix, EC_PARAMS the parameter struct. */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Functions of one value that are no tables: float32 ones, and the integer ones that ignore scales.
  * All work in place. */
 #ifndef EDGECNN_UNARY_H

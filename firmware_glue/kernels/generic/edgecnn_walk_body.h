@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The walk of a convolution over its output pixels, forwards or backwards. Included at the end of a
  * kernel's body, with EC_V and EC_PARAMS as there. EC_WALK: the kernel's name. EC_PIXEL: its
  * function of one pixel. EC_REACH EC_FIND(window, y, x): what that pixel reads. EC_WALK_ROWS: the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the kernels for Helium (MVE, Armv8.1-M) share: copies, requantization. On any other core the
  * same functions in plain C, with the same results. C99, also valid C++. No libc.
  *

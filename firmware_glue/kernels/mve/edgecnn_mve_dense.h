@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* FULLY_CONNECTED: four outputs at a time, 16 products each per VMLADAVA. The filters are the
  * model's own: (out_depth, in_depth), row by row.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* DEPTHWISE_CONV_2D, one channel at a time on a plane (edgecnn_mve_planes.h), by the windows of
  * edgecnn_mve_depthwise_core.h.
  *

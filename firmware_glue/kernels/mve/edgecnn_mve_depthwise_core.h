@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The cores of edgecnn_mve_depthwise.h: an output channel on its plane (edgecnn_mve_planes.h),
  * by windows of 4 x 4 inputs. They are 16 bytes in a vector, so that one VMLADAV makes an output
  * of up to 3 x 3 taps at stride 1, of 4 x 4 at stride 2, or a part of one of more taps: a block.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* CONV_2D as one blocked matrix product: two pixels by four output channels at a time, 16 products
  * each per VMLADAVA.
  *

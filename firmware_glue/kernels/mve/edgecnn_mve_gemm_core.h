@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The cores of edgecnn_mve_gemm.h: pairs of pixels times all output channels. */
 #ifndef EDGECNN_MVE_GEMM_CORE_H
 #define EDGECNN_MVE_GEMM_CORE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* int8 ADD and SUB as linear forms, four elements at a time: compiler/fast/linear.py has the
  * proof that a form gives the op's output on all 65,536 pairs of operands. With broadcasting. */
 #ifndef EDGECNN_MVE_LINEAR_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* CONV_2D (1x1, stride 1) and the DEPTHWISE_CONV_2D that reads it as one kernel, int8, for Helium.
  * What lies between them are not NHWC bytes but the planes that the second one reads
  * (edgecnn_mve_planes.h), of all channels and as many rows as a band of outputs needs. The next

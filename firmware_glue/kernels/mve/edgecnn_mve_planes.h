@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One channel of an NHWC image as a plane with borders, in scratch, for edgecnn_mve_depthwise.h.
  *
  * Two rows are zipped: byte (row r, column x) lies at (r / 2) * pitch + 2 * x + r % 2. So a

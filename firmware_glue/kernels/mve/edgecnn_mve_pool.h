@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* AVERAGE_POOL_2D and MAX_POOL_2D of int8: eight and sixteen channels at a time.
  *
  * Averages: sums of up to 256 values fit 16 bits. A sum is divided by a multiplication: for b >=

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the kernels for RV32IM share in assembly: from accumulators to outputs, by the forms of
  * edgecnn_rv32_common.h. */
 #ifndef EDGECNN_RV32_ASM_H

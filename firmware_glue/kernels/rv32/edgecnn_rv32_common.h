@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* From accumulators to int8 outputs in the fewest instructions of RV32IM, whose MULH gives the
  * upper word of a product. compiler/fast/requant.py solves for each channel's numbers and proves
  * them equal to the layer's own arithmetic on every accumulator that it can have. Of accumulator a,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* DEPTHWISE_CONV_2D, int8, windows of up to 3x3 (smaller ones widened with zeros), stride 1 or 2,
  * undilated. NHWC.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The loop of edgecnn_rv32_depthwise.h in assembly: nine weights, three sums and the rest take all
  * 28 registers. Compilers keep no weight in one, and load it for each product. */
 #ifndef EDGECNN_RV32_DEPTHWISE_ASM_H

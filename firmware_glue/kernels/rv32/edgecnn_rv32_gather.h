@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Patches of pixels as the matrix products for RV32IM read them: words that three pixels share
  * (edgecnn_rv32_gemm_micro.h), or bytes. */
 #ifndef EDGECNN_RV32_GATHER_H

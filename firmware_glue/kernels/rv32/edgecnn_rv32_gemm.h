@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* CONV_2D and FULLY_CONNECTED, int8, as a matrix product for RV32IM. Kernels ec_rv32_conv2d (any
  * window, stride, dilation, padding) and ec_rv32_pointwise (1x1, stride 1: pixels that follow each
  * other in input and output; rows of a fully connected layer), and their _rows forms. NHWC.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The loop over six pixels (edgecnn_rv32_gemm_micro.h) in assembly: sixteen sums, four words of
  * inputs and what else the loop needs take all 28 registers. Compilers fetch ahead, run out of
  * registers and take half as many instructions again. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The inner loops of the matrix products for RV32IM: four output channels of six, of three pixels
  * and of one pixel.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* From accumulators to int8 outputs where a multiplication gives 32 bits and no more: Armv6-M and
  * the like. The Python twin is compiler/fast/v6m/requant.py, which solves for each channel's numbers
  * and proves them equal to the layer's own arithmetic on every accumulator that it can have.

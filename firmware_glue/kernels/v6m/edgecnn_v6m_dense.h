@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* FULLY_CONNECTED, int8, for cores that multiply 32 bits by 32 bits and keep 32.
  *
  * Sums are over x + 128 and w + 128, which load without their sign; what that adds is in the starts

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* DEPTHWISE_CONV_2D, int8, windows of up to 3x3 (smaller ones widened with zeros), stride 1 or 2,
  * undilated: channel by channel, over a ring of three input rows that lies in scratch memory with
  * its padding. The sums are those of raw inputs modulo 2^32 (zero point and bias are in the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* DEPTHWISE_CONV_2D, int8, any window and stride: as edgecnn_v6m_depthwise.h, a row of outputs at a
  * time. The ring holds, per column of the padded input, all rows of a window, so that a window lies
  * in a row and its sum is one loop. Dilated filters have zeros between their taps.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The work of edgecnn_v6m_depthwise.h on one channel, in assembly for Armv6-M and as its C twin.
  *
  * EC_V6M_DEPTHWISE3(NAME, STRIDE, ODD, KINK) defines NAME(frame, act_min, act_max): all rows of a

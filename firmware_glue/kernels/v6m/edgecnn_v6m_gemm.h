@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* CONV_2D, int8, as a matrix product for cores that multiply 32 bits by 32 bits and keep 32. Kernels
  * ec_v6m_conv2d (any window, stride, dilation, padding) and ec_v6m_pointwise (1x1, stride 1: pixels
  * that follow each other in input and output), and their _rows forms. NHWC.

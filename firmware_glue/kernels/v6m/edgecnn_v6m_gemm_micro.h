@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The inner loops of edgecnn_v6m_gemm.h: assembly for Thumb-1, and C that gives the same words.
  *
  * Two products in one multiplication: a word of inputs x0 + 2^16 * x1 times a word of weights

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the depthwise kernels for Armv6-M share: rows of rings, outputs in the place of inputs. */
 #ifndef EDGECNN_V6M_PLACES_H
 #define EDGECNN_V6M_PLACES_H
