@@ -15,12 +15,15 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from edgecnn.core.errors import DataError
-from edgecnn.data.layout import is_audio, is_image
+from edgecnn.data.layout import is_audio, is_image, is_visible
 
 EXTENSIONS = (".tar.xz", ".tar.gz", ".tgz", ".tar.bz2", ".tar", ".zip")
 MAX_MEMBER_BYTES = 64 << 20
 MAX_TOTAL_BYTES = 4 << 30
 MAX_MEMBERS = 2_000_000
+# Of files that are no media only the beginnings of texts are kept, to tell what the archive holds.
+_TEXTS = (".xml", ".json", ".txt", ".yaml", ".yml", ".csv")
+_MAX_HEAD_BYTES, _MAX_HEADS_BYTES = 1 << 20, 64 << 20
 _BROKEN = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -51,12 +54,14 @@ class ArchiveFiles:
     def __init__(self, path: Path) -> None:
         self.source = str(path)
         self._bytes: dict[str, bytes] = {}
+        self._heads: dict[str, bytes] = {}
         folders: set[str] = set()
-        total = 0
+        total = heads = 0
         try:
             members = _zip(path) if path.name.lower().endswith(".zip") else _tar(path)
             for count, (name, data) in enumerate(members):
-                total += len(data or b"")
+                media = is_image(name) or is_audio(name)
+                total += len(data or b"") if media else 0
                 if count >= MAX_MEMBERS or total > MAX_TOTAL_BYTES:
                     raise DataError(
                         f"'{path}' holds over {MAX_TOTAL_BYTES >> 30} GiB or {MAX_MEMBERS} files",
@@ -65,8 +70,11 @@ class ArchiveFiles:
                 folders.update(str(parent) for parent in PurePosixPath(name).parents)
                 if data is None:
                     folders.add(name)
-                else:
+                elif media:
                     self._bytes[name] = data
+                elif is_visible(name):
+                    heads += len(data)
+                    self._heads[name] = data if heads <= _MAX_HEADS_BYTES else b""
         except _BROKEN as error:
             raise DataError(
                 f"the archive '{path}' cannot be read: {error or type(error).__name__}",
@@ -74,11 +82,16 @@ class ArchiveFiles:
             ) from error
         self.images = tuple(sorted(name for name in self._bytes if is_image(name)))
         self.recordings = tuple(sorted(name for name in self._bytes if is_audio(name)))
+        self.others = tuple(sorted(self._heads))
         self.folders = tuple(sorted(folders - {"."}))
 
     def read(self, path: str) -> bytes:
         """The encoded bytes of one file."""
         return self._bytes[path]
+
+    def head(self, path: str, limit: int) -> bytes:
+        """At most ``limit`` bytes of a text's beginning; none of other files."""
+        return self._heads[path][:limit]
 
     def sizes(self) -> dict[str, int]:
         """Bytes of each file."""
@@ -92,7 +105,10 @@ def archive_stamp(path: Path) -> str:
 
 
 def _tar(path: Path) -> Iterator[tuple[str, bytes | None]]:
-    """(name, bytes) of images and recordings, and (name, None) of folders, in one pass."""
+    """(name, bytes) of files, and (name, None) of folders, in one pass.
+
+    Images and recordings come whole, of texts the beginning, of other files nothing.
+    """
     with tarfile.open(path, "r|*") as archive:
         for member in archive:
             if member.isdir():
@@ -103,12 +119,11 @@ def _tar(path: Path) -> Iterator[tuple[str, bytes | None]]:
             if not member.isreg():
                 raise _refused(path, member.name, "a link or a device")
             name = _safe(path, member.name)
-            if not (is_image(name) or is_audio(name)):
-                continue
-            if member.size > MAX_MEMBER_BYTES:
+            limit = _limit(name)
+            if limit == MAX_MEMBER_BYTES and member.size > limit:
                 raise _refused(path, member.name, f"over {MAX_MEMBER_BYTES >> 20} MiB")
-            stream = archive.extractfile(member)
-            yield name, b"" if stream is None else stream.read(MAX_MEMBER_BYTES)
+            stream = archive.extractfile(member) if limit else None
+            yield name, b"" if stream is None else stream.read(limit)
 
 
 def _zip(path: Path) -> Iterator[tuple[str, bytes | None]]:
@@ -121,15 +136,27 @@ def _zip(path: Path) -> Iterator[tuple[str, bytes | None]]:
             if member.is_dir():
                 yield name, None
                 continue
-            if not (is_image(name) or is_audio(name)):
+            limit = _limit(name)
+            if not limit:
+                yield name, b""
                 continue
             if member.flag_bits & 1:
-                raise _refused(path, member.filename, "encrypted")
+                if limit == MAX_MEMBER_BYTES:
+                    raise _refused(path, member.filename, "encrypted")
+                yield name, b""
+                continue
             with archive.open(member) as stream:
-                data = stream.read(MAX_MEMBER_BYTES + 1)
-            if len(data) > MAX_MEMBER_BYTES:
+                data = stream.read(limit + 1)
+            if limit == MAX_MEMBER_BYTES and len(data) > limit:
                 raise _refused(path, member.filename, f"over {MAX_MEMBER_BYTES >> 20} MiB")
-            yield name, data
+            yield name, data[:limit]
+
+
+def _limit(name: str) -> int:
+    """How many bytes of a member are read."""
+    if is_image(name) or is_audio(name):
+        return MAX_MEMBER_BYTES
+    return _MAX_HEAD_BYTES if name.lower().endswith(_TEXTS) else 0
 
 
 def _safe(path: Path, name: str) -> str:

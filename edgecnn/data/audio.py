@@ -38,7 +38,7 @@ def _unreadable(names: Sequence[str], read: Callable[[str], bytes]) -> tuple[str
 RECORDINGS = Medium("recording", EXTENSIONS, _decoded, _unreadable)
 
 
-def audio_splits(files: Files, seed: int) -> FileSplits:
+def audio_splits(files: Files, seed: int, notes: tuple[str, ...] = ()) -> FileSplits:
     """Labels from folders, or from names as ``7_theo_12.wav``.
 
     Raises:
@@ -47,7 +47,7 @@ def audio_splits(files: Files, seed: int) -> FileSplits:
     layout = _from_names(files.recordings, seed) or read_layout(
         files.recordings, files.folders, source=files.source, seed=seed, noun="recordings"
     )
-    return FileSplits(files, layout, RECORDINGS)
+    return FileSplits(files, layout, RECORDINGS, notes)
 
 
 def _from_names(paths: Sequence[str], seed: int) -> Layout | None:

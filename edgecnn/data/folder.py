@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from edgecnn.core.errors import DataError
-from edgecnn.data.layout import is_audio, is_image
+from edgecnn.data.layout import is_audio, is_image, is_visible
 
 
 class FolderFiles:
@@ -26,10 +26,20 @@ class FolderFiles:
         files, self.folders = _walk(root)
         self.images = tuple(path for path in files if is_image(path))
         self.recordings = tuple(path for path in files if is_audio(path))
+        media = {*self.images, *self.recordings}
+        self.others = tuple(path for path in files if path not in media)
 
     def read(self, path: str) -> bytes:
         """The encoded bytes of one file; OSError when it cannot be read."""
         return (self._root / path).read_bytes()
+
+    def head(self, path: str, limit: int) -> bytes:
+        """At most ``limit`` bytes of a file's beginning; none where it cannot be read."""
+        try:
+            with (self._root / path).open("rb") as stream:
+                return stream.read(limit)
+        except OSError:
+            return b""
 
     def sizes(self) -> dict[str, int]:
         """Bytes of each file."""
@@ -41,7 +51,7 @@ class FolderFiles:
     def stamp(self) -> str:
         """Changes whenever a file is added, removed or written."""
         digest = hashlib.sha256("\n".join(self.folders).encode())
-        for path in (*self.images, *self.recordings):
+        for path in (*self.images, *self.recordings, *self.others):
             info = (self._root / path).stat()
             digest.update(f"{path}:{info.st_size}:{info.st_mtime_ns}\n".encode())
         return digest.hexdigest()
@@ -70,6 +80,6 @@ def _walk(root: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
             folders.append(base.as_posix())
         paths = [(base / name).as_posix() for name in names]
         # A dangling link has no size and no bytes: it is not there.
-        wanted = [path for path in paths if is_image(path) or is_audio(path)]
+        wanted = [path for path in paths if is_visible(path)]
         files += [path for path in wanted if (root / path).is_file()]
     return tuple(sorted(files)), tuple(sorted(folders))

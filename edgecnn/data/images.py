@@ -33,14 +33,21 @@ class Files(Protocol):
         """Paths of all recordings, same form."""
 
     @property
+    def others(self) -> Sequence[str]:
+        """Paths of all other files that are not hidden, same form."""
+
+    @property
     def folders(self) -> Sequence[str]:
         """All folders, same form."""
 
     def read(self, path: str) -> bytes:
         """The encoded bytes; OSError when they cannot be read."""
 
+    def head(self, path: str, limit: int) -> bytes:
+        """At most ``limit`` bytes of the beginning of one of :attr:`others`; b"" where unknown."""
+
     def sizes(self) -> dict[str, int]:
-        """Bytes of each file."""
+        """Bytes of each image and recording."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,7 @@ class FileSet:
         skipped: files that could not be decoded.
         duplicates: files left out since another split holds the same bytes.
         task: always ``classify``.
+        notes: what was left out of the source, and why.
     """
 
     labels: tuple[str, ...]
@@ -87,6 +95,7 @@ class FileSet:
     classes: Mapping[str, int] = field(repr=False)
     task: str = "classify"
     medium: Medium = IMAGES
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """How many files."""
@@ -117,7 +126,10 @@ class FileSet:
 class FileSplits:
     """The splits of a labelled data set; each is checked when first asked for."""
 
-    def __init__(self, files: Files, layout: Layout, medium: Medium = IMAGES) -> None:
+    def __init__(
+        self, files: Files, layout: Layout, medium: Medium = IMAGES, notes: tuple[str, ...] = ()
+    ) -> None:
+        self._notes = notes
         self._files = files
         self._layout = layout
         self._medium = medium
@@ -178,7 +190,10 @@ class FileSplits:
                 details=sorted(bad),
             )
         skipped = tuple(sorted(bad, key=natural_key))
-        return FileSet(labels, good, skipped, duplicates, self._files, classes, medium=self._medium)
+        return FileSet(
+            labels, good, skipped, duplicates, self._files, classes, medium=self._medium,
+            notes=self._notes,
+        )  # fmt: skip
 
 
 def split_facts(dataset: Any) -> dict[str, Any]:
@@ -208,8 +223,10 @@ def content_keys(files: Files) -> dict[str, str]:
     return keys
 
 
-def unlabelled(files: Files, medium: Medium, names: Sequence[str]) -> FileSet:
-    """All readable files, without classes: for calibration and for detection by eye.
+def unlabelled(
+    files: Files, medium: Medium, names: Sequence[str], notes: tuple[str, ...] = ()
+) -> FileSet:
+    """All readable files of ``names``, without classes: for calibration and for detection by eye.
 
     Raises:
         DataError: there is none.
@@ -224,4 +241,4 @@ def unlabelled(files: Files, medium: Medium, names: Sequence[str]) -> FileSet:
             details=sorted(bad),
         )
     skipped = tuple(sorted(bad, key=natural_key))
-    return FileSet((), good, skipped, (), files, {}, medium=medium)
+    return FileSet((), good, skipped, (), files, {}, medium=medium, notes=notes)

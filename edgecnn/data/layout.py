@@ -46,15 +46,16 @@ def natural_key(text: str) -> tuple[tuple[int, int | str], ...]:
 
 def is_image(path: str) -> bool:
     """Whether ``path`` (with ``/``) names an image that is not hidden or a system's litter."""
-    return _visible(path) and path.lower().endswith(EXTENSIONS)
+    return is_visible(path) and path.lower().endswith(EXTENSIONS)
 
 
 def is_audio(path: str) -> bool:
     """The same for recordings."""
-    return _visible(path) and path.lower().endswith(AUDIO)
+    return is_visible(path) and path.lower().endswith(AUDIO)
 
 
-def _visible(path: str) -> bool:
+def is_visible(path: str) -> bool:
+    """Whether ``path`` is neither hidden nor a system's litter."""
     return not any(part.startswith(".") or part in _JUNK for part in path.split("/"))
 
 

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from edgecnn.core.errors import DataError, UnknownNameError, UsageError
 from edgecnn.core.sample import Dataset
-from edgecnn.data.archive import EXTENSIONS, ArchiveFiles, archive_stamp, is_archive
-from edgecnn.data.arrays import EXTENSIONS as ARRAYS
+from edgecnn.data.archive import ArchiveFiles, archive_stamp, is_archive
 from edgecnn.data.arrays import ArraySplits, is_arrays
 from edgecnn.data.audio import RECORDINGS, audio_splits
 from edgecnn.data.digits import digits_record, open_digits
 from edgecnn.data.folder import FolderFiles
 from edgecnn.data.images import IMAGES, Files, FileSplits, split_facts, unlabelled
+from edgecnn.data.kind import beside, explained, look, mostly_recordings, no_data
 from edgecnn.data.layout import read_layout
 from edgecnn.data.splits import PARTS
 
 # Built-in sources → the task that they are for.
 SOURCES = {"digits": "classify", "scenes": "detect"}
 TASKS = ("classify", "detect")
+T = TypeVar("T")
 _GIVE = "give a folder or an archive of images or .wav files, a .npy or a .npz"
 
 
@@ -96,9 +98,14 @@ def load_unlabelled(source: str, seed: int = 0) -> Dataset:
     if path.is_file() and is_arrays(path):
         return ArraySplits(path, seed).get("all")
     files = _files(path)
-    if files.recordings and not files.images:
-        return unlabelled(files, RECORDINGS, files.recordings)
-    return unlabelled(files, IMAGES, files.images)
+    notes = beside(files)
+    if mostly_recordings(files):
+        return unlabelled(files, RECORDINGS, files.recordings, notes)
+    finding = look(files)
+    if finding is None:
+        return _explained(files, lambda: unlabelled(files, IMAGES, files.images, notes))
+    photos = [path for path in files.images if path not in finding.masks]
+    return unlabelled(files, IMAGES, photos, (finding.note(files.source), *notes))
 
 
 def _kind(source: str, task: str) -> str:
@@ -120,11 +127,20 @@ def _kind(source: str, task: str) -> str:
             )
         raise DataError(f"there is no '{source}'", hint=_GIVE)
     if task == "detect":
-        raise UsageError(
-            f"'{source}': detection is trained on the source 'scenes'; folders are for classify",
-            hint="use --data scenes, or --task classify",
-        )
+        raise _no_detection(source, path)
     return "files"
+
+
+def _no_detection(source: str, path: Path) -> UsageError:
+    """Boxes of one's own cannot be read yet; what was found says that it was seen."""
+    finding = None
+    if path.is_dir() or is_archive(path):
+        finding = look(_files(path))
+    found = f"'{source}' holds {finding.what}; " if finding else f"'{source}': "
+    return UsageError(
+        f"{found}detection takes the source 'scenes' only, no data of your own yet",
+        hint="use --data scenes; folders per class are for --task classify",
+    )
 
 
 def _files(path: Path) -> Files:
@@ -134,10 +150,7 @@ def _files(path: Path) -> Files:
         return ArchiveFiles(path)
     if not path.exists():
         raise DataError(f"there is no '{path}'", hint=_GIVE)
-    raise DataError(
-        f"'{path}' is neither a folder nor an archive",
-        hint=f"give a folder of images, or a file named *{', *'.join((*EXTENSIONS, *ARRAYS))}",
-    )
+    raise no_data(path)
 
 
 def _splits(source: str, seed: int) -> FileSplits | ArraySplits:
@@ -156,7 +169,21 @@ def _opened(path: str, stamp: str, seed: int) -> FileSplits | ArraySplits:
     if is_arrays(Path(path)) and Path(path).is_file():
         return ArraySplits(Path(path), seed)
     files = _files(Path(path))
-    if files.recordings and not files.images:
-        return audio_splits(files, seed)
-    layout = read_layout(files.images, files.folders, source=files.source, seed=seed)
-    return FileSplits(files, layout)
+    notes = beside(files)
+    if mostly_recordings(files):
+        return audio_splits(files, seed, notes)
+    finding = look(files)
+    if finding is not None:
+        raise finding.refused(files.source)
+    layout = _explained(
+        files, lambda: read_layout(files.images, files.folders, source=files.source, seed=seed)
+    )
+    return FileSplits(files, layout, notes=notes)
+
+
+def _explained(files: Files, read: Callable[[], T]) -> T:
+    """What ``read`` gives; its error says what was found instead of images in class folders."""
+    try:
+        return read()
+    except DataError as error:
+        raise explained(files, error) from error
