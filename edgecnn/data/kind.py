@@ -82,7 +82,9 @@ def beside(files: Files) -> tuple[str, ...]:
     (few, left), (many, taken) = kinds
     if not few:
         return ()
-    return (f"'{files.source}' holds {many:,} {taken} and {few:,} {left}: the {left} are left out",)
+    return (
+        f"'{files.source}' holds {many:,} {taken} and {few:,} of {left}: the {left} are left out",
+    )
 
 
 def explained(files: Files, error: DataError) -> DataError:

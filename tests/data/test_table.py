@@ -140,5 +140,5 @@ def test_wrong_names(source, task, split, error, message):
 def test_a_file_that_is_no_archive(tmp_path):
     path = tmp_path / "model.bin"
     path.write_bytes(b"x")
-    with pytest.raises(DataError, match="neither a folder nor an archive"):
+    with pytest.raises(DataError, match="neither a folder nor an archive, but one .bin"):
         load_dataset(str(path), "classify", "test", seed=1)
