@@ -12,7 +12,8 @@ import numpy as np
 
 from edgecnn.core.errors import UnknownNameError
 from edgecnn.core.tflite.model import TfModel
-from firmware_glue.compiler.emit.header import ARENA_ALIGN, IoInfo, Shell, model_h
+from firmware_glue.compiler.emit.header import ARENA_ALIGN, Shell, model_h
+from firmware_glue.compiler.emit.io_info import IoInfo
 from firmware_glue.compiler.emit.memory import Memory
 from firmware_glue.compiler.emit.model_c import model_c, shell_headers, step_function
 from firmware_glue.compiler.emit.origin import UNKNOWN, Origin, signed

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from firmware_glue.compiler.emit import text
 from firmware_glue.compiler.ops.spec import Call, Params, Planned
+
+_STATE = re.compile(r"\bstate(->|,)")
+"""A use, not the name of a parameter in a comment."""
 
 
 def fields(params: Params, indent: str, *, reverse: bool = False) -> str:
@@ -46,3 +52,9 @@ def call_lines(call: Call, args: list[str], indent: str, *, reverse: bool = Fals
         f"{indent}}};",
         f"{indent}{call.kernel}(\n{text.wrap(given, indent + '    ')[:-1]});",
     ]
+
+
+def state_is_used(body: Sequence[str]) -> list[str]:
+    """A line for functions that do not use ``state``: on constants, scratch or nothing."""
+    used = any(_STATE.search(line) for line in body)
+    return [] if used else ["    (void)state;"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from firmware_glue.compiler.emit import text
-from firmware_glue.compiler.emit.call_c import call_lines
+from firmware_glue.compiler.emit.call_c import call_lines, state_is_used
 from firmware_glue.compiler.emit.memory import Memory
 from firmware_glue.compiler.ops.spec import Arg, TensorArg
 from firmware_glue.compiler.planner.program import Step
@@ -28,12 +28,13 @@ def chain_functions(memory: Memory, name: str, step: Step, function: str) -> lis
     parts: list[str] = []
     for number, stage in enumerate(chain.stages if chain is not None else ()):
         sources = "".join(f"#{index} " for index in stage.sources)
+        body = (_by_row if stage.by_row else _by_band)(memory, step, stage)
         parts += [
             f"/* {stage.code} {sources}'{text.comment(stage.name)[:70]}': rows [first, end). */",
             f"static EC_NOINLINE void {stage_function(function, number, stage)}(",
             f"    {name}_state *state, int32_t first, int32_t end) {{",
-            *(_by_row if stage.by_row else _by_band)(memory, step, stage),
-            "    (void)state;",
+            *state_is_used(body),
+            *body,
             "}",
             "",
         ]

@@ -6,35 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from firmware_glue.compiler.emit import text
+from firmware_glue.compiler.emit.convert_c import conversions
+from firmware_glue.compiler.emit.io_info import IoInfo
 from firmware_glue.compiler.emit.origin import UNKNOWN, Origin, origin_macros
 from firmware_glue.compiler.ir import Shape
 
 ARENA_ALIGN = 16
-
-
-@dataclass(frozen=True)
-class IoInfo:
-    """One input or output.
-
-    Attributes:
-        name: tensor name in the file.
-        dtype: numpy name.
-        nbytes: size.
-        offset: bytes from the start of its memory region.
-        region: the region's field in the state struct.
-        accessor: the C function that returns a pointer to it.
-        scale, zero_point: None where it is not quantized.
-    """
-
-    name: str
-    shape: Shape
-    dtype: str
-    nbytes: int
-    offset: int
-    accessor: str
-    scale: float | None
-    zero_point: int | None
-    region: str = "arena"
 
 
 @dataclass(frozen=True)
@@ -100,6 +77,26 @@ extern "C" {{
 #define {n}_OUTPUT_COUNT {outputs}
 {defines}
 
+/* Before the declaration of {what}: aligns it, in C and in C++. */
+#if defined(__GNUC__)
+#define {n}_ALIGNED __attribute__((aligned({n}_ARENA_ALIGN)))
+#elif defined(__cplusplus) && __cplusplus >= 201103L
+#define {n}_ALIGNED alignas({n}_ARENA_ALIGN)
+#elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
+#define {n}_ALIGNED _Alignas({n}_ARENA_ALIGN)
+#elif defined(_MSC_VER)
+#define {n}_ALIGNED __declspec(align({align}))
+#else
+#define {n}_ALIGNED /* {n}_init refuses memory that is not aligned */
+#endif
+
+/* What the functions below return. */
+typedef enum {n}_status {{
+    {n}_OK = 0,
+    {n}_BAD_ARGUMENT = -1, /* a null or misaligned pointer, a state not initialised, no such step */
+    {n}_BAD_WEIGHTS = -2 /* weights of a file of their own that are not this model's */
+}} {n}_status;
+
 /* All state is the caller's. hook, if set, is called before each step and once after the last one
  * (step = {n}_STEP_COUNT), for example to feed a watchdog. With EDGECNN_PROFILE defined for all
  * files that include this one, set clock (a free-running counter): ticks are those of each step of
@@ -114,15 +111,15 @@ typedef struct {n}_state {{
 #endif
 {variables}}} {n}_state;
 
-/* Ties state to {what}, clears the hook and resets. Returns 0, or -1 if a pointer
- * is null or not aligned{blob_return}. */
+/* Ties state to {what}, clears the hook and resets. Returns {n}_OK{comma}
+ * {bad}. */
 int {n}_init({n}_state *state, {parameters});
 
-/* One inference. Returns 0, or -1 if state was not initialised. */
+/* One inference. Returns {n}_OK or {n}_BAD_ARGUMENT. */
 int {n}_invoke({n}_state *state);
 
 /* Runs a single step, 0 <= step < {n}_STEP_COUNT; {n}_invoke runs all of them in order.
- * Returns 0, or -1 if there is no such step. */
+ * Returns {n}_OK or {n}_BAD_ARGUMENT. */
 int {n}_run_step({n}_state *state, int step);
 
 /* Forgets what earlier inferences left behind{nothing}. */
@@ -139,7 +136,7 @@ void {n}_reset({n}_state *state);
 
 def _usage(name: str, shell: Shell) -> str:
     lines = [
-        f" *   static uint8_t {field}[{name}_{field.upper()}_BYTES], aligned to {name}_ARENA_ALIGN;"
+        f" *   {name}_ALIGNED static uint8_t {field}[{name}_{field.upper()}_BYTES];"
         for field, _ in shell.regions
     ]
     given = ", ".join(field for field, _ in shell.regions)
@@ -219,12 +216,15 @@ def model_h(
         title=f"{name}: a neural network compiled to C.", n=name, guard=f"{name.upper()}_H",
         usage=_usage(name, shell), io_comment=" *\n" + "\n".join(described),
         origin=origin_macros(name, origin),
-        arena=_sizes(name, shell), align=ARENA_ALIGN, steps=shell.steps, ticks=max(1, shell.steps),
+        arena=_sizes(name, shell), align=ARENA_ALIGN, steps=shell.steps,
+        ticks=f"{name}_STEP_COUNT" if shell.steps else "1",
         inputs=len(inputs), outputs=len(outputs), defines="\n".join(defines),
         fields=_fields(shell), variables=_variables(shell), parameters=shell.parameters,
-        what="its memory", nothing="" if shell.variable_bytes else " (this model keeps nothing)",
-        blob_return=", -2 if weights are not this model's" if shell.blob_bytes else "",
-        accessors="\n".join(accessors),
+        what="memory" if len(shell.regions) > 1 else "the arena",
+        nothing="" if shell.variable_bytes else " (this model keeps nothing)",
+        comma="," if shell.blob_bytes else " or",
+        bad=f"{name}_BAD_ARGUMENT" + (f" or {name}_BAD_WEIGHTS" if shell.blob_bytes else ""),
+        accessors="\n".join([*accessors, *conversions(name, inputs, outputs)]),
     )  # fmt: skip
 
 

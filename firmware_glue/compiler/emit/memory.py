@@ -38,13 +38,25 @@ class Memory:
     def place(self, tensor_id: int) -> str:
         """Where a tensor lies, for comments."""
         if tensor_id in self.program.homes:
-            buffer = self.program.homes[tensor_id]
-            region = self.plan.regions[buffer]
-            named = f" of {self.plan.region_names[region]}" if self.several else ""
-            return f"at {self.plan.offsets[buffer]}{named}"
+            return self.buffer_place(self.program.homes[tensor_id])
         if tensor_id in self.program.variables:
             return f"variable at {self.program.variables[tensor_id]}"
         return "constant"
+
+    def buffer_place(self, buffer: int) -> str:
+        """Where a buffer lies, for comments."""
+        region = self.plan.regions[buffer]
+        named = f" of {self.plan.region_names[region]}" if self.several else ""
+        return f"at {self.plan.offsets[buffer]}{named}"
+
+    def span(self, tensor_id: int) -> tuple[int, int, int] | None:
+        """A tensor's region, first byte and end in it; None where it lies in no region."""
+        buffer = self.program.homes.get(tensor_id)
+        if buffer is None:
+            return None
+        start = self.plan.offsets[buffer]
+        nbytes = self.program.graph.tensors[tensor_id].nbytes
+        return self.plan.regions[buffer], start, start + nbytes
 
     @property
     def several(self) -> bool:

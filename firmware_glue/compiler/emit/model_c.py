@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from edgecnn.core.tflite.model import DType
 from firmware_glue.compiler.emit import text
-from firmware_glue.compiler.emit.call_c import call_lines
-from firmware_glue.compiler.emit.chain_c import chain_body, chain_comment, chain_functions
+from firmware_glue.compiler.emit.call_c import call_lines, state_is_used
+from firmware_glue.compiler.emit.chain_c import chain_body, chain_functions
 from firmware_glue.compiler.emit.header import Shell
 from firmware_glue.compiler.emit.memory import Memory
+from firmware_glue.compiler.emit.step_comment import LEGEND, step_comment
 from firmware_glue.compiler.ir import Numerics
 from firmware_glue.compiler.ops.spec import ConstArg
 from firmware_glue.compiler.planner.program import Program, Step
@@ -22,7 +23,7 @@ _NO_STEP = Step("", "", "", (), (), (), (), (), ())
 _TAIL = """\
 int {n}_init({n}_state *state, {parameters}) {{
     if (state == NULL{null_checks}) {{
-        return -1;
+        return {n}_BAD_ARGUMENT;
     }}
 {blob_check}{assign}
     state->hook = NULL;
@@ -31,23 +32,23 @@ int {n}_init({n}_state *state, {parameters}) {{
     state->clock = NULL;
 #endif
     {n}_reset(state);
-    return 0;
+    return {n}_OK;
 }}
 
 int {n}_run_step({n}_state *state, int step) {{
     if (state == NULL || state->{first} == NULL) {{
-        return -1;
+        return {n}_BAD_ARGUMENT;
     }}
     switch (step) {{
 {cases}
     default:
-        return -1;
+        return {n}_BAD_ARGUMENT;
     }}
 }}
 
 int {n}_invoke({n}_state *state) {{
     if (state == NULL || state->{first} == NULL) {{
-        return -1;
+        return {n}_BAD_ARGUMENT;
     }}
     for (int step = 0; step < {n}_STEP_COUNT; ++step) {{
         if (state->hook != NULL) {{
@@ -57,7 +58,7 @@ int {n}_invoke({n}_state *state) {{
         const uint32_t start = state->clock != NULL ? state->clock() : 0u;
 #endif
         if ({n}_run_step(state, step) != 0) {{
-            return -1;
+            return {n}_BAD_ARGUMENT;
         }}
 #if defined(EDGECNN_PROFILE)
         state->ticks[step] = state->clock != NULL ? state->clock() - start : 0u;
@@ -66,7 +67,7 @@ int {n}_invoke({n}_state *state) {{
     if (state->hook != NULL) {{
         state->hook(state->hook_context, {n}_STEP_COUNT);
     }}
-    return 0;
+    return {n}_OK;
 }}
 
 void {n}_reset({n}_state *state) {{
@@ -94,7 +95,7 @@ def model_c(memory: Memory, name: str, shell: Shell, *, shared: bool = False) ->
     headers = {call.header for step in program.steps for call in step.calls}
     headers |= {"edgecnn_common.h"} | shell_headers(shell)
     parts = [
-        f"/* {name}: one function per step. */",
+        f"/* {name}: one function per step.\n *\n{LEGEND}\n */",
         *(["#define EDGECNN_SINGLE_ROUNDING"] if _single(program) else []),
         *([_SHARED] if shared else []),
         f'#include "{name}.h"',
@@ -110,7 +111,7 @@ def model_c(memory: Memory, name: str, shell: Shell, *, shared: bool = False) ->
         parts += [_step(memory, name, number), ""]
     cases = [
         f"    case {number}:\n        {step_function(name, number, step)}(state);\n"
-        "        return 0;"
+        f"        return {name}_OK;"
         for number, step in enumerate(program.steps)
     ]
     return "\n".join(parts) + _TAIL.format(
@@ -152,7 +153,7 @@ def _blob_check(name: str, shell: Shell) -> str:
         return ""
     return (
         f"    if (!ec_blob_is((const uint8_t *)weights, weights_bytes, {name}_WEIGHTS_BYTES,\n"
-        f"                    {shell.blob_crc}u)) {{\n        return -2;\n    }}\n"
+        f"                    {shell.blob_crc}u)) {{\n        return {name}_BAD_WEIGHTS;\n    }}\n"
     )
 
 
@@ -187,37 +188,21 @@ def _single(program: Program) -> bool:
 def _step(memory: Memory, name: str, number: int) -> str:
     step = memory.program.steps[number]
     function = step_function(name, number, step)
-    lines = [
-        *chain_functions(memory, name, step, function),
-        f"/* Step {number}: {step.code} {_sources(step)}'{text.comment(step.name)[:70]}'",
-        *_shapes(memory, step),
-        *chain_comment(memory, step),
-        " */",
-        f"static EC_NOINLINE void {function}({name}_state *state) {{",
-    ]
+    body: list[str] = [] if step.chain is None else chain_body(step.chain, function)
     several = len(step.calls) > 1
     reverse = number in memory.plan.reversed
     for call in step.calls if step.chain is None else ():
         indent = "        " if several else "    "
         args = [memory.argument(arg, step) for arg in call.args]
         made = call_lines(call, args, indent, reverse=reverse)
-        lines += ["    {", *made, "    }"] if several else made
-    if step.chain is not None:
-        lines += chain_body(step.chain, function)
-    # Unused where a step works on nothing, or on constants and scratch alone.
-    lines += ["    (void)state;", "}"]
-    return "\n".join(lines)
-
-
-def _sources(step: Step) -> str:
-    return "".join(f"#{index} " for index in step.sources)
-
-
-def _shapes(memory: Memory, step: Step) -> list[str]:
-    rows = []
-    for kind, ids in (("in ", step.inputs), ("out", step.outputs)):
-        for tensor_id in ids:
-            tensor = memory.program.graph.tensors[tensor_id]
-            shape = "x".join(map(str, tensor.shape)) or "scalar"
-            rows.append(f" *   {kind} {tensor.dtype.value} {shape}, {memory.place(tensor_id)}")
-    return rows
+        body += ["    {", *made, "    }"] if several else made
+    return "\n".join(
+        [
+            *chain_functions(memory, name, step, function),
+            *step_comment(memory, number),
+            f"static EC_NOINLINE void {function}({name}_state *state) {{",
+            *state_is_used(body),
+            *body,
+            "}",
+        ]
+    )

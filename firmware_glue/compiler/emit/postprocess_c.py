@@ -36,7 +36,8 @@ extern const char *const {n}_labels[{n}_CLASSES];
 
 _CLASSIFY_API = """\
 /* The class with the highest score. score gets that score, scores all {n}_CLASSES of them; both
- * may be NULL. Returns the class, or -1 if state was not initialised. */
+ * may be NULL. Returns the class, or
+ * {n}_BAD_ARGUMENT. */
 int {n}_postprocess(const {n}_state *state, float *score, float *scores);
 """
 
@@ -48,8 +49,8 @@ _DETECT_API = """\
  * boxes: room for max_boxes; at most {n}_MAX_DETECTIONS are used.
  * scratch: room for max_candidates. If more pass the threshold, the best max_candidates are kept;
  * with {n}_CANDIDATES none can be lost.
- * Returns how many boxes there are; -1: state was not initialised, a pointer is null, a size is
- * below 1, or the map is empty. */
+ * Returns how many boxes there are; {n}_BAD_ARGUMENT: state was not initialised, a pointer is null,
+ * a size is below 1, or the map is empty. */
 int {n}_postprocess(
     const {n}_state *state, const ec_frame_map *map, ec_box *boxes, int max_boxes,
     ec_candidate *scratch, int max_candidates);
@@ -75,7 +76,7 @@ int {n}_postprocess(const {n}_state *state, float *score, float *scores) {{
 {params}
     }};
     if (state == NULL || state->arena == NULL) {{
-        return -1;
+        return {n}_BAD_ARGUMENT;
     }}
     return ec_classify(&params, {n}_output{k}(state), {table}, score, scores);
 }}
@@ -90,10 +91,10 @@ int {n}_postprocess(
     }};
     if (state == NULL || state->arena == NULL || boxes == NULL || scratch == NULL ||
         max_boxes < 1 || max_candidates < 1) {{
-        return -1;
+        return {n}_BAD_ARGUMENT;
     }}
     if (map != NULL && (map->fit_width < 1 || map->fit_height < 1)) {{
-        return -1;
+        return {n}_BAD_ARGUMENT;
     }}
     return ec_detect(
         &params, {n}_output{scores}(state), {n}_output{boxes}(state), {table}, {n}_levels,

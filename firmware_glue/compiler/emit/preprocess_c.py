@@ -29,12 +29,18 @@ _H = """\
 extern "C" {{
 #endif
 
+/* What {n}_preprocess returns besides {n}_OK and {n}_BAD_ARGUMENT. */
+typedef enum {n}_preprocess_status {{
+    {n}_BAD_SIZE = -2, /* a size out of range, or stride_bytes is shorter than a row */
+    {n}_BAD_FORMAT = -3 /* not a value of ec_pixels */
+}} {n}_preprocess_status;
+
 /* Fits a frame to the input tensor, by the rule that the model was trained and measured with.
  *
  * frame: width x height pixels, 1 to EC_MAX_FRAME each, outside the arena; the next row starts
  * stride_bytes further on. map, if not NULL, gets how the tensor lies in the frame.
- * Returns 0; -1: state was not initialised, or there is no frame; -2: a size out of range, or
- * stride_bytes is shorter than a row; -3: unknown format. The tensor is written only for 0.
+ * Returns {n}_OK, {n}_BAD_ARGUMENT, {n}_BAD_SIZE or {n}_BAD_FORMAT. The tensor is written only for
+ * {n}_OK.
  *
  * No buffers: about {stack} bytes of stack, whatever the sizes. */
 int {n}_preprocess(
@@ -68,7 +74,7 @@ int {n}_preprocess(
 {params}
     }};
     if (state == NULL || state->arena == NULL) {{
-        return -1;
+        return {n}_BAD_ARGUMENT;
     }}
     return ec_frame_to_tensor(
         &params, frame, width, height, stride_bytes, (int)format, {n}_preprocess_table,
