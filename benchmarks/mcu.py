@@ -19,7 +19,7 @@ from targets.table import get_target
 
 NOTE = (
     "One inference on lcg:1 after a warm-up, instructions counted by the emulator, default"
-    " numerics. speed: --optimize speed; streamed: the same with the smallest --max-ram that"
+    " numerics. speed: --optimize speed; streamed: the same with the smallest arena that"
     " costs at most a tenth more instructions; size: --optimize size. TFLM: tflite-micro 90b983c2"
     " with CMSIS-NN 4ab83cc3, arm-none-eabi-gcc 12.2, project defaults on the M4 and -O3 on the"
     " M0+ and the M55, counted by QEMU 7.2 -icount shift=0. Instructions, not cycles. RAM = arena"
@@ -68,7 +68,7 @@ def measured(core: str, model: ModelFile) -> tuple[BenchReport, BenchReport, Ben
     streamed = speed
     most = (speed.instructions or 0) * _DEARER
     for limit in smaller_arenas(core, model):
-        found = target.benchmark(model, RunOptions(max_ram=limit))
+        found = target.benchmark(model, RunOptions(regions=(("arena", limit),)))
         if (found.instructions or 0) <= most:
             streamed = found
             break

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from edgecnn.core.bundle import Golden
 from edgecnn.core.postprocess import PostprocessSpec
 from edgecnn.core.progress import Progress, SilentProgress
+from edgecnn.core.rejections import Rejection
 from edgecnn.core.tflite.model import TfModel
 
 API = 1
@@ -83,18 +84,47 @@ class OpFinding:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """``edgecnn.check/1``. ``memory`` holds bytes by name; ``fits`` is None when not applicable."""
+    """``edgecnn.check/1``.
+
+    Attributes:
+        memory: bytes by name.
+        fits: None where nothing says how much memory there is.
+        notes: what to know of the model there.
+        interface: what is wrong with inputs, outputs, or the model as a whole (index −1).
+        why: why it does not fit, in words with numbers; None where ops are the reason.
+        left_out: layers of which channels were left out, a sentence each.
+        limits: what the user allowed: ``max_ram`` and ``max_flash`` in bytes, those that were set.
+        ram_bytes, flash_bytes: what the limits are compared with; None where nothing is known.
+        elsewhere: the end of the hint: which targets run a model that this one refuses.
+    """
 
     target: str
     ops: tuple[OpFinding, ...]
     memory: Mapping[str, Any]
     fits: bool | None
     notes: tuple[str, ...] = ()
+    interface: tuple[OpFinding, ...] = ()
+    why: str | None = None
+    left_out: tuple[str, ...] = ()
+    limits: Mapping[str, int] = field(default_factory=dict)
+    ram_bytes: int | None = None
+    flash_bytes: int | None = None
+    elsewhere: str = ""
 
     @property
     def mapped(self) -> int:
         """How many ops run on the target."""
         return sum(op.mapped for op in self.ops)
+
+    @property
+    def refused(self) -> tuple[Rejection, ...]:
+        """What does not run there: ops, and what concerns the model as a whole."""
+        return tuple(
+            Rejection(op.index, op.op, op.name, op.reason or "", op.rule or op.reason or "",
+                      op.rewrite)
+            for op in (*self.interface, *self.ops)
+            if not op.mapped
+        )  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
         """The object of ``edgecnn check --json``."""
@@ -106,7 +136,11 @@ class CheckReport:
             "total": len(self.ops),
             "memory": dict(self.memory),
             "fits": self.fits,
+            "why": self.why,
+            "limits": dict(self.limits),
             "notes": list(self.notes),
+            "interface": [asdict(row) for row in self.interface],
+            "left_out": list(self.left_out),
         }
 
 
@@ -124,6 +158,10 @@ class CompileResult:
     """``edgecnn.compile/1``: files written (paths relative to the output folder) and memory.
 
     Attributes:
+        stack_bytes: measured where ``max_ram`` asked for it.
+        optimize: how kernels were chosen and compiled (mcu).
+        limits: ``max_ram`` and ``max_flash`` in bytes, those that were set.
+        left_out: layers of which channels were left out, a sentence each.
         memory_map: ``edgecnn.memory/1``: who holds which bytes during each step (mcu); a file of
             its own, not part of the JSON object.
     """
@@ -138,6 +176,10 @@ class CompileResult:
     weight_bytes: int | None = None
     steps: tuple[StepInfo, ...] = ()
     notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    stack_bytes: int | None = None
+    optimize: str | None = None
+    limits: Mapping[str, int] = field(default_factory=dict)
     memory_map: Mapping[str, Any] | None = field(default=None, repr=False)
 
     def to_json(self) -> dict[str, Any]:
@@ -147,10 +189,17 @@ class CompileResult:
             "target": self.target,
             "model_sha256": self.model_sha256,
             "files": list(self.files),
-            "ram": {"arena_bytes": self.arena_bytes, "static_bytes": self.static_bytes},
+            "ram": {
+                "arena_bytes": self.arena_bytes,
+                "static_bytes": self.static_bytes,
+                "stack_bytes": self.stack_bytes,
+            },
             "flash": {"code_bytes": self.code_bytes, "weight_bytes": self.weight_bytes},
+            "optimize": self.optimize,
+            "limits": dict(self.limits),
             "steps": [asdict(step) | {"ops": list(step.ops)} for step in self.steps],
             "notes": list(self.notes),
+            "left_out": list(self.left_out),
         }
 
 
@@ -273,7 +322,8 @@ class RunOptions:
         numerics: ``litert-ref``, ``tflm`` or ``single`` (mcu).
         weights: ``c``: in the C code; ``blob``: a file of its own (mcu).
         regions: (name, bytes) of memory for the arena, the preferred first; (): the target's (mcu).
-        max_ram: bytes that the arena may take; None: no limit (mcu).
+        max_ram: bytes that arena, static data and stack may take; None: no limit (mcu).
+        max_flash: bytes that code and weights may take; None: no limit (mcu).
         optimize: ``speed``, ``balanced`` or ``size``: how kernels are chosen and compiled (mcu).
         tune: choose kernels by what they cost in the emulator (mcu).
         toolchain: ``auto``, ``zig`` or ``gcc`` (mcu).
@@ -290,12 +340,25 @@ class RunOptions:
     weights: str = "c"
     regions: tuple[tuple[str, int], ...] = ()
     max_ram: int | None = None
+    max_flash: int | None = None
     optimize: str = "speed"
     tune: bool = False
     toolchain: str = "auto"
     c_only: bool = False
     emulator: str = "auto"
     progress: Progress = field(default_factory=SilentProgress, compare=False)
+
+
+@runtime_checkable
+class ChecksWithOptions(Protocol):
+    """A target whose answer depends on the options of ``compile``."""
+
+    def check_with(self, model: ModelFile, options: RunOptions) -> CheckReport:
+        """As :meth:`Target.check`, with what the user set.
+
+        Raises:
+            UnsupportedModelError, PlanError, ToolError, MissingExtraError.
+        """
 
 
 class Target(Protocol):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edgecnn.core.errors import TargetError
 from edgecnn.core.files import write_atomic
+from edgecnn.core.tflite.custom_ops import custom_op_cure
 from targets.base import (
     API,
     BenchReport,
@@ -99,21 +100,13 @@ class LiteRTTarget(FromSettings):
 
 
 def _custom_finding(index: int, custom_code: str, name: str) -> OpFinding:
-    if custom_code.startswith("Flex"):
-        rewrite = "convert again without SELECT_TF_OPS, with ops that LiteRT has"
-    elif custom_code == "edgetpu-custom-op":
-        rewrite = "use the model from before the Edge TPU compiler"
-    elif custom_code == "ethos-u":
-        rewrite = "use the model from before Vela"
-    else:
-        rewrite = "leave the op out of the model and compute it outside"
     return OpFinding(
         index,
         f"CUSTOM:{custom_code}",
         name,
         False,
         f"LiteRT has no kernel for the custom op '{custom_code}'",
-        rewrite,
+        custom_op_cure(custom_code),
         "builtin_op",
         custom_code,
         "Ops must be builtin ops of LiteRT.",

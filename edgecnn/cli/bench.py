@@ -9,6 +9,7 @@ import click
 from edgecnn.cli.options import (
     common,
     emulator_option,
+    limit_options,
     model_argument,
     numerics_option,
     optimize_option,
@@ -40,8 +41,7 @@ from targets.base import BenchReport
 @tune_option
 @numerics_option("Whose integer arithmetic the C follows.", default="litert-ref")
 @click.option("--max-p95-ms", type=float, default=None, help="Gate: p95 latency in ms.")
-@click.option("--max-ram", type=int, default=None, help="Gate: RAM in bytes.")
-@click.option("--max-flash", type=int, default=None, help="Gate: flash in bytes.")
+@limit_options
 @project_option
 @common
 def command(
@@ -83,7 +83,7 @@ def command(
             emulator=emulator, numerics=numerics,
         optimize=optimize,
         tune=tune,
-            regions=regions, progress=bar,
+            regions=regions, max_ram=max_ram, max_flash=max_flash, progress=bar,
         )  # fmt: skip
         reports = bench(reference, names, options, variant=variant)
     if as_json:

@@ -10,7 +10,7 @@ from edgecnn.cli.options import (
     common,
     dry_run_option,
     force_option,
-    max_ram_option,
+    limit_options,
     model_argument,
     numerics_option,
     optimize_option,
@@ -22,7 +22,7 @@ from edgecnn.cli.options import (
     tune_option,
     variant_option,
 )
-from edgecnn.cli.output import layer_name, print_json, print_table, thousands
+from edgecnn.cli.output import layer_name, print_json, print_notes, print_table, thousands
 from targets.base import CompileResult
 
 
@@ -33,7 +33,7 @@ from targets.base import CompileResult
 @click.option("--name", default=None, help="Prefix of all C symbols; default: the file's name.")
 @toolchain_option
 @region_option
-@max_ram_option
+@limit_options
 @optimize_option
 @tune_option
 @numerics_option("Whose integer arithmetic the C follows.", default="litert-ref")
@@ -58,6 +58,7 @@ def command(
     toolchain: str,
     regions: tuple[tuple[str, int], ...],
     max_ram: int | None,
+    max_flash: int | None,
     numerics: str,
     optimize: str,
     tune: bool,
@@ -87,6 +88,7 @@ def command(
         weights=weights,
         regions=regions,
         max_ram=max_ram,
+        max_flash=max_flash,
         toolchain=toolchain,
         c_only=c_only,
     )
@@ -115,10 +117,10 @@ def _print(made: CompileResult, *, verbose: bool, dry_run: bool) -> None:
     for label, value in (
         ("arena", made.arena_bytes),
         ("static RAM", made.static_bytes),
+        ("stack", made.stack_bytes),
         ("code", made.code_bytes),
         ("weights", made.weight_bytes),
     ):
         if value is not None:
             click.echo(f"  {label:<11}{thousands(value, 'bytes'):>18}")
-    for note in made.notes:
-        click.echo(f"  {note}")
+    print_notes(made.notes, made.left_out, verbose=verbose)

@@ -100,24 +100,24 @@ def _regions(
     return tuple(found)
 
 
-def max_ram_option(function: F) -> F:
-    """``--max-ram``: what the arena may take."""
-    return click.option(
-        "--max-ram",
-        metavar="BYTES",
-        callback=_max_ram,
-        help="What a microcontroller's arena may take, e.g. 64k: layers then run row by row as far"
-        " as that needs.",
-    )(function)
+def limit_options(function: F) -> F:
+    """``--max-ram`` and ``--max-flash``: the memory of the user's part."""
+    for name, what in (
+        ("--max-flash", "What code and weights may take, e.g. 1m: planned for, exit 1 if missed."),
+        ("--max-ram", "What arena, static data and stack may take, e.g. 64k: planned for (layers"
+         " then run row by row as far as that needs), exit 1 if missed."),
+    ):  # fmt: skip
+        function = click.option(name, metavar="N[k|m]", callback=_byte_count, help=what)(function)
+    return function
 
 
-def _max_ram(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+def _byte_count(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
     if value is None:
         return None
     match = _BYTES.fullmatch(value)
     if match is None:
         raise UsageError(
-            f"--max-ram '{value}' is no number of bytes", hint="for example 65536, 64k or 1m"
+            f"{param.opts[0]} '{value}' is no number of bytes", hint="for example 65536, 64k or 1m"
         )
     return int(match[1]) * _UNITS[match[2].lower()]
 

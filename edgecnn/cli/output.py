@@ -42,6 +42,14 @@ def print_table(
     console.print(table)
 
 
+def print_notes(notes: Sequence[str], left_out: Sequence[str], *, verbose: bool) -> None:
+    """Prints what a target has to say of a model; ``left_out``, a line per layer, if verbose."""
+    for note in (*notes, *(left_out if verbose else ())):
+        click.echo(f"  {note}")
+    if left_out and not verbose:
+        click.echo("  -v names the layers that lost channels")
+
+
 def thousands(value: float | None, unit: str = "") -> str:
     """``1234567`` → ``1,234,567``; None → ``–``."""
     if value is None:

@@ -9,17 +9,31 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgecnn.core.bundle import Bundle, BundleEdit
-from edgecnn.core.errors import GateMissedError, UsageError
+from edgecnn.core.errors import GateMissedError, UnsupportedModelError, UsageError
 from edgecnn.core.files import make_folder
+from edgecnn.core.rejections import cure, rejection_lines
+from edgecnn.jobs.elsewhere import elsewhere, with_elsewhere
 from edgecnn.jobs.numerics import REFERENCE, quality_beside_reference
 from edgecnn.jobs.reference import ModelRef, model_file
-from targets.base import BenchReport, CheckReport, CompileResult, RunOptions
+from firmware_glue.compiler.problems import SUPPORTED
+from targets.base import (
+    BenchReport,
+    CheckReport,
+    ChecksWithOptions,
+    CompileResult,
+    ModelFile,
+    RunOptions,
+    Target,
+)
 from targets.table import get_target
+
+_DEFAULTS = RunOptions()
+_SMALLER = "use a smaller model, input or width, or raise the limit"
 
 
 @dataclass(frozen=True)
 class Gates:
-    """Limits that the user set; None: not gated."""
+    """Limits that the user set; None: not gated. RAM and flash in bytes."""
 
     min_mapped: int | None = None
     max_p95_ms: float | None = None
@@ -28,17 +42,34 @@ class Gates:
 
 
 def check(
-    reference: ModelRef, names: Sequence[str], *, variant: str | None, record: bool = True
+    reference: ModelRef,
+    names: Sequence[str],
+    options: RunOptions = _DEFAULTS,
+    *,
+    variant: str | None,
+    record: bool = True,
 ) -> tuple[CheckReport, ...]:
     """Asks every target op by op; a bundle keeps ``check.json``."""
     targets = [get_target(name) for name in names]
     model = model_file(reference, variant)
-    reports = tuple(target.check(model) for target in targets)
+    options = _named(options, reference)
+    reports = tuple(_checked(target, model, options) for target in targets)
     if reference.bundle is not None and record:
         with reference.bundle.edit() as edit:
             for report in reports:
                 edit.write_json(_place(report.target, model.recipe, "check.json"), report.to_json())
     return reports
+
+
+def _checked(target: Target, model: ModelFile, options: RunOptions) -> CheckReport:
+    report = (
+        target.check_with(model, options)
+        if isinstance(target, ChecksWithOptions)
+        else target.check(model)
+    )
+    if report.fits is False and any(not op.mapped for op in report.ops):
+        return replace(report, elsewhere=elsewhere(model, target.name))
+    return report
 
 
 def compile_for(
@@ -65,7 +96,11 @@ def compile_for(
             "compiling a bare file needs a folder to write to", hint="add -o/--output-dir DIR"
         )
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
-        made = target.compile(model, Path(scratch), options)
+        try:
+            made = target.compile(model, Path(scratch), options)
+        except UnsupportedModelError as error:
+            raise with_elsewhere(error, model, target.name) from error
+        gate_compile(made, options)
         if output_dir is not None:
             _move_files(made, output_dir, force=force)
             return _moved(made, output_dir)
@@ -89,7 +124,10 @@ def bench(
     reports = []
     for target in targets:
         options.progress.stage(f"bench {target.name}")
-        report = target.benchmark(model, options)
+        try:
+            report = target.benchmark(model, options)
+        except UnsupportedModelError as error:
+            raise with_elsewhere(error, model, target.name) from error
         if report.numerics not in (None, REFERENCE):
             quality = quality_beside_reference(
                 reference, variant, options.numerics, options.progress
@@ -109,8 +147,14 @@ def _keep_memory_map(edit: BundleEdit, made: CompileResult, recipe: str) -> None
         edit.write_json(_place(made.target, recipe, "memory.json"), dict(made.memory_map))
 
 
-def gate_check(report: CheckReport, gates: Gates) -> None:
-    """Raises GateMissedError where the model does not fit, or fewer ops map than asked for."""
+def gate_check(report: CheckReport, gates: Gates, *, detailed: bool = True) -> None:
+    """Raises GateMissedError where the model does not run, misses a limit, or too few ops map.
+
+    Args:
+        report: what the target said.
+        gates: what the user asked for.
+        detailed: with a line per cause; without, they are on the screen already.
+    """
     if gates.min_mapped is not None and report.mapped < gates.min_mapped:
         raise GateMissedError(
             f"{report.target}: {report.mapped} of {len(report.ops)} ops map,"
@@ -118,39 +162,61 @@ def gate_check(report: CheckReport, gates: Gates) -> None:
             hint="change the ops named above, or lower --min-mapped",
         )
     if report.fits is False:
-        memory = ", ".join(f"{key} {value}" for key, value in report.memory.items())
-        rejected = [
-            f"#{op.index} {op.op} '{op.name}': {op.reason}" for op in report.ops if not op.mapped
-        ]
+        refused = report.refused
+        count = sum(not op.mapped for op in report.ops)
+        message = f"{count} of {len(report.ops)} ops do not run on {report.target}"
+        if report.why is not None:
+            message = f"the model does not fit {report.target}: {report.why}"
+        elif not count:
+            message = f"the model does not run on {report.target}"
         raise GateMissedError(
-            f"the model does not fit {report.target} ({memory})",
-            hint="change the ops named above, use a smaller model, or another target",
-            details=rejected,
+            message,
+            hint=cure(refused, _SMALLER if not refused else SUPPORTED) + report.elsewhere,
+            details=rejection_lines(refused) if detailed else (),
         )
+    _gate_memory(report.target, report.ram_bytes, report.flash_bytes, gates)
+
+
+def gate_compile(made: CompileResult, options: RunOptions) -> None:
+    """Raises GateMissedError where a target does not plan for limits, and misses one."""
+    ram = _total([made.arena_bytes, made.static_bytes, made.stack_bytes])
+    flash = _total([made.code_bytes, made.weight_bytes])
+    if not made.limits:
+        gates = Gates(max_ram=options.max_ram, max_flash=options.max_flash)
+        _gate_memory(made.target, ram, flash, gates)
 
 
 def gate_bench(report: BenchReport, gates: Gates) -> None:
     """Raises GateMissedError where a measured figure is over its limit."""
-    ram = [report.arena_bytes, report.static_bytes, report.stack_bytes]
-    flash = [report.code_bytes, report.weight_bytes]
     p95 = report.percentile(95) if report.unit == "ms" else None
-    for flag, limit, value, unit in (
-        ("--max-p95-ms", gates.max_p95_ms, p95, "ms"),
-        ("--max-ram", gates.max_ram, _total(ram), "bytes"),
-        ("--max-flash", gates.max_flash, _total(flash), "bytes"),
-    ):
-        if limit is None:
-            continue
-        if value is None:
-            raise GateMissedError(
-                f"{report.target} gives no figure for {flag}",
-                hint=f"leave {flag} out, or use a target that measures it",
-            )
-        if value > limit:
-            raise GateMissedError(
-                f"{report.target}: {value:,.6g} {unit}, {flag} allows {limit:,.6g}",
-                hint="use a smaller model or width, or raise the gate",
-            )
+    _gate(report.target, "--max-p95-ms", gates.max_p95_ms, p95, "ms")
+    ram = _total([report.arena_bytes, report.static_bytes, report.stack_bytes])
+    flash = _total([report.code_bytes, report.weight_bytes])
+    _gate_memory(report.target, ram, flash, gates)
+
+
+def _gate_memory(target: str, ram: int | None, flash: int | None, gates: Gates) -> None:
+    _gate(target, "--max-ram", gates.max_ram, ram, "bytes")
+    _gate(target, "--max-flash", gates.max_flash, flash, "bytes")
+
+
+def _gate(target: str, flag: str, limit: float | None, value: float | None, unit: str) -> None:
+    """One figure against its limit, if there is one."""
+    if limit is None:
+        return
+    if value is None:
+        raise GateMissedError(
+            f"{target} gives no figure for {flag}",
+            hint=f"leave {flag} out, or use a target that measures it",
+        )
+    if value > limit:
+        raise GateMissedError(
+            f"{target}: {_number(value)} {unit}, {flag} allows {_number(limit)}", hint=_SMALLER
+        )
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
 
 
 def _named(options: RunOptions, reference: ModelRef) -> RunOptions:
@@ -160,9 +226,9 @@ def _named(options: RunOptions, reference: ModelRef) -> RunOptions:
     return replace(options, name=reference.bundle.manifest.name)
 
 
-def _total(parts: Sequence[int | None]) -> float | None:
+def _total(parts: Sequence[int | None]) -> int | None:
     known = [part for part in parts if part is not None]
-    return float(sum(known)) if known else None
+    return sum(known) if known else None
 
 
 def _place(target: str, recipe: str, name: str) -> str:

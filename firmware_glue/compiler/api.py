@@ -34,6 +34,7 @@ from firmware_glue.compiler.ir import Graph, Numerics
 from firmware_glue.compiler.limits import check_arena
 from firmware_glue.compiler.ops.table import OPS
 from firmware_glue.compiler.passes import FIRST, run_passes
+from firmware_glue.compiler.passes.constant_channels import left_out_note
 from firmware_glue.compiler.planner.check import check_plan
 from firmware_glue.compiler.planner.pairs import find_pairs, pair_notes
 from firmware_glue.compiler.planner.program import MemoryPlan, Program, Region
@@ -44,7 +45,7 @@ from firmware_glue.compiler.problems import OpProblem, raise_problems
 from firmware_glue.compiler.specs import Stages, read_stages
 from firmware_glue.compiler.stream.build import chain_notes
 from firmware_glue.compiler.stream.check import check_chains
-from firmware_glue.compiler.stream.fit import planned
+from firmware_glue.compiler.stream.fit import ArenaTooSmallError, planned
 from firmware_glue.compiler.stream.options import Kernels
 from firmware_glue.compiler.stream.trades import Point, curve_of
 from firmware_glue.compiler.verify import check_limits, is_sound, verify
@@ -79,6 +80,8 @@ class CompiledModel:
         lower_bound_bytes: no arena of this program can be smaller.
         plan: offsets of all buffers.
         notes: what to know of its ops; why there is no preprocess or postprocess.
+        stage_notes: those of the notes that say why there is no preprocess or postprocess.
+        left_out: layers that lost channels that never change, a sentence each.
         optimize: a value of :class:`firmware_glue.compiler.fast.candidate.Optimize`.
         blob: ``<name>_weights.bin``, where constant data is not part of the C code; else empty.
         trades: works out :func:`stream_curve` of this model, which takes a moment.
@@ -97,6 +100,8 @@ class CompiledModel:
     program: Program
     numerics: str = "litert-ref"
     notes: tuple[str, ...] = ()
+    stage_notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     optimize: str = "speed"
     blob: bytes = field(default=b"", repr=False)
     trades: Callable[[], tuple[Point, ...]] = field(default=tuple, repr=False, compare=False)
@@ -295,9 +300,10 @@ def _emit(
         constants.weight_bytes, plan.lower_bound_bytes, inputs, outputs, steps, plan, program,
         program.graph.numerics.value,
         (
-            *program.graph.notes, *_op_notes(program), *pair_notes(program),
+            *left_out_note(program.graph), *_op_notes(program), *pair_notes(program),
             *chain_notes(program), *stages.notes,
         ),
+        stages.notes, program.graph.notes,
         optimize.value, blob,
     )  # fmt: skip
 
@@ -346,6 +352,8 @@ def _interface(
 __all__ = [
     "ARENA",
     "ARENA_ALIGN",
+    "OPTIMIZE",
+    "ArenaTooSmallError",
     "CompiledModel",
     "IoInfo",
     "OpProblem",

@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from edgecnn.core.tflite.custom_ops import custom_op_cure
 from edgecnn.core.tflite.model import NO_TENSOR, DType, TfModel, TfOperator, TfSubgraph, TfTensor
 from firmware_glue.compiler.dynamic import resolve_shapes
 from firmware_glue.compiler.ir import Graph, Lifetime, Numerics, Op, Tensor
 from firmware_glue.compiler.limits import size_problems
-from firmware_glue.compiler.ops.rules import QUANTIZE_HINT
+from firmware_glue.compiler.ops.rules import dtype_cure
 from firmware_glue.compiler.ops.spec import OptionError
 from firmware_glue.compiler.ops.table import OPS
 from firmware_glue.compiler.ops.variables import CALL, CODES
-from firmware_glue.compiler.problems import OpProblem
+from firmware_glue.compiler.problems import SUPPORTED, OpProblem
 from firmware_glue.compiler.variables import (
     Handles,
     Resources,
@@ -143,7 +144,7 @@ def _op(subgraph: TfSubgraph, operator: TfOperator) -> Op | OpProblem:
             "This op is not supported.",
             operator.display_code,
             f"the {len(OPS) - 2} ops of docs/ops.md",
-            f"replace {operator.display_code}, or compile for a target that runs it",
+            custom_op_cure(operator.custom_code) if operator.code == "CUSTOM" else SUPPORTED,
         )
     if any(subgraph.tensors[i].sparse for i in operator.inputs if i != NO_TENSOR):
         return problem("Weights must be dense.", "a sparse tensor", "dense tensors", _DENSIFY)
@@ -187,7 +188,7 @@ def _interface_problems(subgraph: TfSubgraph) -> list[OpProblem]:
                 problems.append(
                     OpProblem(
                         -1, kind, tensor.name, "Inputs and outputs must have a plain dtype.",
-                        tensor.dtype.value, names, QUANTIZE_HINT,
+                        tensor.dtype.value, names, dtype_cure(tensor.dtype, IO_DTYPES),
                     )
                 )  # fmt: skip
     return problems

@@ -136,7 +136,8 @@ class Graph:
         numerics: whose arithmetic the ops follow.
         initial: variables that do not start as their zero point: tensor id → first contents.
         remains: tensors that passes took channels from: tensor id → what it is of the file's.
-        notes: what passes found that a user may want to know.
+        notes: layers that passes took channels from, or left out: a sentence each.
+        channels_left_out: how many channels that is, all together.
     """
 
     tensors: Mapping[int, Tensor]
@@ -149,6 +150,7 @@ class Graph:
     )
     remains: Mapping[int, Remains] = field(default_factory=lambda: MappingProxyType({}))
     notes: tuple[str, ...] = ()
+    channels_left_out: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tensors", MappingProxyType(dict(self.tensors)))

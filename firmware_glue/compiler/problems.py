@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgecnn.core.errors import UnsupportedModelError
+from edgecnn.core.rejections import Rejection, cure, rejection_lines
 
-_NAME = 80
-"""Characters of a layer's name that a message shows."""
+SUPPORTED = "use supported ops instead (docs/ops.md), or compute this part outside of the model"
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,18 @@ class OpProblem:
     allowed: str
     rewrite: str | None = None
 
+    @property
+    def rejection(self) -> Rejection:
+        """The same as errors list it."""
+        reason = f"{self.rule} got {self.got}; allowed: {self.allowed}"
+        return Rejection(self.index, self.op, self.name, reason, self.rule, self.rewrite)
+
     def __str__(self) -> str:
-        where = f"#{self.index} {self.op}" if self.index >= 0 else self.op
-        # TensorFlow joins the names of all layers that it fused: the first says where it is.
-        name = self.name.split(";")[0][:_NAME]
-        return f"{where} '{name}': {self.rule} got {self.got}; allowed: {self.allowed}"
+        return rejection_lines((self.rejection,))[0]
 
 
 def raise_problems(problems: Sequence[OpProblem], total: int) -> None:
-    """Raises one error that lists them, if there are any.
+    """Raises one error that lists them by their causes, if there are any.
 
     Raises:
         UnsupportedModelError: ``problems`` is not empty.
@@ -46,11 +49,11 @@ def raise_problems(problems: Sequence[OpProblem], total: int) -> None:
     if not problems:
         return
     rejected = len({p.index for p in problems if p.index >= 0})
-    rewrites = dict.fromkeys(p.rewrite for p in problems if p.rewrite)
+    rows = [problem.rejection for problem in problems]
     raise UnsupportedModelError(
         f"{rejected} of {total} ops cannot be compiled to C"
         if rejected
         else "the model cannot be compiled to C",
-        hint="; ".join(rewrites) or "replace these layers by supported ones",
-        details=[str(problem) for problem in problems],
+        hint=cure(rows, SUPPORTED),
+        details=rejection_lines(rows),
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgecnn.core.tflite.model import NO_TENSOR
+from edgecnn.core.tflite.model import NO_TENSOR, DType
 from firmware_glue.compiler.ir import Graph, Op
 from firmware_glue.compiler.limits import MAX_TENSOR_BYTES, lowered_problem
-from firmware_glue.compiler.ops.rules import QUANTIZE_HINT
+from firmware_glue.compiler.ops.rules import dtype_cure
 from firmware_glue.compiler.ops.spec import OpSpec
 from firmware_glue.compiler.ops.table import OPS
 from firmware_glue.compiler.problems import OpProblem
@@ -73,11 +73,14 @@ def op_problem(graph: Graph, op: Op, *, lower: bool = False) -> OpProblem | None
     return None
 
 
-def _no_variant(graph: Graph, op: Op, spec: OpSpec) -> tuple[str, str, str, str]:
+def _no_variant(graph: Graph, op: Op, spec: OpSpec) -> tuple[str, str, str, str | None]:
     tensor = graph.optional(op, spec.data)
-    got = "no such input" if tensor is None else tensor.dtype.value
     allowed = ", ".join(spec.variants)
-    return f"Input {spec.data} must be {allowed}.", got, allowed, QUANTIZE_HINT
+    rule = f"Input {spec.data} must be {allowed}."
+    if tensor is None:
+        return rule, "no such input", allowed, None
+    cure = dtype_cure(tensor.dtype, [DType(name) for name in spec.variants])
+    return rule, tensor.dtype.value, allowed, cure
 
 
 def verify(graph: Graph, stage: str) -> Graph:

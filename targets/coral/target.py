@@ -79,6 +79,7 @@ class CoralTarget(FromSettings):
             },
             prediction.refused is None,
             notes,
+            why=prediction.refused,
         )
 
     def compile(self, model: ModelFile, output_dir: Path, options: RunOptions) -> CompileResult:

@@ -60,6 +60,8 @@ class EthosTarget(FromSettings):
             },
             None,
             (_estimate_note(result, self.settings),),
+            ram_bytes=summary.sram_bytes,
+            flash_bytes=summary.flash_bytes,
         )
 
     def compile(self, model: ModelFile, output_dir: Path, options: RunOptions) -> CompileResult:

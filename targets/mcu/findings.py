@@ -19,13 +19,9 @@ def findings(model: TfModel, problems: Sequence[OpProblem]) -> tuple[OpFinding, 
     )
 
 
-def interface_notes(problems: Sequence[OpProblem]) -> tuple[str, ...]:
+def interface_findings(problems: Sequence[OpProblem]) -> tuple[OpFinding, ...]:
     """Problems of no single op: the model's inputs and outputs, or the graph as a whole."""
-    return tuple(
-        f"{problem}; {problem.rewrite}" if problem.rewrite else str(problem)
-        for problem in problems
-        if problem.index < 0
-    )
+    return tuple(_finding(-1, row.op, row.name, row) for row in problems if row.index < 0)
 
 
 def _finding(index: int, op: str, name: str, problem: OpProblem | None) -> OpFinding:
@@ -36,7 +32,7 @@ def _finding(index: int, op: str, name: str, problem: OpProblem | None) -> OpFin
         op,
         name,
         mapped=False,
-        reason=f"{problem.rule} got {problem.got}; allowed: {problem.allowed}",
+        reason=problem.rejection.reason,
         rewrite=problem.rewrite,
         rule=problem.rule,
         got=problem.got,

@@ -10,8 +10,8 @@ from firmware_glue.compiler.api import CompiledModel
 from firmware_glue.device.board import Board
 
 
-def memory_rows(board: Board, compiled: CompiledModel | None) -> dict[str, Any]:
-    """Bytes by name; what the model takes is None where it cannot be compiled.
+def board_limits(board: Board) -> dict[str, Any]:
+    """The memory of a board by name.
 
     A generic core's memory is made up, so that any model can be counted: no limit is named.
     """
@@ -19,19 +19,33 @@ def memory_rows(board: Board, compiled: CompiledModel | None) -> dict[str, Any]:
         "ram_limit_bytes": board.memory.ram_bytes,
         "flash_limit_bytes": board.memory.flash_bytes,
     }
+    return {"stack_limit_bytes": board.memory.stack_bytes, **({} if board.generic else limits)}
+
+
+def memory_rows(board: Board, compiled: CompiledModel | None) -> dict[str, Any]:
+    """Bytes by name; what the model takes is None where it cannot be compiled."""
     return {
         "arena_bytes": compiled.arena_bytes if compiled else None,
         "arena_lower_bound_bytes": compiled.lower_bound_bytes if compiled else None,
         "static_bytes": compiled.static_bytes if compiled else None,
         "weight_bytes": compiled.weight_bytes if compiled else None,
-        "stack_limit_bytes": board.memory.stack_bytes,
-        **({} if board.generic else limits),
+        **board_limits(board),
     }
 
 
-def fits(board: Board, compiled: CompiledModel) -> bool:
-    """Arena, static data and stack fit the RAM, and the weights fit the flash."""
-    return not _missing(board, compiled)
+def missing(board: Board, compiled: CompiledModel) -> str | None:
+    """What of the board's memory does not hold the model, with the numbers; None: all does."""
+    return "; ".join(_missing(board, compiled)) or None
+
+
+def needs_note(compiled: CompiledModel) -> str:
+    """What a part needs for the model, where the core alone is known."""
+    ram = compiled.arena_bytes + compiled.static_bytes
+    return (
+        f"a part needs {ram:,} bytes of RAM (arena and static data) and some stack, and"
+        f" {compiled.weight_bytes:,} bytes of flash (weights) and the code: say what yours has with"
+        " --max-ram and --max-flash"
+    )
 
 
 def fitted(board: Board, compiled: Callable[[int | None], CompiledModel]) -> CompiledModel:
@@ -57,10 +71,10 @@ def require_fit(board: Board, compiled: CompiledModel) -> None:
     Raises:
         PlanError: it is; the bytes needed and those there are named.
     """
-    missing = _missing(board, compiled)
-    if missing:
+    lacks = missing(board, compiled)
+    if lacks:
         raise PlanError(
-            f"'{compiled.name}' does not fit '{board.name}': {'; '.join(missing)}",
+            f"'{compiled.name}' does not fit '{board.name}': {lacks}",
             hint="choose a smaller model, a smaller input, or a larger board",
         )
 

@@ -18,5 +18,6 @@ def origin(model: ModelFile, target: str, options: RunOptions) -> Origin:
     for name, size in options.regions:
         words += ["--region", f"{name}={size}"]
     words += [] if options.max_ram is None else ["--max-ram", str(options.max_ram)]
+    words += [] if options.max_flash is None else ["--max-flash", str(options.max_flash)]
     words += ["--tune"] if options.tune else []
     return Origin(model.path.name, model.sha256, " ".join(words))

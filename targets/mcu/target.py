@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgecnn.core.errors import MissingExtraError, TargetError
+from edgecnn.core.errors import MissingExtraError, PlanError, TargetError
 from edgecnn.core.files import write_atomic
 from firmware_glue.compiler.api import (
     ARENA,
@@ -17,9 +17,10 @@ from firmware_glue.compiler.api import (
     compile_model,
     memory_map,
 )
+from firmware_glue.compiler.ir import Numerics
 from firmware_glue.device.board import Board, load_board
 from firmware_glue.device.emulate.table import find_emulator
-from firmware_glue.device.image import BuiltModel, build_model
+from firmware_glue.device.image import build_model
 from firmware_glue.device.toolchain import find_toolchain
 from firmware_glue.licenses import license_texts
 from targets.base import (
@@ -33,10 +34,11 @@ from targets.base import (
     RunOptions,
     StepInfo,
 )
-from targets.mcu.findings import findings, interface_notes
-from targets.mcu.fit import fits, fitted, memory_rows, require_fit
+from targets.mcu.findings import findings, interface_findings
+from targets.mcu.fit import memory_rows, missing, needs_note, require_fit
 from targets.mcu.measure import measure
 from targets.mcu.origin import origin
+from targets.mcu.plan import Plan, Tools, best_plan, limits_of
 from targets.mcu.tune import StepCosts, cache_folder
 
 _CODE_NOTE = "code comes on top of the weights; compile tells how much"
@@ -71,20 +73,48 @@ class McuTarget:
 
         Nothing else on the board could run an op, so one without a kernel means ``fits`` is false.
         """
-        problems = check_ops(model.model)
+        return self.check_with(model, RunOptions())
+
+    def check_with(self, model: ModelFile, options: RunOptions) -> CheckReport:
+        """The same with ``--numerics``, ``--optimize``, ``--region`` and limits of memory.
+
+        ``fits`` is None for a bare core, whose memory is made up, unless limits were set. Only with
+        limits, code and stack are counted where C compiler and emulator are installed.
+
+        Raises:
+            PlanError: the regions do not hold the model.
+            ToolError: the C compiler failed.
+        """
+        problems = check_ops(model.model, Numerics(options.numerics))
         ops = findings(model.model, problems)
         if problems:
-            memory = memory_rows(self.board, None)
-            return CheckReport(self.name, ops, memory, False, interface_notes(problems))
-        compiled = fitted(
-            self.board,
-            lambda limit: compile_model(
-                model.model, name="model", kernels=self.board.kernels, max_ram=limit
-            ),
+            memory, limits = memory_rows(self.board, None), limits_of(options)
+            whole = interface_findings(problems)
+            return CheckReport(
+                self.name, ops, memory, False, interface=whole, limits=limits
+            )  # fmt: skip
+        plan = self._plan(model, options)
+        compiled = plan.compiled
+        why = missing(self.board, compiled) or plan.missed(options)
+        unknown = why is None and self.board.generic and not limits_of(options)
+        place = needs_note(compiled) if self.board.generic else _CODE_NOTE
+        notes = (note for note in compiled.notes if note not in compiled.stage_notes)
+        counted = {
+            "code_bytes": plan.code_bytes, "stack_bytes": plan.stack_bytes,
+            "ram_bytes": plan.ram_bytes, "flash_bytes": plan.flash_bytes,
+        }  # fmt: skip
+        return CheckReport(
+            self.name,
+            ops,
+            memory_rows(self.board, compiled) | (counted if limits_of(options) else {}),
+            None if unknown else why is None,
+            (*notes, *plan.notes, *(() if limits_of(options) else (place,))),
+            why=why,
+            left_out=compiled.left_out,
+            limits=limits_of(options),
+            ram_bytes=plan.ram_bytes,
+            flash_bytes=plan.flash_bytes,
         )
-        memory = memory_rows(self.board, compiled)
-        notes = (*compiled.program.graph.notes, _CODE_NOTE)
-        return CheckReport(self.name, ops, memory, fits(self.board, compiled), notes)
 
     def compile(self, model: ModelFile, output_dir: Path, options: RunOptions) -> CompileResult:
         """Writes the C files and, where the C compiler is installed, an ELF image that runs them.
@@ -95,30 +125,31 @@ class McuTarget:
             ToolError: the C compiler failed.
             UsageError: the folder cannot be written to.
         """
-        compiled = self._compiled(model, options)
+        plan = self._fitting(model, options)
+        compiled, built = plan.compiled, plan.built
         files: dict[str, str | bytes] = dict(compiled.files)
-        built: BuiltModel | None = None
-        notes: tuple[str, ...] = ()
+        notes = plan.notes
         memory = memory_map(compiled, curve=True)
         files |= license_texts()
         files[f"{compiled.name}_memory.json"] = json.dumps(memory) + "\n"
         if compiled.blob:
             files[f"{compiled.name}_weights.bin"] = compiled.blob
         if options.c_only:
-            notes = ("C only, no ELF, as asked for",)
+            notes = (*notes, "C only, no ELF, as asked for")
         else:
             try:
                 toolchain = find_toolchain(self.board, options.toolchain)
-                built = build_model(compiled, self.board, toolchain)
+                built = built or build_model(compiled, self.board, toolchain)
             except MissingExtraError as error:
                 if options.toolchain != "auto":
                     raise
-                notes = (f"C only, no ELF: {error.message} ({error.hint})",)
+                notes = (*notes, f"C only, no ELF: {error.message} ({error.hint})")
             else:
                 files[f"{compiled.name}.elf"] = built.image
         for name, content in files.items():
             write_atomic(output_dir / name, content)
-        result = self._result(model, output_dir, tuple(files), compiled, built, notes)
+        plan = replace(plan, built=built, notes=notes)
+        result = self._result(model, output_dir, tuple(files), plan, options)
         return replace(result, memory_map=memory)
 
     def deploy(self, compiled: CompileResult, options: RunOptions) -> Deployment:
@@ -142,11 +173,12 @@ class McuTarget:
         """
         toolchain = find_toolchain(self.board, options.toolchain)
         emulator = find_emulator(self.board, options.emulator)
-        compiled = self._compiled(model, options)
+        plan = self._fitting(model, options)
         options.progress.stage("build")
-        built = build_model(compiled, self.board, toolchain)
-        result = self._result(model, Path(), (), compiled, built, ("nothing was written",))
-        result = replace(result, memory_map=memory_map(compiled, curve=True))
+        built = plan.built or build_model(plan.compiled, self.board, toolchain)
+        plan = replace(plan, built=built, notes=(*plan.notes, "nothing was written"))
+        result = self._result(model, Path(), (), plan, options)
+        result = replace(result, memory_map=memory_map(plan.compiled, curve=True))
         options.progress.stage("emulate")
         conditions = {
             "emulator": emulator.description,
@@ -159,7 +191,23 @@ class McuTarget:
         }
         return measure(model, built, self.board, emulator, result, conditions)
 
-    def _compiled(self, model: ModelFile, options: RunOptions) -> CompiledModel:
+    def _fitting(self, model: ModelFile, options: RunOptions) -> Plan:
+        """The best plan.
+
+        Raises:
+            PlanError: it misses the board's memory, or the user's limits.
+        """
+        plan = self._plan(model, options)
+        require_fit(self.board, plan.compiled)
+        missed = plan.missed(options)
+        if missed is not None:
+            raise PlanError(
+                f"'{plan.compiled.name}' on {self.name}: {missed}",
+                hint="allow that much, or use a smaller model, input or width",
+            )
+        return plan
+
+    def _plan(self, model: ModelFile, options: RunOptions) -> Plan:
         name = model.path.stem if options.name is None else options.name
         tune = None
         if options.tune:
@@ -167,23 +215,37 @@ class McuTarget:
             toolchain = find_toolchain(self.board, options.toolchain)
             emulator = find_emulator(self.board, options.emulator)
             tune = StepCosts(self.board, toolchain, emulator, cache_folder())
-        compiled = fitted(
-            self.board,
-            lambda limit: compile_model(
+        if limits_of(options):
+            options.progress.stage("plan")
+
+        def make(optimize: str, limit: int | None) -> CompiledModel:
+            return compile_model(
                 model.model,
                 name=name,
                 numerics=options.numerics,
                 weights=options.weights,
                 regions=[Region(*region) for region in options.regions] or self._regions(),
                 kernels=self.board.kernels,
-                optimize=options.optimize,
-                max_ram=options.max_ram if limit is None else limit,
+                optimize=optimize,
+                max_ram=limit,
                 tune=tune,
-                origin=origin(model, self.name, options),
-            ),
-        )
-        require_fit(self.board, compiled)
-        return compiled
+                origin=origin(model, self.name, replace(options, optimize=optimize)),
+            )
+
+        return best_plan(self.board, make, options, self._tools(options))
+
+    def _tools(self, options: RunOptions) -> Tools:
+        """What counts code and stack; None for what is not installed, unless it was named."""
+        toolchain, emulator = None, None
+        if limits_of(options):
+            try:
+                toolchain = find_toolchain(self.board, options.toolchain)
+                emulator = find_emulator(self.board, options.emulator)
+            except (MissingExtraError, TargetError):
+                named = options.emulator if toolchain else options.toolchain
+                if named != "auto":
+                    raise
+        return Tools(toolchain, emulator)
 
     def _regions(self) -> Sequence[Region]:
         """The board's own memories for the arena."""
@@ -195,21 +257,25 @@ class McuTarget:
         model: ModelFile,
         output_dir: Path,
         files: tuple[str, ...],
-        compiled: CompiledModel,
-        built: BuiltModel | None,
-        notes: tuple[str, ...],
+        plan: Plan,
+        options: RunOptions,
     ) -> CompileResult:
+        compiled = plan.compiled
         return CompileResult(
             self.name,
             model.sha256,
             output_dir,
             files,
             arena_bytes=compiled.arena_bytes,
-            static_bytes=built.size.static_bytes if built else compiled.static_bytes,
-            code_bytes=built.size.code_bytes if built else None,
+            static_bytes=plan.static_bytes,
+            stack_bytes=plan.stack_bytes,
+            code_bytes=plan.code_bytes,
             weight_bytes=compiled.weight_bytes,
             steps=tuple(StepInfo(step.ops, step.name, step.kernel) for step in compiled.steps),
-            notes=(*compiled.notes, *notes),
+            notes=(*compiled.notes, *plan.notes),
+            left_out=compiled.left_out,
+            optimize=compiled.optimize,
+            limits=limits_of(options),
         )
 
 

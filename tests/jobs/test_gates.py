@@ -43,9 +43,32 @@ def test_check_gates() -> None:
     gate_check(CheckReport("t", ops, {}, None), Gates(min_mapped=1))
     with pytest.raises(GateMissedError, match="1 of 2 ops map"):
         gate_check(CheckReport("t", ops, {}, True), Gates(min_mapped=2))
-    with pytest.raises(GateMissedError, match="does not fit t") as caught:
-        gate_check(CheckReport("t", ops, {"arena_bytes": 9}, False), Gates())
+    with pytest.raises(GateMissedError, match="1 of 2 ops do not run on t") as caught:
+        gate_check(CheckReport("t", ops, {"arena_bytes": None}, False), Gates())
     assert caught.value.details == ("#1 ELU 'b': no kernel",)
+    with pytest.raises(GateMissedError, match="does not fit t: 9 bytes too many"):
+        gate_check(CheckReport("t", ops[:1], {}, False, why="9 bytes too many"), Gates())
+    with pytest.raises(GateMissedError, match="20 bytes, --max-ram allows 19") as caught:
+        gate_check(CheckReport("t", ops[:1], {}, None, ram_bytes=20), Gates(max_ram=19))
+    with pytest.raises(GateMissedError, match="gives no figure for --max-flash") as caught:
+        gate_check(CheckReport("t", ops[:1], {}, None, ram_bytes=20), Gates(max_flash=19))
+
+
+def test_a_cause_is_told_once() -> None:
+    ops = tuple(
+        OpFinding(i, "CONV_2D", f"layer{i}", False, f"bad: {i}", "quantize", "bad")
+        for i in range(20)
+    )
+    other = OpFinding(20, "SIN", "wave", False, "no kernel", "use COS", "no kernel")
+    with pytest.raises(GateMissedError) as caught:
+        gate_check(CheckReport("t", (*ops, other), {}, False), Gates())
+    first, second = caught.value.details
+    assert first == (
+        "#0 CONV_2D 'layer0': bad: 0 (so too #1, #2, #3, #4, #5, #6, #7, #8 and 11 more)"
+    )
+    assert second == "#20 SIN 'wave': no kernel"
+    assert caught.value.hint == "quantize; use COS"
+    assert "None" not in str(caught.value)
 
 
 @pytest.mark.parametrize("passed", [True, False])

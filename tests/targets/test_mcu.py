@@ -114,10 +114,13 @@ def test_vww_is_exact_on_the_core(core: str) -> None:
 
 
 def test_check_names_channels_that_never_change() -> None:
-    notes = make("cortex-m0plus").check(tiny_models("vww_96_int8.tflite")).notes
+    report = make("cortex-m0plus").check(tiny_models("vww_96_int8.tflite"))
     same = "234 of 256 channels give the same output for every input: left out"
-    assert f"model/activation_26/Relu: {same}" in notes
-    assert not any("same output" in n for n in make("cortex-m0plus").check(kws()).notes)
+    assert f"model/activation_26/Relu: {same}" in report.left_out
+    assert len(report.left_out) == 17
+    (said,) = [note for note in report.notes if "channels" in note]
+    assert said.startswith("1,724 channels of 17 layers never change")
+    assert make("cortex-m0plus").check(kws()).left_out == ()
 
 
 def test_a_wrong_golden_vector_is_reported() -> None:
@@ -145,7 +148,8 @@ def with_golden(model: ModelFile, samples: int) -> ModelFile:
 def test_check_needs_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     no_compiler(monkeypatch)
     report = make("cortex-m4").check(kws())
-    assert report.fits
+    assert report.fits is None
+    assert any("a part needs 9,868 bytes of RAM" in note for note in report.notes)
     assert report.mapped == len(report.ops) == 13
     assert report.memory["weight_bytes"] == KWS_WEIGHTS["dsp"]
     assert report.memory["arena_lower_bound_bytes"] <= report.memory["arena_bytes"] < 10_500
@@ -197,7 +201,9 @@ def test_a_model_that_does_not_fit_is_refused_before_building(tmp_path: Path) ->
     generic = make("cortex-m4").board
     memory = replace(generic.memory, ram_bytes=0x4000, flash_bytes=0x4000)
     small = McuTarget(replace(generic, name="small", memory=memory))
-    assert small.check(kws()).fits is False
+    report = small.check(kws())
+    assert report.fits is False
+    assert report.why and "16,384 available" in report.why
     with pytest.raises(PlanError, match="does not fit 'small': RAM .* bytes needed, 16,384") as e:
         small.compile(kws(), tmp_path, OPTIONS)
     needed = f"flash (weights alone): {KWS_WEIGHTS['dsp']:,} bytes needed"

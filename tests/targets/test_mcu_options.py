@@ -12,6 +12,7 @@ from edgecnn.core.errors import PlanError
 from edgecnn.core.runtime import LiteRTPredictor
 from targets.base import ModelFile, RunOptions
 from targets.mcu.on_host import c_predictor
+from targets.mcu.plan import STACK_RESERVE
 from targets.mcu.target import make
 from targets.model_file import load_model_file
 from tests.builders import tiny_classifier
@@ -19,6 +20,7 @@ from tests.firmware_glue.compiler.cases import CASES
 from tests.firmware_glue.compiler.exactness import rng_of
 from tests.firmware_glue.compiler.stream.nets import mobile_net
 from tests.firmware_glue.compiler.test_state import counter
+from tests.targets.test_mcu import no_compiler
 
 
 def _file(folder: Path, data: bytes) -> ModelFile:
@@ -82,11 +84,55 @@ def test_max_ram_runs_row_by_row(tmp_path: Path) -> None:
     curve = made.memory_map["curve"]
     assert len(curve) > 1
     least = curve[-1]["arena_bytes"]
-    report = target.benchmark(model, RunOptions(max_ram=least))
-    assert report.bit_exact and report.arena_bytes == least
-    assert any("row by row" in note for note in report.compile.notes)
-    with pytest.raises(PlanError, match="the smallest plan takes"):
-        target.benchmark(model, RunOptions(max_ram=least - 1))
+    taken = target.benchmark(model, RunOptions(regions=(("arena", least),)))
+    assert taken.bit_exact and taken.arena_bytes == least
+    assert any("row by row" in note for note in taken.compile.notes)
+    ram = least + (taken.static_bytes or 0) + (taken.stack_bytes or 0)
+    report = target.benchmark(model, RunOptions(max_ram=ram))
+    assert (report.arena_bytes, report.stack_bytes) == (least, taken.stack_bytes)
+    assert report.compile.limits == {"max_ram": ram}
+
+
+def test_check_compile_and_bench_agree_on_max_ram(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_compiler(monkeypatch)  # the stack is then a figure of its own
+    model = _file(tmp_path, mobile_net())
+    target = make("cortex-m4")
+    ram = target.check_with(model, RunOptions(max_ram=1)).ram_bytes or 0
+    assert target.check_with(model, RunOptions(max_ram=ram)).fits
+    made = target.compile(model, tmp_path / "out", RunOptions(max_ram=ram))
+    assert (made.arena_bytes or 0) + (made.static_bytes or 0) + STACK_RESERVE == ram
+    short = RunOptions(max_ram=ram - 1)
+    with pytest.raises(PlanError, match=f"the smallest plan takes {ram:,} bytes of RAM"):
+        target.compile(model, tmp_path / "none", short)
+    assert not (tmp_path / "none").exists()
+    seen = target.check_with(model, short)
+    assert seen.fits is False and seen.why and f"{ram:,} bytes of RAM" in seen.why
+
+
+def test_max_flash_takes_less_code(tmp_path: Path) -> None:
+    model = _file(tmp_path, tiny_classifier())
+    target = make("cortex-m4")
+    seen = target.check_with(model, RunOptions(max_flash=1))
+    least = seen.flash_bytes or 0
+    assert seen.fits is False and seen.why
+    assert f"{least:,} bytes of flash (code " in seen.why
+    made = target.compile(model, tmp_path / "out", RunOptions(max_flash=least))
+    assert made.optimize != "speed"
+    assert (made.code_bytes or 0) + (made.weight_bytes or 0) == least
+    assert any(f"--optimize {made.optimize} was taken" in note for note in made.notes)
+
+
+def test_limits_without_a_compiler_are_judged_by_what_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_compiler(monkeypatch)
+    model = _file(tmp_path, tiny_classifier())
+    report = make("cortex-m4").check_with(model, RunOptions(max_ram=1 << 20, max_flash=1 << 20))
+    assert report.fits
+    assert report.memory["stack_bytes"] == STACK_RESERVE and report.memory["code_bytes"] is None
+    assert sum("is not installed" in note for note in report.notes) == 2
 
 
 def test_a_board_that_is_too_small_for_whole_layers_runs_them_row_by_row(tmp_path: Path) -> None:
@@ -94,7 +140,7 @@ def test_a_board_that_is_too_small_for_whole_layers_runs_them_row_by_row(tmp_pat
     whole = make("cortex-m4")
     needs = whole.benchmark(model, RunOptions()).arena_bytes or 0
     memory = replace(whole.board.memory, ram_bytes=needs - 64, stack_bytes=2048, regions=())
-    small = replace(whole, board=replace(whole.board, memory=memory))
+    small = replace(whole, board=replace(whole.board, memory=memory, generic=False))
     assert small.check(model).fits
     made = small.compile(model, tmp_path / "out", RunOptions(c_only=True))
     assert any(step.kernel.startswith("chain") for step in made.steps)

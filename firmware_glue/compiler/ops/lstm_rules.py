@@ -145,7 +145,7 @@ def intermediates(graph: Graph, op: Op) -> str | None:
     return "an intermediate without scale" if None in needed else None
 
 
-@rule("litert-ref or single")
+@rule("numerics litert-ref or single", "leave out --numerics tflm")
 def not_micro(graph: Graph, op: Op) -> str | None:
     """TFLite Micro computes LSTMs in its own way, which is not covered."""
     return "tflm" if graph.numerics is Numerics.TFLM else None

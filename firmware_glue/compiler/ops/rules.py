@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from edgecnn.core.tflite.model import DType
 from firmware_glue.compiler.fixed_point import ACTIVATIONS, limits
 from firmware_glue.compiler.ir import Graph, Op, Tensor
 from firmware_glue.compiler.ops.spec import OptionError, Rule, rule
 
-QUANTIZE_HINT = "quantize the model to full int8 (edgecnn quantize --recipe int8)"
+QUANTIZE_HINT = "quantize the float model to full int8 (edgecnn quantize --recipe int8)"
+_FLOATS = (DType.FLOAT32, DType.FLOAT16, DType.FLOAT64)
+
+
+def dtype_cure(got: DType, allowed: Collection[DType]) -> str:
+    """What to change where a tensor of one dtype stands and only others will do."""
+    if DType.INT8 in allowed and got not in (DType.INT8, DType.INT32, DType.INT64):
+        return QUANTIZE_HINT
+    if DType.FLOAT32 in allowed and got not in _FLOATS:
+        return "leave this op in float32 when you quantize the model"
+    names = ", ".join(dtype.value for dtype in allowed)
+    return f"convert the model so that this tensor is {names}"
 
 
 def parse_activation(options: object) -> str:
@@ -36,7 +47,15 @@ def dtypes(position: int, *allowed: DType, output: bool = False) -> Rule:
         return None if tensor is None or tensor.dtype in allowed else tensor.dtype.value
 
     check.__doc__ = f"{kind} {position} must be {names}."
-    return Rule(check, names, QUANTIZE_HINT)
+    return Rule(check, names, _cure_of(allowed))
+
+
+def _cure_of(allowed: Collection[DType]) -> str:
+    """What to change where no tensor is at hand to say what it is instead."""
+    if DType.INT8 in allowed:
+        return QUANTIZE_HINT
+    names = ", ".join(dtype.value for dtype in allowed)
+    return f"convert or quantize the model again, so that this tensor is {names}"
 
 
 def per_tensor(*positions: int) -> Rule:
@@ -108,7 +127,7 @@ def same_quantization(inputs: Callable[[Op], tuple[int, ...]]) -> Rule:
     For ops that move bytes as they are, and where LiteRT insists on it (it does not everywhere).
     """
 
-    @rule("the output's scale and zero point", "requantize with the TensorFlow or AEQ converter")
+    @rule("the output's scale and zero point", "quantize the float model again (edgecnn quantize)")
     def quantization_kept(graph: Graph, op: Op) -> str | None:
         """Scale and zero point of inputs and output must be the same."""
         out = graph.output(op)

@@ -72,7 +72,7 @@ def integer_activation(graph: Graph, op: Op) -> str | None:
     return None if name == "RELU" else str(name)
 
 
-@rule("int16, or int8 under --numerics tflm")
+@rule("int16, or int8 under --numerics tflm", "add --numerics tflm, or convert with int16 state")
 def state_dtype(graph: Graph, op: Op) -> str | None:
     """State and weights over time must be int16; TFLite Micro also has int8."""
     times, state = graph.input(op, 2).dtype, graph.input(op, _STATE).dtype

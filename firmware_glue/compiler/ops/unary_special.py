@@ -132,7 +132,7 @@ GELU = either(
 )
 
 
-@rule("numerics litert-ref or single")
+@rule("numerics litert-ref or single", "leave out --numerics tflm")
 def not_micro(graph: Graph, op: Op) -> str | None:
     """TFLite Micro's int16 RSQRT has steps of its own, which are not reproduced."""
     return "tflm" if graph.numerics is Numerics.TFLM else None

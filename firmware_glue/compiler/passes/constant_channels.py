@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -50,13 +50,34 @@ def _smaller(graph: Graph) -> Graph:
     if planted is not graph:
         # What this makes known is for the next step.
         made = remove_dead_ops(fold_constants(planted))
-        return replace(made, notes=(*graph.notes, *_lost_layers(graph, ranges, made)))
+        return _told(made, graph, _lost_layers(graph, ranges, made))
     places = find_places(graph, layers, ranges)
     kept = choose(graph, places)
     if not kept:
         return graph
     made = remove_dead_ops(remove(graph, layers, ranges, kept))
-    return replace(made, notes=(*graph.notes, *_lost_channels(graph, ranges, kept)))
+    return _told(made, graph, _lost_channels(graph, ranges, kept))
+
+
+def left_out_note(graph: Graph) -> tuple[str, ...]:
+    """One sentence for all that was left out; none where nothing was."""
+    layers = len({note.split(": ")[0] for note in graph.notes})
+    if not layers:
+        return ()
+    of = "1 layer" if layers == 1 else f"{layers} layers"
+    return (
+        f"{graph.channels_left_out:,} channels of {of} never change, or change nothing behind them:"
+        " left out, exactly",
+    )
+
+
+def _told(made: Graph, graph: Graph, lost: Sequence[tuple[str, int]]) -> Graph:
+    """``made`` with the notes of ``graph`` and those of (sentence, channels) that it has lost."""
+    return replace(
+        made,
+        notes=(*graph.notes, *(text for text, _ in lost)),
+        channels_left_out=graph.channels_left_out + sum(count for _, count in lost),
+    )
 
 
 def _plant(graph: Graph, ranges: Mapping[int, Range]) -> Graph:
@@ -97,8 +118,8 @@ def _with_constants(graph: Graph, op: Op, whole: Mapping[int, int], pixel: Mappi
     return replace(op, inputs=tuple(inputs))
 
 
-def _lost_layers(graph: Graph, ranges: Mapping[int, Range], made: Graph) -> list[str]:
-    """A sentence for each layer that is gone."""
+def _lost_layers(graph: Graph, ranges: Mapping[int, Range], made: Graph) -> list[tuple[str, int]]:
+    """For each layer that is gone a sentence, and its channels."""
     notes = []
     written = {i for op in made.ops for i in op.outputs}
     for op in graph.ops:
@@ -108,12 +129,13 @@ def _lost_layers(graph: Graph, ranges: Mapping[int, Range], made: Graph) -> list
             what = (
                 "gives the same output for every input" if constant else "changes nothing behind it"
             )
-            notes.append(f"{_layer(op)}: {what}: left out")
+            count = channel_count(graph.tensors[op.outputs[0]])
+            notes.append((f"{_layer(op)}: {what}: left out", count))
     return notes
 
 
-def _lost_channels(graph: Graph, ranges: Mapping[int, Range], kept: Kept) -> list[str]:
-    """A sentence for each layer that lost some."""
+def _lost_channels(graph: Graph, ranges: Mapping[int, Range], kept: Kept) -> list[tuple[str, int]]:
+    """For each layer that lost some a sentence, and how many."""
     notes = []
     for op in graph.ops:
         if op.code not in CODES or op.outputs[0] not in kept:
@@ -126,7 +148,7 @@ def _lost_channels(graph: Graph, ranges: Mapping[int, Range], kept: Kept) -> lis
         if unread:
             of = "more" if same else f"of {len(found)} channels"
             parts = [*parts[: bool(same)], f"{unread} {of} change nothing behind them"]
-        notes.append(f"{_layer(op)}: {', '.join(parts)}: left out")
+        notes.append((f"{_layer(op)}: {', '.join(parts)}: left out", same + unread))
     return notes
 
 

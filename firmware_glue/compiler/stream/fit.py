@@ -27,6 +27,18 @@ _LESS = 16
 Plan = tuple[Program, MemoryPlan]
 
 
+class ArenaTooSmallError(PlanError):
+    """No plan keeps the limit; ``arena_bytes`` is what the smallest one takes."""
+
+    def __init__(self, arena_bytes: int, max_ram: int) -> None:
+        super().__init__(
+            f"the model does not fit an arena of {max_ram:,} bytes: the smallest plan takes"
+            f" {arena_bytes:,} bytes",
+            hint="allow that much, or use a smaller input or fewer channels",
+        )
+        self.arena_bytes = arena_bytes
+
+
 def planned(
     program: Program,
     kernels: Sequence[Kernels],
@@ -92,7 +104,8 @@ def fit(
         regions: as :func:`plan_memory` takes them; they must hold the plan, too.
 
     Raises:
-        PlanError: there is none; names the smallest arena, or what the regions lack.
+        ArenaTooSmallError: there is none; names the smallest arena.
+        PlanError: the regions do not hold any.
     """
     first = _laid_out([program], regions, WORK)
     if first is not None and first[1].arena_bytes <= max_ram:
@@ -114,7 +127,7 @@ def fit(
         return least
     if least is None:
         plan_memory(program, regions)  # tells what the regions lack
-    raise _too_small(least, max_ram)
+    raise ArenaTooSmallError(0 if least is None else least[1].arena_bytes, max_ram)
 
 
 def _smallest(options: Options, regions: Sequence[Region]) -> Plan | None:
@@ -150,12 +163,3 @@ def _smaller(one: Plan | None, other: Plan | None) -> Plan | None:
     if one is None or other is None:
         return other if one is None else one
     return other if other[1].arena_bytes < one[1].arena_bytes else one
-
-
-def _too_small(least: Plan | None, max_ram: int) -> PlanError:
-    smallest_bytes = 0 if least is None else least[1].arena_bytes
-    return PlanError(
-        f"the model does not fit an arena of {max_ram:,} bytes: the smallest plan takes"
-        f" {smallest_bytes:,} bytes",
-        hint="allow that much, or use a smaller input or fewer channels",
-    )

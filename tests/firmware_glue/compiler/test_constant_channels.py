@@ -163,7 +163,7 @@ def test_a_dead_channel_takes_its_chain_along() -> None:
     assert filters == [(6, 1, 1, 2), (1, 3, 3, 6), (3, 1, 1, 6)]
     name = compiled.steps[0].name
     assert f"{name}: 2 of 8 channels give the same output for every input: left out" in (
-        compiled.notes
+        compiled.left_out
     )
 
 
@@ -186,7 +186,7 @@ def _other_op() -> bytes:
 def test_what_leads_to_a_dead_channel_alone_goes_too() -> None:
     compiled = _Chain().conv(8).depthwise(dead=(0, 7)).conv(3).compiled()
     assert _widths(compiled) == [6, 6, 3]
-    assert "2 of 8 channels change nothing behind them: left out" in compiled.notes[0]
+    assert "2 of 8 channels change nothing behind them: left out" in compiled.left_out[0]
 
 
 @pytest.mark.parametrize(
