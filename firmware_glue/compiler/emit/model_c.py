@@ -8,6 +8,7 @@ from firmware_glue.compiler.emit.call_c import call_lines, state_is_used
 from firmware_glue.compiler.emit.chain_c import chain_body, chain_functions
 from firmware_glue.compiler.emit.header import Shell
 from firmware_glue.compiler.emit.memory import Memory
+from firmware_glue.compiler.emit.shared import shared_kernels
 from firmware_glue.compiler.emit.step_comment import LEGEND, step_comment
 from firmware_glue.compiler.ir import Numerics
 from firmware_glue.compiler.ops.spec import ConstArg
@@ -98,6 +99,7 @@ def model_c(memory: Memory, name: str, shell: Shell, *, shared: bool = False) ->
         f"/* {name}: one function per step.\n *\n{LEGEND}\n */",
         *(["#define EDGECNN_SINGLE_ROUNDING"] if _single(program) else []),
         *([_SHARED] if shared else []),
+        *_shares(program),
         f'#include "{name}.h"',
         "",
         *(f'#include "{header}"' for header in sorted(headers)),
@@ -119,6 +121,13 @@ def model_c(memory: Memory, name: str, shell: Shell, *, shared: bool = False) ->
         blob_check=_blob_check(name, shell), assign=_assign(shell), first=shell.regions[0][0],
         cases="\n".join(cases), reset=_reset(memory),
     )  # fmt: skip
+
+
+def _shares(program: Program) -> list[str]:
+    """What EDGECNN_SHARED_KERNELS stands for."""
+    kernels = shared_kernels(program)
+    rows = (f"#define EC_SHARE_{kernel} EC_SHARED_COPY" for kernel in kernels)
+    return ["#if defined(EDGECNN_SHARED_KERNELS)", *rows, "#endif"] if kernels else []
 
 
 def _instances(program: Program) -> list[str]:

@@ -36,9 +36,10 @@ class Optimize(Enum):
     SPEED = "speed"
     """The fewest instructions: each layer has its kernel made for it."""
     BALANCED = "balanced"
-    """The fewest instructions of kernels that all layers share."""
+    """The kernels of SPEED, in one copy for all layers wherever that is smaller."""
     SIZE = "size"
-    """The least flash: shared kernels, compiled for size."""
+    """The least flash: no kernels for pairs, the fewest weights, copies as in BALANCED, and
+    compiled for size."""
 
 
 @dataclass(frozen=True)

@@ -246,14 +246,14 @@ static EC_NOINLINE EC_UNUSED void ec_dsp_depthwise_run(
     ec_dsp_depthwise_image(&call, in, out);
 }
 
-EC_KERNEL void ec_dsp_depthwise3_rows(
+EC_KERNEL(ec_dsp_depthwise3_rows) void ec_dsp_depthwise3_rows(
     const ec_dsp_depthwise_params *p, const int8_t *in, const int32_t *records,
     uint32_t *planes, int8_t *out, ec_rows rows, ec_dsp_depthwise_kernel two,
     ec_dsp_depthwise_kernel one) {
     ec_dsp_depthwise_run(p, in, records, planes, out, rows, two, one);
 }
 
-EC_KERNEL void ec_dsp_depthwise3(
+EC_KERNEL(ec_dsp_depthwise3) void ec_dsp_depthwise3(
     const ec_dsp_depthwise_params *p, const int8_t *in, const int32_t *records,
     uint32_t *planes, int8_t *out, ec_dsp_depthwise_kernel two, ec_dsp_depthwise_kernel one) {
     const ec_window *g = &p->window;

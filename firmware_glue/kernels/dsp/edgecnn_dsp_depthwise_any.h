@@ -173,13 +173,13 @@ static EC_NOINLINE EC_UNUSED void ec_dsp_depthwise_any_run(
     }
 }
 
-EC_KERNEL void ec_dsp_depthwise_any_rows(
+EC_KERNEL(ec_dsp_depthwise_any_rows) void ec_dsp_depthwise_any_rows(
     const ec_dsp_depthwise_any_params *p, const int8_t *in, const int32_t *records,
     int8_t *scratch, int8_t *out, ec_rows rows) {
     ec_dsp_depthwise_any_run(p, in, records, scratch, out, rows);
 }
 
-EC_KERNEL void ec_dsp_depthwise_any(
+EC_KERNEL(ec_dsp_depthwise_any) void ec_dsp_depthwise_any(
     const ec_dsp_depthwise_any_params *p, const int8_t *in, const int32_t *records,
     int8_t *scratch, int8_t *out) {
     const ec_window *g = &p->window;

@@ -124,7 +124,7 @@ EC_SHARED void ec_dsp_pixels(
     }
 }
 
-EC_KERNEL void ec_dsp_pointwise_rows(
+EC_KERNEL(ec_dsp_pointwise_rows) void ec_dsp_pointwise_rows(
     const ec_dsp_gemm_params *p, const int8_t *in, const int32_t *w, uint32_t *x, int8_t *out,
     ec_rows rows, ec_dsp_gather gather, ec_dsp_two two, ec_dsp_one one) {
     const ec_dsp_job job = {p, w, x, gather, two, one};
@@ -136,7 +136,7 @@ EC_KERNEL void ec_dsp_pointwise_rows(
     }
 }
 
-EC_KERNEL void ec_dsp_pointwise(
+EC_KERNEL(ec_dsp_pointwise) void ec_dsp_pointwise(
     const ec_dsp_gemm_params *p, const int8_t *in, const int32_t *w, uint32_t *x, int8_t *out,
     ec_dsp_gather gather, ec_dsp_two two, ec_dsp_one one) {
     const ec_dsp_job job = {p, w, x, gather, two, one};

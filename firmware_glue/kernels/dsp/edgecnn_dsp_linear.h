@@ -162,7 +162,8 @@ EC_INLINE void ec_dsp_product_four(
             x2 += step2;                                                                        \
         }                                                                                       \
     }                                                                                           \
-    EC_KERNEL void NAME(const PARAMS *p, const int8_t *in1, const int8_t *in2, int8_t *out) {   \
+    EC_KERNEL(NAME)                                                                             \
+    void NAME(const PARAMS *p, const int8_t *in1, const int8_t *in2, int8_t *out) {             \
         const ec_broadcast *g = &p->shape;                                                      \
         const int32_t outer = g->rank - 1, count = g->dims[outer];                              \
         int32_t index[EC_MAX_DIMS] = {0};                                                       \

@@ -214,7 +214,7 @@ EC_SHARED void ec_dsp_pair_band(
 }
 
 /* x: scratch of the convolution. two: its assembly; rows, row: those of the other. */
-EC_KERNEL void ec_dsp_conv2d_depthwise3(
+EC_KERNEL(ec_dsp_conv2d_depthwise3) void ec_dsp_conv2d_depthwise3(
     const ec_dsp_pair_params *p, const int8_t *in, const int32_t *w, uint32_t *x,
     const int32_t *records, uint32_t *planes, int8_t *out, ec_dsp_gather gather,
     ec_dsp_two_planes two, ec_dsp_depthwise_kernel rows, ec_dsp_depthwise_kernel row) {

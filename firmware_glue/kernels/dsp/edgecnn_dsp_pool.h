@@ -165,7 +165,7 @@ EC_INLINE void ec_dsp_pool_pixel(
     const int8_t *from = image + ((t->y + t->ky0) * g->in_w + t->x + t->kx0) * g->in_c;
     const int32_t at = g->clip_h || g->clip_w ? rows * columns - 1 : 0;
     const int32_t factor = average ? factors[at] : 0;
-    if (!EC_POOL_SHARED && rows == g->k_h && columns == g->k_w) {
+    if (!EC_POOL_COMPACT && rows == g->k_h && columns == g->k_w) {
         /* With constants for the loops' counts. */
         const ec_pool2d_walk w = ec_pool2d_walk_of(g, t, g->k_h, g->k_w, factor);
         ec_dsp_pool_walked(p, &w, from, out, average);
@@ -195,7 +195,7 @@ EC_INLINE void ec_dsp_pool_band(
 }
 
 /* params are copied: no output can be taken for them. */
-EC_KERNEL void ec_dsp_pool_rows(
+EC_KERNEL(ec_dsp_pool_rows) void ec_dsp_pool_rows(
     const ec_dsp_pool_params *params, const int8_t *in, const int32_t *factors, int8_t *out,
     ec_rows rows) {
     const ec_dsp_pool_params p = *params;
@@ -203,7 +203,7 @@ EC_KERNEL void ec_dsp_pool_rows(
 }
 
 /* The whole tensor. */
-EC_KERNEL void ec_dsp_pool(
+EC_KERNEL(ec_dsp_pool) void ec_dsp_pool(
     const ec_dsp_pool_params *params, const int8_t *in, const int32_t *factors, int8_t *out) {
     const ec_dsp_pool_params p = *params;
     const ec_window *g = &p.window;
@@ -217,7 +217,8 @@ EC_KERNEL void ec_dsp_pool(
 }
 
 /* Of the last four values some may be read once more, but are not written again. */
-EC_KERNEL void ec_dsp_mean(const ec_dsp_mean_params *params, const int8_t *in, int8_t *out) {
+EC_KERNEL(ec_dsp_mean)
+void ec_dsp_mean(const ec_dsp_mean_params *params, const int8_t *in, int8_t *out) {
     const ec_dsp_mean_params p = *params;
     const ec_pool2d_walk w = {1, p.count, 0, 0, 0, 0};
     for (int32_t i = 0; i < p.outer; ++i) {

@@ -13,7 +13,7 @@ typedef struct {
 } ec_arg_params;
 
 #define EC_ARG(NAME, TYPE, OUT, BETTER)                                                       \
-    EC_KERNEL void NAME(const ec_arg_params *p, const TYPE *in, OUT out[]) {                  \
+    EC_KERNEL(NAME) void NAME(const ec_arg_params *p, const TYPE *in, OUT out[]) {            \
         for (int32_t o = 0; o < p->outer; ++o) {                                              \
             for (int32_t i = 0; i < p->inner; ++i) {                                          \
                 TYPE best = in[i];                                                            \

@@ -35,7 +35,7 @@ EC_INLINE int32_t ec_batch_matmul_clamp(const ec_batch_matmul_params *p, int32_t
 
 /* One per type of operands and sum; SHIFTED adds the zero point, STORE makes an output. */
 #define EC_BATCH_MATMUL(NAME, PARAMS, SIZES, LHS, RHS, SUM, SHIFTED, STORE)                   \
-    EC_KERNEL void NAME(const PARAMS *p, const LHS *lhs, const RHS *rhs, LHS out[]) {         \
+    EC_KERNEL(NAME) void NAME(const PARAMS *p, const LHS *lhs, const RHS *rhs, LHS out[]) {   \
         const ec_batch_matmul_sizes *g = SIZES;                                               \
         const int32_t inner = g->batches[1] * g->batches[2];                                  \
         for (int32_t b = 0; b < g->batches[0] * inner; ++b) {                                 \

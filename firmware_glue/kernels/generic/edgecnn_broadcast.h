@@ -11,7 +11,7 @@
  * In ascending order, so the output may lie over an operand that is not repeated, or start
  * before it. */
 #define EC_MIXED_KERNEL(NAME, PARAMS, IN1, IN2, OUT, VALUE)                                     \
-    EC_KERNEL void NAME(const PARAMS *p, const IN1 *in1, const IN2 *in2, OUT out[]) {           \
+    EC_KERNEL(NAME) void NAME(const PARAMS *p, const IN1 *in1, const IN2 *in2, OUT out[]) {     \
         const ec_broadcast *g = &p->shape;                                                      \
         const int32_t outer = g->rank - 1, count = g->dims[outer];                              \
         const int32_t step1 = g->strides1[outer], step2 = g->strides2[outer];                   \

@@ -19,7 +19,7 @@
 
 /* One kernel: y is an expression of x and p. */
 #define EC_CONVERT(name, params, from, to, y)                                                     \
-    EC_KERNEL void ec_##name(const params *p, const void *in, void *out) {                        \
+    EC_KERNEL(ec_##name) void ec_##name(const params *p, const void *in, void *out) {             \
         typedef from EC_MAY_ALIAS source;                                                         \
         typedef to EC_MAY_ALIAS target;                                                           \
         const source *read = (const source *)in;                                                  \

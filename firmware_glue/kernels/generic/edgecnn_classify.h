@@ -9,7 +9,7 @@
 
 /* The class with the highest probability (the first of equal ones). score and scores (one per
  * class) may be NULL. */
-EC_KERNEL int ec_classify(
+EC_KERNEL(ec_classify) int ec_classify(
     const ec_score_params *p, const void *raw, const float *table, float *score, float *scores) {
     const int softmax =
         p->activation == EC_SCORE_SOFTMAX || p->activation == EC_SCORE_POWERS;

@@ -48,12 +48,21 @@
 #define EC_ROLLED
 #endif
 
-/* Kernels are inlined into each layer with constant parameters (speed). With
- * EDGECNN_SHARED_KERNELS one copy per kernel and model is shared by its layers (size). */
-#if defined(EDGECNN_SHARED_KERNELS)
-#define EC_KERNEL static EC_NOINLINE EC_UNUSED
+/* A kernel is inlined into each of its layers, with their parameters as constants, unless
+ * EC_SHARE_<its name> is defined as EC_SHARED_COPY: then one function serves all of a model's
+ * layers. The generated code defines that, under EDGECNN_SHARED_KERNELS, for the kernels whose
+ * copies would take more. EDGECNN_SHARE_ALL: one function of every kernel, for tests. */
+#if defined(EDGECNN_SHARE_ALL)
+#if !defined(EDGECNN_SHARED_KERNELS)
+#define EDGECNN_SHARED_KERNELS
+#endif
+#define EC_KERNEL(NAME) static EC_NOINLINE EC_UNUSED
 #else
-#define EC_KERNEL EC_INLINE
+#define EC_SHARED_COPY ~, static EC_NOINLINE EC_UNUSED
+#define EC_KERNEL(NAME) EC_KERNEL_NAMED(NAME)
+#define EC_KERNEL_NAMED(NAME) EC_SECOND_OF(EC_SHARE_##NAME, EC_INLINE, ~)
+#define EC_SECOND_OF(...) EC_SECOND(__VA_ARGS__)
+#define EC_SECOND(FIRST, SECOND, ...) SECOND
 #endif
 
 /* Constant data. EDGECNN_WEIGHTS_SECTION names a section for it, e.g. in external flash. */

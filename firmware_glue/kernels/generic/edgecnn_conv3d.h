@@ -53,7 +53,7 @@ EC_INLINE float ec_conv3d_sum(
     return acc;
 }
 
-EC_KERNEL void ec_conv3d_f32(
+EC_KERNEL(ec_conv3d_f32) void ec_conv3d_f32(
     const ec_conv3d_params *p, const float *in, const float *filters, const float *bias,
     float *out) {
     const int32_t pixels = p->batches * p->out[0] * p->out[1] * p->out[2];

@@ -87,7 +87,7 @@ EC_INLINE void ec_copy_run(
 }
 
 /* The two innermost loops are plain: an element, or a row, and how often. */
-EC_KERNEL void ec_copy(const ec_copy_params *p, const void *in, void *out) {
+EC_KERNEL(ec_copy) void ec_copy(const ec_copy_params *p, const void *in, void *out) {
     const int32_t inner = p->rank - 1, outer = p->rank > 1 ? p->rank - 2 : 0;
     const int32_t rows = p->rank > 1 ? p->dims[outer] : 1;
     const int32_t from_row = p->rank > 1 ? p->from_strides[outer] : 0;
@@ -109,7 +109,7 @@ EC_KERNEL void ec_copy(const ec_copy_params *p, const void *in, void *out) {
 }
 
 /* Bytes through a table: a copy that changes the scale. */
-EC_KERNEL void ec_copy_table(
+EC_KERNEL(ec_copy_table) void ec_copy_table(
     const ec_copy_params *p, const void *in, const uint8_t *table, void *out) {
     const int32_t outer = p->rank - 1;
     const int32_t from_step = p->from_strides[outer], to_step = p->to_strides[outer];
@@ -126,7 +126,7 @@ EC_KERNEL void ec_copy_table(
         outer, p->dims, index, p->from_strides, &from_at, p->to_strides, &to_at));
 }
 
-EC_KERNEL void ec_fill(const ec_fill_params *p, void *out) {
+EC_KERNEL(ec_fill) void ec_fill(const ec_fill_params *p, void *out) {
     uint8_t *to = (uint8_t *)out;
     if (p->size == 1) {
         for (int32_t i = 0; i < p->count; ++i) {

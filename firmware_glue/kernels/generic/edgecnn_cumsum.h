@@ -15,7 +15,7 @@ typedef struct {
 
 /* T: the elements' type; W: the type they are added in. */
 #define EC_CUMSUM_KERNEL(NAME, T, W)                                                            \
-    EC_KERNEL void NAME(const ec_cumsum_params *p, const T *in, T out[]) {                      \
+    EC_KERNEL(NAME) void NAME(const ec_cumsum_params *p, const T *in, T out[]) {                \
         const int32_t step = p->reverse ? -p->inner : p->inner;                                 \
         const int32_t first = p->reverse ? (p->axis - 1) * p->inner : 0;                        \
         for (int32_t o = 0; o < p->outer; ++o) {                                                \

@@ -173,7 +173,7 @@ EC_INLINE int32_t ec_map_boxes(const ec_frame_map *m, ec_box *boxes, int32_t cou
 }
 
 /* Returns the number of boxes, best first. map may be NULL: tensor pixels, unclipped. */
-EC_KERNEL int ec_detect(
+EC_KERNEL(ec_detect) int ec_detect(
     const ec_detect_params *p, const void *scores, const void *codes, const float *table,
     const ec_level *levels, const float *anchors, const ec_frame_map *map, ec_box *boxes,
     int32_t max_boxes, ec_candidate *list, int32_t room) {

@@ -285,7 +285,7 @@ EC_INLINE int32_t ec_detection_insert(
         }                                                                                        \
         return count;                                                                            \
     }                                                                                            \
-    EC_KERNEL void ec_detection_##SUFFIX(                                                        \
+    EC_KERNEL(ec_detection_##SUFFIX) void ec_detection_##SUFFIX(                                 \
         const ec_detection_params *p, const TYPE *encodings, const TYPE *scores,                 \
         const float *anchors, float *boxes, float *values, float *rows, int32_t *order,          \
         int32_t *selected, int32_t *ranks, float *out_boxes, float *out_classes,                 \

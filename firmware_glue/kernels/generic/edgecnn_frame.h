@@ -217,7 +217,7 @@ EC_INLINE void ec_show_frame(
 
 /* Returns 0; -1: no frame; -2: width or height is not 1 to EC_MAX_FRAME, or a row is longer than
  * stride; -3: unknown format. map may be NULL. */
-EC_KERNEL int ec_frame_to_tensor(
+EC_KERNEL(ec_frame_to_tensor) int ec_frame_to_tensor(
     const ec_image_params *p, const uint8_t *frame, int width, int height, int stride, int format,
     const void *table, void *tensor, ec_frame_map *map) {
     ec_frame_map m;

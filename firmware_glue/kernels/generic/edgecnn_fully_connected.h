@@ -105,7 +105,7 @@ EC_INLINE int8_t ec_fully_connected_output(
     return (int8_t)ec_fully_connected_clamp(p, scaled);
 }
 
-EC_KERNEL void ec_fully_connected_s8(
+EC_KERNEL(ec_fully_connected_s8) void ec_fully_connected_s8(
     const ec_fully_connected_params *p, const int8_t *in, const int8_t *filters,
     const int32_t *bias, const int32_t *multipliers, const int8_t *shifts, int8_t *out) {
     const int32_t depth = p->in_depth;
@@ -136,7 +136,7 @@ EC_KERNEL void ec_fully_connected_s8(
 
 /* The others, one per type of input and output, filters, bias, sum and multiplier. */
 #define EC_FULLY_CONNECTED(NAME, VALUE, FILTER, BIAS, SUM, MULTIPLIER, SCALE)                \
-    EC_KERNEL void NAME(                                                                     \
+    EC_KERNEL(NAME) void NAME(                                                               \
         const ec_fully_connected_params *p, const VALUE *in, const FILTER *filters,          \
         const BIAS *bias, const MULTIPLIER *multipliers, const int8_t *shifts, VALUE out[]) { \
         for (int32_t r = 0; r < p->rows; ++r) {                                              \
@@ -173,7 +173,7 @@ EC_FULLY_CONNECTED(
     ec_fully_connected_s16x16, int16_t, int16_t, int64_t, int64_t, int32_t,
     ec_fully_connected_scale_wide)
 
-EC_KERNEL void ec_fully_connected_f32(
+EC_KERNEL(ec_fully_connected_f32) void ec_fully_connected_f32(
     const ec_fully_connected_f32_params *p, const float *in, const float *filters,
     const float *bias, float *out) {
     for (int32_t r = 0; r < p->rows; ++r) {

@@ -38,7 +38,7 @@ EC_INLINE int32_t ec_inside(int64_t index, int32_t size) {
 
 /* For indices of type T, named by S. */
 #define EC_GATHER_KERNELS(T, S)                                                                 \
-    EC_KERNEL void ec_gather_##S(                                                               \
+    EC_KERNEL(ec_gather_##S) void ec_gather_##S(                                                \
         const ec_gather_params *p, const void *in, const T *indices, void *out) {               \
         const uint8_t *from = (const uint8_t *)in;                                              \
         uint8_t *to = (uint8_t *)out;                                                           \
@@ -53,7 +53,7 @@ EC_INLINE int32_t ec_inside(int64_t index, int32_t size) {
             indices += p->count;                                                                \
         }                                                                                       \
     }                                                                                           \
-    EC_KERNEL void ec_gather_nd_##S(                                                            \
+    EC_KERNEL(ec_gather_nd_##S) void ec_gather_nd_##S(                                          \
         const ec_gather_nd_params *p, const void *in, const T *indices, void *out) {            \
         uint8_t *to = (uint8_t *)out;                                                           \
         for (int32_t i = 0; i < p->count; ++i) {                                                \
@@ -70,7 +70,7 @@ EC_GATHER_KERNELS(int32_t, i32)
 EC_GATHER_KERNELS(int64_t, i64)
 
 #define EC_ONE_HOT_KERNEL(T, S)                                                                 \
-    EC_KERNEL void ec_one_hot_##S(                                                              \
+    EC_KERNEL(ec_one_hot_##S) void ec_one_hot_##S(                                              \
         const ec_one_hot_params *p, const T *indices, const void *on, const void *off,          \
         void *out) {                                                                            \
         uint8_t *to = (uint8_t *)out;                                                           \

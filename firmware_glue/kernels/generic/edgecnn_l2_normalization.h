@@ -50,7 +50,7 @@ EC_INLINE int32_t ec_l2_scaled_u8(int32_t value, int32_t multiplier, int32_t shi
 }
 
 #define EC_L2_NORMALIZATION(SUFFIX, TYPE, LOW, HIGH)                                          \
-    EC_KERNEL void ec_l2_normalization_##SUFFIX(                                              \
+    EC_KERNEL(ec_l2_normalization_##SUFFIX) void ec_l2_normalization_##SUFFIX(                \
         const ec_l2_normalization_params *p, const TYPE *in, TYPE out[]) {                    \
         for (int32_t r = 0; r < p->rows; ++r) {                                               \
             int32_t sum = 0, multiplier, shift;                                               \
@@ -72,7 +72,7 @@ EC_INLINE int32_t ec_l2_scaled_u8(int32_t value, int32_t multiplier, int32_t shi
 EC_L2_NORMALIZATION(s8, int8_t, -128, 127)
 EC_L2_NORMALIZATION(u8, uint8_t, 0, 255)
 
-EC_KERNEL void ec_l2_normalization_f32(
+EC_KERNEL(ec_l2_normalization_f32) void ec_l2_normalization_f32(
     const ec_l2_normalization_params *p, const float *in, float *out) {
     for (int32_t r = 0; r < p->rows; ++r) {
         float sum = 0.0f, norm;

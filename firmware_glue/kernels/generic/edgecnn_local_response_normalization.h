@@ -14,7 +14,7 @@ typedef struct {
     float bias, alpha, beta;
 } ec_lrn_params;
 
-EC_KERNEL void ec_local_response_normalization_f32(
+EC_KERNEL(ec_local_response_normalization_f32) void ec_local_response_normalization_f32(
     const ec_lrn_params *p, const float *in, float *out) {
     for (int32_t r = 0; r < p->rows; ++r) {
         for (int32_t c = 0; c < p->depth; ++c) {

@@ -46,7 +46,7 @@ EC_INLINE int32_t ec_ln_q12(int32_t x) {
 }
 
 #define EC_LOG_SOFTMAX(NAME, TYPE, LOW, HIGH)                                                 \
-    EC_KERNEL void NAME(                                                                      \
+    EC_KERNEL(NAME) void NAME(                                                                \
         const ec_log_softmax_params *p, const TYPE *in, const int32_t *exp_q31, TYPE out[]) { \
         for (int32_t r = 0; r < p->rows; ++r) {                                               \
             int32_t max = (int32_t)in[0], log_sum, least;                                     \
@@ -89,7 +89,7 @@ EC_MATH float ec_exp_rounded(float x) {
     return ec_exp_double((double)x - (double)n * 0.6931471805599453094, n);
 }
 
-EC_KERNEL void ec_log_softmax_f32(
+EC_KERNEL(ec_log_softmax_f32) void ec_log_softmax_f32(
     const ec_log_softmax_f32_params *p, const float *in, float *out) {
     for (int32_t r = 0; r < p->rows; ++r) {
         float max = in[0], sum = 0.0f, log_sum;

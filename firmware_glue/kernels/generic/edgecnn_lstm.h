@@ -165,7 +165,7 @@ EC_INLINE void ec_lstm_step_s8(
         cells += (g)->cells;                                                            \
     }
 
-EC_KERNEL void ec_lstm_s8(
+EC_KERNEL(ec_lstm_s8) void ec_lstm_s8(
     const ec_lstm_s8_params *p, const int8_t *in, const int8_t *input, const int8_t *recurrent,
     const int32_t *input_bias, const int32_t *recurrent_bias, const int16_t *peephole,
     const int16_t *norm, const int32_t *norm_bias, const int8_t *projection,
@@ -265,7 +265,7 @@ EC_INLINE void ec_lstm_step_f32(
     }
 }
 
-EC_KERNEL void ec_lstm_f32(
+EC_KERNEL(ec_lstm_f32) void ec_lstm_f32(
     const ec_lstm_f32_params *p, const float *in, const float *input, const float *recurrent,
     const float *bias, const float *peephole, const float *norm, const float *projection,
     const float *projection_bias, float *state, float *cells, float *gates, float *hidden,

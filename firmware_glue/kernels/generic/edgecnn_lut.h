@@ -14,7 +14,8 @@ typedef struct {
 } ec_lut_params;
 
 /* The table is indexed by the value's bit pattern. */
-EC_KERNEL void ec_lut_8(const ec_lut_params *p, const void *in, const void *table, void *out) {
+EC_KERNEL(ec_lut_8)
+void ec_lut_8(const ec_lut_params *p, const void *in, const void *table, void *out) {
     const uint8_t *from = (const uint8_t *)in, *values = (const uint8_t *)table;
     uint8_t *to = (uint8_t *)out;
     for (int32_t i = 0; i < p->count; ++i) {
@@ -23,7 +24,7 @@ EC_KERNEL void ec_lut_8(const ec_lut_params *p, const void *in, const void *tabl
 }
 
 /* Point k is the value at -32768 + 128 k. Slopes wrap at 16 bits, as TFLite's do. */
-EC_KERNEL void ec_lut_s16(
+EC_KERNEL(ec_lut_s16) void ec_lut_s16(
     const ec_lut_params *p, const int16_t *in, const int16_t *table, int16_t *out) {
     for (int32_t i = 0; i < p->count; ++i) {
         const int16_t *point = table + 256 + (in[i] >> 7);
@@ -53,7 +54,7 @@ EC_INLINE int32_t ec_sigmoid_curve(const uint16_t *table, int32_t a, int32_t bit
         + (a & ((1 << bits) - 1)) * (table[point + 1] - table[point]);
 }
 
-EC_KERNEL void ec_logistic_s16(
+EC_KERNEL(ec_logistic_s16) void ec_logistic_s16(
     const ec_sigmoid_params *p, const int16_t *in, const uint16_t *table, int16_t *out) {
     for (int32_t i = 0; i < p->count; ++i) {
         const int32_t x = ec_sigmoid_argument(p, in[i]);
@@ -63,7 +64,7 @@ EC_KERNEL void ec_logistic_s16(
 }
 
 /* tanh(x) = 2 logistic(2 x) - 1. */
-EC_KERNEL void ec_tanh_s16(
+EC_KERNEL(ec_tanh_s16) void ec_tanh_s16(
     const ec_sigmoid_params *p, const int16_t *in, const uint16_t *table, int16_t *out) {
     for (int32_t i = 0; i < p->count; ++i) {
         const int32_t x = ec_sigmoid_argument(p, in[i]);

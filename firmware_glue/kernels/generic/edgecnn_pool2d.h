@@ -21,17 +21,15 @@ typedef struct {
     float act_min, act_max;
 } ec_pool2d_float_params;
 
-/* Channels at a time. Each window has its overhead where kernels are shared. Where they are inlined
- * windows are unrolled, and more channels want more registers than Armv6-M has, or hinder the
- * compiler's own vectors. */
-#if defined(EDGECNN_SHARED_KERNELS)
-#define EC_POOL_SHARED 1
+/* Whether windows that are inside and those that are not run the same code: the smaller. Else the
+ * former are unrolled, some channels at a time; more of them want more registers than Armv6-M has,
+ * or hinder the compiler's own vectors. */
+#if defined(EDGECNN_SHARE_ALL) || defined(__OPTIMIZE_SIZE__)
+#define EC_POOL_COMPACT 1
 #else
-#define EC_POOL_SHARED 0
+#define EC_POOL_COMPACT 0
 #endif
-#if EC_POOL_SHARED && !defined(__OPTIMIZE_SIZE__)
-#define EC_POOL_LANES 4
-#elif !EC_POOL_SHARED && (defined(__ARM_ARCH_6M__) || defined(__ARM_FEATURE_MVE))
+#if !EC_POOL_COMPACT && (defined(__ARM_ARCH_6M__) || defined(__ARM_FEATURE_MVE))
 #define EC_POOL_LANES 1
 #else
 #define EC_POOL_LANES 2
@@ -160,11 +158,12 @@ EC_INLINE float ec_mean_f32(float sum, int32_t count, int32_t factor) {
 #undef EC_LOWEST
 #undef EC_V
 
-EC_KERNEL void ec_l2_pool2d_f32(const ec_pool2d_float_params *p, const float *in, float *out) {
+EC_KERNEL(ec_l2_pool2d_f32)
+void ec_l2_pool2d_f32(const ec_pool2d_float_params *p, const float *in, float *out) {
     ec_pool2d_f32(p, in, out, EC_POOL_L2);
 }
 
-EC_KERNEL void ec_l2_pool2d_rows_f32(
+EC_KERNEL(ec_l2_pool2d_rows_f32) void ec_l2_pool2d_rows_f32(
     const ec_pool2d_float_params *p, const float *in, float *out, ec_rows rows) {
     ec_pool2d_rows_f32(p, in, out, rows, EC_POOL_L2);
 }

@@ -82,14 +82,14 @@ EC_INLINE void EC_V(ec_pool2d_pixel)(
     const int32_t rows = t->ky1 - t->ky0, columns = t->kx1 - t->kx0;
     const EC_VALUE *from = image + ((t->y + t->ky0) * g->in_w + t->x + t->kx0) * g->in_c;
     const int32_t whole = rows == g->k_h && columns == g->k_w;
-    if (whole && !EC_POOL_SHARED) {
+    if (whole && !EC_POOL_COMPACT) {
         /* With constants for the loops' counts. */
         const ec_pool2d_walk w = ec_pool2d_walk_of(g, t, g->k_h, g->k_w, factor);
         EC_V(ec_pool2d_walked)(p, &w, from, out, kind, EC_POOL_LANES);
     } else {
         const int32_t own = whole ? factor : EC_FACTOR(kind, rows * columns);
         const ec_pool2d_walk w = ec_pool2d_walk_of(g, t, rows, columns, own);
-        EC_V(ec_pool2d_walked)(p, &w, from, out, kind, EC_POOL_SHARED ? EC_POOL_LANES : 1);
+        EC_V(ec_pool2d_walked)(p, &w, from, out, kind, EC_POOL_COMPACT ? EC_POOL_LANES : 1);
     }
 }
 
@@ -132,20 +132,22 @@ EC_INLINE void EC_V(ec_pool2d_rows)(
     }
 }
 
-EC_KERNEL void EC_V(ec_average_pool2d)(const EC_PARAMS *p, const EC_VALUE *in, EC_VALUE *out) {
+EC_KERNEL(EC_V(ec_average_pool2d))
+void EC_V(ec_average_pool2d)(const EC_PARAMS *p, const EC_VALUE *in, EC_VALUE *out) {
     EC_V(ec_pool2d)(p, in, out, EC_POOL_AVERAGE);
 }
 
-EC_KERNEL void EC_V(ec_max_pool2d)(const EC_PARAMS *p, const EC_VALUE *in, EC_VALUE *out) {
+EC_KERNEL(EC_V(ec_max_pool2d))
+void EC_V(ec_max_pool2d)(const EC_PARAMS *p, const EC_VALUE *in, EC_VALUE *out) {
     EC_V(ec_pool2d)(p, in, out, EC_POOL_MAX);
 }
 
-EC_KERNEL void EC_V(ec_average_pool2d_rows)(
+EC_KERNEL(EC_V(ec_average_pool2d_rows)) void EC_V(ec_average_pool2d_rows)(
     const EC_PARAMS *p, const EC_VALUE *in, EC_VALUE *out, ec_rows rows) {
     EC_V(ec_pool2d_rows)(p, in, out, rows, EC_POOL_AVERAGE);
 }
 
-EC_KERNEL void EC_V(ec_max_pool2d_rows)(
+EC_KERNEL(EC_V(ec_max_pool2d_rows)) void EC_V(ec_max_pool2d_rows)(
     const EC_PARAMS *p, const EC_VALUE *in, EC_VALUE *out, ec_rows rows) {
     EC_V(ec_pool2d_rows)(p, in, out, rows, EC_POOL_MAX);
 }

@@ -53,7 +53,8 @@ EC_INLINE int32_t ec_quantize(const ec_quantize_params *p, float x) {
 
 #if EC_NO_FPU
 /* Not inline: few elements come here. */
-EC_KERNEL int32_t ec_quantize_by_quotient(const ec_quantize_params *p, float x) {
+EC_KERNEL(ec_quantize_by_quotient)
+int32_t ec_quantize_by_quotient(const ec_quantize_params *p, float x) {
     return ec_quantize(p, x);
 }
 

@@ -65,7 +65,7 @@ EC_INLINE int32_t ec_reduce_product(
 
 /* A kernel: FIRST starts an output, NEXT takes the value v into acc, LAST makes the output. */
 #define EC_REDUCE(NAME, TYPE, ACC, FIRST, NEXT, LAST)                                         \
-    EC_KERNEL void NAME(const ec_reduce_params *p, const TYPE *in, TYPE out[]) {              \
+    EC_KERNEL(NAME) void NAME(const ec_reduce_params *p, const TYPE *in, TYPE out[]) {        \
         const int32_t outer = p->reduced_rank - 1;                                            \
         const int32_t count = p->reduced_dims[outer], step = p->reduced_strides[outer];       \
         int32_t kept[EC_MAX_DIMS] = {0};                                                      \

@@ -15,7 +15,7 @@ typedef struct {
     int32_t batches, in_h, in_w, out_h, out_w, depth;
 } ec_bilinear_params;
 
-EC_KERNEL void ec_resize_nearest(
+EC_KERNEL(ec_resize_nearest) void ec_resize_nearest(
     const ec_resize_params *p, const void *in, const uint16_t *rows, const uint16_t *columns,
     void *out) {
     const uint8_t *image = (const uint8_t *)in;
@@ -43,7 +43,7 @@ EC_INLINE int64_t ec_round_q20(int64_t v) {
 /* rows and columns: per output position two input positions and the second one's weight in
  * units of 1/1024. SUM holds 2^22 times a value. */
 #define EC_BILINEAR(NAME, TYPE, SUM)                                                          \
-    EC_KERNEL void NAME(                                                                      \
+    EC_KERNEL(NAME) void NAME(                                                                \
         const ec_bilinear_params *p, const TYPE *in, const int16_t *rows,                     \
         const int16_t *columns, TYPE out[]) {                                                 \
         const int32_t depth = p->depth, line = p->in_w * depth;                               \
@@ -94,7 +94,7 @@ EC_INLINE float ec_to_f32(float v) {
 /* rows and columns: two input positions per output position; downs and easts: the second ones'
  * weights. */
 #define EC_BILINEAR_REAL(SUFFIX, TYPE, EXACT)                                                 \
-    EC_KERNEL void ec_resize_bilinear_##SUFFIX(                                               \
+    EC_KERNEL(ec_resize_bilinear_##SUFFIX) void ec_resize_bilinear_##SUFFIX(                  \
         const ec_bilinear_params *p, const TYPE *in, const int16_t *rows,                     \
         const int16_t *columns, const float *downs, const float *easts, TYPE out[]) {         \
         const int32_t depth = p->depth, line = p->in_w * depth;                               \

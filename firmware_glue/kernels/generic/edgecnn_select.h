@@ -15,7 +15,7 @@ typedef struct {
 } ec_select_params;
 
 /* out = condition ? in1 : in2, in ascending order: see EC_MIXED_KERNEL on shared memory. */
-EC_KERNEL void ec_select(
+EC_KERNEL(ec_select) void ec_select(
     const ec_select_params *p, const uint8_t *condition, const void *in1, const void *in2,
     void *out) {
     const int32_t outer = p->rank - 1, size = p->size;

@@ -58,7 +58,7 @@ EC_INLINE int32_t ec_softmax_quotient(int32_t exponential, int32_t scale, int32_
 
 /* BITS: width of the output, whose lowest value stands for 0. */
 #define EC_SOFTMAX(NAME, IN, OUT, BITS, LOW, HIGH)                                            \
-    EC_KERNEL void NAME(                                                                      \
+    EC_KERNEL(NAME) void NAME(                                                                \
         const ec_softmax_params *p, const IN *in, const int32_t *exp_q31, OUT out[]) {        \
         const int32_t depth = p->depth;                                                       \
         for (int32_t r = p->rows; r > 0; --r) {                                               \
@@ -102,7 +102,7 @@ EC_INLINE int32_t ec_interpolate_s16(const int16_t *table, int32_t value) {
 }
 
 /* exp_table: exp over [-10, 0]; reciprocal_table: 1 / (1 + x) over [0, 1]; both Q0.15. */
-EC_KERNEL void ec_softmax_s16(
+EC_KERNEL(ec_softmax_s16) void ec_softmax_s16(
     const ec_softmax_s16_params *p, const int16_t *in, const int16_t *exp_table,
     const int16_t *reciprocal_table, int16_t *out) {
     for (int32_t r = 0; r < p->rows; ++r) {
@@ -131,7 +131,8 @@ EC_KERNEL void ec_softmax_s16(
     }
 }
 
-EC_KERNEL void ec_softmax_f32(const ec_softmax_f32_params *p, const float *in, float *out) {
+EC_KERNEL(ec_softmax_f32)
+void ec_softmax_f32(const ec_softmax_f32_params *p, const float *in, float *out) {
     for (int32_t r = 0; r < p->rows; ++r) {
         float max = in[0], sum = 0.0f;
         for (int32_t i = 1; i < p->depth; ++i) {

@@ -32,7 +32,7 @@ typedef struct {
         }                                                                                     \
         return sum;                                                                           \
     }                                                                                         \
-    EC_KERNEL void NAME(                                                                      \
+    EC_KERNEL(NAME) void NAME(                                                                \
         const ec_svdf_s8_params *p, const int8_t *in, const int8_t *feature_weights,          \
         const STATE *time_weights, const int32_t *bias, STATE state[], int8_t *out) {         \
         for (int32_t b = 0; b < p->batches; ++b) {                                            \
@@ -87,7 +87,7 @@ EC_INLINE float ec_svdf_filter_f32(
     return ec_svdf_dot_f32(state, time_weights, memory);
 }
 
-EC_KERNEL void ec_svdf_f32(
+EC_KERNEL(ec_svdf_f32) void ec_svdf_f32(
     const ec_svdf_f32_params *p, const float *in, const float *feature_weights,
     const float *time_weights, const float *bias, float *state, float *out) {
     for (int32_t b = 0; b < p->batches; ++b) {

@@ -14,7 +14,7 @@ typedef struct {
 
 /* k passes: each finds the best value that comes after the one before, so no memory is needed. */
 #define EC_TOPK(SUFFIX, TYPE)                                                                 \
-    EC_KERNEL void ec_topk_##SUFFIX(                                                          \
+    EC_KERNEL(ec_topk_##SUFFIX) void ec_topk_##SUFFIX(                                        \
         const ec_topk_params *p, const TYPE *in, TYPE values[], int32_t *indices) {           \
         for (int32_t r = 0; r < p->rows; ++r) {                                               \
             int32_t last = -1;                                                                \

@@ -16,7 +16,7 @@ typedef struct {
 
 /* One kernel: y is an expression of x and p. */
 #define EC_UNARY(name, type, y)                                                                   \
-    EC_KERNEL void ec_##name(const ec_unary_params *p, const void *in, void *out) {               \
+    EC_KERNEL(ec_##name) void ec_##name(const ec_unary_params *p, const void *in, void *out) {    \
         typedef type element;                                                                     \
         const element *read = (const element *)in;                                                \
         element *write = (element *)out;                                                          \

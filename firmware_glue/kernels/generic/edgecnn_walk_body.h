@@ -6,7 +6,7 @@
 
 /* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
-EC_KERNEL void EC_WALK(
+EC_KERNEL(EC_WALK) void EC_WALK(
     const EC_PARAMS *p, const EC_V(ec_in) *in, const EC_V(ec_filter) *filters,
     const EC_V(ec_bias) *bias, const int32_t *multipliers, const int8_t *shifts,
     EC_V(ec_in) *out) {
@@ -29,7 +29,7 @@ EC_KERNEL void EC_WALK(
 
 #if defined(EC_WALK_ROWS)
 /* Some rows of one image, forwards. */
-EC_KERNEL void EC_WALK_ROWS(
+EC_KERNEL(EC_WALK_ROWS) void EC_WALK_ROWS(
     const EC_PARAMS *p, const EC_V(ec_in) *in, const EC_V(ec_filter) *filters,
     const EC_V(ec_bias) *bias, const int32_t *multipliers, const int8_t *shifts,
     EC_V(ec_in) *out, ec_rows rows) {

@@ -169,7 +169,7 @@ static EC_NOINLINE EC_UNUSED void ec_mve_depthwise_band(
 
 /* Some output rows of one image. scratch: the vectors of taps, four bytes, the plane. row: the
  * core for what is left of an odd number of rows. */
-EC_KERNEL void ec_mve_depthwise_rows(
+EC_KERNEL(ec_mve_depthwise_rows) void ec_mve_depthwise_rows(
     const ec_mve_depthwise_params *p, const int8_t *in, const int8_t *filters,
     const uint8_t *places, const int32_t *bias, const int32_t *finish, int8_t *scratch,
     int8_t *out, ec_rows rows, ec_mve_plane_core core, ec_mve_plane_core row) {
@@ -186,7 +186,7 @@ EC_KERNEL void ec_mve_depthwise_rows(
 }
 
 /* The whole tensor. */
-EC_KERNEL void ec_mve_depthwise(
+EC_KERNEL(ec_mve_depthwise) void ec_mve_depthwise(
     const ec_mve_depthwise_params *p, const int8_t *in, const int8_t *filters,
     const uint8_t *places, const int32_t *bias, const int32_t *finish, int8_t *scratch,
     int8_t *out, ec_mve_plane_core core, ec_mve_plane_core row) {

@@ -215,7 +215,7 @@ EC_INLINE void ec_mve_gemm_tiles(
 
 /* Some output rows of one image. scratch: `tile` patches, `pitch` bytes each, and `line` bytes;
  * direct: one patch of 16 * chunks bytes and 16 bytes more. */
-EC_KERNEL void ec_mve_gemm_rows(
+EC_KERNEL(ec_mve_gemm_rows) void ec_mve_gemm_rows(
     const ec_mve_gemm_params *p, const int8_t *in, const int8_t *filters, const int32_t *finish,
     int8_t *scratch, int8_t *out, ec_rows rows, ec_mve_core core) {
     const ec_window *g = &p->window;
@@ -238,7 +238,7 @@ EC_KERNEL void ec_mve_gemm_rows(
 }
 
 /* The whole tensor. */
-EC_KERNEL void ec_mve_gemm(
+EC_KERNEL(ec_mve_gemm) void ec_mve_gemm(
     const ec_mve_gemm_params *p, const int8_t *in, const int8_t *filters, const int32_t *finish,
     int8_t *scratch, int8_t *out, ec_mve_core core) {
     const ec_window *g = &p->window;

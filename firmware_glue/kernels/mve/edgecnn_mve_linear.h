@@ -72,7 +72,7 @@ EC_INLINE void ec_mve_linear_plain(const ec_mve_linear_run *run, int32_t shift) 
 /* The innermost dimension is a run. A repeated operand goes to the offset; if both are, x1 has
  * one element, and there is one output. The output may lie over an operand that is not repeated,
  * or start before it. */
-EC_KERNEL void ec_mve_linear(
+EC_KERNEL(ec_mve_linear) void ec_mve_linear(
     const ec_mve_linear_params *p, const int8_t *x1, const int8_t *x2, int8_t *out,
     ec_mve_linear_core core) {
     const ec_broadcast *s = &p->shape;

@@ -234,7 +234,7 @@ static EC_NOINLINE EC_UNUSED void ec_mve_pair_bands(
 /* scratch: two patches of the convolution where these are no whole chunks, four bytes, the planes
  * of whole groups of four channels, and the left padding of one more row pair and 16 bytes. two:
  * the convolution's core; core, row: those of the other. */
-EC_KERNEL void ec_mve_conv2d_depthwise(
+EC_KERNEL(ec_mve_conv2d_depthwise) void ec_mve_conv2d_depthwise(
     const ec_mve_pair_params *p, const int8_t *in, const int8_t *filters, const int32_t *finish,
     const int8_t *taps, const uint8_t *places, const int32_t *bias, const int32_t *taps_finish,
     int8_t *scratch, int8_t *out, ec_mve_core two, ec_mve_plane_core core,

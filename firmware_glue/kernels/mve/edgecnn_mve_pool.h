@@ -139,7 +139,7 @@ EC_INLINE void ec_mve_pool_pixel(
 }
 
 /* Some output rows of one image. */
-EC_KERNEL void ec_mve_pool_rows(
+EC_KERNEL(ec_mve_pool_rows) void ec_mve_pool_rows(
     const ec_mve_pool_params *p, const int8_t *in, const int32_t *reciprocals, int8_t *out,
     ec_rows rows) {
     const ec_window *g = &p->window;
@@ -156,7 +156,7 @@ EC_KERNEL void ec_mve_pool_rows(
 }
 
 /* The whole tensor. */
-EC_KERNEL void ec_mve_pool(
+EC_KERNEL(ec_mve_pool) void ec_mve_pool(
     const ec_mve_pool_params *p, const int8_t *in, const int32_t *reciprocals, int8_t *out) {
     const ec_window *g = &p->window;
     const ec_rows all = {0, g->out_h, g->in_h, g->out_h};

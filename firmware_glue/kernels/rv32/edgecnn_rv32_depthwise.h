@@ -159,7 +159,7 @@ EC_INLINE void ec_rv32_outside(const ec_rv32_depthwise3_params *p, int8_t *row) 
     }
 }
 
-EC_KERNEL void ec_rv32_depthwise3_rows(
+EC_KERNEL(ec_rv32_depthwise3_rows) void ec_rv32_depthwise3_rows(
     const ec_rv32_depthwise3_params *p, const int8_t *in, const int8_t *filters,
     const int32_t *numbers, int8_t *scratch, int8_t *out, ec_rows rows,
     ec_rv32_depthwise3_loop loop) {
@@ -167,7 +167,7 @@ EC_KERNEL void ec_rv32_depthwise3_rows(
     ec_rv32_depthwise3_image(p, in, filters, numbers, scratch, out, &rows, loop);
 }
 
-EC_KERNEL void ec_rv32_depthwise3(
+EC_KERNEL(ec_rv32_depthwise3) void ec_rv32_depthwise3(
     const ec_rv32_depthwise3_params *p, int8_t *in, const int8_t *filters,
     const int32_t *numbers, int8_t *scratch, int8_t *out, ec_rv32_depthwise3_loop loop) {
     const ec_window *g = &p->window;

@@ -146,7 +146,7 @@ EC_RV32_SHARED void ec_rv32_pixels(
     }
 }
 
-EC_KERNEL void ec_rv32_pointwise(
+EC_KERNEL(ec_rv32_pointwise) void ec_rv32_pointwise(
     const ec_rv32_gemm_params *p, const int8_t *in, const int8_t *filters,
     const int32_t *numbers, uint32_t *scratch, int8_t *out, ec_rv32_loop six,
     ec_rv32_loop three, ec_rv32_loop one) {
@@ -161,7 +161,7 @@ EC_INLINE int32_t ec_rv32_rows_left(int32_t y, int32_t end, int32_t ring) {
     return left < turn ? left : turn;
 }
 
-EC_KERNEL void ec_rv32_pointwise_rows(
+EC_KERNEL(ec_rv32_pointwise_rows) void ec_rv32_pointwise_rows(
     const ec_rv32_gemm_params *p, const int8_t *in, const int8_t *filters,
     const int32_t *numbers, uint32_t *scratch, int8_t *out, ec_rows rows, ec_rv32_loop six,
     ec_rv32_loop three, ec_rv32_loop one) {
@@ -255,7 +255,7 @@ EC_RV32_SHARED void ec_rv32_conv2d_image(
     }
 }
 
-EC_KERNEL void ec_rv32_conv2d_rows(
+EC_KERNEL(ec_rv32_conv2d_rows) void ec_rv32_conv2d_rows(
     const ec_rv32_gemm_params *p, const int8_t *in, const int8_t *filters,
     const int32_t *numbers, uint32_t *scratch, int8_t *out, ec_rows rows, ec_rv32_loop six,
     ec_rv32_loop three, ec_rv32_loop one) {
@@ -263,7 +263,7 @@ EC_KERNEL void ec_rv32_conv2d_rows(
     ec_rv32_conv2d_image(p, &f, in, scratch, out, &rows);
 }
 
-EC_KERNEL void ec_rv32_conv2d(
+EC_KERNEL(ec_rv32_conv2d) void ec_rv32_conv2d(
     const ec_rv32_gemm_params *p, const int8_t *in, const int8_t *filters,
     const int32_t *numbers, uint32_t *scratch, int8_t *out, ec_rv32_loop six,
     ec_rv32_loop three, ec_rv32_loop one) {

@@ -122,7 +122,7 @@ EC_SHARED void ec_v6m_dense_outputs(
     }
 }
 
-EC_KERNEL void ec_v6m_dense(
+EC_KERNEL(ec_v6m_dense) void ec_v6m_dense(
     const ec_v6m_dense_params *p, const int8_t *in, const uint8_t *filters,
     const int32_t *starts, const uint32_t *numbers, uint8_t *scratch, int8_t *out) {
     for (int32_t r = 0; r < p->rows; ++r) {

@@ -164,7 +164,7 @@ EC_SHARED void ec_v6m_pointwise_pixels(
     }
 }
 
-EC_KERNEL void ec_v6m_pointwise(
+EC_KERNEL(ec_v6m_pointwise) void ec_v6m_pointwise(
     const ec_v6m_gemm_params *p, const int8_t *in, const uint32_t *filters,
     const int32_t *starts, const uint32_t *numbers, uint32_t *scratch, int8_t *out,
     ec_v6m_pair pair) {
@@ -179,7 +179,7 @@ EC_INLINE int32_t ec_v6m_rows_left(int32_t y, int32_t end, int32_t ring) {
     return left < turn ? left : turn;
 }
 
-EC_KERNEL void ec_v6m_pointwise_rows(
+EC_KERNEL(ec_v6m_pointwise_rows) void ec_v6m_pointwise_rows(
     const ec_v6m_gemm_params *p, const int8_t *in, const uint32_t *filters,
     const int32_t *starts, const uint32_t *numbers, uint32_t *scratch, int8_t *out,
     ec_rows rows, ec_v6m_pair pair) {
@@ -363,7 +363,7 @@ EC_SHARED void ec_v6m_conv2d_image(
     }
 }
 
-EC_KERNEL void ec_v6m_conv2d_rows(
+EC_KERNEL(ec_v6m_conv2d_rows) void ec_v6m_conv2d_rows(
     const ec_v6m_gemm_params *p, const int8_t *in, const uint32_t *filters,
     const int32_t *starts, const uint32_t *numbers, uint32_t *scratch, int8_t *out,
     ec_rows rows, ec_v6m_pair pair) {
@@ -371,7 +371,7 @@ EC_KERNEL void ec_v6m_conv2d_rows(
     ec_v6m_conv2d_image(p, &f, in, scratch, out, &rows);
 }
 
-EC_KERNEL void ec_v6m_conv2d(
+EC_KERNEL(ec_v6m_conv2d) void ec_v6m_conv2d(
     const ec_v6m_gemm_params *p, const int8_t *in, const uint32_t *filters,
     const int32_t *starts, const uint32_t *numbers, uint32_t *scratch, int8_t *out,
     ec_v6m_pair pair) {

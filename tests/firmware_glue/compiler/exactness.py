@@ -80,7 +80,7 @@ def check_cases(
         models[name] = CASES[key](rng_of(key, index))
         library.add(models[name], name)
     # One copy of each kernel for all models: the models' own code is what differs.
-    library.build("-DEDGECNN_SHARED_KERNELS", *flags)
+    library.build("-DEDGECNN_SHARE_ALL", *flags)
     wrong = [
         row
         for index, (name, data) in enumerate(models.items())

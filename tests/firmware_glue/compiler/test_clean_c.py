@@ -43,7 +43,7 @@ WARNINGS = (
 # GCC's plain -Wcast-align is silent for a core that may read at any address.
 CAST_ALIGN = {"gcc": "-Wcast-align=strict", "clang": "-Wcast-align"}
 COMPILERS = {"gcc": ("gcc", "g++"), "clang": ("clang", "clang++")}
-VARIANT = "-DEDGECNN_SHARED_KERNELS -DEDGECNN_PROFILE"
+VARIANT = "-DEDGECNN_SHARE_ALL -DEDGECNN_PROFILE"
 CORES = ("cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m55", "rv32imc")
 _UNITS, _SEEDS = 6, range(8, 11)
 
@@ -179,7 +179,7 @@ def test_zig_has_no_warnings(units: list[Path]) -> None:
     run_tool([sys.executable, "-m", "ziglang", "cc", "-std=c99", *flags, *output, units[0]])
 
 
-@pytest.mark.parametrize("variant", ["", "-DEDGECNN_SHARED_KERNELS"])
+@pytest.mark.parametrize("variant", ["", "-DEDGECNN_SHARE_ALL"])
 @pytest.mark.parametrize("name", ["zig", "gcc"])
 @pytest.mark.parametrize("core", CORES)
 def test_no_warnings_of_the_cores_compilers(

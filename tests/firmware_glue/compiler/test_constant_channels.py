@@ -73,7 +73,7 @@ def test_nets_on_the_host_equal_litert_tensor_by_tensor(tmp_path: Path) -> None:
     models = {f"n{i}": random_net(np.random.default_rng([i, 4])) for i in range(ON_HOST)}
     for name, data in models.items():
         library.add(data, name)
-    library.build("-DEDGECNN_SHARED_KERNELS")
+    library.build("-DEDGECNN_SHARE_ALL")
     lost = 0
     for name, data in models.items():
         reference, run, rng = Reference(data), library.runner(name), np.random.default_rng(1)

@@ -31,7 +31,7 @@ def test_fast_suppression_equals_litert(dtype: str, tmp_path: Path) -> None:
         packed = options(**{**GOOD, "max_classes_per_detection": 1 + index % 5})
         models.append(model(rng, dtype, _BOXES, 5, index % 2, packed))
         library.add(models[-1], f"m{index}")
-    library.build("-DEDGECNN_SHARED_KERNELS")
+    library.build("-DEDGECNN_SHARE_ALL")
     counts = []
     for index, data in enumerate(models):
         rng = np.random.default_rng([7, index])

@@ -161,7 +161,7 @@ def test_equal_to_litert_in_fewer_steps(tmp_path: Path) -> None:
     # Together with padding of its own, a convolution's border may be too wide.
     fused = [len(model.steps) == 2 for name, model in library.models.items() if "padded" in name]
     assert sum(fused) > len(fused) / 2
-    library.build("-DEDGECNN_SHARED_KERNELS")
+    library.build("-DEDGECNN_SHARE_ALL")
     for name, data in datas.items():
         run, reference = library.runner(name), Reference(data)
         for seed in range(_RUNS):

@@ -154,7 +154,7 @@ def test_chains_in_shared_memory(
     models = {f"chain{i}": _chain(i, dtype) for i in range(CHAINS)}
     for name, data in models.items():
         library.add(data, name)
-    library.build("-DEDGECNN_SHARED_KERNELS")
+    library.build("-DEDGECNN_SHARE_ALL")
     wrong = []
     for name, data in models.items():
         inputs = random_inputs(read_model(data), rng_of(name, 1))

@@ -56,7 +56,7 @@ def test_sums_at_every_border_round_as_litert_rounds(dtype: str, tmp_path: Path)
         data = bias_only(dtype, scales, borders(scales, steps))
         models.append(data)
         library.add(data, f"m{index}")
-    library.build("-DEDGECNN_SHARED_KERNELS")
+    library.build("-DEDGECNN_SHARE_ALL")
     for index, data in enumerate(models):
         inputs = random_inputs(read_model(data), rng)
         want = Reference(data)(inputs)[0]
@@ -104,7 +104,7 @@ def test_svdf_multiplies_its_scales_in_float32(tmp_path: Path) -> None:
         )
         models.append(build.build([x], [y]))
         library.add(models[-1], f"m{index}")
-    library.build("-DEDGECNN_SHARED_KERNELS")
+    library.build("-DEDGECNN_SHARE_ALL")
     inputs = [np.zeros((1, 1), np.int8)]
     for index, data in enumerate(models):
         assert np.array_equal(library.runner(f"m{index}")(inputs)[0], Reference(data)(inputs)[0])
@@ -146,7 +146,7 @@ def test_c_equals_tflite_micro(key: str, tmp_path: Path) -> None:
             files[name] = data
             library.models[name] = compile_model(model, name=name, numerics="tflm")
     assert len(files) > 30
-    library.build("-DEDGECNN_SHARED_KERNELS")
+    library.build("-DEDGECNN_SHARE_ALL")
     unlike_litert = 0
     for name, data in files.items():
         inputs = random_inputs(read_model(data), rng_of(key, len(name)))
@@ -168,7 +168,7 @@ def test_svdf_with_an_int8_state_is_tflite_micros_alone(tmp_path: Path) -> None:
         if NO_TENSOR not in model.main.operators[0].inputs:
             files[name] = data
             library.models[name] = compile_model(model, name=name, numerics="tflm")
-    library.build("-DEDGECNN_SHARED_KERNELS")
+    library.build("-DEDGECNN_SHARE_ALL")
     for name, data in files.items():
         run, micro_run = (
             library.runner(name),

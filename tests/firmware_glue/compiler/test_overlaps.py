@@ -200,7 +200,7 @@ def _check_at_the_limit(keys: Sequence[str], count: int, folder: Path, kernels: 
             name = f"k{number}m{index}"
             models[name] = makers[key](rng_of(key, 500 + index))
             library.add(models[name], name)
-    library.build("-DEDGECNN_SHARED_KERNELS")
+    library.build("-DEDGECNN_SHARE_ALL")
     for number, (name, data) in enumerate(models.items()):
         inputs = random_inputs(read_model(data), np.random.default_rng(number))
         for got, want in zip(library.runner(name)(inputs), Reference(data)(inputs), strict=True):

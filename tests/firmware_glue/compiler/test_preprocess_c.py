@@ -239,7 +239,7 @@ def test_shared_kernels_are_clean(tmp_path: Path) -> None:
     sources = write(model, tmp_path)
     for source in sources:
         run_tool(
-            [*compiler(), "-std=c99", "-DEDGECNN_SHARED_KERNELS", *STRICT, "-fsyntax-only", source]
+            [*compiler(), "-std=c99", "-DEDGECNN_SHARE_ALL", *STRICT, "-fsyntax-only", source]
         )
 
 

@@ -45,7 +45,7 @@ def test_exact_and_at_the_lower_bound(path: Path, tmp_path: Path) -> None:
     library, model = Library(tmp_path), read_model(data)
     compiled = library.add(data, "m")
     assert compiled.arena_bytes <= 1.02 * compiled.lower_bound_bytes
-    library.build("-DEDGECNN_SHARED_KERNELS")
+    library.build("-DEDGECNN_SHARE_ALL")
     reference, run = Reference(data), library.runner("m")
     rng = np.random.default_rng(7)
     for _ in range(2):

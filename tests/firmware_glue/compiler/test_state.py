@@ -29,7 +29,7 @@ def test_many_inferences_and_a_reset_equal_litert(key: str, tmp_path: Path) -> N
     models = [CASES[key](rng_of(f"state {key}", index)) for index in range(_MODELS)]
     for index, data in enumerate(models):
         library.add(data, f"m{index}")
-    library.build("-DEDGECNN_SHARED_KERNELS")
+    library.build("-DEDGECNN_SHARE_ALL")
     changed = 0
     for index, data in enumerate(models):
         run, rng = library.runner(f"m{index}"), rng_of(key, 77 + index)

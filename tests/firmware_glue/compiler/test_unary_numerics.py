@@ -39,7 +39,7 @@ def library_of(key: str, numerics: str, folder: Path, count: int) -> tuple[Libra
         data, name = CASES[key](rng_of(key, index)), f"m{index}"
         files.append(data)
         library.models[name] = compile_model(read_model(data), name=name, numerics=numerics)
-    library.build("-DEDGECNN_SHARED_KERNELS")
+    library.build("-DEDGECNN_SHARE_ALL")
     return library, files
 
 

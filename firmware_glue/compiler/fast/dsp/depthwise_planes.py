@@ -201,7 +201,7 @@ def _loop(plan: Plan, rows: int) -> Instance:
 
 
 def _shared(plan: Plan, rows: int) -> Instance:
-    """The inner loop that layers share; all do with -DEDGECNN_SHARED_KERNELS."""
+    """The inner loop that layers share; all do with EDGECNN_SHARED_KERNELS."""
     values = (rows, plan.geometry.stride[0], plan.layer.shift)
     name = "_".join(map(str, values))
     return Instance("EC_DSP_DEPTHWISE3_CODE", f"ec_dsp_depthwise3_code_{name}", values)

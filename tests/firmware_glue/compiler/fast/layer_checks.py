@@ -31,7 +31,7 @@ def check_host(
     model = _offered(data, numerics=numerics, kernels=kernels, max_ram=max_ram)
     library.models["m"] = model
     assert_offered(model, kernel, share)
-    library.build(*STRICT, *(["-DEDGECNN_SHARED_KERNELS"] if shared else []))
+    library.build(*STRICT, *(["-DEDGECNN_SHARE_ALL"] if shared else []))
     _same(data, library.runner("m"), 2)
 
 
@@ -61,7 +61,7 @@ def check_core(
 
 def check_sanitized(library: Library, models: Mapping[str, bytes]) -> None:
     """A library's models by name, against LiteRT, stopping at undefined behaviour."""
-    library.build("-DEDGECNN_SHARED_KERNELS", "-fsanitize=undefined", "-fno-sanitize-recover=all")
+    library.build("-DEDGECNN_SHARE_ALL", "-fsanitize=undefined", "-fno-sanitize-recover=all")
     for name, data in models.items():
         inputs = random_inputs(read_model(data), np.random.default_rng(1))
         for got, want in zip(library.runner(name)(inputs), _reference(data)(inputs), strict=True):

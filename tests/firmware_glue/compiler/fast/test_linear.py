@@ -95,7 +95,7 @@ def test_equal_to_litert(kernels: str, shared: bool, tmp_path: Path) -> None:
     kinds = [m.steps[0].kernel for m in models.values() if m.steps]
     assert sum("linear" in kind or "product" in kind for kind in kinds) > 0.5 * len(kinds)
     flags = ("-fsanitize=undefined", "-fno-sanitize-recover=all")
-    library = _built(models, tmp_path, *(["-DEDGECNN_SHARED_KERNELS"] if shared else flags))
+    library = _built(models, tmp_path, *(["-DEDGECNN_SHARE_ALL"] if shared else flags))
     for name, data in datas.items():
         run, reference = Runner(library, models[name]), Reference(data)
         for seed in range(3):

@@ -26,7 +26,7 @@ def test_equal_to_generic(tmp_path: Path, numerics: str) -> None:
             library.models[name] = compile_model(
                 read_model(data), name=name, numerics=numerics, kernels=kernels
             )
-    library.build("-DEDGECNN_SHARED_KERNELS")
+    library.build("-DEDGECNN_SHARE_ALL")
     for number in range(len(MAKERS)):
         inputs = random_inputs(read_model(models[f"m{number}_mve"]), np.random.default_rng(number))
         found = library.runner(f"m{number}_mve")(inputs)

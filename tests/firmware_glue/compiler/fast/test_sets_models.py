@@ -56,15 +56,19 @@ def _files(*, large: bool = False) -> dict[str, bytes]:
     return {f"file_{number}": path.read_bytes() for number, path in enumerate(chosen)}
 
 
-@pytest.mark.parametrize("optimize", OPTIMIZE)
+@pytest.mark.parametrize(
+    ("optimize", "shared_too"), [("speed", False), ("speed", True), ("size", True)]
+)
 @pytest.mark.parametrize("kernels", SETS)
-def test_models_equal_litert(kernels: str, optimize: str, tmp_path: Path) -> None:
+def test_models_equal_litert(
+    kernels: str, optimize: str, shared_too: bool, tmp_path: Path
+) -> None:
+    """Kernels in each layer, and one of each kind for all: balanced is a mixture of the two."""
     library = Library(tmp_path, options={"kernels": kernels, "optimize": optimize})
-    # Balanced takes the kernels of speed, and shares them as size does.
-    models = _files() | (_graphs() if optimize != "balanced" else {})
+    models = _files() | (_graphs() if (optimize, shared_too) != ("speed", True) else {})
     for name, data in models.items():
         library.add(data, name)
-    library.build(*STRICT)
+    library.build(*STRICT, *(["-DEDGECNN_SHARE_ALL"] if shared_too else []))
     for name, data in models.items():
         check_steps(data, library.runner(name), 4)
 
@@ -94,7 +98,7 @@ def test_the_smallest_plans_equal_litert(kernels: str, tmp_path: Path) -> None:
         compiled = compile_model(model, name=name, kernels=kernels, max_ram=smallest)
         assert compiled.arena_bytes <= min(smallest, whole.arena_bytes)
         library.models[name] = compiled
-    library.build(*STRICT, "-DEDGECNN_SHARED_KERNELS")
+    library.build(*STRICT, "-DEDGECNN_SHARE_ALL")
     for name, data in models.items():
         check_steps(data, library.runner(name), 5)
 
@@ -114,7 +118,7 @@ def test_random_chains_equal_litert(
         library.models[name] = compiled
         chains += sum(step.chain is not None for step in compiled.program.steps)
     assert chains > CHAINED
-    library.build(*STRICT, "-DEDGECNN_SHARED_KERNELS", *SANITIZED)
+    library.build(*STRICT, "-DEDGECNN_SHARE_ALL", *SANITIZED)
     for name, data in models.items():
         inputs = random_inputs(read_model(data), rng_of(name, 1))
         for got, want in zip(library.runner(name)(inputs), Reference(data)(inputs), strict=True):

@@ -49,7 +49,7 @@ def test_where_memory_is_short_ops_take_kernels_with_less_scratch(
         compiled = compile_model(model, name=name, kernels=kernels, max_ram=point.arena_bytes)
         assert compiled.arena_bytes <= point.arena_bytes
         library.models[name] = compiled
-    library.build("-DEDGECNN_SHARED_KERNELS")
+    library.build("-DEDGECNN_SHARE_ALL")
     for name in library.models:
         check_steps(data, library.runner(name), 7)
 
@@ -78,7 +78,7 @@ def test_exact_at_every_size(kernels: str, mobile: bytes, tmp_path: Path) -> Non
         compiled = compile_model(model, name=name, kernels=kernels, max_ram=point.arena_bytes)
         assert compiled.arena_bytes <= point.arena_bytes
         library.models[name] = compiled
-    library.build("-DEDGECNN_SHARED_KERNELS")
+    library.build("-DEDGECNN_SHARE_ALL")
     inputs = random_inputs(model, np.random.default_rng(3))
     (want,) = Reference(mobile)(inputs)
     for name in library.models:

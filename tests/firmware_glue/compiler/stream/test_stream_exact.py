@@ -51,5 +51,5 @@ def test_random_chains(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_shared_kernels_under_sanitizers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    flags = ("-DEDGECNN_SHARED_KERNELS", "-fsanitize=undefined", "-fno-sanitize-recover=all")
+    flags = ("-DEDGECNN_SHARE_ALL", "-fsanitize=undefined", "-fno-sanitize-recover=all")
     assert _check("int8", 12, tmp_path, monkeypatch, *flags)
