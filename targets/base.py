@@ -328,6 +328,7 @@ class RunOptions:
         tune: choose kernels by what they cost in the emulator (mcu).
         toolchain: ``auto``, ``zig`` or ``gcc`` (mcu).
         c_only: write C, build no ELF (mcu).
+        selftest: also write a main that runs known inputs and prints PASS (mcu).
         emulator: ``auto``, ``unicorn`` or ``qemu`` (mcu).
     """
 
@@ -345,6 +346,7 @@ class RunOptions:
     tune: bool = False
     toolchain: str = "auto"
     c_only: bool = False
+    selftest: bool = False
     emulator: str = "auto"
     progress: Progress = field(default_factory=SilentProgress, compare=False)
 

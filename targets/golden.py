@@ -87,7 +87,7 @@ def judge(run: Run, model: ModelFile, tolerance_lsb: int) -> Verdict:
     )
     compared = [_compare(got, expected)]
     decoded: bool | None = None
-    for sample, wanted in _golden_samples(model, reference.inputs, reference.outputs):
+    for sample, wanted in golden_samples(model, reference.inputs, reference.outputs):
         result = run(sample)
         compared.append(_compare(result, wanted))
         if model.postprocess is not None:
@@ -98,7 +98,7 @@ def judge(run: Run, model: ModelFile, tolerance_lsb: int) -> Verdict:
     relative = max(difference.relative for difference in compared)
     reasons = [
         *_lsb_reasons(worst, tolerance_lsb),
-        *_float_reasons(relative, _float_tolerance(model, tolerance_lsb)),
+        *_float_reasons(relative, float_tolerance(model, tolerance_lsb)),
     ]
     if decoded is False:
         reasons.append("decoded results on the golden vector differ from the reference kernels'")
@@ -126,7 +126,7 @@ def _compare(got: Arrays, expected: Arrays) -> _Difference:
     return _Difference(lsb, relative)
 
 
-def _float_tolerance(model: ModelFile, tolerance_lsb: int) -> float:
+def float_tolerance(model: ModelFile, tolerance_lsb: int) -> float:
     """What float outputs may differ by, as a fraction of their range.
 
     Where 8-bit weights or activations stand before a float output, as many LSB of 8 bits are
@@ -153,9 +153,14 @@ def _float_reasons(relative: float, tolerance: float) -> list[str]:
     ]
 
 
-def _golden_samples(
+def golden_samples(
     model: ModelFile, inputs: tuple[TensorInfo, ...], outputs: tuple[TensorInfo, ...]
 ) -> Iterator[tuple[Arrays, Arrays]]:
+    """(inputs, outputs) of each recorded sample, by name in the given order; none without any.
+
+    Raises:
+        BundleError: the golden vector is not of this model.
+    """
     if model.golden is None:
         return
     for k in range(model.golden.samples):

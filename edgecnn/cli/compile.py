@@ -45,6 +45,7 @@ from targets.base import CompileResult
     help="Constant data in the C code, or in a checked file of its own.",
 )
 @click.option("--c-only", is_flag=True, help="Write C files only, no ELF.")
+@click.option("--selftest", is_flag=True, help="Add a main: cc *.c && ./a.out prints PASS.")
 @variant_option
 @force_option
 @dry_run_option
@@ -64,6 +65,7 @@ def command(
     tune: bool,
     weights: str,
     c_only: bool,
+    selftest: bool,
     variant: str | None,
     force: bool,
     dry_run: bool,
@@ -91,6 +93,7 @@ def command(
         max_flash=max_flash,
         toolchain=toolchain,
         c_only=c_only,
+        selftest=selftest,
     )
     if dry_run:
         with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:

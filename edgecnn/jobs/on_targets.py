@@ -101,6 +101,7 @@ def compile_for(
         except UnsupportedModelError as error:
             raise with_elsewhere(error, model, target.name) from error
         gate_compile(made, options)
+        _require_selftest(made, options)
         if output_dir is not None:
             _move_files(made, output_dir, force=force)
             return _moved(made, output_dir)
@@ -112,6 +113,14 @@ def compile_for(
                 edit.add(f"{prefix}/{file}", Path(scratch) / file)
             _keep_memory_map(edit, made, model.recipe)
         return _moved(made, bundle.root / prefix)
+
+
+def _require_selftest(made: CompileResult, options: RunOptions) -> None:
+    if options.selftest and not any(file.endswith("_selftest.c") for file in made.files):
+        raise UsageError(
+            f"target '{made.target}' makes no C, so there is nothing to test with --selftest",
+            hint="leave --selftest out, or compile for a microcontroller (-t cortex-m4)",
+        )
 
 
 def bench(

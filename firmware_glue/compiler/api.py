@@ -366,5 +366,6 @@ __all__ = [
     "memory_map",
     "model_notes",
     "sanitize_name",
+    "signed",
     "stream_curve",
 ]

@@ -20,4 +20,5 @@ def origin(model: ModelFile, target: str, options: RunOptions) -> Origin:
     words += [] if options.max_ram is None else ["--max-ram", str(options.max_ram)]
     words += [] if options.max_flash is None else ["--max-flash", str(options.max_flash)]
     words += ["--tune"] if options.tune else []
+    words += [] if options.toolchain == "auto" else ["--toolchain", options.toolchain]
     return Origin(model.path.name, model.sha256, " ".join(words))

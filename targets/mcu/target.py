@@ -16,6 +16,7 @@ from firmware_glue.compiler.api import (
     check_ops,
     compile_model,
     memory_map,
+    signed,
 )
 from firmware_glue.compiler.ir import Numerics
 from firmware_glue.device.board import Board, load_board
@@ -39,6 +40,7 @@ from targets.mcu.fit import memory_rows, missing, needs_note, require_fit
 from targets.mcu.measure import measure
 from targets.mcu.origin import origin
 from targets.mcu.plan import Plan, Tools, best_plan, limits_of
+from targets.mcu.selftest import selftest
 from targets.mcu.tune import StepCosts, cache_folder
 
 _CODE_NOTE = "code comes on top of the weights; compile tells how much"
@@ -134,6 +136,10 @@ class McuTarget:
         files[f"{compiled.name}_memory.json"] = json.dumps(memory) + "\n"
         if compiled.blob:
             files[f"{compiled.name}_weights.bin"] = compiled.blob
+        if options.selftest:
+            file = f"{compiled.name}_selftest.c"
+            body = selftest(model, compiled)
+            files[file] = signed(file, body, origin(model, self.name, options))
         if options.c_only:
             notes = (*notes, "C only, no ELF, as asked for")
         else:
