@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 from edgecnn.core.errors import QuantizationError
+from edgecnn.core.tflite.compiled import EDGE_TPU_OP
 from edgecnn.core.tflite.model import DType, TfModel, TfOperator, TfSubgraph, TfTensor
 from quantization.graph.check import check_float
 from quantization.recipe import get_recipe
@@ -19,7 +20,6 @@ _ODD = (
 )  # fmt: skip
 _STATEFUL = ("IF", "WHILE", "CALL", "STABLEHLO_", "VAR_", "READ_VARIABLE", "ASSIGN_", "HASHTABLE")
 _NAMED = 10
-_EDGE_TPU = "edgetpu-custom-op"
 
 
 def has_control_flow(model: TfModel) -> bool:
@@ -90,7 +90,7 @@ def require_float(model: TfModel, source: str) -> None:
 
 
 def _custom_hint(custom: Sequence[TfOperator]) -> str:
-    if any(op.custom_code == _EDGE_TPU for op in custom):
+    if any(op.custom_code == EDGE_TPU_OP for op in custom):
         return "it was compiled for the Edge TPU: give the float model that it was made from"
     if all(op.custom_code.startswith("Flex") for op in custom):
         return "convert it with builtin ops only (without SELECT_TF_OPS)"

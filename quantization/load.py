@@ -94,8 +94,9 @@ def _converted(frozen: FrozenModel) -> FloatModel:
 
 def _from_tflite(path: Path) -> FloatModel:
     data, model = read_model_file(path)
+    told = model.notes
     data, model, notes = float_graph(data, model, source=str(path))
-    return _float_model(data, model, "tflite", notes)
+    return _float_model(data, model, "tflite", (*told, *notes))
 
 
 def _float_model(

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from edgecnn.core.errors import DataError, MissingExtraError, ModelError, TargetError
 from edgecnn.core.quiet import held_stderr
+from edgecnn.core.tflite.axes import with_valid_axes
+from edgecnn.core.tflite.compiled import refuse_edge_tpu
 from edgecnn.core.tflite.hazards import refuse_hazards
 from edgecnn.core.tflite.model import TfModel
 from edgecnn.core.tflite.reader import read_model
@@ -119,6 +121,8 @@ class LiteRTPredictor:
     ) -> None:
         self._model = model
         self._read = read_model(model)
+        if delegate is None:
+            refuse_edge_tpu(self._read)
         refuse_hazards(self._read)
         self._threads = threads
         self._preserve_all = preserve_all
@@ -219,7 +223,9 @@ class LiteRTPredictor:
     def _interpreter_with(self, module: Any, resolver: Resolver) -> Any:
         kinds = module.OpResolverType
         reference = resolver == "reference"
-        content = with_listed_versions(self._model, self._read) if reference else self._model
+        content = with_valid_axes(self._model, self._read)
+        if reference:
+            content = with_listed_versions(content, self._read)
         with held_stderr():
             interpreter = module.Interpreter(
                 model_content=content,
@@ -346,9 +352,7 @@ def _line(error: Exception) -> str:
 def _refused(step: str, error: Exception) -> ModelError:
     reason = _line(error)
     match = re.search(r"unresolved custom op: ([\w.-]+?)\.? ", reason + " ")
-    if match and match.group(1) == "edgetpu-custom-op":
-        hint = "it was compiled for the Edge TPU: use -t coral-usb, or give the model before that"
-    elif match:
+    if match:
         hint = f"export the model without the custom op '{match.group(1)}'"
     else:
         hint = "convert the model again with a current TensorFlow"

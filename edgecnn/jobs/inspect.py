@@ -158,6 +158,7 @@ def run(request: InspectRequest, progress: Progress) -> InspectOutcome:
     samples, source = load_samples(request.reference, model, request.data, progress)
     found = inspect(model.data, against, samples, progress)
     reports, notes = check_targets(model, request.targets)
+    notes = [*model.model.notes, *notes]
     found_by_compiler = model_notes(model.model)
     if found_by_compiler:
         notes += [*found_by_compiler, _NARROWER]

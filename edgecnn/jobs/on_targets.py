@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from edgecnn.core.bundle import Bundle, BundleEdit
 from edgecnn.core.errors import GateMissedError, UnsupportedModelError, UsageError
@@ -29,6 +30,7 @@ from targets.table import get_target
 
 _DEFAULTS = RunOptions()
 _SMALLER = "use a smaller model, input or width, or raise the limit"
+R = TypeVar("R", CheckReport, CompileResult)
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def check(
     targets = [get_target(name) for name in names]
     model = model_file(reference, variant)
     options = _named(options, reference)
-    reports = tuple(_checked(target, model, options) for target in targets)
+    reports = tuple(_with_notes(_checked(target, model, options), model) for target in targets)
     if reference.bundle is not None and record:
         with reference.bundle.edit() as edit:
             for report in reports:
@@ -100,6 +102,7 @@ def compile_for(
             made = target.compile(model, Path(scratch), options)
         except UnsupportedModelError as error:
             raise with_elsewhere(error, model, target.name) from error
+        made = _with_notes(made, model)
         gate_compile(made, options)
         _require_selftest(made, options)
         if output_dir is not None:
@@ -137,6 +140,9 @@ def bench(
             report = target.benchmark(model, options)
         except UnsupportedModelError as error:
             raise with_elsewhere(error, model, target.name) from error
+        if model.model.notes:
+            conditions = {**report.conditions, "model_notes": list(model.model.notes)}
+            report = replace(report, conditions=conditions)
         if report.numerics not in (None, REFERENCE):
             quality = quality_beside_reference(
                 reference, variant, options.numerics, options.progress
@@ -149,6 +155,11 @@ def bench(
                 if report.compile is not None:
                     _keep_memory_map(edit, report.compile, model.recipe)
     return tuple(reports)
+
+
+def _with_notes(report: R, model: ModelFile) -> R:
+    """The report with what the reader took otherwise than the file says, first."""
+    return replace(report, notes=(*model.model.notes, *report.notes))
 
 
 def _keep_memory_map(edit: BundleEdit, made: CompileResult, recipe: str) -> None:

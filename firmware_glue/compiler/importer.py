@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from edgecnn.core.tflite.compiled import EDGE_TPU_OP
 from edgecnn.core.tflite.custom_ops import custom_op_cure
 from edgecnn.core.tflite.model import NO_TENSOR, DType, TfModel, TfOperator, TfSubgraph, TfTensor
 from firmware_glue.compiler.dynamic import resolve_shapes
@@ -139,6 +140,13 @@ def _op(subgraph: TfSubgraph, operator: TfOperator) -> Op | OpProblem:
         return OpProblem(operator.index, operator.display_code, name, rule, got, allowed, rewrite)
 
     spec = OPS.get(operator.display_code)
+    if operator.custom_code == EDGE_TPU_OP:
+        return problem(
+            "The file is compiled for the Edge TPU and runs only on a Coral.",
+            operator.display_code,
+            "a .tflite from before that compiler",
+            custom_op_cure(operator.custom_code),
+        )
     if spec is None:
         return problem(
             "This op is not supported.",

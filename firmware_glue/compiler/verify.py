@@ -12,6 +12,8 @@ from firmware_glue.compiler.ops.spec import OpSpec
 from firmware_glue.compiler.ops.table import OPS
 from firmware_glue.compiler.problems import OpProblem
 
+_CODES = (DType.INT8, DType.UINT8)
+
 
 class GraphError(Exception):
     """A pass broke the graph: a bug of the compiler, never the user's fault."""
@@ -46,6 +48,14 @@ def op_problem(graph: Graph, op: Op, *, lower: bool = False) -> OpProblem | None
                 shape = list(graph.tensors[tensor_id].shape)
                 allowed = f"up to {MAX_TENSOR_BYTES:,} bytes"
                 return problem("Tensors must not be too large.", f"shape {shape}", allowed)
+        weights = _hybrid_weights(graph, op)
+        if weights is not None:
+            return problem(
+                "Integer weights beside float activations (dynamic-range quantization) have no C.",
+                f"{weights} weights, float32 activations",
+                "int8 throughout, or float32 throughout",
+                "give edgecnn quantize --recipe int8 the float model that this one was made from",
+            )
         variant = spec.variant(graph, op)
         if variant is None:
             return problem(*_no_variant(graph, op, spec))
@@ -71,6 +81,19 @@ def op_problem(graph: Graph, op: Op, *, lower: bool = False) -> OpProblem | None
     except (ValueError, IndexError, KeyError, TypeError) as error:
         return problem("Operands must fit each other.", str(error) or repr(error), "valid operands")
     return None
+
+
+def _hybrid_weights(graph: Graph, op: Op) -> str | None:
+    """The dtype of quantized constants beside float data and results; None where there are none."""
+    if op.code in ("QUANTIZE", "DEQUANTIZE"):
+        return None
+    tensors = [graph.tensors[i] for i in op.inputs if i != NO_TENSOR]
+    activations = [t for t in tensors if not t.is_constant]
+    activations += [graph.tensors[i] for i in op.outputs]
+    if not all(tensor.dtype is DType.FLOAT32 for tensor in activations):
+        return None
+    codes = (t for t in tensors if t.is_constant and t.dtype in _CODES and t.quantization)
+    return next((tensor.dtype.value for tensor in codes), None)
 
 
 def _no_variant(graph: Graph, op: Op, spec: OpSpec) -> tuple[str, str, str, str | None]:

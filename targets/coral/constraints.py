@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edgecnn.core.tflite.compiled import EDGE_TPU_OP
 from edgecnn.core.tflite.model import DType, TfSubgraph
 from targets.coral.rules import general, layers, shapes
-from targets.coral.rules.view import BAD_TYPE, EDGE_TPU_OP, LIMITATION, NOT_SUPPORTED, OpView, Rule
+from targets.coral.rules.view import BAD_TYPE, LIMITATION, NOT_SUPPORTED, OpView, Rule
 
 SUPPORTED: dict[str, tuple[Rule, ...]] = {**layers.RULES, **shapes.RULES}
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from edgecnn.core.errors import TargetError
 from edgecnn.core.reference import reference_predictor
 from edgecnn.core.runtime import LiteRTPredictor
+from edgecnn.core.tflite.compiled import is_edge_tpu_model
 from targets.base import ModelFile
-from targets.coral.rules.view import EDGE_TPU_OP
 from targets.golden import Arrays, Run
 
 _USB = Path("/sys/bus/usb/devices")
@@ -50,7 +50,7 @@ def usb_device_present(usb_ids: tuple[str, ...], root: Path = _USB) -> bool:
 
 def is_compiled(model: ModelFile) -> bool:
     """Whether the file comes from the Edge TPU compiler."""
-    return any(op.custom_code == EDGE_TPU_OP for op in model.model.main.operators)
+    return is_edge_tpu_model(model.model)
 
 
 def by_name(predictor: LiteRTPredictor, model: ModelFile) -> Run:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edgecnn.core.tflite.compiled import is_edge_tpu_model
 from edgecnn.core.tflite.model import TfModel, TfOperator, TfSubgraph
 from targets.base import OpFinding
 from targets.coral.constraints import Miss, misses, reason, static_miss
@@ -159,6 +160,8 @@ def _refusal(graph: TfSubgraph, causes: dict[int, Miss]) -> str:
 def _notes(model: TfModel) -> tuple[str, ...]:
     graph = model.main
     notes = ["predicted from the compiler's published limits and logs; the compiler decides"]
+    if is_edge_tpu_model(model):
+        notes.append("the Edge TPU compiler wrote this file: it is compiled already")
     if len(model.subgraphs) > 1:
         notes.append(f"the model has {len(model.subgraphs)} sub-graphs; only the first is judged")
     newer = {

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from edgecnn.core.errors import TargetError
 from edgecnn.core.files import write_atomic
-from edgecnn.core.tflite.model import TfModel
+from edgecnn.core.tflite.compiled import EDGE_TPU_OP
+from edgecnn.core.tflite.custom_ops import custom_op_cure
+from edgecnn.core.tflite.model import TfModel, TfOperator
 from targets.base import (
     API,
     BenchReport,
@@ -151,7 +153,7 @@ def findings(model: TfModel, result: VelaResult) -> tuple[OpFinding, ...]:
                 name,
                 False,
                 f"{_CPU}: {why}" if why else _CPU,
-                _rewrite(why),
+                _rewrite(op, why),
                 "vela",
                 op.display_code,
                 "Ops must be ones that Vela takes (vela --supported-ops-report).",
@@ -165,7 +167,9 @@ def _reason_by_name(result: VelaResult, name: str) -> str | None:
     return next((text for (_, layer), text in result.reasons.items() if layer == name), None)
 
 
-def _rewrite(why: str | None) -> str:
+def _rewrite(op: TfOperator, why: str | None) -> str:
+    if op.custom_code == EDGE_TPU_OP:
+        return custom_op_cure(op.custom_code)
     if why and "DataType Float" in why:
         return "quantize the whole model to int8 (edgecnn quantize --recipe int8)"
     return "replace the op, or move it to the end of the model"

@@ -1,5 +1,7 @@
 """The reader against LiteRT and the ``tflite`` package, on real models and on built ones."""
 
+import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,9 @@ import pytest
 import tflite
 
 from edgecnn.core.errors import ModelError
+from edgecnn.core.runtime import LiteRTPredictor
 from edgecnn.core.tflite import schema
+from edgecnn.core.tflite.axes import with_valid_axes
 from edgecnn.core.tflite.model import DType, TfModel
 from edgecnn.core.tflite.reader import read_model, read_model_file
 from tests.builders import _ENUMS as ENUMS
@@ -284,6 +288,17 @@ def test_broken_graphs_are_refused(kind: str, text: str) -> None:
         read_model(broken(kind), source="m.tflite")
     assert "'m.tflite'" in caught.value.message
     assert caught.value.hint
+    # Only what lies outside of the tables or of the file looks cut short.
+    outside = kind in ("input", "output", "output index")
+    assert ("cut short" in caught.value.hint) == (outside or kind == "short")
+
+
+def zipped(*names: str) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name in names:
+            archive.writestr(name, "x")
+    return stream.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -297,6 +312,19 @@ def test_broken_graphs_are_refused(kind: str, text: str) -> None:
         (b"\x7fELF" + bytes(40), "ELF"),
         (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
         (b"cat\ndog\nbird\n", "text"),
+        (zipped("config.json", "metadata.json", "model.weights.h5"), "a .keras model"),
+        (zipped("face.tflite", "labels.txt"), "holds 'face.tflite'"),
+        (zipped("net/data.pkl", "net/version"), "PyTorch"),
+        (zipped("saved/saved_model.pb"), "SavedModel"),
+        (b"\x08\x07\x12\x07pytorch\x1a\x052.1.0" + bytes(40), "ONNX"),
+        (b"\x08\x01\x12\xa0\x01" + bytes(40), "saved_model.pb"),
+        (b"\x0a\x20\x0a\x05input\x12\x0bPlaceholder" + bytes(40), "frozen TensorFlow graph"),
+        (b"\x0c\x00\x00\x00ET12" + bytes(40), "ExecuTorch"),
+        (b"GGUF\x03\x00\x00\x00" + bytes(40), "GGUF"),
+        ((40).to_bytes(8, "little") + b'{"w":{"dtype":"F32"}}' + bytes(40), "safetensors"),
+        (b'{"format": "layers-model", "modelTopology": {}}', "TensorFlow.js"),
+        (b'<?xml version="1.0"?>\n<net name="x" version="10">', "OpenVINO"),
+        (b"alignas(8) const unsigned char g_model[] = {0x1c, 0x00, 0x00", "C source"),
         (b"\x01\x02", "only 2 bytes"),
         (bytes(range(128, 192)), "identifier"),
         (tiny_classifier()[:200], "200 bytes"),
@@ -325,3 +353,56 @@ def test_sizes_of_types() -> None:
     for dtype in DType:
         if dtype.bits >= 8 and dtype is not DType.BFLOAT16:
             assert np.dtype(dtype.value).itemsize * 8 == dtype.bits
+
+
+def with_axes(axis: int, *, scales: int = 4) -> bytes:
+    """A convolution as person detectors of TensorFlow Lite Micro's days have it: bias axis 3."""
+    rng = np.random.default_rng(3)
+    build = ModelBuilder()
+    x = build.tensor((1, 6, 6, 3), "int8", 0.05, 3)
+    w = build.tensor((4, 3, 3, 3), "int8", [0.1] * 4, data=rng.integers(-127, 128, (4, 3, 3, 3)))
+    bias = rng.integers(-500, 500, 4)
+    b = build.tensor((4,), "int32", [0.005] * scales, data=bias, axis=axis)
+    y = build.tensor((1, 6, 6, 4), "int8", 0.5, -5)
+    build.op("CONV_2D", [x, w, b], [y], padding="SAME")
+    return build.build([x], [y])
+
+
+@pytest.mark.parametrize("scales", [4, 1])
+def test_a_bias_axis_that_the_shape_lacks_is_read_as_0_with_a_note(scales: int) -> None:
+    read, plain = read_model(with_axes(3, scales=scales)), read_model(with_axes(0, scales=scales))
+    assert read.main == plain.main
+    assert plain.notes == ()
+    assert len(read.notes) == 1
+    assert "quantized_dimension (3)" in read.notes[0]
+    assert with_valid_axes(with_axes(0), read_model(with_axes(0))) == with_axes(0)
+
+
+def test_litert_runs_a_file_with_such_an_axis() -> None:
+    values = np.random.default_rng(4).integers(-128, 128, (1, 6, 6, 3)).astype(np.int8)
+    outputs = []
+    for axis in (0, 3):
+        predictor = LiteRTPredictor(with_axes(axis), resolver="reference")
+        outputs.append(predictor.predict({predictor.inputs[0].name: values}))
+    (right,), (got,) = (list(output.values()) for output in outputs)
+    assert np.array_equal(right, got)
+
+
+def test_filters_with_a_wrong_axis_are_still_refused() -> None:
+    build = ModelBuilder()
+    x, y = build.tensor((1, 4), "float32"), build.tensor((1, 8), "float32")
+    w = build.tensor((8, 4), "int8", [0.1] * 8, data=np.ones((8, 4)), axis=3)
+    build.op("FULLY_CONNECTED", [x, w, -1], [y])
+    with pytest.raises(ModelError, match="8 scales along axis 3") as caught:
+        read_model(build.build([x], [y]))
+    assert "cut short" not in caught.value.hint
+
+
+def test_what_vela_wrote_is_named() -> None:
+    build = ModelBuilder()
+    x, y = build.tensor((1, 4), "int8", 0.5), build.tensor((1, 4), "int8", 0.5)
+    scratch = build.tensor((64,), "uint8")  # nothing writes it: it is the driver's
+    build.op("CUSTOM", [x, scratch], [y], custom_code="ethos-u")
+    with pytest.raises(ModelError, match="compiled for an Arm Ethos-U by Vela") as caught:
+        read_model(build.build([x], [y]))
+    assert "that Vela was given" in caught.value.hint

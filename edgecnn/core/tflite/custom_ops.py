@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from edgecnn.core.tflite.compiled import EDGE_TPU_OP
+
 
 def custom_op_cure(code: str) -> str:
     """The change to the model, or the other file to give.
@@ -11,8 +13,6 @@ def custom_op_cure(code: str) -> str:
     """
     if code.startswith("Flex"):
         return "convert again without SELECT_TF_OPS, with ops that LiteRT has"
-    if code == "edgetpu-custom-op":
-        return "use the model from before the Edge TPU compiler"
-    if code == "ethos-u":
-        return "use the model from before Vela"
+    if code == EDGE_TPU_OP:
+        return "give the .tflite that the Edge TPU compiler was given"
     return "leave the op out of the model and compute it outside"

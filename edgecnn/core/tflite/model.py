@@ -167,13 +167,19 @@ class Signature:
 
 @dataclass(frozen=True)
 class TfModel:
-    """A whole file. ``metadata`` maps names to raw bytes."""
+    """A whole file.
+
+    Attributes:
+        metadata: names → raw bytes.
+        notes: what the reader took otherwise than the file says, one line each.
+    """
 
     version: int
     description: str
     subgraphs: tuple[TfSubgraph, ...]
     signatures: tuple[Signature, ...] = ()
     metadata: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def main(self) -> TfSubgraph:

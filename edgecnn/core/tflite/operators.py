@@ -92,7 +92,7 @@ def _options(walker: Walker, table: Table, code: str, what: str) -> Mapping[str,
     stored = table.table(4, f"the options of {what}") if kind else None
     if stored is not None and schema.OPTION_CLASSES[kind : kind + 1] != (expected,):
         given = schema.OPTION_CLASSES[kind] if kind < len(schema.OPTION_CLASSES) else kind
-        walker.damaged(f"{what} has options of kind {given}, expected {expected}")
+        walker.unusable(f"{what} has options of kind {given}, expected {expected}")
     return MappingProxyType({field.name: _value(walker, stored, field, what) for field in fields})
 
 
@@ -101,7 +101,7 @@ def _value(walker: Walker, stored: Table | None, field: schema.Field, what: str)
     if names is not None:
         code = stored.scalar(field.slot, "i1", field.default) if stored else field.default
         if not 0 <= code < len(names):
-            walker.damaged(f"{what}: {field.name} = {code}, expected one of {', '.join(names)}")
+            walker.unusable(f"{what}: {field.name} = {code}, expected one of {', '.join(names)}")
         return names[code]
     if field.kind == "str":
         return stored.text(field.slot) if stored else ""

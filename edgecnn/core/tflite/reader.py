@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from edgecnn.core.errors import ModelError
 from edgecnn.core.tflite import schema
+from edgecnn.core.tflite.compiled import refuse_vela
 from edgecnn.core.tflite.model import (
     NO_TENSOR,
     Signature,
@@ -79,11 +80,12 @@ class _Reader:
         walker, root = self._walker, self._root
         version = root.scalar(0, "u4")
         if version != schema.VERSION:
-            walker.damaged(f"schema version {version}, expected {schema.VERSION}")
+            walker.unusable(f"it has schema version {version}, expected {schema.VERSION}")
         codes = read_codes(walker, root.tables(1, "op code", MAX_OPERATORS))
+        refuse_vela([code.custom_code for code in codes], walker.source)
         tables = root.tables(2, "subgraph", MAX_SUBGRAPHS)
         if not len(tables):
-            walker.damaged("it has no subgraph")
+            walker.unusable("it has no subgraph")
         subgraphs = tuple(self._subgraph(tables[k], codes, k) for k in range(len(tables)))
         _check_calls(walker, subgraphs)
         return TfModel(
@@ -92,6 +94,7 @@ class _Reader:
             subgraphs=subgraphs,
             signatures=self._signatures(subgraphs),
             metadata=MappingProxyType(self._metadata()),
+            notes=self._buffers.notes(),
         )
 
     def _subgraph(self, table: Table, codes: tuple[OperatorCode, ...], index: int) -> TfSubgraph:
@@ -111,7 +114,7 @@ class _Reader:
                     f"subgraph {index}: an {side} is not one of the {len(tensors)} tensors"
                 )
         if index == 0 and not (tensors and outputs):
-            walker.damaged("its main subgraph has no output")
+            walker.unusable("its main subgraph has no output")
         subgraph = TfSubgraph(table.text(4), tensors, operators, inputs, outputs)
         _check_order(walker, subgraph)
         return subgraph
@@ -162,17 +165,17 @@ def _check_order(walker: Walker, graph: TfSubgraph) -> None:
     for op in graph.operators:
         for index in op.inputs:
             if index not in ready:
-                walker.damaged(_unready(graph, op, index))
+                walker.unusable(_unready(graph, op, index))
         for index in op.outputs:
             if index in written or index in fixed:
-                walker.damaged(
+                walker.unusable(
                     f"op {op.index} ({op.code}) writes tensor {index}, which already has a value"
                 )
             written.add(index)
         ready.update(op.outputs)
     for index in graph.outputs:
         if index not in ready:
-            walker.damaged(f"no op writes the output tensor {index}")
+            walker.unusable(f"no op writes the output tensor {index}")
 
 
 def _unready(graph: TfSubgraph, op: TfOperator, index: int) -> str:
@@ -192,11 +195,11 @@ def _check_calls(walker: Walker, subgraphs: tuple[TfSubgraph, ...]) -> None:
             if key == "subgraph" or key.endswith("_subgraph_index")
         }
         if not all(0 <= value < len(subgraphs) for value in called):
-            walker.damaged("an op calls a subgraph that does not exist")
+            walker.unusable("an op calls a subgraph that does not exist")
         calls.append(called)
     waiting = set(range(len(subgraphs)))
     while waiting:
         free = {k for k in waiting if not calls[k] & waiting}
         if not free:
-            walker.damaged("subgraphs call each other in a circle")
+            walker.unusable("subgraphs call each other in a circle")
         waiting -= free

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from edgecnn.core.errors import ModelError
 
 HINT_DAMAGED = "the file is damaged or cut short: convert or download it again"
+HINT_UNUSABLE = "convert it again with a current TensorFlow, or give another file"
 _BUDGET_FACTOR = 4
 _BUDGET_BASE = 1 << 20
 # Bytes of vectors that become Python numbers, whatever the file's size: shapes, scales, indices.
@@ -52,6 +53,10 @@ class Walker:
     def damaged(self, what: str) -> NoReturn:
         """Raises the ModelError that says what does not hold."""
         raise ModelError(f"'{self.source}' is no valid .tflite: {what}", hint=HINT_DAMAGED)
+
+    def unusable(self, what: str, hint: str = HINT_UNUSABLE) -> NoReturn:
+        """Raises the ModelError for a file whose tables are whole, but hold what nothing runs."""
+        raise ModelError(f"'{self.source}' is no usable .tflite: {what}", hint=hint)
 
     def spend(self, nbytes: int) -> None:
         """Charges ``nbytes`` of decoded data.

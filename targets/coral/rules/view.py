@@ -19,7 +19,6 @@ DYNAMIC = (
     "Attempting to use a delegate that only supports static-sized tensors"
     " with a graph that has dynamic-sized tensors"
 )
-EDGE_TPU_OP = "edgetpu-custom-op"  # what the compiler makes of the mapped ops
 
 
 @dataclass(frozen=True)

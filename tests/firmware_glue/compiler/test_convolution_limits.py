@@ -66,8 +66,8 @@ NARROW = {"options": {"quantized_bias_type": "INT32"}}
 CASES: dict[str, tuple[Conv, Conv, str, str]] = {
     "hybrid": (
         Conv("float32", "int8", "float32"), Conv("float32", "float32", "float32"),
-        "Float inputs with integer filters (dynamic-range quantization) are not supported.",
-        "int8 filters",
+        "Integer weights beside float activations (dynamic-range quantization) have no C.",
+        "int8 weights, float32 activations",
     ),
     "wrong filters": (
         Conv("uint8", "int8"), Conv("uint8", "uint8"), "Input 1 must be uint8.", "int8",

@@ -55,6 +55,25 @@ def test_custom_ops_are_named() -> None:
     assert problem.op == "CUSTOM:MyOp"
 
 
+def test_what_the_edge_tpu_compiler_wrote_is_named() -> None:
+    build = ModelBuilder()
+    x, y = build.tensor((1, 4), "int8", 0.1), build.tensor((1, 4), "int8", 0.1)
+    build.op("CUSTOM", [x], [y], custom_code="edgetpu-custom-op")
+    (problem,) = check_ops(read_model(build.build([x], [y])))
+    assert "compiled for the Edge TPU" in problem.rule
+    assert problem.rewrite == "give the .tflite that the Edge TPU compiler was given"
+
+
+def test_a_dynamic_range_dense_layer_is_named() -> None:
+    build = ModelBuilder()
+    x, y = build.tensor((1, 4), "float32"), build.tensor((1, 8), "float32")
+    w = build.tensor((8, 4), "int8", 0.1, data=np.ones((8, 4)))
+    build.op("FULLY_CONNECTED", [x, w, -1], [y])
+    (problem,) = check_ops(read_model(build.build([x], [y])))
+    assert "dynamic-range quantization" in problem.rule
+    assert "edgecnn quantize" in (problem.rewrite or "")
+
+
 def test_odd_dtypes_do_not_raise() -> None:
     build = ModelBuilder()
     x = build.tensor((1, 4), "float64")
