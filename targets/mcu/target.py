@@ -22,7 +22,7 @@ from firmware_glue.compiler.ir import Numerics
 from firmware_glue.device.board import Board, load_board
 from firmware_glue.device.emulate.table import find_emulator
 from firmware_glue.device.image import build_model
-from firmware_glue.device.toolchain import find_toolchain
+from firmware_glue.device.toolchain import Toolchain, find_toolchain
 from firmware_glue.licenses import license_texts
 from targets.base import (
     API,
@@ -242,16 +242,26 @@ class McuTarget:
 
     def _tools(self, options: RunOptions) -> Tools:
         """What counts code and stack; None for what is not installed, unless it was named."""
+        if not limits_of(options):
+            return Tools(self._counting_toolchain(options), None)
         toolchain, emulator = None, None
-        if limits_of(options):
-            try:
-                toolchain = find_toolchain(self.board, options.toolchain)
-                emulator = find_emulator(self.board, options.emulator)
-            except (MissingExtraError, TargetError):
-                named = options.emulator if toolchain else options.toolchain
-                if named != "auto":
-                    raise
+        try:
+            toolchain = find_toolchain(self.board, options.toolchain)
+            emulator = find_emulator(self.board, options.emulator)
+        except (MissingExtraError, TargetError):
+            named = options.emulator if toolchain else options.toolchain
+            if named != "auto":
+                raise
         return Tools(toolchain, emulator)
+
+    def _counting_toolchain(self, options: RunOptions) -> Toolchain | None:
+        """What counts code where flash matters; what ``--tune`` chose stays."""
+        if options.optimize == "speed" or options.tune or options.c_only:
+            return None
+        try:
+            return find_toolchain(self.board, options.toolchain)
+        except MissingExtraError:
+            return None
 
     def _regions(self) -> Sequence[Region]:
         """The board's own memories for the arena."""

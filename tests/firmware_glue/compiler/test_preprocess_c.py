@@ -238,9 +238,7 @@ def test_shared_kernels_are_clean(tmp_path: Path) -> None:
     model = compile_model(read_model(image_model(image, dtype)), name="shared")
     sources = write(model, tmp_path)
     for source in sources:
-        run_tool(
-            [*compiler(), "-std=c99", "-DEDGECNN_SHARE_ALL", *STRICT, "-fsyntax-only", source]
-        )
+        run_tool([*compiler(), "-std=c99", "-DEDGECNN_SHARE_ALL", *STRICT, "-fsyntax-only", source])
 
 
 def test_nothing_without_a_spec() -> None:

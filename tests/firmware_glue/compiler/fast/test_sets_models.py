@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,11 @@ SMALL = 600_000
 SANITIZED = ("-fsanitize=undefined", "-fno-sanitize-recover=all")
 MLPERF = {"kws_ref_model": "ab2fdbf1", "vww_96_int8": "3a5f7f09"}
 """Checksums of the outputs of a golden run."""
+FEW = [("vww_96_int8", "balanced"), ("kws_ref_model", "size")]
+LEVELS = [
+    pytest.param(*cell, marks=[] if "speed" in cell or cell in FEW else pytest.mark.long)
+    for cell in itertools.product(MLPERF, OPTIMIZE)
+]
 CORES = ("cortex-m0plus", "cortex-m4", "cortex-m55", "rv32imc")
 """One per set of kernels."""
 
@@ -60,9 +66,7 @@ def _files(*, large: bool = False) -> dict[str, bytes]:
     ("optimize", "shared_too"), [("speed", False), ("speed", True), ("size", True)]
 )
 @pytest.mark.parametrize("kernels", SETS)
-def test_models_equal_litert(
-    kernels: str, optimize: str, shared_too: bool, tmp_path: Path
-) -> None:
+def test_models_equal_litert(kernels: str, optimize: str, shared_too: bool, tmp_path: Path) -> None:
     """Kernels in each layer, and one of each kind for all: balanced is a mixture of the two."""
     library = Library(tmp_path, options={"kernels": kernels, "optimize": optimize})
     models = _files() | (_graphs() if (optimize, shared_too) != ("speed", True) else {})
@@ -134,10 +138,9 @@ def _benchmark(path: Path, core: str, options: RunOptions) -> BenchReport:
     return report
 
 
-@pytest.mark.parametrize("name", MLPERF)
-@pytest.mark.parametrize("optimize", OPTIMIZE)
+@pytest.mark.parametrize(("name", "optimize"), LEVELS)
 @pytest.mark.parametrize("core", CORES)
-def test_exact_on_the_core(core: str, optimize: str, name: str) -> None:
+def test_exact_on_the_core(core: str, name: str, optimize: str) -> None:
     path = shared() / "models" / "mlperf_tiny" / f"{name}.tflite"
     assert _benchmark(path, core, RunOptions(optimize=optimize)).output_fnv1a == MLPERF[name]
 
