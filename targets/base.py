@@ -248,12 +248,16 @@ class BenchReport:
     output_fnv1a: str | None = None
     bit_exact: bool | None = None
     max_diff_lsb: int | None = None
+    max_abs_diff: float | None = None
+    max_rel_diff: float | None = None
+    golden_samples: int = 0
     numerics: str | None = None
     replayed: bool = False
     decoded_equal: bool | None = None
     conditions: Mapping[str, Any] = field(default_factory=dict)
     tainted: tuple[str, ...] = ()
     accuracy: Mapping[str, Any] | None = None
+    notes: tuple[str, ...] = ()
 
     def percentile(self, q: float) -> float | None:
         """The q-th percentile (0–100) of the samples, linear interpolation; None without any."""
@@ -288,11 +292,15 @@ class BenchReport:
             "output_fnv1a": self.output_fnv1a,
             "bit_exact": self.bit_exact,
             "max_diff_lsb": self.max_diff_lsb,
+            "max_abs_diff": self.max_abs_diff,
+            "max_rel_diff": self.max_rel_diff,
             "numerics": self.numerics,
             "replayed": self.replayed,
+            "golden_samples": self.golden_samples,
             "decoded_equal": self.decoded_equal,
             "conditions": dict(self.conditions),
             "tainted": list(self.tainted),
+            "notes": list(self.notes),
             "accuracy": dict(self.accuracy) if self.accuracy else None,
         }
 

@@ -40,8 +40,11 @@ class Verdict:
     Attributes:
         bit_exact: equal on ``lcg:1``, byte for byte.
         max_diff_lsb: largest difference over lcg:1 and the golden vector; None for float outputs.
+        max_abs_diff, max_rel_diff: the same of float outputs, as numbers and as a fraction of the
+            largest reference value; None without any, or where one is no number.
         output_fnv1a: of the target's outputs on ``lcg:1``.
         replayed: everything was replayed and agreed within the tolerance.
+        golden_samples: samples of the golden vector that were replayed; 0 for a bare file.
         decoded_equal: same decoded results on the golden vector; None without one.
         reasons: what disagreed, in words, and caveats of the comparison.
     """
@@ -52,6 +55,9 @@ class Verdict:
     replayed: bool
     decoded_equal: bool | None
     reasons: tuple[str, ...] = ()
+    max_abs_diff: float | None = None
+    max_rel_diff: float | None = None
+    golden_samples: int = 0
 
 
 def lcg_reference(model: ModelFile) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -95,35 +101,49 @@ def judge(run: Run, model: ModelFile, tolerance_lsb: int) -> Verdict:
             decoded = same and decoded is not False
     lsbs = [difference.lsb for difference in compared if difference.lsb is not None]
     worst = max(lsbs, default=None)
-    relative = max(difference.relative for difference in compared)
+    floats = [difference for difference in compared if difference.absolute is not None]
+    relative = max((difference.relative for difference in floats), default=0.0)
+    absolute = max((difference.absolute or 0.0 for difference in floats), default=None)
     reasons = [
         *_lsb_reasons(worst, tolerance_lsb),
         *_float_reasons(relative, float_tolerance(model, tolerance_lsb)),
     ]
     if decoded is False:
         reasons.append("decoded results on the golden vector differ from the reference kernels'")
-    return Verdict(exact, worst, outputs_fnv1a(ours), not reasons, decoded, (*reasons, *caveats))
+    return Verdict(
+        exact, worst, outputs_fnv1a(ours), not reasons, decoded, (*reasons, *caveats),
+        _number(absolute), _number(relative) if floats else None, len(compared) - 1,
+    )  # fmt: skip
+
+
+def _number(value: float | None) -> float | None:
+    return value if value is not None and np.isfinite(value) else None
 
 
 @dataclass(frozen=True)
 class _Difference:
     lsb: int | None  # of integer outputs
     relative: float  # of float outputs, against the largest reference value
+    absolute: float | None  # of float outputs; None without any
 
 
 def _compare(got: Arrays, expected: Arrays) -> _Difference:
     lsb: int | None = None
     relative = 0.0
+    absolute: float | None = None
     for name, reference in expected.items():
         value = np.asarray(got[name]).reshape(reference.shape)
         if reference.dtype.kind in "iub":
             step = np.abs(value.astype(np.int64) - reference.astype(np.int64))
             lsb = max(lsb or 0, int(step.max(initial=0)))
-        elif not np.array_equal(value, reference, equal_nan=True):
+            continue
+        absolute = absolute or 0.0
+        if not np.array_equal(value, reference, equal_nan=True):
             size = max(float(np.abs(reference).max(initial=0)), 1e-6)
-            gap = float(np.abs(value - reference).max(initial=0)) / size
-            relative = max(relative, gap if np.isfinite(gap) else float("inf"))
-    return _Difference(lsb, relative)
+            gap = float(np.abs(value - reference).max(initial=0))
+            gap = gap if np.isfinite(gap) else float("inf")
+            absolute, relative = max(absolute, gap), max(relative, gap / size)
+    return _Difference(lsb, relative, absolute)
 
 
 def float_tolerance(model: ModelFile, tolerance_lsb: int) -> float:

@@ -20,7 +20,14 @@ from edgecnn.cli.options import (
     tune_option,
     variant_option,
 )
-from edgecnn.cli.output import layer_name, print_json, print_table, progress, thousands
+from edgecnn.cli.output import (
+    layer_name,
+    print_json,
+    print_notes,
+    print_table,
+    progress,
+    thousands,
+)
 from targets.base import BenchReport
 
 
@@ -117,32 +124,59 @@ def _print(report: BenchReport, *, verbose: bool) -> None:
     ):
         if value is not None:
             rows.append((label, thousands(value, unit)))
-    if report.bit_exact is not None:
-        rows.append(("bit-exact", "yes" if report.bit_exact else f"no (max difference"
-                     f" {report.max_diff_lsb} LSB)"))  # fmt: skip
+    rows += _agreement(report)
     if report.accuracy:
         row = report.accuracy
         beside = f"{row['compiled']:.4f} (reference {row['reference']:.4f}, n = {row['n']})"
         rows.append((f"{row['metric']}, {report.numerics}", beside))
-    ran = "disagrees" if report.bit_exact is not None else "not replayed"
-    rows.append(("golden vector", "replayed, agrees" if report.replayed else ran))
+    rows.append(("golden vector", _golden(report)))
     print_table(report.target, ("figure", "value"), rows, numeric=(1,))
     if verbose and report.per_step:
-        print_table(
-            "",
-            ("ops", "step", report.unit),
-            [
-                (
-                    ", ".join(map(str, step.ops)),
-                    layer_name(step.name),
-                    thousands(step.instructions if step.instructions is not None else step.ms),
-                )
-                for step in report.per_step
-            ],
-            numeric=(2,),
-        )
+        _print_steps(report)
     if verbose:
         for key, value in report.conditions.items():
             click.echo(f"  {key}: {value}")
     for reason in report.tainted:
         click.echo(f"  tainted: {reason}")
+    left_out = report.compile.left_out if report.compile else ()
+    print_notes(report.notes, left_out, verbose=verbose)
+
+
+def _agreement(report: BenchReport) -> list[tuple[str, str]]:
+    """How the outputs compare with LiteRT's; nothing where they were compared with nothing."""
+    if report.bit_exact is None:
+        return []
+    if report.bit_exact:
+        return [("bit-exact", "yes")]
+    rows = []
+    if report.max_diff_lsb is not None:
+        rows.append(("bit-exact", f"no (max difference {report.max_diff_lsb} LSB)"))
+    if report.max_abs_diff is not None and report.max_rel_diff is not None:
+        far = f"{report.max_abs_diff:.2g} at most, {report.max_rel_diff:.2g} of the largest value"
+        rows.append(("difference from LiteRT", far))
+    return rows or [("bit-exact", "no")]
+
+
+def _golden(report: BenchReport) -> str:
+    if report.bit_exact is None:
+        return "not replayed"
+    agrees = "agrees" if report.replayed else "disagrees"
+    if report.golden_samples:
+        return f"{report.golden_samples} samples replayed, {agrees}"
+    return f"none; lcg:1 {agrees} with LiteRT"
+
+
+def _print_steps(report: BenchReport) -> None:
+    made = report.compile.steps if report.compile else ()
+    kernels = [step.kernel for step in made] if len(made) == len(report.per_step) else []
+    rows = [
+        (
+            ", ".join(map(str, step.ops)),
+            layer_name(step.name),
+            *kernels[number : number + 1],
+            thousands(step.instructions if step.instructions is not None else step.ms),
+        )
+        for number, step in enumerate(report.per_step)
+    ]
+    columns = ("ops", "step", *(("kernel",) if kernels else ()), report.unit)
+    print_table("", columns, rows, numeric=(len(columns) - 1,))

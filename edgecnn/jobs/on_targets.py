@@ -143,7 +143,7 @@ def bench(
         if model.model.notes:
             conditions = {**report.conditions, "model_notes": list(model.model.notes)}
             report = replace(report, conditions=conditions)
-        if report.numerics not in (None, REFERENCE):
+        if report.bit_exact is not None and report.numerics not in (None, REFERENCE):
             quality = quality_beside_reference(
                 reference, variant, options.numerics, options.progress
             )

@@ -28,6 +28,7 @@ from firmware_glue.compiler.emit.weights import (
 )
 from firmware_glue.compiler.fast.candidate import KernelSet, Optimize
 from firmware_glue.compiler.fast.choose import Choice, Lower
+from firmware_glue.compiler.fast.generic import generic_notes
 from firmware_glue.compiler.fast.tuning import tuned
 from firmware_glue.compiler.importer import Imported, import_model
 from firmware_glue.compiler.ir import Graph, Numerics
@@ -218,7 +219,8 @@ class _Job:
         check_chains(program, plan)
         memory = Memory(program, plan, collect(program, self.name), blob=self.blob)
         made = _emit(memory, self.name, self.stages, self.choice.optimize, self.origin)
-        return replace(made, trades=partial(curve_of, whole, kernels, pairs))
+        notes = (*generic_notes(whole.graph, self.choice), *made.notes)
+        return replace(made, notes=notes, trades=partial(curve_of, whole, kernels, pairs))
 
 
 def _kernels(lower: Lower, choice: Choice) -> tuple[Kernels, ...]:

@@ -100,7 +100,6 @@ class McuTarget:
         why = missing(self.board, compiled) or plan.missed(options)
         unknown = why is None and self.board.generic and not limits_of(options)
         place = needs_note(compiled) if self.board.generic else _CODE_NOTE
-        notes = (note for note in compiled.notes if note not in compiled.stage_notes)
         counted = {
             "code_bytes": plan.code_bytes, "stack_bytes": plan.stack_bytes,
             "ram_bytes": plan.ram_bytes, "flash_bytes": plan.flash_bytes,
@@ -110,7 +109,7 @@ class McuTarget:
             ops,
             memory_rows(self.board, compiled) | (counted if limits_of(options) else {}),
             None if unknown else why is None,
-            (*notes, *plan.notes, *(() if limits_of(options) else (place,))),
+            (*_model_notes(plan), *(() if limits_of(options) else (place,))),
             why=why,
             left_out=compiled.left_out,
             limits=limits_of(options),
@@ -182,6 +181,7 @@ class McuTarget:
         plan = self._fitting(model, options)
         options.progress.stage("build")
         built = plan.built or build_model(plan.compiled, self.board, toolchain)
+        notes = _model_notes(plan)
         plan = replace(plan, built=built, notes=(*plan.notes, "nothing was written"))
         result = self._result(model, Path(), (), plan, options)
         result = replace(result, memory_map=memory_map(plan.compiled, curve=True))
@@ -195,7 +195,8 @@ class McuTarget:
             "counted": "instructions of one invoke, from its first to its return",
             "cycles": "an estimate: zero wait states, every branch taken",
         }
-        return measure(model, built, self.board, emulator, result, conditions)
+        report = measure(model, built, self.board, emulator, result, conditions)
+        return replace(report, notes=notes)
 
     def _fitting(self, model: ModelFile, options: RunOptions) -> Plan:
         """The best plan.
@@ -293,6 +294,13 @@ class McuTarget:
             optimize=compiled.optimize,
             limits=limits_of(options),
         )
+
+
+def _model_notes(plan: Plan) -> tuple[str, ...]:
+    """What to know of the model there; not of what surrounds it in C."""
+    compiled = plan.compiled
+    notes = (note for note in compiled.notes if note not in compiled.stage_notes)
+    return (*notes, *plan.notes)
 
 
 def make(name: str) -> McuTarget:

@@ -8,6 +8,7 @@ from edgecnn.core.tflite.model import DType, TfModel, TfOperator, TfSubgraph
 #: LiteRT checks that input scale × beta × 2²⁶ is above 1 with an assertion that aborts.
 SOFTMAX_FACTOR = 2.0**26
 SOFTMAX_WIDE = 512
+_SVDF_STATE = 4
 
 
 def softmax_aborts(graph: TfSubgraph, op: TfOperator) -> bool:
@@ -19,6 +20,14 @@ def softmax_aborts(graph: TfSubgraph, op: TfOperator) -> bool:
         return False
     scale = tensor.quantization.scale[0] if tensor.quantization else 0.0
     return scale * float(op.options.get("beta", 1.0)) * SOFTMAX_FACTOR <= 1
+
+
+def svdf_misread(graph: TfSubgraph, op: TfOperator) -> bool:
+    """Whether this is an SVDF with int8 state: TFLite Micro's form, which LiteRT does not check."""
+    if op.code != "SVDF" or len(op.inputs) < _SVDF_STATE + 1 or min(op.inputs[:3]) < 0:
+        return False
+    quantized = graph.tensors[op.inputs[0]].dtype is DType.INT8
+    return quantized and graph.tensors[op.inputs[_SVDF_STATE]].dtype is DType.INT8
 
 
 def refuse_hazards(model: TfModel) -> None:
@@ -34,6 +43,13 @@ def refuse_hazards(model: TfModel) -> None:
                     f"op #{op.index} SOFTMAX '{graph.op_name(op)}': input scale × beta is at most"
                     f" 2^-26, which LiteRT cannot run",
                     hint="the model looks untrained or miscalibrated: convert it again",
+                )
+            if svdf_misread(graph, op):
+                raise ModelError(
+                    f"op #{op.index} SVDF '{graph.op_name(op)}': its state is int8, which LiteRT"
+                    " reads and writes as int16, beyond its end",
+                    hint="compile it for a microcontroller with --numerics tflm, or convert it"
+                    " with int16 state",
                 )
 
 

@@ -118,6 +118,10 @@ class Choice:
         """All that is offered for the op, and its own kernel."""
         return (*(made.lowered for made in self._offered(graph, op)), own(graph, op))
 
+    def offers(self, graph: Graph, op: Op) -> bool:
+        """Whether a kernel of the set takes the op, whatever it costs."""
+        return self.best(graph, op) is not None or bool(self._offered(graph, op))
+
     def _fastest(self, graph: Graph, op: Op) -> Candidate | None:
         most = self._most(graph, op)
         found = [made for made in self._offered(graph, op) if made.instructions <= most]
