@@ -56,3 +56,14 @@ def test_a_wide_softmax_that_does_not_overflow_gives_the_reference() -> None:
     assert list(here) == list(there)
     for key, value in here.items():
         np.testing.assert_array_equal(there[key], value)
+
+
+def test_int8_state_of_svdf_is_kept_from_litert() -> None:
+    build = ModelBuilder()
+    x, y = build.tensor((1, 8), "int8", 0.1), build.tensor((1, 4), "int8", 0.1)
+    feature = build.tensor((4, 8), "int8", 0.02, data=np.ones((4, 8)))
+    times = build.tensor((4, 5), "int8", 0.01, data=np.ones((4, 5)))
+    state = build.tensor((1, 20), "int8", 0.1, variable=True)
+    build.op("SVDF", [x, feature, times, -1, state], [y], rank=1, fused_activation_function="RELU")
+    with pytest.raises(ModelError, match="state is int8, which LiteRT reads and writes as int16"):
+        LiteRTPredictor(build.build([x], [y]))

@@ -20,7 +20,7 @@ from targets.host.target import make
 from targets.litert import LiteRTSettings
 from targets.model_file import from_bundle, load_model_file
 from targets.settings import load_settings
-from tests.builders import tiny_classifier
+from tests.builders import ModelBuilder, tiny_classifier
 
 LABELS = ("a", "b", "c", "d")
 
@@ -157,3 +157,31 @@ def test_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, wo
 
 def test_settings_file_of_each_kind() -> None:
     assert make("host").settings.threads == 4
+
+
+def test_float_outputs_say_how_far_they_are(tmp_path: Path) -> None:
+    build = ModelBuilder()
+    x, y = build.tensor((1, 64), "float32", name="x"), build.tensor((1, 64), "float32", name="y")
+    build.op("LOGISTIC", [x], [y])
+    path = tmp_path / "float.tflite"
+    path.write_bytes(build.build([x], [y]))
+    model = load_model_file(path)
+    same = judge(reference_run(model), model, 0)
+    assert same.bit_exact and (same.max_abs_diff, same.max_rel_diff) == (0.0, 0.0)
+    assert same.max_diff_lsb is None and same.golden_samples == 0
+    off = judge(reference_run(model, lambda value: value + np.float32(2**-12)), model, 0)
+    assert not off.bit_exact and off.replayed
+    assert off.max_abs_diff == pytest.approx(2**-12, rel=1e-3)
+    largest = float(lcg_reference(model)[1]["y"].max())
+    assert off.max_rel_diff == pytest.approx(2**-12 / largest, rel=1e-3)
+    broken = judge(reference_run(model, lambda value: value * np.float32(np.nan)), model, 0)
+    assert broken.max_abs_diff is None and not broken.replayed
+    assert "inf of their range" in broken.reasons[0]
+
+
+def test_the_golden_vector_beside_a_file_is_replayed(model: ModelFile) -> None:
+    assert load_model_file(model.path).golden is None
+    model.path.with_suffix(".golden.npz").write_bytes(model.golden.to_bytes())
+    found = load_model_file(model.path)
+    verdict = judge(reference_run(found), found, 0)
+    assert verdict.golden_samples == 2 and verdict.replayed
