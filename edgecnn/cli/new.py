@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -42,4 +43,4 @@ def command(
                    f"{' …' if len(shown) < len(result.files) else ''}")  # fmt: skip
         if result.note:
             click.echo(result.note)
-        click.echo(f"next: cd {result.folder} && edgecnn train")
+        click.echo(f"next: cd {shlex.quote(str(result.folder))} && edgecnn train")

@@ -15,7 +15,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-_PLAIN_INTERVAL_S = 15.0
+_PLAIN_INTERVAL_S = 60.0  # a log has stages, what is said, and now and then a sign of life
 
 
 class RichProgress:

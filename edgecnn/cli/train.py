@@ -20,6 +20,7 @@ from edgecnn.cli.output import print_json, progress, thousands
 
 if TYPE_CHECKING:
     from edgecnn.jobs.project import Project
+    from edgecnn.jobs.train import TrainPlan
 
 
 @click.command("train")
@@ -60,10 +61,9 @@ def command(ctx: click.Context, **flags: object) -> None:
     if flags["dry_run"]:
         planned = plan(request)
         if as_json:
-            print_json(planned)
+            print_json(planned.to_json())
         else:
-            counts = {key: part["count"] for key, part in planned["data"]["splits"].items()}
-            click.echo(f"would train {planned['model']} on {counts} into {planned['bundle']}")
+            _print_plan(planned)
         return
     with progress(silent=as_json or quiet) as bar:
         outcome = run(request, bar)
@@ -83,6 +83,20 @@ def command(ctx: click.Context, **flags: object) -> None:
         click.echo(f"wrote {outcome.bundle.root}")
 
 
+def _print_plan(planned: TrainPlan) -> None:
+    data = planned.to_json()
+    counts = ", ".join(f"{part['count']:,} {key}" for key, part in data["data"]["splits"].items())
+    click.echo(
+        f"would train {data['model']} ({thousands(data['parameters'])} parameters,"
+        f" {thousands(data['macs'])} MACs) on {data['classes']} classes ({counts}) into"
+        f" {data['bundle']}"
+    )
+    if planned.resumed_at:
+        click.echo(f"would continue after epoch {planned.resumed_at} of {data['train']['epochs']}")
+    if planned.dropped:
+        click.echo(f"would drop an interrupted training, kept after epoch {planned.dropped}")
+
+
 def _print_left_out(splits: Mapping[str, Any]) -> None:
     """Names the images that could not be read, and copies that stood in two splits."""
     for part, facts in splits.items():
@@ -100,13 +114,13 @@ def _project(flags: dict[str, object]) -> Project:
     path = flags["project"]
     if not isinstance(path, Path):
         raise click.UsageError("--project takes a path")
-    data, model = flags["data"], flags["model"]
+
+    def text(name: str) -> str | None:
+        value = flags[name]
+        return value if isinstance(value, str) else None
+
     project = (
-        default_project(
-            str(task),
-            source=data if isinstance(data, str) else None,
-            model=model if isinstance(model, str) else None,
-        )
+        default_project(str(task), source=text("data"), model=text("model"))
         if task
         else load_project(path)
     )
@@ -114,7 +128,7 @@ def _project(flags: dict[str, object]) -> Project:
     minutes = flags["max_minutes"]
     return project.override(
         seed=flags["seed"],
-        data__source=flags["data"],
+        data__source=project.from_here(text("data")),
         model__name=flags["model"],
         model__input_size=list(size) if isinstance(size, tuple) and size else None,
         model__colour=flags["colour"],
@@ -125,5 +139,5 @@ def _project(flags: dict[str, object]) -> Project:
         train__patience=flags["patience"],
         train__max_minutes=minutes,
         train__flip=flags["flip"],
-        train__weights=flags["weights"],
+        train__weights=project.from_here(text("weights")),
     )

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -98,7 +99,10 @@ class Golden:
 
 @dataclass(frozen=True)
 class Manifest:
-    """bundle.json. ``files`` maps POSIX paths inside the bundle to SHA-256."""
+    """bundle.json. ``files`` maps POSIX paths inside the bundle to SHA-256.
+
+    ``data["path"]`` is where the data were, seen from the bundle's folder.
+    """
 
     name: str
     task: str
@@ -300,6 +304,16 @@ class Bundle:
             raise BundleError(
                 f"'{self.root / name}' is not valid JSON", hint=_HINT_REMAKE
             ) from error
+
+    @property
+    def data_source(self) -> str:
+        """What it was trained on: a built-in source's name or a path; "" where it does not say."""
+        path = self.manifest.data.get("path")
+        if isinstance(path, str):
+            found = Path(os.path.normpath(Path(os.path.realpath(self.root), path)))
+            if found.exists():
+                return str(found)
+        return str(self.manifest.data.get("source", ""))
 
     @property
     def variants(self) -> tuple[str, ...]:

@@ -42,6 +42,27 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def check_writable(path: Path) -> None:
+    """Whether a folder or file ``path`` could be made, without making it.
+
+    Raises:
+        UsageError: something that is no folder is in the way, or it may not be written to.
+    """
+    place = path
+    while not place.exists() and place.parent != place:
+        place = place.parent
+    reason = None
+    if not place.is_dir() and place != path:
+        reason = "Not a directory"
+    elif not os.access(place, os.W_OK):
+        reason = "Permission denied"
+    if reason is not None:
+        raise UsageError(
+            f"cannot create '{path}': {reason}: '{place}'",
+            hint="choose another folder with -o/--output-dir",
+        )
+
+
 def write_atomic(path: Path, data: bytes | str) -> None:
     """Writes ``data`` to a temporary name beside ``path``, syncs it and renames it over ``path``.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -164,4 +165,4 @@ def _segmentation(files: Files, masks: Masks, *, meaningful: bool) -> Finding:
 
 
 def _calibrate(source: str) -> str:
-    return f"edgecnn quantize MODEL --calibration {source}"
+    return f"edgecnn quantize MODEL --calibration {shlex.quote(source)}"

@@ -43,7 +43,7 @@ def load_dataset(source: str, task: str, split: str, *, seed: int) -> Dataset:
         UsageError: the source is not for that task.
         DataError: there is nothing to learn from, or it cannot be read.
     """
-    kind = _kind(source, task)
+    kind = source_kind(source, task)
     if kind == "digits":
         return open_digits(split, seed)
     if kind == "scenes":
@@ -61,7 +61,7 @@ def evaluation_split(source: str, task: str, seed: int) -> str:
     Raises:
         As :func:`load_dataset`.
     """
-    if _kind(source, task) != "files" or _splits(source, seed).own_test:
+    if source_kind(source, task) != "files" or _splits(source, seed).own_test:
         return "test"
     return "all"
 
@@ -76,7 +76,7 @@ def split_record(source: str, task: str, seed: int) -> dict[str, Any]:
     Raises:
         As :func:`load_dataset`.
     """
-    kind = _kind(source, task)
+    kind = source_kind(source, task)
     if kind == "digits":
         splits = digits_record(seed)
     elif kind == "scenes":
@@ -108,7 +108,14 @@ def load_unlabelled(source: str, seed: int = 0) -> Dataset:
     return unlabelled(files, IMAGES, photos, (finding.note(files.source), *notes))
 
 
-def _kind(source: str, task: str) -> str:
+def source_kind(source: str, task: str) -> str:
+    """``digits``, ``scenes`` or ``files``, without opening it.
+
+    Raises:
+        UnknownNameError: no such task or source.
+        UsageError: the source is not for that task.
+        DataError: there is no such file or folder.
+    """
     if task not in TASKS:
         raise UnknownNameError("task", task, TASKS)
     if source in SOURCES:
@@ -122,9 +129,8 @@ def _kind(source: str, task: str) -> str:
     if not path.exists():
         looks_like_path = "/" in source or "\\" in source or is_archive(path) or is_arrays(path)
         if not looks_like_path:
-            raise UnknownNameError(
-                "data source", source, (*SOURCES, "a folder", "an archive", "a .npy or .npz")
-            )
+            paths = "the path of a folder, an archive, a .npy or a .npz"
+            raise UnknownNameError("data source", source, (*SOURCES, paths))
         raise DataError(f"there is no '{source}'", hint=_GIVE)
     if task == "detect":
         raise _no_detection(source, path)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgecnn.core.errors import UsageError
 from edgecnn.core.postprocess import ClassifySpec, PostprocessSpec
 from edgecnn.core.preprocess import PreprocessSpec
 from edgecnn.core.progress import Progress
+from edgecnn.core.sample import Dataset
 from edgecnn.data.augment import Augment, default_augment
-from edgecnn.data.table import load_dataset
 from edgecnn.evaluation.detection import map50
 from edgecnn.jobs.project import Project
+from edgecnn.jobs.training_data import training_data
+from edgecnn.models.describe import multiply_accumulates
 from edgecnn.models.io import load_keras
 from edgecnn.training.classify import ClassifyRequest, default_preprocess, train_classifier
 from edgecnn.training.config import TrainConfig
 from edgecnn.training.detect import DetectRequest, train_detector
 from edgecnn.training.loop import FitResult
+from edgecnn.training.request import start_model
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,28 @@ class Fitted:
 
 
 @dataclass(frozen=True)
+class FitPlan:
+    """A training that has been decided on, whole but for the time it takes.
+
+    Attributes:
+        request: for the task's training function.
+        test: what judges the model.
+        labels: class names.
+        parameters, macs: of the model.
+        facts: what a checkpoint must agree with to be gone on from.
+        initial_weights: the file that the model starts from, as given; ``""``: none.
+    """
+
+    request: ClassifyRequest | DetectRequest
+    test: Dataset
+    labels: tuple[str, ...]
+    parameters: int
+    macs: int
+    facts: Mapping[str, Any]
+    initial_weights: str = ""
+
+
+@dataclass(frozen=True)
 class FitJob:
     """Where the run's checkpoint lives, and whether it goes on from there."""
 
@@ -42,18 +67,58 @@ class FitJob:
     progress: Progress
 
 
-def fit_model(project: Project, job: FitJob) -> Fitted:
-    """Trains the project's model.
+def plan_fit(project: Project) -> FitPlan:
+    """Opens the data and builds the project's model, so that nothing is left to be refused.
 
     Raises:
-        UsageError, DataError, MissingExtraError, KeyboardInterrupt.
+        UsageError, DataError, ModelError, MissingExtraError.
     """
-    fitted = _classify(project, job) if project.task == "classify" else _detect(project, job)
-    return replace(
-        fitted,
-        config=train_config(project).to_json(),
-        initial_weights=str(project.get("train", "weights")),
+    data = training_data(project.data_source, project.task, project.seed)
+    common: dict[str, Any] = {
+        "train": data.train,
+        "val": data.val,
+        "preprocess": preprocess_spec(project),
+        "config": train_config(project),
+        "options": _options(project),
+        "augment": _augment(project, data.train.labels),
+        "initial": _initial(project),
+    }
+    name = str(project.get("model", "name"))
+    request: ClassifyRequest | DetectRequest
+    if project.task == "classify":
+        request = ClassifyRequest(name, **common)
+    else:
+        request = DetectRequest(name, **common, score=map50)
+    start = start_model(request, project.task)
+    return FitPlan(
+        request,
+        data.test,
+        start.labels,
+        int(start.model.count_params()),
+        multiply_accumulates(start.model),
+        {**request.config.to_json(), **start.facts},
+        str(project.get("train", "weights")),
     )
+
+
+def fit_model(plan: FitPlan, job: FitJob) -> Fitted:
+    """Trains what was planned.
+
+    Raises:
+        UsageError, KeyboardInterrupt.
+    """
+    request = plan.request
+    how: dict[str, Any] = {"progress": job.progress, "work_dir": job.work_dir, "resume": job.resume}
+    after: PostprocessSpec
+    if isinstance(request, ClassifyRequest):
+        classifier = train_classifier(request, **how)
+        model, run = classifier.model, classifier.run
+        after = ClassifySpec("scores", plan.labels)
+    else:
+        detector = train_detector(request, **how)
+        model, run, after = detector.model, detector.run, detector.postprocess
+    config = request.config.to_json()
+    return Fitted(model, request.preprocess, after, run, config, plan.initial_weights)
 
 
 def train_config(project: Project) -> TrainConfig:
@@ -93,57 +158,6 @@ def _augment(project: Project, labels: tuple[str, ...]) -> Augment:
     return rule if flip == "auto" else replace(rule, flip=flip == "yes")
 
 
-def _splits(project: Project) -> tuple[Any, Any]:
-    source, task, seed = project.data_source, project.task, project.seed
-    train, val = (load_dataset(source, task, part, seed=seed) for part in ("train", "val"))
-    if len(train) and not train[0].image.size:
-        raise UsageError(
-            f"'{source}' holds no images, which training takes",
-            hint="audio and array models are trained in Keras and quantized here",
-        )
-    return train, val
-
-
 def _initial(project: Project) -> Any:
     weights = str(project.get("train", "weights"))
-    return load_keras(project.root / weights) if weights else None
-
-
-def _classify(project: Project, job: FitJob) -> Fitted:
-    train, val = _splits(project)
-    spec = preprocess_spec(project)
-    request = ClassifyRequest(
-        str(project.get("model", "name")),
-        train,
-        val,
-        spec,
-        train_config(project),
-        options=_options(project),
-        augment=_augment(project, train.labels),
-        initial=_initial(project),
-    )
-    result = train_classifier(
-        request, progress=job.progress, work_dir=job.work_dir, resume=job.resume
-    )
-    after = ClassifySpec("scores", tuple(train.labels))
-    return Fitted(result.model, spec, after, result.run, {})
-
-
-def _detect(project: Project, job: FitJob) -> Fitted:
-    train, val = _splits(project)
-    spec = preprocess_spec(project)
-    request = DetectRequest(
-        str(project.get("model", "name")),
-        train,
-        val,
-        spec,
-        score=map50,
-        config=train_config(project),
-        options=_options(project),
-        augment=_augment(project, train.labels),
-        initial=_initial(project),
-    )
-    result = train_detector(
-        request, progress=job.progress, work_dir=job.work_dir, resume=job.resume
-    )
-    return Fitted(result.model, spec, result.postprocess, result.run, {})
+    return load_keras(project.path(weights)) if weights else None

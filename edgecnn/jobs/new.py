@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -9,7 +10,9 @@ from pathlib import Path
 
 from edgecnn.core.errors import UnknownNameError, UsageError
 from edgecnn.core.files import make_folder, write_atomic
+from edgecnn.data.table import SOURCES, source_kind
 from edgecnn.jobs.project import FILE_NAME, default_project, project_text
+from edgecnn.jobs.training_data import training_data
 from edgecnn.models.table import model_names
 
 _SAMPLES = 20
@@ -46,6 +49,7 @@ def run(request: NewRequest) -> NewResult:
 
     Raises:
         UsageError: the folder holds a project already, or the name cannot be used.
+        DataError: the data cannot be trained on.
     """
     name = request.folder.name or request.folder.resolve().name
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]*", name):
@@ -58,9 +62,10 @@ def run(request: NewRequest) -> NewResult:
         raise UsageError(f"'{goal}' exists", hint="choose another folder, or pass --force")
     if request.model is not None and request.model not in model_names(request.task):
         raise UnknownNameError(f"{request.task} model", request.model, model_names(request.task))
-    project = default_project(request.task, source=request.data, model=request.model).override(
+    project = default_project(request.task, source=_source(request), model=request.model).override(
         name=name, seed=request.seed
     )
+    _check_data(request, project.seed)
     existed = request.folder.exists()
     make_folder(request.folder)
     try:
@@ -74,9 +79,40 @@ def run(request: NewRequest) -> NewResult:
     return NewResult(request.folder, (FILE_NAME, ".gitignore", *files), note)
 
 
+def _source(request: NewRequest) -> str | None:
+    """The data source as the project file names it: a relative path counts from its folder.
+
+    Raises:
+        UsageError: the path cannot be written into a text file.
+    """
+    given = request.data
+    if given is None or given in SOURCES:
+        return given
+    try:
+        given.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"the path {given!r} is no valid Unicode, which the project file needs",
+            hint="rename the folder",
+        ) from error
+    path = Path(given).expanduser()
+    if path.is_absolute():
+        return path.as_posix()
+    # From the real folder: ".." of a link leads out of what it points to.
+    return Path(os.path.relpath(path.absolute(), request.folder.resolve())).as_posix()
+
+
+def _check_data(request: NewRequest, seed: int) -> None:
+    """Refuses what train would refuse, before anything is written."""
+    if request.data is None:
+        return
+    if source_kind(request.data, request.task) == "files":
+        training_data(request.data, request.task, seed)
+
+
 def _samples(request: NewRequest) -> tuple[tuple[str, ...], str]:
     """Samples of the embedded data; they need scikit-learn, which [train] brings."""
-    if request.data not in (None, "digits", "scenes"):
+    if request.data is not None and request.data not in SOURCES:
         return (), ""
     try:
         import sklearn.datasets  # noqa: F401

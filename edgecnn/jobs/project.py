@@ -6,6 +6,7 @@ what the file says.
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.core.errors import ProjectError
+from edgecnn.data.table import SOURCES
 from edgecnn.models.table import model_info, model_names
 from quantization.recipe import recipe_names
 
@@ -77,7 +79,8 @@ KEYS: dict[str, dict[str, Key]] = {
         "source": Key(
             "str",
             {"classify": "digits", "detect": "scenes"},
-            "digits | scenes | an image folder (one folder per class) | an archive of one",
+            "digits | scenes | an image folder (one folder per class) | an archive of one;"
+            " relative paths count from this file",
         ),
     },
     "model": {
@@ -104,7 +107,7 @@ KEYS: dict[str, dict[str, Key]] = {
         "augment": Key("bool", True, "augment the training images"),
         "flip": Key("str", "auto", "mirror images; auto: not where classes are single signs",
                     ("auto", "yes", "no")),
-        "weights": Key("str", "", "a .keras file to start from"),
+        "weights": Key("str", "", "a .keras file to start from, seen from this file"),
     },
     "quantize": {
         "recipe": Key("str", "int8", "name of the recipe",
@@ -157,10 +160,22 @@ class Project:
 
     @property
     def data_source(self) -> str:
-        """The data source; a relative path counts from the project's folder."""
+        """A built-in source's name, or the path of one's own data."""
         source = str(self.get("data", "source"))
-        inside = self.root / source
-        return str(inside) if source not in ("digits", "scenes") and inside.exists() else source
+        return source if source in SOURCES else str(self.path(source))
+
+    def path(self, given: str) -> Path:
+        """A path that the project names: a relative one counts from the project's folder."""
+        return self.root / Path(given).expanduser()
+
+    def from_here(self, given: str | None) -> str | None:
+        """A path of the command line, which counts from the current folder, as the project has it.
+
+        Names of built-in sources stay what they are.
+        """
+        if given is None or given in SOURCES or not self.root.parts:
+            return given
+        return str(Path(given).expanduser().absolute())
 
     def override(self, **flags: Any) -> Project:
         """A copy with flags put over it; ``section__key=value``, None leaves the file's value.
@@ -323,8 +338,8 @@ def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
+        # JSON's escapes are TOML's; TOML wants DEL escaped too.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     return repr(value)

@@ -170,7 +170,7 @@ def _gate_hint(result: QuantizationResult) -> str:
 def _bundle_inputs(job: QuantizeJob) -> _Inputs:
     bundle = job.reference.bundle_or_fail("quantize")
     manifest = bundle.manifest
-    source = str(manifest.data.get("source", ""))
+    source = bundle.data_source
     if not (job.calibration or source):
         raise DataError(
             f"the bundle '{bundle.root}' does not say what it was trained on",

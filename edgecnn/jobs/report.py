@@ -72,9 +72,7 @@ def _samples(reference: ModelRef, bundle: Bundle, notes: list[str]) -> dict[str,
     """Caption → PNG of test images with the model's results; none where the data is not here."""
     manifest = bundle.manifest
     try:
-        test = load_dataset(
-            str(manifest.data.get("source", "")), manifest.task, "test", seed=manifest.seed
-        )
+        test = load_dataset(bundle.data_source, manifest.task, "test", seed=manifest.seed)
         runnable = open_runnable(reference, variant=None)
     except EdgecnnError as error:
         notes.append(f"no sample pictures: {error.message}")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,16 +16,16 @@ from edgecnn import __version__
 from edgecnn.core import postprocess as post
 from edgecnn.core.bundle import MANIFEST, Bundle, Manifest
 from edgecnn.core.errors import UnknownNameError, UsageError
-from edgecnn.core.files import make_folder
+from edgecnn.core.files import check_writable, make_folder
 from edgecnn.core.metric import Metric
 from edgecnn.core.progress import Progress
-from edgecnn.data.table import load_dataset, split_record
+from edgecnn.data.table import SOURCES, split_record
 from edgecnn.evaluation.evaluate import evaluate
-from edgecnn.jobs.fit import FitJob, Fitted, fit_model
+from edgecnn.jobs.fit import FitJob, FitPlan, Fitted, fit_model, plan_fit
 from edgecnn.jobs.project import Project
-from edgecnn.models.describe import multiply_accumulates
 from edgecnn.models.io import save_keras
 from edgecnn.models.table import model_names
+from edgecnn.training.checkpoint import Saved, has_checkpoint, peek
 from quantization.keras_predictor import KerasPredictor
 
 _VERSIONED = ("keras", "tensorflow-cpu", "tensorflow", "jax", "numpy", "ai-edge-litert")
@@ -69,20 +71,117 @@ class TrainOutcome:
         }
 
 
-def plan(request: TrainRequest) -> dict[str, Any]:
-    """What would be trained; checks everything that can be checked before any wait.
+@dataclass(frozen=True)
+class TrainPlan:
+    """A training in which everything is decided: what ``run`` does and a dry run prints.
+
+    Attributes:
+        folder: of the bundle.
+        work_dir: where the checkpoint lives until the run ends.
+        resumed_at: epochs of an interrupted run that are done already; 0: it starts anew.
+        dropped: epochs of an interrupted run that ``force`` throws away.
+        record: of the data.
+    """
+
+    request: TrainRequest
+    folder: Path
+    work_dir: Path
+    fit: FitPlan
+    record: Mapping[str, Any]
+    resumed_at: int = 0
+    dropped: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of ``edgecnn train --dry-run --json``."""
+        project = self.request.project
+        return {
+            "schema": "edgecnn.train-plan/1",
+            "bundle": str(self.folder),
+            "model": project.get("model", "name"),
+            "data": dict(self.record),
+            "train": dict(project.values["train"]),
+            "classes": len(self.fit.labels),
+            "parameters": self.fit.parameters,
+            "macs": self.fit.macs,
+            "resumed_at": self.resumed_at,
+        }
+
+
+def plan(request: TrainRequest) -> TrainPlan:
+    """Takes every decision of the run, cheap ones first, and writes nothing.
 
     Raises:
-        UsageError: the bundle's folder is taken.
+        UsageError: the bundle's folder is taken or cannot be written to; an interrupted run is in
+            the way, or there is none to resume, or it is another one; wrong settings.
         UnknownNameError: no such model for the task.
-        DataError: the data cannot be opened.
+        DataError: the data cannot be opened, or cannot be trained on.
+        MissingExtraError: Keras is not installed.
     """
-    project = request.project
+    project, folder = request.project, _folder(request)
     name = str(project.get("model", "name"))
     if name not in model_names(project.task):
         raise UnknownNameError(f"{project.task} model", name, model_names(project.task))
-    folder = _folder(request)
-    if (folder / MANIFEST).exists() and not request.force:
+    work_dir = folder.parent / f".{folder.name}.training"
+    saved = _interrupted(request, work_dir, folder)
+    _check_folder(folder, force=request.force)
+    check_writable(folder)
+    check_writable(work_dir)
+    fit = plan_fit(project)
+    resumed_at = dropped = 0
+    if saved is not None and request.resume:
+        saved.check(fit.facts)
+        resumed_at = saved.epoch
+    elif saved is not None:
+        dropped = saved.epoch
+    record = split_record(project.data_source, project.task, project.seed)
+    if project.data_source not in SOURCES:
+        record["path"] = _seen_from(folder, project.data_source)
+    return TrainPlan(request, folder, work_dir, fit, record, resumed_at, dropped)
+
+
+def _seen_from(folder: Path, source: str) -> str:
+    """A relative path, so that bundle and data are found from anywhere, and moved together."""
+    try:
+        return Path(os.path.relpath(os.path.realpath(source), os.path.realpath(folder))).as_posix()
+    except ValueError:  # another drive
+        return Path(source).absolute().as_posix()
+
+
+def _interrupted(request: TrainRequest, work_dir: Path, folder: Path) -> Saved | None:
+    """The checkpoint of an interrupted run, where the request says what becomes of it.
+
+    Raises:
+        UsageError: it would be overwritten, cannot be read, or there is none to resume.
+    """
+    if request.resume:
+        saved = peek(work_dir)
+        if saved is None:
+            finished = (folder / MANIFEST).exists()
+            raise UsageError(
+                f"there is nothing to resume: '{folder}' "
+                + ("holds a finished training" if finished else "has no interrupted training"),
+                hint="leave --resume out"
+                + (" and pass --force to train anew" if finished else " to start a training"),
+            )
+        return saved
+    if not has_checkpoint(work_dir):
+        return None
+    if not request.force:
+        saved = peek(work_dir)
+        epochs = saved.epoch if saved else 0
+        raise UsageError(
+            f"an interrupted training into '{folder}' is kept after epoch {epochs}, and would be"
+            " overwritten",
+            hint="continue it with --resume, or start anew with --force",
+        )
+    try:
+        return peek(work_dir)
+    except UsageError:  # it cannot be read, and is to be thrown away
+        return None
+
+
+def _check_folder(folder: Path, *, force: bool) -> None:
+    if (folder / MANIFEST).exists() and not force:
         raise UsageError(
             f"'{folder}' already holds a bundle",
             hint="pass --force to replace it, or choose another folder with -o/--output-dir",
@@ -96,13 +195,6 @@ def plan(request: TrainRequest) -> dict[str, Any]:
         raise UsageError(
             f"'{folder}' is a file, expected a folder", hint="choose another with -o/--output-dir"
         )
-    record = split_record(project.data_source, project.task, project.seed)
-    return {
-        "bundle": str(folder),
-        "model": name,
-        "data": record,
-        "train": dict(project.values["train"]),
-    }
 
 
 def run(request: TrainRequest, progress: Progress) -> TrainOutcome:
@@ -111,29 +203,34 @@ def run(request: TrainRequest, progress: Progress) -> TrainOutcome:
     The checkpoint of an interrupted run stays beside the bundle's folder until a run ends.
 
     Raises:
-        UsageError, DataError, MissingExtraError, KeyboardInterrupt.
+        As :func:`plan`; UsageError where the loss is no number; KeyboardInterrupt.
     """
     planned = plan(request)
-    project, folder = request.project, _folder(request)
-    work_dir = folder.parent / f".{folder.name}.training"
-    # Now, so that a folder that cannot be written to is told of before the training, not after.
+    work_dir = planned.work_dir
+    if planned.dropped:
+        progress.say(f"dropped an interrupted training, kept after epoch {planned.dropped}")
+    if not request.resume:
+        shutil.rmtree(work_dir, ignore_errors=True)
     make_folder(work_dir)
     try:
-        fitted = fit_model(project, FitJob(work_dir, request.resume, progress))
+        fitted = fit_model(planned.fit, FitJob(work_dir, request.resume, progress))
     finally:
         if not any(work_dir.iterdir()):
             work_dir.rmdir()
-    test = load_dataset(project.data_source, project.task, "test", seed=project.seed)
     metric = evaluate(
-        KerasPredictor(fitted.model), test, fitted.preprocess, fitted.postprocess, progress=progress
+        KerasPredictor(fitted.model),
+        planned.fit.test,
+        fitted.preprocess,
+        fitted.postprocess,
+        progress=progress,
     )
-    bundle = _write(request, fitted, metric, planned["data"])
+    bundle = _write(planned, fitted, metric)
     shutil.rmtree(work_dir, ignore_errors=True)
     return TrainOutcome(
         bundle,
         metric,
-        int(fitted.model.count_params()),
-        multiply_accumulates(fitted.model),
+        planned.fit.parameters,
+        planned.fit.macs,
         fitted.run.seconds,
         fitted.run.device,
     )
@@ -143,20 +240,20 @@ def _folder(request: TrainRequest) -> Path:
     return request.output_dir or request.project.bundle_dir
 
 
-def _write(request: TrainRequest, fitted: Fitted, metric: Metric, record: Any) -> Bundle:
+def _write(planned: TrainPlan, fitted: Fitted, metric: Metric) -> Bundle:
+    request, run = planned.request, fitted.run
     project = request.project
-    run = fitted.run
     manifest = Manifest(
         name=_name(request),
         task=project.task,
         labels=fitted.postprocess.labels,
         seed=project.seed,
         versions=versions(),
-        data=record,
+        data=planned.record,
         training={
             "model": project.get("model", "name"),
-            "parameters": int(fitted.model.count_params()),
-            "macs": multiply_accumulates(fitted.model),
+            "parameters": planned.fit.parameters,
+            "macs": planned.fit.macs,
             "config": fitted.config,
             "history": list(run.history),
             "best_epoch": run.best_epoch,
@@ -170,7 +267,7 @@ def _write(request: TrainRequest, fitted: Fitted, metric: Metric, record: Any) -
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
         saved = Path(scratch) / "model.keras"
         save_keras(saved, fitted.model)
-        bundle = Bundle.create(_folder(request), manifest, force=request.force)
+        bundle = Bundle.create(planned.folder, manifest, force=request.force)
         with bundle.edit() as edit:
             edit.add("model.keras", saved)
             edit.write_json("preprocess.json", fitted.preprocess.to_json())

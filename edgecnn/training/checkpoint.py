@@ -7,11 +7,11 @@ since one file is either the old epoch or the new one.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import zipfile
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from edgecnn.core.errors import UsageError
 from edgecnn.core.files import write_atomic
 
-SCHEMA = "edgecnn.checkpoint/1"
+SCHEMA = "edgecnn.checkpoint/2"
 FILE_NAME = "checkpoint.npz"
+_SHOWN = 40
 Row = dict[str, Any]
 Weights = tuple[NDArray[Any], ...]
 
@@ -32,7 +33,7 @@ class RunState:
     """What is known after a whole number of epochs.
 
     Attributes:
-        identity: hash of everything that must not change between runs.
+        facts: everything that must not change between runs, by name.
         epoch: epochs done.
         seconds: spent in them, validation included.
         history: one row per epoch.
@@ -42,7 +43,7 @@ class RunState:
         done: nothing is left to train.
     """
 
-    identity: str
+    facts: Mapping[str, Any]
     epoch: int = 0
     seconds: float = 0.0
     history: tuple[Row, ...] = ()
@@ -52,11 +53,52 @@ class RunState:
     done: bool = False
 
 
-def run_identity(model: Any, settings: dict[str, Any]) -> str:
-    """A hash of the settings and of the name-free shapes of ``model``'s variables."""
-    shapes = [[list(v.shape), str(v.dtype)] for v in model.variables]
-    text = json.dumps([settings, shapes], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+@dataclass(frozen=True)
+class Saved:
+    """What a checkpoint says of its run, read without its arrays.
+
+    Attributes:
+        path: the file.
+        facts: settings and data by name; {} where an earlier version wrote the file.
+        epoch: epochs done.
+    """
+
+    path: Path
+    facts: Mapping[str, Any]
+    epoch: int
+
+    def check(self, facts: Mapping[str, Any]) -> None:
+        """Raises UsageError where a run of ``facts`` cannot go on from here, naming what differs.
+
+        Call it before anything long.
+        """
+        given = json.loads(json.dumps(facts, default=str))
+        keys = [key for key in {**self.facts, **given} if self.facts.get(key) != given.get(key)]
+        if not keys:
+            return
+        told = [_difference(key, self.facts.get(key), given.get(key)) for key in keys]
+        raise UsageError(
+            f"the checkpoint '{self.path}' is of another run: {', '.join(told)}",
+            hint="use the settings and data of that run; --force without --resume starts anew",
+        )
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether there is a checkpoint in ``folder``, readable or not."""
+    return (folder / FILE_NAME).is_file()
+
+
+def peek(folder: Path) -> Saved | None:
+    """The checkpoint in ``folder``; None where there is none.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    path = folder / FILE_NAME
+    if not has_checkpoint(folder):
+        return None
+    _, header = _read(path, only_header=True)
+    return Saved(path, header["facts"], header["epoch"])
 
 
 def save(folder: Path, model: Any, state: RunState) -> None:
@@ -67,10 +109,12 @@ def save(folder: Path, model: Any, state: RunState) -> None:
     """
     header = {
         "schema": SCHEMA,
-        **{key: getattr(state, key) for key in ("identity", "epoch", "seconds", "history")},
+        "facts": dict(state.facts),
+        **{key: getattr(state, key) for key in ("epoch", "seconds", "history")},
         **{key: getattr(state, key) for key in ("best_epoch", "best_value", "done")},
     }
-    arrays = {"header": np.frombuffer(json.dumps(header).encode(), np.uint8)}
+    text = json.dumps(header, default=str)
+    arrays = {"header": np.frombuffer(text.encode(), np.uint8)}
     groups = {
         "model": [to_numpy(v) for v in model.variables],
         "optimizer": [to_numpy(v) for v in model.optimizer.variables],
@@ -83,7 +127,7 @@ def save(folder: Path, model: Any, state: RunState) -> None:
     write_atomic(folder / FILE_NAME, buffer.getvalue())
 
 
-def restore(folder: Path, model: Any, identity: str) -> RunState | None:
+def restore(folder: Path, model: Any, facts: Mapping[str, Any]) -> RunState | None:
     """Puts the saved variables into ``model`` and its (built) optimizer.
 
     Returns:
@@ -92,28 +136,48 @@ def restore(folder: Path, model: Any, identity: str) -> RunState | None:
     Raises:
         UsageError: the file is damaged, or belongs to other settings, data or another model.
     """
-    path = folder / FILE_NAME
-    if not path.is_file():
+    saved = peek(folder)
+    if saved is None:
         return None
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        header = json.loads(arrays.pop("header").tobytes())
-        schema, given = header.pop("schema"), header.pop("identity")
-        state = RunState(given, **{**header, "history": tuple(header["history"])})
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise UsageError(
-            f"the checkpoint '{path}' cannot be read: {error}",
-            hint="delete it, or train without --resume",
-        ) from error
-    if schema != SCHEMA or given != identity:
-        raise UsageError(
-            f"the checkpoint '{path}' is of another run (model, data, settings or seed differ)",
-            hint="use the settings of that run, or train without --resume",
-        )
+    saved.check(facts)
+    arrays, header = _read(saved.path)
     _assign(model.variables, _group(arrays, "model"))
     _assign(model.optimizer.variables, _group(arrays, "optimizer"))
+    state = RunState(**{**header, "facts": facts, "history": tuple(header["history"])})
     return replace(state, best_weights=tuple(_group(arrays, "best")))
+
+
+def _read(
+    path: Path, *, only_header: bool = False
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Arrays by name, and the header's values, checked for what this version reads."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            names = ["header"] if only_header else file.files
+            arrays = {name: file[name] for name in names}
+        header = json.loads(arrays.pop("header").tobytes())
+        schema = header.pop("schema")
+        whole = {field.name for field in fields(RunState)} - {"best_weights"} == set(header)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError,
+            zipfile.BadZipFile) as error:  # fmt: skip
+        raise UsageError(
+            f"the checkpoint '{path}' cannot be read: {error}",
+            hint="--force without --resume starts anew",
+        ) from error
+    if schema != SCHEMA or not whole:
+        raise UsageError(
+            f"the checkpoint '{path}' was written by another version of edgecnn ({schema})",
+            hint="go on with that version; --force without --resume starts anew",
+        )
+    return arrays, header
+
+
+def _difference(key: str, was: Any, now: Any) -> str:
+    """``epochs 30 (now 60)``; long values are only named."""
+    plain = all(value is None or isinstance(value, (bool, int, float, str)) for value in (was, now))
+    if plain and max(len(str(was)), len(str(now))) <= _SHOWN:
+        return f"{key.replace('_', ' ')} {was} (now {now})"
+    return f"{key.replace('_', ' ')}"
 
 
 def to_numpy(variable: Any) -> NDArray[Any]:

@@ -16,14 +16,12 @@ from edgecnn.core.errors import UsageError
 from edgecnn.core.preprocess import ImageInput, PreprocessSpec
 from edgecnn.core.progress import Progress, SilentProgress
 from edgecnn.core.sample import Dataset
-from edgecnn.data.augment import Augment, augment_batch, default_augment
-from edgecnn.models.table import build_model
+from edgecnn.data.augment import Augment, augment_batch
 from edgecnn.training.config import TrainConfig
-from edgecnn.training.keras_setup import import_keras, seed_everything
+from edgecnn.training.keras_setup import import_keras
 from edgecnn.training.loop import FitResult, FitTask, fit
 from edgecnn.training.pixels import Pixels, labels_of
-from edgecnn.training.request import checked_labels, data_identity
-from edgecnn.training.transfer import copy_matching
+from edgecnn.training.request import start_model
 
 _VAL_BATCH = 256
 
@@ -115,23 +113,15 @@ def train_classifier(
         KeyboardInterrupt: after Ctrl-C; the last whole epoch is in the checkpoint.
     """
     progress = progress or SilentProgress()
-    labels = checked_labels(request, "classify")
     spec, config = request.preprocess.image, request.config
-    seed_everything(config.seed)
-    model = build_model(
-        request.model_name,
-        input_shape=(spec.height, spec.width, spec.channels),
-        classes=len(labels),
-        **request.options,
-    )
-    copied = 0 if request.initial is None else copy_matching(model, request.initial)
-    rule = request.augment or default_augment(labels)
+    begin = start_model(request, "classify")
+    model = begin.model
     train = _TrainBatches(
         Pixels(request.train, spec, progress),
         labels_of(request.train),
-        len(labels),
+        len(begin.labels),
         config,
-        rule if config.augment else None,
+        begin.rule if config.augment else None,
     )
     val = (Pixels(request.val, spec, progress), labels_of(request.val))
     task = FitTask(
@@ -140,13 +130,13 @@ def train_classifier(
         validate=lambda m: validation_figures(m, *val),
         monitor="val_accuracy",
         tie_break="val_loss",
-        data_identity=data_identity(request, rule),
+        facts=begin.facts,
     )
     # A second model on the same layers is compiled, so that the one that is saved stays free of
     # optimizer state, twice the weights' size.
     shadow = import_keras().Model(model.inputs, model.outputs[0])
     run = fit(shadow, task, config, progress=progress, work_dir=work_dir, resume=resume)
-    return TrainResult(model, run, copied)
+    return TrainResult(model, run, begin.copied_layers)
 
 
 def cross_entropy(label_smoothing: float) -> Any:

@@ -17,16 +17,14 @@ from edgecnn.core.preprocess import ImageInput, PreprocessSpec
 from edgecnn.core.progress import Progress, SilentProgress
 from edgecnn.core.runtime import TensorInfo
 from edgecnn.core.sample import Dataset
-from edgecnn.data.augment import Augment, default_augment
+from edgecnn.data.augment import Augment
 from edgecnn.models.detector import BOXES, SCORES, detect_spec
-from edgecnn.models.table import build_model
 from edgecnn.training.config import TrainConfig
 from edgecnn.training.detect_data import DetectBatches, fit_sample, scale_pixels
 from edgecnn.training.detect_loss import detector_loss
-from edgecnn.training.keras_setup import import_keras, seed_everything
+from edgecnn.training.keras_setup import import_keras
 from edgecnn.training.loop import FitResult, FitTask, fit
-from edgecnn.training.request import checked_labels, data_identity
-from edgecnn.training.transfer import copy_matching
+from edgecnn.training.request import start_model
 
 _VAL_BATCH = 100
 _CURVE_THRESHOLD = 0.02
@@ -103,25 +101,17 @@ def train_detector(
         MissingExtraError: Keras is not installed.
         KeyboardInterrupt: after Ctrl-C; the last whole epoch is in the checkpoint.
     """
-    labels = checked_labels(request, "detect")
     image, config = request.preprocess.image, request.config
-    seed_everything(config.seed)
-    model = build_model(
-        request.model_name,
-        input_shape=(image.height, image.width, image.channels),
-        classes=len(labels),
-        **request.options,
-    )
-    copied = copy_matching(model, request.initial) if request.initial is not None else 0
+    begin = start_model(request, "detect")
+    model, labels = begin.model, begin.labels
     spec = detect_spec(model, labels)
-    rule = request.augment or default_augment(labels)
     batches = DetectBatches(
         request.train,
         image,
         spec,
         config.batch_size,
         config.seed,
-        rule if config.augment else None,
+        begin.rule if config.augment else None,
     )
     task = FitTask(
         train=batches,
@@ -130,7 +120,7 @@ def train_detector(
         monitor="val_loss" if request.score is None else "val_map50",
         maximize=request.score is not None,
         tie_break=None if request.score is None else "val_loss",
-        data_identity=data_identity(request, rule),
+        facts=begin.facts,
     )
     run = fit(
         joint_model(model),
@@ -140,7 +130,7 @@ def train_detector(
         work_dir=work_dir,
         resume=resume,
     )
-    return DetectResult(model, spec, run, copied)
+    return DetectResult(model, spec, run, begin.copied_layers)
 
 
 def joint_model(model: Any) -> Any:

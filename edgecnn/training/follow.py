@@ -16,7 +16,6 @@ from edgecnn.training.keras_setup import import_keras
 from edgecnn.training.task import FitTask
 
 _NOTE_EVERY_S = 0.5
-_SAY_EVERY_S = 2.0  # short epochs would scroll everything else away
 
 
 def stop_reason(state: RunState, config: TrainConfig) -> str | None:
@@ -30,6 +29,8 @@ def stop_reason(state: RunState, config: TrainConfig) -> str | None:
 
 class Follow:
     """What follows a run: ``state`` after the last whole epoch; ``diverged``: a bad loss, or None.
+
+    ``kept`` is the epoch in the checkpoint: an interrupt may come between the two.
 
     Not a Keras callback itself (Keras is imported on use); :meth:`callback` makes the one that
     calls it.
@@ -46,12 +47,13 @@ class Follow:
     ) -> None:
         self.model, self.task, self.config = model, task, config
         self.start, self.state = state, state
+        self.kept = state.epoch if work_dir is not None else 0
         self.progress, self.work_dir = progress, work_dir
         self.diverged: float | None = None
         self.steps = len(task.train)
         self.epoch = state.epoch
         self.began = monotonic()
-        self.noted = self.said = 0.0
+        self.noted = 0.0
         self.rate = config.learning_rate
 
     def callback(self) -> Any:
@@ -105,18 +107,16 @@ class Follow:
             self.model.stop_training = True
         if self.work_dir is not None:
             checkpoint.save(self.work_dir, self.model, self.state)
-        now = monotonic()
-        if self.state.done or now - self.said >= _SAY_EVERY_S:
-            self.said = now
-            done = self.state.epoch - self.start.epoch
-            self.progress.say(_line(row, self.config, done, self.start.seconds))
+            self.kept = self.state.epoch
+        done = self.state.epoch - self.start.epoch
+        self.progress.say(_line(row, self.config, done, self.start.seconds))
 
     def _next_state(self, row: Row) -> RunState:
         last, value = self.state, float(row[self.task.monitor])
         best = last.history[last.best_epoch - 1] if last.best_epoch else None
         improved = self.task.better(row, best)
         after = RunState(
-            identity=last.identity,
+            facts=last.facts,
             epoch=int(row["epoch"]),
             seconds=float(row["seconds"]),
             history=(*last.history, row),

@@ -74,12 +74,9 @@ def fit(
     """
     progress = progress or SilentProgress()
     compile_model(model, task.loss, config)
-    identity = checkpoint.run_identity(
-        model, {"config": config.to_json(), "data": task.data_identity, "monitor": task.monitor}
-    )
-    state = RunState(identity)
+    state = RunState({**config.to_json(), **task.facts})
     if resume and work_dir is not None:
-        state = checkpoint.restore(work_dir, model, identity) or state
+        state = checkpoint.restore(work_dir, model, state.facts) or state
     resumed_at, steps = state.epoch, len(task.train)
     progress.stage("train", config.epochs * steps)
     if resumed_at:
@@ -137,9 +134,8 @@ def _run(
                 callbacks=[watch.callback()],
             )
     except KeyboardInterrupt:
-        kept = watch.state.epoch
-        if work_dir is not None and kept:
-            progress.say(f"interrupted; epoch {kept} is kept, continue with --resume")
+        if watch.kept:
+            progress.say(f"interrupted; epoch {watch.kept} is kept, continue with --resume")
         raise
     if watch.diverged is not None:
         raise UsageError(

@@ -1,18 +1,20 @@
-"""What every task's request has, and the checks and the identity that all share."""
+"""What every task's request has, and the decisions before the first step that all share."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from edgecnn.core.errors import DataError, UsageError
 from edgecnn.core.preprocess import PreprocessSpec
 from edgecnn.core.sample import Dataset
-from edgecnn.data.augment import Augment
+from edgecnn.data.augment import Augment, default_augment
 from edgecnn.data.splits import digest
-from edgecnn.models.table import model_info, model_names
-from edgecnn.training.transfer import weights_digest
+from edgecnn.models.table import build_model, model_info, model_names
+from edgecnn.training.config import TrainConfig
+from edgecnn.training.keras_setup import seed_everything
+from edgecnn.training.transfer import copy_matching, weights_digest
 
 
 class TrainRequest(Protocol):
@@ -33,6 +35,14 @@ class TrainRequest(Protocol):
     @property
     def preprocess(self) -> PreprocessSpec:
         """One image input."""
+
+    @property
+    def config(self) -> TrainConfig:
+        """How long and how hard."""
+
+    @property
+    def augment(self) -> Augment | None:
+        """None: what suits the labels."""
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -67,15 +77,57 @@ def checked_labels(request: TrainRequest, task: str) -> tuple[str, ...]:
     return tuple(request.train.labels)
 
 
-def data_identity(request: TrainRequest, rule: Augment) -> str:
-    """Names everything but the config that a checkpoint depends on."""
-    facts = [
+@dataclass(frozen=True)
+class Start:
+    """An untrained model with what the task needs beside it.
+
+    Attributes:
+        model: the Keras model, initial weights copied.
+        labels: class names.
+        rule: how training images are augmented.
+        facts: see :class:`edgecnn.training.task.FitTask`.
+        copied_layers: how many layers start from ``initial``.
+    """
+
+    model: Any
+    labels: tuple[str, ...]
+    rule: Augment
+    facts: Mapping[str, Any]
+    copied_layers: int = 0
+
+
+def start_model(request: TrainRequest, task: str) -> Start:
+    """Everything that is decided before the first image is read.
+
+    The same request gives the same model, bit for bit.
+
+    Raises:
+        UsageError: the model is for another task, or an option is wrong.
+        DataError: the splits' classes differ, or a split is empty.
+        MissingExtraError: Keras is not installed.
+    """
+    labels = checked_labels(request, task)
+    image = request.preprocess.image
+    seed_everything(request.config.seed)
+    model = build_model(
         request.model_name,
-        sorted(request.options.items()),
-        digest(request.train.ids),
-        digest(request.val.ids),
-        request.preprocess.to_json(),
-        asdict(rule),
-        weights_digest(request.initial),
-    ]
-    return repr(facts)
+        input_shape=(image.height, image.width, image.channels),
+        classes=len(labels),
+        **request.options,
+    )
+    copied = 0 if request.initial is None else copy_matching(model, request.initial)
+    rule = request.augment or default_augment(labels)
+    return Start(model, labels, rule, _facts(request, rule), copied)
+
+
+def _facts(request: TrainRequest, rule: Augment) -> dict[str, Any]:
+    """Names everything but the config that a checkpoint depends on."""
+    return {
+        "model": request.model_name,
+        "model_options": dict(sorted(request.options.items())),
+        "training_images": digest(request.train.ids),
+        "validation_images": digest(request.val.ids),
+        "input": request.preprocess.to_json(),
+        "augmentation": asdict(rule),
+        "initial_weights": weights_digest(request.initial),
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 
@@ -31,8 +31,8 @@ class FitTask:
         monitor: the figure that picks the best epoch.
         maximize: whether more of it is better.
         tie_break: a figure of which less is better, for epochs that ``monitor`` calls equal.
-        data_identity: names the data (for example its split record's hash); a checkpoint of other
-            data is refused.
+        facts: what a checkpoint depends on beside the config, by a name for messages, JSON values;
+            a checkpoint of other facts is refused.
     """
 
     train: Batches
@@ -40,8 +40,8 @@ class FitTask:
     validate: Callable[[Any], Mapping[str, float]]
     monitor: str
     maximize: bool = True
-    data_identity: str = ""
     tie_break: str | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def better(self, row: Mapping[str, float], best: Mapping[str, float] | None) -> bool:
         """Whether an epoch's figures beat the best epoch's; NaN beats nothing but no figure."""

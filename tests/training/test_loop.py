@@ -39,6 +39,7 @@ def test_history_progress_and_rates():
     rates = [row["learning_rate"] for row in result.history]
     assert rates == pytest.approx([CONFIG.rate_at(e / 4) for e in (1, 2, 3, 4)])
     assert told.stages == [("train", 4 * STEPS)] and told.steps == 4 * STEPS
+    assert [line.split()[1] for line in told.lines] == ["1/4", "2/4", "3/4", "4/4"]
     assert told.lines[-1].startswith("epoch 4/4  loss 0.") and "ETA 0 s" in told.lines[-1]
     assert result.stopped_by == "epochs" and result.resumed_at == 0
     assert result.device.endswith(")")
@@ -123,10 +124,14 @@ def test_a_finished_run_is_not_trained_again(tmp_path):
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path, change):
     fit(tiny_model(), tiny_task(), CONFIG, work_dir=tmp_path)
     other = TrainConfig(**{**CONFIG.to_json(), **change})
-    with pytest.raises(UsageError, match="is of another run"):
+    ((key, value),) = change.items()
+    was = CONFIG.to_json()[key]
+    named = rf"is of another run: {key.replace('_', ' ')} {was} \(now {value}\)"
+    with pytest.raises(UsageError, match=named):
         fit(tiny_model(), tiny_task(), other, work_dir=tmp_path, resume=True)
-    with pytest.raises(UsageError, match="is of another run"):
-        fit(tiny_model(), tiny_task(data_identity="x"), CONFIG, work_dir=tmp_path, resume=True)
+    with pytest.raises(UsageError, match="is of another run: training images None"):
+        facts = {"training_images": "x"}
+        fit(tiny_model(), tiny_task(facts=facts), CONFIG, work_dir=tmp_path, resume=True)
 
 
 def test_a_damaged_checkpoint_is_said_and_none_is_fine(tmp_path):
