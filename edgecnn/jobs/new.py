@@ -14,6 +14,7 @@ from edgecnn.data.table import SOURCES, source_kind
 from edgecnn.jobs.project import FILE_NAME, default_project, project_text
 from edgecnn.jobs.training_data import training_data
 from edgecnn.models.table import model_names
+from firmware_glue.licenses import OWN_FILES, license_texts
 
 _SAMPLES = 20
 
@@ -45,7 +46,7 @@ class NewResult:
 
 
 def run(request: NewRequest) -> NewResult:
-    """Writes the project file, .gitignore and samples (photographs of digits, or a video).
+    """Writes the project file, its license, .gitignore and samples (photos of digits, or a video).
 
     Raises:
         UsageError: the folder holds a project already, or the name cannot be used.
@@ -71,12 +72,13 @@ def run(request: NewRequest) -> NewResult:
     try:
         write_atomic(goal, project_text(project))
         write_atomic(request.folder / ".gitignore", f"/{project.get('', 'bundle')}/\n/build/\n")
+        write_atomic(request.folder / OWN_FILES, license_texts()[OWN_FILES])
         files, note = _samples(request)
     except BaseException:
         if not existed:
             shutil.rmtree(request.folder, ignore_errors=True)
         raise
-    return NewResult(request.folder, (FILE_NAME, ".gitignore", *files), note)
+    return NewResult(request.folder, (FILE_NAME, ".gitignore", OWN_FILES, *files), note)
 
 
 def _source(request: NewRequest) -> str | None:

@@ -249,7 +249,8 @@ def load_project(path: Path) -> Project:
 
 def project_text(project: Project) -> str:
     """The file that ``edgecnn new`` writes: every key with its meaning and what is allowed."""
-    lines = ["# edgecnn project file: https://toml.io. Flags on the command line override it."]
+    lines = ["# SPDX-License-Identifier: 0BSD"]
+    lines += ["# edgecnn project file: https://toml.io. Flags on the command line override it."]
     for section, keys in KEYS.items():
         if section:
             lines += ["", f"[{section}]"]

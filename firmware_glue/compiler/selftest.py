@@ -39,7 +39,7 @@ _LCG = """\
 static uint8_t next_byte(void) {
     static uint32_t x = 1;
     x = x * 1664525u + 1013904223u;
-    return (uint8_t)(x >> 24);
+    return (uint8_t)(x >> 24u);
 }
 """
 _NEXT = {
@@ -50,9 +50,9 @@ _NEXT = {
         "(int16_t)(w < 32768 ? w : w - 65536)",
     ),
     "float32": ("const uint8_t b = next_byte();", "((float)b - 128.0f) / 128.0f"),
-    "bool": ("const int b = next_byte();", "(uint8_t)(b >> 7)"),
-    "int32": ("const int b = next_byte();", "b >> 5"),
-    "int64": ("const int b = next_byte();", "b >> 5"),
+    "bool": ("const int b = next_byte();", "(uint8_t)(b / 128)"),
+    "int32": ("const int b = next_byte();", "b / 32"),
+    "int64": ("const int b = next_byte();", "b / 32"),
 }
 """dtype → how ``edgecnn.core.lcg`` makes an element: what comes first, and its value."""
 
@@ -123,8 +123,8 @@ int main(void) {{
         }}
 {check}
     }}
-    puts(wrong ? "FAIL" : "PASS");
-    return wrong;
+    puts(wrong != 0 ? "FAIL" : "PASS");
+    return wrong != 0;
 }}
 """
 
@@ -173,7 +173,7 @@ def selftest_c(model: CompiledModel, expected: Expected) -> str:
         _check(name, k, io, expected, max(_largest(row[k]) for row in expected.outputs))
         for k, io in enumerate(model.outputs)
     ]
-    check = [f"        wrong |= wrong_output{k}(sample);" for k in range(len(model.outputs))]
+    check = [f"        wrong += wrong_output{k}(sample);" for k in range(len(model.outputs))]
     fill = [_fill(name, k, io, lcg=expected.inputs is None) for k, io in enumerate(model.inputs)]
     parts.append(_MAIN.format(n=name, given=given, fill="\n".join(fill), check="\n".join(check)))
     return "\n".join(parts)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from importlib import resources
 
-NAMES = ("LICENSE-0BSD.txt", "LICENSE-Apache-2.0.txt")
-"""Of the files made for a model, and of the kernels."""
+OWN_FILES = "LICENSE-0BSD.txt"
+"""Of what is made for a user: the C of a model, a project."""
+KERNELS = "LICENSE-Apache-2.0.txt"
 
 
 def license_texts() -> dict[str, str]:
     """File name → text."""
     root = resources.files(__package__)
-    return {name: (root / name).read_text(encoding="utf-8") for name in NAMES}
+    return {name: (root / name).read_text(encoding="utf-8") for name in (OWN_FILES, KERNELS)}

@@ -132,13 +132,14 @@ class McuTarget:
         notes = plan.notes
         memory = memory_map(compiled, curve=True)
         files |= license_texts()
-        files[f"{compiled.name}_memory.json"] = json.dumps(memory) + "\n"
+        made_by = origin(model, self.name, options)
+        files[f"{compiled.name}_memory.json"] = json.dumps(memory | made_by.to_json()) + "\n"
         if compiled.blob:
             files[f"{compiled.name}_weights.bin"] = compiled.blob
         if options.selftest:
             file = f"{compiled.name}_selftest.c"
             body = selftest(model, compiled)
-            files[file] = signed(file, body, origin(model, self.name, options))
+            files[file] = signed(file, body, made_by)
         if options.c_only:
             notes = (*notes, "C only, no ELF, as asked for")
         else:

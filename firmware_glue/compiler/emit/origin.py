@@ -6,7 +6,8 @@ The same model and options give the same text: no date, no folder, no machine.
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from edgecnn import __version__
 from firmware_glue.compiler.emit import text
@@ -26,6 +27,10 @@ class Origin:
     model: str = ""
     sha256: str = ""
     options: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The key ``origin`` of the files that are JSON."""
+        return {"origin": {"edgecnn": __version__, **asdict(self)}}
 
 
 UNKNOWN = Origin()
