@@ -7,12 +7,11 @@ import math
 import numpy as np
 
 from edgecnn.core.errors import QuantizationError
-from edgecnn.core.metric import Metric
+from edgecnn.core.metric import Metric, paired_interval
 from edgecnn.core.progress import Progress
 from edgecnn.core.runtime import Predictor
 from quantization.types import Drop, MetricFunction
 
-Z95 = 1.959964
 # Points are differences of ratios: 0.3 − 0.1 must not miss a gate of 20 by a rounding error.
 _TOLERANCE = 1e-9
 
@@ -40,10 +39,8 @@ def drop(reference: Metric, quantized: Metric) -> Drop:
     """How many points the quantized model lost, with a 95 % interval.
 
     Where both metrics carry one score per test sample the interval is paired: the mean of the
-    differences d ± 1.96 standard errors after adding half a pair of +1 and half a pair of −1 and
-    one of 0 (the adjusted Wald interval for matched pairs, Agresti and Min 2005): for right/wrong
-    scores Σd = b − c and Σd² = b + c are the discordant counts, and no discordant pair at all does
-    not give a false certainty of ±0. Otherwise the two metrics' own intervals are joined by
+    differences with its adjusted Wald interval (:func:`edgecnn.core.metric.paired_interval`).
+    Otherwise the two metrics' own intervals are joined by
     Newcombe's square-and-add rule (1998), which takes them as independent: too wide, never too
     narrow, for one data set.
 
@@ -80,9 +77,4 @@ def _paired(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
             f"{first.shape} and {second.shape} scores per sample cannot be paired",
             hint="measure both models on the same test data",
         )
-    differences = np.asarray(first, np.float64) - np.asarray(second, np.float64)
-    n = len(differences) + 2
-    mean = float(differences.sum()) / n
-    variance = (float((differences**2).sum()) + 1) / n - mean * mean
-    half = Z95 * math.sqrt(max(variance, 0.0) / n)
-    return max(-1.0, mean - half), min(1.0, mean + half)
+    return paired_interval(first, second)

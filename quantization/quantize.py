@@ -198,12 +198,19 @@ def _verdict(
     names = ("float", "float_tflite", "quantized")
     if request.metric is None:
         return dict.fromkeys(names), None
-    predictors: dict[str, Predictor] = {"float": model.predictor()}
-    if model.keras_model is not None or model.function is not None:
+    predictors: dict[str, Predictor] = {}
+    known: dict[str, Metric | None] = {}
+    converted = model.keras_model is not None or model.function is not None
+    if request.float_metric is not None:
+        known["float_tflite"] = request.float_metric
+    elif converted:
         predictors["float_tflite"] = file_predictor(float32, request.executor)
+    if converted or not known:
+        predictors["float"] = model.predictor()
     if not recipe.plain_float:
         predictors["quantized"] = file_predictor(data, request.executor)
-    metrics = parity.measure(request.metric, predictors, progress)
+    metrics = known | parity.measure(request.metric, predictors, progress)
+    metrics.setdefault("float", metrics.get("float_tflite"))
     metrics.setdefault("float_tflite", metrics["float"])
     metrics.setdefault("quantized", metrics["float_tflite"])
     reference, quantized = metrics["float"], metrics["quantized"]

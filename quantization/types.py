@@ -169,6 +169,8 @@ class QuantizeRequest:
         executor: where independent pieces run; the result does not depend on it.
         unsafe: load files whose layers hold code.
         preprocess: how raw data became samples, for the checks of the data; None: unknown.
+        float_metric: what ``metric`` says of the model's float .tflite, where it was measured
+            already; None: it is measured here.
     """
 
     model: Any
@@ -184,6 +186,7 @@ class QuantizeRequest:
     executor: Executor = field(default_factory=SerialExecutor)
     unsafe: bool = False
     preprocess: PreprocessSpec | None = None
+    float_metric: Metric | None = None
 
     @property
     def model_path(self) -> Path | None:

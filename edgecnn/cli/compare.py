@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgecnn.cli.options import common, seed_option, variant_option
+from edgecnn.cli.options import common, input_options, seed_option, variant_option
 from edgecnn.cli.output import layer_name, print_json, print_table, progress, thousands
 
 if TYPE_CHECKING:
@@ -23,8 +23,7 @@ _SHOWN = 12
               " or a bundle's training data.")  # fmt: skip
 @click.option("--samples", type=click.IntRange(1), default=32, show_default=True,
               help="At most so many.")  # fmt: skip
-@click.option("--input-range", default=None, help="Of images for a file without a spec: -1..1,"
-              " 0..1 or 0..255.")  # fmt: skip
+@input_options
 @click.option("--preprocess", type=click.Path(path_type=Path), default=None, help="Spec file.")
 @variant_option
 @seed_option
@@ -35,6 +34,7 @@ def command(
     data: str | None,
     samples: int,
     input_range: str | None,
+    colour: str | None,
     preprocess: Path | None,
     variant: str | None,
     seed: int | None,
@@ -47,11 +47,15 @@ def command(
     A counts as right. Without --data both get the same random values.
     """
     from edgecnn.jobs.compare import CompareRequest, run
-    from edgecnn.jobs.inspect import DataRequest
+    from edgecnn.jobs.input_range import RangeOptions
+    from edgecnn.jobs.model_samples import DataRequest
     from edgecnn.jobs.reference import resolve
 
     request = CompareRequest(
-        resolve(a), resolve(b), DataRequest(data, samples, preprocess, input_range, seed), variant
+        resolve(a),
+        resolve(b),
+        DataRequest(data, samples, preprocess, RangeOptions(input_range, colour), seed),
+        variant,
     )
     with progress(silent=as_json or quiet) as bar:
         outcome = run(request, bar)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edgecnn.cli.options import (
     common,
+    force_chance_option,
+    input_options,
     model_argument,
     numerics_option,
     project_option,
@@ -15,6 +18,9 @@ from edgecnn.cli.options import (
     variant_option,
 )
 from edgecnn.cli.output import print_json, print_table, progress
+
+if TYPE_CHECKING:
+    from edgecnn.jobs.evaluate import EvalResult
 
 
 @click.command("eval")
@@ -32,6 +38,8 @@ from edgecnn.cli.output import print_json, print_table, progress
 @click.option("--labels", type=click.Path(path_type=Path), default=None, help="Label file.")
 @click.option("--preprocess", type=click.Path(path_type=Path), default=None, help="Spec file.")
 @click.option("--postprocess", type=click.Path(path_type=Path), default=None, help="Spec file.")
+@input_options
+@force_chance_option
 @numerics_option("Evaluate the model's C with these numerics, on this machine.", default=None)
 @seed_option
 @project_option
@@ -46,6 +54,9 @@ def command(
     labels: Path | None,
     preprocess: Path | None,
     postprocess: Path | None,
+    input_range: str | None,
+    colour: str | None,
+    force: bool,
     numerics: str | None,
     seed: int | None,
     project: Path,
@@ -53,8 +64,12 @@ def command(
     verbose: bool,
     quiet: bool,
 ) -> None:
-    """Measure accuracy (classify) or mAP (detect) on labelled data."""
-    from edgecnn.jobs.evaluate import EvalRequest, run
+    """Measure accuracy (classify) or mAP (detect) on labelled data.
+
+    Exit code 1 when a bare classifier is no better than chance.
+    """
+    from edgecnn.jobs.evaluate import EvalRequest, gate, run
+    from edgecnn.jobs.input_range import RangeOptions
     from edgecnn.jobs.reference import resolve
     from edgecnn.jobs.specs import SpecFiles
 
@@ -66,14 +81,21 @@ def command(
         seed,
         limit,
         threads,
-        SpecFiles(preprocess, postprocess, labels),
+        SpecFiles(preprocess, postprocess, labels, RangeOptions(input_range, colour)),
         numerics,
     )
     with progress(silent=as_json or quiet) as bar:
         result = run(request, bar)
     if as_json:
         print_json(result.to_json())
-        return
+    else:
+        _print(result, verbose=verbose)
+    chance = gate(result, force=force)
+    if chance is not None and not as_json:
+        click.echo(f"warning: {chance}", err=True)
+
+
+def _print(result: EvalResult, *, verbose: bool) -> None:
     metric = result.metric
     rows = [(metric.name, f"{metric.value:.4f}", f"{metric.low:.4f} – {metric.high:.4f}")]
     if isinstance(metric.extra.get("map5095"), float):

@@ -9,6 +9,7 @@ import click
 
 from edgecnn.cli.options import (
     common,
+    input_options,
     model_argument,
     output_option,
     project_option,
@@ -37,8 +38,7 @@ _WORST = 12
               " bundle's training data.")  # fmt: skip
 @click.option("--samples", type=click.IntRange(1), default=32, show_default=True,
               help="At most so many.")  # fmt: skip
-@click.option("--input-range", default=None, help="Of images for a file without a spec: -1..1,"
-              " 0..1 or 0..255.")  # fmt: skip
+@input_options
 @click.option("--preprocess", type=click.Path(path_type=Path), default=None, help="Spec file.")
 @target_option(multiple=True)
 @variant_option
@@ -53,6 +53,7 @@ def command(
     data: str | None,
     samples: int,
     input_range: str | None,
+    colour: str | None,
     preprocess: Path | None,
     targets: tuple[str, ...],
     variant: str | None,
@@ -69,14 +70,16 @@ def command(
     Without --against and --data it tells what the file alone shows.
     """
     from edgecnn.core.files import write_json
-    from edgecnn.jobs.inspect import DataRequest, InspectRequest, run
+    from edgecnn.jobs.input_range import RangeOptions
+    from edgecnn.jobs.inspect import InspectRequest, run
+    from edgecnn.jobs.model_samples import DataRequest
     from edgecnn.jobs.reference import resolve
 
     page = html or (output_dir / PAGE if output_dir else None)
     request = InspectRequest(
         resolve(model, project),
         against,
-        DataRequest(data, samples, preprocess, input_range, seed),
+        DataRequest(data, samples, preprocess, RangeOptions(input_range, colour), seed),
         variant,
         targets,
         page,

@@ -182,9 +182,29 @@ def numerics_option(help_text: str, *, default: str | None) -> Callable[[F], F]:
     )
 
 
+def input_options(function: F) -> F:
+    """``--input-range`` and ``--colour``: what a byte of an image means to a bare model."""
+    for option in (
+        click.option("--colour", "--color", default=None, help="Of images for a bare model: rgb or"
+                     " bgr; default: found out by labels, else the usual order."),
+        click.option("--input-range", default=None, help="Of images for a bare model: 0..255, 0..1,"
+                     " -1..1, imagenet, caffe or LOW..HIGH; default: found out by labels or the"
+                     " file, or an error."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
 def force_option(function: F) -> F:
     """``--force``."""
     return click.option("--force", is_flag=True, help="Overwrite what is there.")(function)
+
+
+def force_chance_option(function: F) -> F:
+    """``--force`` where a model is no better than chance."""
+    return click.option(
+        "--force", is_flag=True, help="Go on with a model that is no better than chance."
+    )(function)
 
 
 def dry_run_option(function: F) -> F:

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from edgecnn.cli.options import common, model_argument, output_option, project_option, seed_option
+from edgecnn.cli.options import (
+    common,
+    force_chance_option,
+    input_options,
+    model_argument,
+    output_option,
+    project_option,
+    seed_option,
+)
 from edgecnn.cli.output import layer_name, print_json, print_table, progress
 from quantization.recipe import STEPS, Calibrator, Interface
 
@@ -43,13 +51,14 @@ _STEPS = ["none", *STEPS]
 @click.option("--allow-float", is_flag=True, help="Let ops without an integer kernel stay float.")
 @click.option("--max-drop", type=float, default=None, help="Gate: points that it may lose.")
 @click.option("--limit", type=click.IntRange(1), default=None, help="At most so many test samples.")
-@click.option("--input-range", default=None, help="Of a bare file: -1..1, 0..1 or 0..255.")
+@input_options
 @click.option("--preprocess", type=click.Path(path_type=Path), default=None, help="Spec file.")
 @click.option("--postprocess", type=click.Path(path_type=Path), default=None, help="Spec file.")
 @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True,
               help="Processes on this machine.")  # fmt: skip
 @click.option("--ray", default=None, metavar="ADDRESS", help="Ray cluster to run on.")
 @click.option("--unsafe", is_flag=True, help="Run code that the model file brings (Lambda layers).")
+@force_chance_option
 @output_option("Folder for the files of a bare model.")
 @seed_option
 @project_option
@@ -57,7 +66,7 @@ _STEPS = ["none", *STEPS]
 def command(model: Path | None, project: Path, **flags: Any) -> None:
     """Quantize a bundle, a .keras, .h5 or float .tflite file or a SavedModel, and prove the cost.
 
-    Exit code 1 when it loses more than --max-drop.
+    Exit code 1 when it loses more than --max-drop, or the float model is no better than chance.
     """
     from edgecnn.jobs.quantize import gate, run
 
@@ -72,6 +81,7 @@ def command(model: Path | None, project: Path, **flags: Any) -> None:
 
 def _job(model: Path | None, project: Path, flags: dict[str, Any]) -> Any:
     """The job that the flags and the project file ask for."""
+    from edgecnn.jobs.input_range import RangeOptions
     from edgecnn.jobs.project import default_project, load_project
     from edgecnn.jobs.quantize import QuantizeJob
     from edgecnn.jobs.recipes import RecipeChanges, make_recipe
@@ -107,18 +117,21 @@ def _job(model: Path | None, project: Path, flags: dict[str, Any]) -> Any:
         output_dir=flags["output_dir"],
         spec_file=flags["preprocess"],
         postprocess_file=flags["postprocess"],
-        input_range=flags["input_range"],
+        input=RangeOptions(flags["input_range"], flags["colour"]),
         auto=flags["auto"],
         epochs=flags["qat_epochs"],
         workers=flags["workers"],
         ray=flags["ray"],
         unsafe=flags["unsafe"],
+        force=flags["force"],
     )
 
 
 def _print(outcome: QuantizeOutcome, *, verbose: bool) -> None:
     result = outcome.result
     _print_metrics(result)
+    if outcome.chance is not None:
+        click.echo("which says nothing of the quantization: " + outcome.chance)
     _print_steps(result)
     _print_layers(result, verbose=verbose)
     shown = result.suspects if verbose else result.suspects[:3]

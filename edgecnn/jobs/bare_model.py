@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-import numpy as np
 
 from edgecnn.core import postprocess as post
 from edgecnn.core.postprocess import ClassifySpec, PostprocessSpec
 from edgecnn.core.preprocess import PreprocessSpec
+from edgecnn.core.progress import Progress, SilentProgress
+from edgecnn.core.runtime import LiteRTPredictor
+from edgecnn.core.sample import Dataset
 from edgecnn.core.tflite.metadata import specs as embedded_specs
-from edgecnn.core.tflite.model import TfModel
-from edgecnn.jobs.calibration_data import BYTES, CalibrationData, layers_take_bytes, open_data
+from edgecnn.jobs.calibration_data import CalibrationData, open_data
+from edgecnn.jobs.find_range import Subject, range_finder
+from edgecnn.jobs.input_range import RangeOptions, from_spec, with_options
 from edgecnn.jobs.specs import read_spec
 from quantization.load import FloatModel, load_float
-
-# A first op that scales by less or shifts by more than this takes bytes as they are.
-_SMALL_SCALE, _LARGE_SHIFT = 1 / 32, 32.0
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,12 @@ class SpecChoice:
 
     Attributes:
         preprocess, postprocess: spec files; None: embedded ones, else guessed.
-        input_range: key of :data:`edgecnn.jobs.calibration_data.INPUT_RANGES`.
+        input: what a byte of an image means to the model.
     """
 
     preprocess: Path | None = None
     postprocess: Path | None = None
-    input_range: str | None = None
+    input: RangeOptions = field(default_factory=RangeOptions)
 
 
 def open_bare(
@@ -56,35 +56,45 @@ def open_bare(
     samples: int,
     seed: int,
     unsafe: bool = False,
+    progress: Progress | None = None,
 ) -> BareModel:
     """Loads the model (.keras, .h5, SavedModel, .tflite) and decides on specs and data.
 
-    Specs come from the given files, else from the .tflite's metadata, else they are guessed.
+    Specs come from the given files, else from the .tflite's metadata; else what a byte of an image
+    means is found out (:mod:`edgecnn.jobs.input_range`).
     Samples come with labels where the source has one class per class of the model.
 
     Raises:
-        ModelError: it cannot be read, or no spec can be guessed.
+        ModelError: it cannot be read, or takes no image where the data are images.
         QuantizationError: it is not a float model that can be converted.
-        UnknownNameError: no such input range or source.
-        DataError: no usable data.
+        UnknownNameError: no such source.
+        DataError: no usable data, or it is not clear what a byte means.
     """
     model = load_float(path, unsafe=unsafe)
     before, after = embedded_specs(model.model)
     if choice.preprocess is not None:
         before = PreprocessSpec.from_json(read_spec(choice.preprocess))
-    elif choice.input_range is not None:
-        before = None
     if choice.postprocess is not None:
         after = post.from_json(read_spec(choice.postprocess))
+    if before is not None:
+        before = with_options(before, choice.input)
     data = open_data(
         calibration,
         model.inputs,
         preprocess=before,
-        input_range=choice.input_range or (BYTES if takes_bytes(model) else None),
+        find=range_finder(
+            lambda parts: _subject(model, after, parts),
+            choice.input,
+            progress or SilentProgress(),
+            seed=seed,
+        ),
         classes=_classes(model) if after is None else len(after.labels),
         samples=samples,
         seed=seed,
     )
+    if before is not None and data.is_image:
+        found = from_spec(before, choice.input, given=choice.preprocess is not None)
+        data = replace(data, input_range=found)
     test = data.test
     if after is None and test is not None and test.task == "classify":
         after = ClassifySpec(model.outputs[0].name, tuple(test.labels))
@@ -93,26 +103,15 @@ def open_bare(
     return BareModel(model, after, data)
 
 
-def takes_bytes(model: FloatModel) -> bool:
-    """Whether the model begins by scaling bytes itself: a Rescaling, or a first op like one."""
-    return layers_take_bytes(getattr(model.keras_model, "layers", ())) or _scales_first(model.model)
-
-
-def _scales_first(model: TfModel) -> bool:
-    graph = model.main
-    for op in graph.operators:
-        if not set(op.inputs) & set(graph.inputs) or op.code not in ("MUL", "DIV", "SUB", "ADD"):
-            continue
-        constants = [graph.tensors[k].data for k in op.inputs if k >= 0]
-        values = [np.abs(data).max() for data in constants if data is not None and data.size]
-        if not values:
-            return False
-        largest = float(max(values))
-        return {
-            "MUL": 0 < largest <= _SMALL_SCALE,
-            "DIV": largest >= 1 / _SMALL_SCALE,
-        }.get(op.code, largest >= _LARGE_SHIFT)
-    return False
+def _subject(model: FloatModel, after: PostprocessSpec | None, parts: Sequence[Dataset]) -> Subject:
+    """The model, with the classes by which labels can judge it."""
+    labelled = len(parts) > 1  # labels of another number than the model's classes stand alone
+    if after is None and labelled and parts[0].task == "classify":
+        after = ClassifySpec(model.outputs[0].name, tuple(parts[0].labels))
+    scores = after if isinstance(after, ClassifySpec) else None
+    # LiteRT runs one image at a time faster than Keras does.
+    predictor = LiteRTPredictor(model.data)
+    return Subject(predictor, scores, model.model, model.keras_model)
 
 
 def _classes(model: FloatModel) -> int | None:

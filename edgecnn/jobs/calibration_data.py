@@ -11,23 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.core.audio import Recording
-from edgecnn.core.errors import DataError, ModelError, UnknownNameError
+from edgecnn.core.errors import DataError, ModelError
 from edgecnn.core.prepare import Preparer, SampleKindError
-from edgecnn.core.preprocess import ArrayInput, AudioInput, Colour, ImageInput, PreprocessSpec
+from edgecnn.core.preprocess import ArrayInput, AudioInput, PreprocessSpec
 from edgecnn.core.runtime import TensorInfo
 from edgecnn.core.sample import Dataset, Sample
 from edgecnn.data.table import SOURCES, load_dataset, load_unlabelled
+from edgecnn.jobs.input_range import SAY_RANGE, ImageFinder, InputRange, image_input
 from quantization.calibration.samples import balanced
 from quantization.types import SampleDict
-
-#: name → (scale, offset): what a byte means to the model.
-INPUT_RANGES = {
-    "-1..1": (1 / 127.5, -1.0),
-    "0..1": (1 / 255, 0.0),
-    "0..255": (1.0, 0.0),
-}
-_RESCALING = ("Rescaling", "Normalization")
-BYTES, _DEFAULT_RANGE = "0..255", "-1..1"
 
 
 @dataclass(frozen=True)
@@ -44,6 +36,7 @@ class CalibrationData:
         samples: how many calibration samples are wanted.
         seed: of the choice.
         skipped: files that could not be read.
+        input_range: how the meaning of a byte was found; None: it was not in question.
     """
 
     inputs: tuple[TensorInfo, ...]
@@ -54,6 +47,7 @@ class CalibrationData:
     samples: int
     seed: int
     skipped: tuple[str, ...] = ()
+    input_range: InputRange | None = None
 
     def calibration(self) -> Iterator[SampleDict]:
         """Starts a pass over at most :attr:`samples` real-valued samples, float32 (1, …) by name.
@@ -96,7 +90,7 @@ def open_data(
     inputs: Sequence[TensorInfo],
     *,
     preprocess: PreprocessSpec | None = None,
-    input_range: str | None = None,
+    find: ImageFinder | None = None,
     classes: int | None = None,
     samples: int = 200,
     seed: int = 42,
@@ -106,25 +100,32 @@ def open_data(
     Args:
         source: a built-in name, a folder or archive of images or .wav, a .npy or .npz.
         inputs: of the float model.
-        preprocess: how raw data becomes tensors; None: guessed (arrays are real values; images
-            by ``input_range``, else −1..1; audio −1..1 at the recordings' rate).
-        input_range: what a byte means, a key of :data:`INPUT_RANGES`.
+        preprocess: how raw data becomes tensors; None: arrays are real values, audio becomes −1..1
+            at the recordings' rate, and of images ``find`` finds out what a byte means.
+        find: is given the training, tuning and test part that there are.
         classes: size of the model's score output; labels of another number are no test data.
             None: any number will do.
         samples: calibration samples wanted.
         seed: of splits and choices.
 
     Raises:
-        DataError: nothing usable is there, or it does not fit the model's inputs.
-        ModelError: images, and the model does not take one image; no spec can be guessed.
-        UnknownNameError: no such source or input range.
+        DataError: nothing usable is there, or it does not fit the model's inputs; or what a byte
+            means is not clear.
+        ModelError: images or recordings, and the model does not take one of them.
+        UnknownNameError: no such source.
     """
     parts = _labelled(source, seed, classes)
     train, tune, test = parts if parts is not None else (load_unlabelled(source), None, None)
     first = _first(train, source)
-    spec = preprocess or guess_spec(inputs, first, input_range)
+    found = None
+    spec = preprocess or _spec_of(inputs, first)
+    if spec is None:
+        found = _found(inputs, find, [part for part in (train, tune, test) if part is not None])
+        spec = PreprocessSpec((found.image(inputs[0]),))
     skipped = sorted({name for part in (train, tune, test) if part for name in part.skipped})
-    data = CalibrationData(tuple(inputs), spec, train, tune, test, samples, seed, tuple(skipped))
+    data = CalibrationData(
+        tuple(inputs), spec, train, tune, test, samples, seed, tuple(skipped), found
+    )
     # What does not fit at all is said before anything long begins.
     try:
         Preparer(spec, inputs)(first)
@@ -133,37 +134,24 @@ def open_data(
     return data
 
 
-def guess_spec(
-    inputs: Sequence[TensorInfo], sample: Sample | None, input_range: str | None = None
-) -> PreprocessSpec:
-    """A spec for the kind of data that ``sample`` is; None: for images.
-
-    Raises:
-        ModelError: an image or a recording, and the model does not take one of them.
-        UnknownNameError: no such input range.
-    """
-    if input_range is not None and input_range not in INPUT_RANGES:
-        raise UnknownNameError("input range", input_range, tuple(INPUT_RANGES))
-    if sample is not None and sample.arrays is not None:
+def _spec_of(inputs: Sequence[TensorInfo], sample: Sample) -> PreprocessSpec | None:
+    """The spec for arrays or a recording; None: it is an image."""
+    if sample.arrays is not None:
         return PreprocessSpec(tuple(ArrayInput(info.name, info.shape[1:]) for info in inputs))
-    if sample is not None and sample.audio is not None:
+    if sample.audio is not None:
         return PreprocessSpec((_audio(inputs, sample.audio),))
-    return PreprocessSpec((_image(inputs, input_range),))
+    return None
 
 
-def layers_take_bytes(layers: Sequence[Any]) -> bool:
-    """Whether a Keras model begins with a layer that scales bytes itself."""
-    return any(type(layer).__name__ in _RESCALING for layer in layers[:3])
-
-
-def _image(inputs: Sequence[TensorInfo], input_range: str | None) -> ImageInput:
-    """RGB or gray of the model's size, stretched; bytes become −1..1 unless told otherwise."""
-    shape = inputs[0].shape
-    if len(inputs) != 1 or len(shape) != 4 or shape[3] not in (1, 3):
-        raise _not_one(inputs, "one image (batch, height, width, 1 or 3)")
-    scale, offset = INPUT_RANGES[input_range or _DEFAULT_RANGE]
-    colour: Colour = "gray" if shape[3] == 1 else "rgb"
-    return ImageInput(inputs[0].name, shape[1], shape[2], colour, scale=(scale,), offset=(offset,))
+def _found(
+    inputs: Sequence[TensorInfo], find: ImageFinder | None, parts: Sequence[Dataset]
+) -> InputRange:
+    image_input(inputs)
+    if find is None:
+        raise DataError(
+            "the model does not say what a byte of an image means to it", hint=SAY_RANGE
+        )
+    return find(parts)
 
 
 def _audio(inputs: Sequence[TensorInfo], recording: Recording) -> AudioInput:

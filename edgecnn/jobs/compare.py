@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgecnn.core.progress import Progress
-from edgecnn.jobs.inspect import DataRequest, load_samples
+from edgecnn.jobs.input_range import InputRange
+from edgecnn.jobs.model_samples import DataRequest, load_samples
 from edgecnn.jobs.reference import ModelRef, model_file
 from quantization.inspection.compare import Comparison, compare
 
@@ -35,12 +36,14 @@ class CompareOutcome:
     b: str
     source: str | None
     found: Comparison
+    input_range: InputRange | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The object of ``edgecnn compare --json``."""
         found = self.found.to_json()
         names = {"schema": found.pop("schema"), "files": [self.a, self.b], "data": self.source}
-        return names | found
+        taken = self.input_range.to_json() if self.input_range else None
+        return names | found | {"input_range": taken}
 
 
 def run(request: CompareRequest, progress: Progress) -> CompareOutcome:
@@ -52,6 +55,7 @@ def run(request: CompareRequest, progress: Progress) -> CompareOutcome:
     """
     left = model_file(request.a, request.variant if request.a.bundle else None)
     right = model_file(request.b, request.variant if request.b.bundle else None)
-    samples, source = load_samples(request.a, left, request.data, progress)
-    found = compare(left.data, right.data, samples, progress)
-    return CompareOutcome(str(request.a.path), str(request.b.path), source, found)
+    given = load_samples(request.a, left, request.data, progress)
+    found = compare(left.data, right.data, given.samples, progress)
+    a, b = str(request.a.path), str(request.b.path)
+    return CompareOutcome(a, b, given.source, found, given.input_range)

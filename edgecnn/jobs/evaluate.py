@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgecnn.core.bundle import KERAS_MODEL
-from edgecnn.core.errors import DataError
+from edgecnn.core.errors import DataError, GateMissedError
 from edgecnn.core.metric import Metric
 from edgecnn.core.postprocess import ClassifySpec, DetectSpec
 from edgecnn.core.progress import Progress
+from edgecnn.core.sample import Dataset
 from edgecnn.data.table import evaluation_split, load_dataset
+from edgecnn.evaluation.chance import chance_hint, chance_level
 from edgecnn.evaluation.evaluate import evaluate
+from edgecnn.jobs.find_range import Subject, range_finder
+from edgecnn.jobs.input_range import InputRange, RangeOptions
 from edgecnn.jobs.reference import ModelRef
 from edgecnn.jobs.specs import SpecFiles, open_runnable
 
@@ -54,6 +58,7 @@ class EvalResult:
     labels: tuple[str, ...]
     skipped: tuple[str, ...]
     variant: str | None = None
+    input_range: InputRange | None = None
 
     @property
     def float_only(self) -> bool:
@@ -71,6 +76,7 @@ class EvalResult:
             "n": self.metric.n,
             "metrics": metrics,
             "skipped": list(self.skipped),
+            "input_range": self.input_range.to_json() if self.input_range else None,
         }
 
 
@@ -80,22 +86,25 @@ def run(request: EvalRequest, progress: Progress) -> EvalResult:
     Raises:
         DataError: the data's classes are not the model's.
     """
+    source, seed = _source(request), _seed(request)
+    if not source:
+        raise DataError("no data to evaluate on", hint="add --data FOLDER (or digits, scenes)")
+    options = request.files.input if request.files else RangeOptions()
+
+    def find(subject: Subject) -> InputRange:
+        parts = [_dataset(request, source, seed, "classify")] if subject.scores else []
+        return range_finder(lambda _: subject, options, progress, seed=seed)(parts)
+
     runnable = open_runnable(
         request.reference,
         variant=request.variant,
         threads=request.threads,
         files=request.files,
         numerics=request.numerics,
+        find=find,
     )
-    manifest = request.reference.bundle.manifest if request.reference.bundle else None
-    seed = request.seed if request.seed is not None else (manifest.seed if manifest else 42)
-    source = request.data or (str(manifest.data.get("source", "")) if manifest else "")
-    if not source:
-        raise DataError("no data to evaluate on", hint="add --data FOLDER (or digits, scenes)")
     task = "detect" if isinstance(runnable.postprocess, DetectSpec) else "classify"
-    trained_on = str(manifest.data.get("source", "")) if manifest else ""
-    default = "test" if source == trained_on else evaluation_split(source, task, seed)
-    dataset = load_dataset(source, task, request.split or default, seed=seed)
+    dataset = _dataset(request, source, seed, task)
     classes = runnable.postprocess.labels
     if len(dataset.labels) > len(classes):
         raise DataError(
@@ -111,4 +120,41 @@ def run(request: EvalRequest, progress: Progress) -> EvalResult:
         progress=progress,
     )
     labels = classes if isinstance(runnable.postprocess, ClassifySpec) else dataset.labels
-    return EvalResult(task, metric, labels, tuple(dataset.skipped), runnable.variant)
+    return EvalResult(
+        task, metric, labels, tuple(dataset.skipped), runnable.variant, runnable.input_range
+    )
+
+
+def gate(result: EvalResult, *, force: bool) -> str | None:
+    """What is to be said of a classifier that is no better than chance; None: it is better.
+
+    Raises:
+        GateMissedError: it is not, it is a bare file, and ``force`` is not set.
+    """
+    chance = chance_level(result.metric, result.labels)
+    if chance is None:
+        return None
+    if result.variant is None and not force:
+        raise GateMissedError(f"no better than chance: {chance}", hint=chance_hint(chance))
+    return f"no better than chance: {chance}"
+
+
+def _source(request: EvalRequest) -> str:
+    return request.data or _trained_on(request)
+
+
+def _trained_on(request: EvalRequest) -> str:
+    bundle = request.reference.bundle
+    return str(bundle.manifest.data.get("source", "")) if bundle else ""
+
+
+def _seed(request: EvalRequest) -> int:
+    if request.seed is not None:
+        return request.seed
+    return request.reference.bundle.manifest.seed if request.reference.bundle else 42
+
+
+def _dataset(request: EvalRequest, source: str, seed: int, task: str) -> Dataset:
+    own = source == _trained_on(request)
+    default = "test" if own else evaluation_split(source, task, seed)
+    return load_dataset(source, task, request.split or default, seed=seed)

@@ -10,24 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.core.bundle import Bundle
-from edgecnn.core.errors import DataError, EdgecnnError, UsageError
+from edgecnn.core.errors import EdgecnnError, UsageError
 from edgecnn.core.files import make_folder, write_atomic
-from edgecnn.core.preprocess import PreprocessSpec
 from edgecnn.core.progress import Progress
-from edgecnn.core.runtime import TensorInfo, tensor_infos
-from edgecnn.core.tflite.metadata import specs
-from edgecnn.core.tflite.model import TfModel
-from edgecnn.jobs.calibration_data import open_data
+from edgecnn.jobs.input_range import InputRange
+from edgecnn.jobs.model_samples import DataRequest, load_samples
 from edgecnn.jobs.reference import ModelRef, model_file, resolve
-from edgecnn.jobs.specs import guess_preprocess, read_spec
 from edgecnn.report.inspection import render
 from edgecnn.report.inspection_tables import InspectionPage
 from firmware_glue.compiler.api import model_notes
 from quantization.inspection.inspect import Inspection, inspect
 from quantization.inspection.measure import LayerMeasure
 from quantization.inspection.weights import WeightStats
-from quantization.types import SampleDict
 from targets.base import CheckReport, ModelFile
 from targets.table import all_targets, get_target
 
@@ -36,29 +30,9 @@ _NARROWER = (
     "left out where the model is compiled to C: a narrower net, or one pruned while it is trained,"
     " does the same on other targets too"
 )
-_ARRAYS = (".npy", ".npz")
 #: Worst channels that JSON names for each layer.
 WORST_CHANNELS = 5
 _JSON_BINS = 32
-
-
-@dataclass(frozen=True)
-class DataRequest:
-    """Where samples come from.
-
-    Attributes:
-        source: images, .npy, .npz, audio, or a built-in name; None: the bundle's own data.
-        samples: at most so many.
-        preprocess: spec file; None: the bundle's, else the file's own, else guessed.
-        input_range: what a byte means to an image model without a spec, such as ``0..1``.
-        seed: of choices; None: the bundle's, else 42.
-    """
-
-    source: str | None = None
-    samples: int = 32
-    preprocess: Path | None = None
-    input_range: str | None = None
-    seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +63,7 @@ class InspectOutcome:
         targets: what each target says.
         html: the page that was written.
         notes: what could not be done, and why.
+        input_range: what a byte of an image means, and why; None: a bundle, or no images.
     """
 
     model: str
@@ -98,6 +73,7 @@ class InspectOutcome:
     targets: tuple[CheckReport, ...] = ()
     html: Path | None = None
     notes: tuple[str, ...] = ()
+    input_range: InputRange | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The object of ``edgecnn inspect --json``."""
@@ -133,6 +109,7 @@ class InspectOutcome:
             ],
             "html": str(self.html) if self.html else None,
             "notes": list(self.notes),
+            "input_range": self.input_range.to_json() if self.input_range else None,
         }
 
     def _mapped(self, index: int) -> dict[str, bool]:
@@ -155,8 +132,8 @@ def run(request: InspectRequest, progress: Progress) -> InspectOutcome:
     """
     model = model_file(request.reference, request.variant)
     against, shown = _against(request, model)
-    samples, source = load_samples(request.reference, model, request.data, progress)
-    found = inspect(model.data, against, samples, progress)
+    given = load_samples(request.reference, model, request.data, progress)
+    found = inspect(model.data, against, given.samples, progress)
     reports, notes = check_targets(model, request.targets)
     notes = [*model.model.notes, *notes]
     found_by_compiler = model_notes(model.model)
@@ -164,7 +141,7 @@ def run(request: InspectRequest, progress: Progress) -> InspectOutcome:
         notes += [*found_by_compiler, _NARROWER]
     if against is None and found.table.quantized:
         notes.append("no float model to compare with: add --against FLOAT")
-    if not samples:
+    if not given.samples:
         notes.append("no data: nothing was run; add --data")
     if found.rescaled:
         notes.append(
@@ -172,8 +149,9 @@ def run(request: InspectRequest, progress: Progress) -> InspectOutcome:
             " the float model was scaled alike before it was compared"
         )
     outcome = InspectOutcome(
-        str(request.reference.path), shown, source, found, reports, None, tuple(notes)
-    )
+        str(request.reference.path), shown, given.source, found, reports, None, tuple(notes),
+        given.input_range,
+    )  # fmt: skip
     if request.html is None:
         return outcome
     make_folder(request.html.parent)
@@ -189,43 +167,6 @@ def run(request: InspectRequest, progress: Progress) -> InspectOutcome:
     )
     write_atomic(request.html, render(page))
     return replace(outcome, html=request.html)
-
-
-def load_samples(
-    reference: ModelRef, model: ModelFile, request: DataRequest, progress: Progress
-) -> tuple[list[SampleDict], str | None]:
-    """Real-valued samples for a model, by its input names, and where they are from.
-
-    Raises:
-        DataError: nothing usable is there, or it does not fit.
-    """
-    bundle = reference.bundle
-    source = request.source or _own_source(bundle)
-    if source is None:
-        return [], None
-    infos = real_inputs(model.model)
-    seed = request.seed
-    if seed is None:
-        seed = bundle.manifest.seed if bundle is not None else 42
-    progress.stage("read data")
-    data = open_data(
-        source,
-        infos,
-        preprocess=_preprocess(model.model, bundle, request, source),
-        input_range=request.input_range,
-        samples=request.samples,
-        seed=seed,
-    )
-    return list(data.calibration()), source
-
-
-def real_inputs(model: TfModel) -> tuple[TensorInfo, ...]:
-    """The model's inputs as the real values behind them."""
-    inputs, _ = tensor_infos(model)
-    return tuple(
-        TensorInfo(info.name, info.shape, FLOAT) if info.scale is not None else info
-        for info in inputs
-    )
 
 
 def check_targets(
@@ -244,36 +185,6 @@ def check_targets(
         except EdgecnnError as error:
             notes.append(f"{target.name}: {error.message}")
     return tuple(reports), notes
-
-
-def _own_source(bundle: Bundle | None) -> str | None:
-    return (str(bundle.manifest.data.get("source", "")) or None) if bundle is not None else None
-
-
-def _preprocess(
-    model: TfModel, bundle: Bundle | None, request: DataRequest, source: str
-) -> PreprocessSpec | None:
-    """The given spec, else the bundle's, else the file's, else by the codes of its input.
-
-    None: left to the data.
-    """
-    if request.preprocess is not None:
-        return PreprocessSpec.from_json(read_spec(request.preprocess))
-    if bundle is not None:
-        return bundle.preprocess
-    embedded, _ = specs(model)
-    if embedded is not None:
-        return embedded
-    inputs, _ = tensor_infos(model)
-    image = len(inputs) == 1 and len(inputs[0].shape) == 4 and inputs[0].shape[3] in (1, 3)
-    if request.input_range or not image or Path(source).suffix.lower() in _ARRAYS:
-        return None
-    if inputs[0].scale is None:
-        raise DataError(
-            f"the model does not say how '{source}' becomes its input",
-            hint="give --input-range -1..1, 0..1 or 0..255, --preprocess FILE.json, or .npy data",
-        )
-    return guess_preprocess(inputs)
 
 
 def _against(request: InspectRequest, model: ModelFile) -> tuple[bytes | None, str | None]:

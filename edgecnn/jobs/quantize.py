@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,22 @@ from edgecnn.core.bundle import Bundle
 from edgecnn.core.errors import DataError, GateMissedError, UsageError
 from edgecnn.core.files import dump_json, make_folder, write_atomic
 from edgecnn.core.metric import Metric
-from edgecnn.core.postprocess import PostprocessSpec
+from edgecnn.core.postprocess import ClassifySpec, PostprocessSpec
 from edgecnn.core.preprocess import PreprocessSpec
 from edgecnn.core.progress import Progress, SilentProgress
 from edgecnn.core.runtime import Predictor
 from edgecnn.core.sample import Dataset
 from edgecnn.core.tflite import metadata
 from edgecnn.data.table import load_dataset
+from edgecnn.evaluation.chance import chance_hint, chance_level
 from edgecnn.evaluation.evaluate import evaluate
 from edgecnn.jobs.bare_model import SpecChoice, open_bare
 from edgecnn.jobs.calibration_data import CalibrationData, open_data
+from edgecnn.jobs.input_range import InputRange, RangeOptions
 from edgecnn.jobs.reference import ModelRef
 from quantization.load import FloatModel, load_float
-from quantization.parallel.executor import make_executor
+from quantization.parallel.executor import Executor, make_executor
+from quantization.parallel.predictor import file_predictor
 from quantization.quantize import quantize
 from quantization.recipe import Recipe, get_recipe
 from quantization.types import MetricFunction, QuantizationResult, QuantizeRequest
@@ -44,11 +47,12 @@ class QuantizeJob:
         limit: at most so many test and tuning samples; None: all.
         seed: of splits and choices; None: the bundle's.
         output_dir: for a bare file.
-        spec_file, postprocess_file, input_range: specs of a bare file.
+        spec_file, postprocess_file, input: specs of a bare file.
         auto: add accuracy steps until the gate holds.
         epochs: of fine-tuning.
         workers, ray: where the work runs.
         unsafe: run code in the model file.
+        force: go on where the float model is no better than chance.
     """
 
     reference: ModelRef
@@ -60,25 +64,40 @@ class QuantizeJob:
     output_dir: Path | None = None
     spec_file: Path | None = None
     postprocess_file: Path | None = None
-    input_range: str | None = None
+    input: RangeOptions = field(default_factory=RangeOptions)
     auto: bool = False
     epochs: int = 0
     workers: int = 1
     ray: str | None = None
     unsafe: bool = False
+    force: bool = False
 
 
 @dataclass(frozen=True)
 class QuantizeOutcome:
-    """``edgecnn.quantize/1``: where the files are and what quantization cost."""
+    """``edgecnn.quantize/1``: where the files are and what quantization cost.
+
+    Attributes:
+        skipped: files that could not be read.
+        input_range: what a byte of an image means, and why; None: a bundle, or no images.
+        chance: what is wrong with a float model that is no better than chance; None: it is better,
+            or there are no labels.
+    """
 
     files: dict[str, str]
     result: QuantizationResult
     skipped: tuple[str, ...] = ()
+    input_range: InputRange | None = None
+    chance: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The object of ``edgecnn quantize --json``."""
-        return quantize_json(self.result, self.files) | {"skipped": list(self.skipped)}
+        found = self.input_range.to_json() if self.input_range else None
+        return quantize_json(self.result, self.files) | {
+            "skipped": list(self.skipped),
+            "input_range": found,
+            "chance": self.chance,
+        }
 
 
 def quantize_json(result: QuantizationResult, files: dict[str, str]) -> dict[str, Any]:
@@ -112,17 +131,20 @@ def run(job: QuantizeJob, progress: Progress) -> QuantizeOutcome:
         QuantizationError, ModelError, DataError, BundleError, MissingExtraError.
     """
     progress.stage("load the model")
-    inputs = _bundle_inputs(job) if job.reference.bundle else _bare_inputs(job)
+    inputs = _bundle_inputs(job) if job.reference.bundle else _bare_inputs(job, progress)
     data = inputs.data
+    measure = _metric(inputs, data.test, job.limit)
     executor = make_executor(job.workers, job.ray)
     try:
+        float_metric, chance = _float_quality(inputs, measure, job, executor, progress)
         result = quantize(
             QuantizeRequest(
                 model=inputs.model,
                 calibration=data.calibration,
                 recipe=job.recipe,
                 golden_inputs=data.golden(GOLDEN_SAMPLES),
-                metric=_metric(inputs, data.test, job.limit),
+                metric=measure,
+                float_metric=float_metric,
                 tuning=_metric(inputs, data.tune, job.limit),
                 max_drop=job.max_drop,
                 metadata=_metadata(inputs),
@@ -135,11 +157,41 @@ def run(job: QuantizeJob, progress: Progress) -> QuantizeOutcome:
         )
     finally:
         executor.close()
+    if chance is not None:
+        result = replace(result, warnings=(chance, *result.warnings))
     if job.reference.bundle is not None:
         files = _write_bundle(job.reference.bundle, result)
     else:
         files = _write_folder(job.output_dir or Path(), job.reference.path.stem, result)
-    return QuantizeOutcome(files, result, data.skipped)
+    return QuantizeOutcome(files, result, data.skipped, data.input_range, chance)
+
+
+def _float_quality(
+    inputs: _Inputs,
+    measure: MetricFunction | None,
+    job: QuantizeJob,
+    executor: Executor,
+    progress: Progress,
+) -> tuple[Metric | None, str | None]:
+    """The float .tflite's metric, and what is wrong where it is no better than chance.
+
+    Before the long work, and before anything is written.
+
+    Raises:
+        GateMissedError: it is no better than chance, and ``force`` is not set.
+    """
+    after = inputs.postprocess
+    if measure is None or not isinstance(after, ClassifySpec):
+        return None, None
+    progress.stage("measure float_tflite")
+    metric = measure(file_predictor(inputs.model.data, executor))
+    chance = chance_level(metric, after.labels)
+    if chance is None:
+        return metric, None
+    text = f"the float model is no better than chance: {chance}"
+    if not job.force:
+        raise GateMissedError(text, hint=chance_hint(chance))
+    return metric, text
 
 
 def gate(result: QuantizationResult) -> None:
@@ -198,7 +250,7 @@ def _bundle_inputs(job: QuantizeJob) -> _Inputs:
     return _Inputs(model, data, bundle.postprocess)
 
 
-def _bare_inputs(job: QuantizeJob) -> _Inputs:
+def _bare_inputs(job: QuantizeJob, progress: Progress) -> _Inputs:
     if job.calibration is None:
         raise UsageError(
             "quantizing a bare file needs calibration data",
@@ -211,10 +263,11 @@ def _bare_inputs(job: QuantizeJob) -> _Inputs:
     bare = open_bare(
         job.reference.path,
         job.calibration,
-        choice=SpecChoice(job.spec_file, job.postprocess_file, job.input_range),
+        choice=SpecChoice(job.spec_file, job.postprocess_file, job.input),
         samples=job.recipe.samples or 1,
         seed=job.seed if job.seed is not None else _SEED,
         unsafe=job.unsafe,
+        progress=progress,
     )
     if job.max_drop is not None and not job.auto and bare.data.test is None:
         raise UsageError(

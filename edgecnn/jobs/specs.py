@@ -3,29 +3,45 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from edgecnn.core import postprocess as post
 from edgecnn.core.bundle import KERAS_MODEL, Bundle
-from edgecnn.core.errors import DataError, ModelError, UsageError
+from edgecnn.core.errors import DataError, ModelError, QuantizationError, UsageError
 from edgecnn.core.labels import read_labels
 from edgecnn.core.postprocess import ClassifySpec, DetectSpec, PostprocessSpec
 from edgecnn.core.preprocess import ArrayInput, ImageInput, PreprocessSpec
+from edgecnn.core.progress import SilentProgress
 from edgecnn.core.runtime import LiteRTPredictor, Predictor, TensorInfo
 from edgecnn.core.tflite.metadata import specs as embedded_specs
+from edgecnn.core.tflite.model import TfModel
+from edgecnn.core.tflite.reader import read_model
+from edgecnn.jobs.find_range import Subject, find_input_range
+from edgecnn.jobs.input_range import InputRange, RangeOptions, from_spec, with_options
 from edgecnn.jobs.reference import ModelRef, model_file
 
 
 @dataclass(frozen=True)
 class SpecFiles:
-    """Files that override what the model brings; None: not given."""
+    """What overrides what the model brings; None: not given.
+
+    Attributes:
+        preprocess, postprocess: spec files.
+        labels: a label file.
+        input: what the user says of the values that the model takes.
+    """
 
     preprocess: Path | None = None
     postprocess: Path | None = None
     labels: Path | None = None
+    input: RangeOptions = field(default_factory=RangeOptions)
+
+
+#: Finds the input range of a model that brings no spec.
+Finder = Callable[[Subject], InputRange]
 
 
 @dataclass(frozen=True)
@@ -35,12 +51,14 @@ class Runnable:
     Attributes:
         variant: which file of a bundle it is: a variant's name, or ``model.keras`` where the bundle
             is not quantized yet; None: a bare file.
+        input_range: what a byte of an image means, and why; None: a bundle, or no image.
     """
 
     predictor: Predictor
     preprocess: PreprocessSpec
     postprocess: PostprocessSpec
     variant: str | None = None
+    input_range: InputRange | None = None
 
 
 def open_runnable(
@@ -50,19 +68,20 @@ def open_runnable(
     threads: int | None = None,
     files: SpecFiles | None = None,
     numerics: str | None = None,
+    find: Finder | None = None,
 ) -> Runnable:
     """Opens a bundle's variant, a .tflite, a Keras model or a SavedModel.
 
     Of a bundle that is trained and not quantized yet it is the Keras model. Specs come from the
-    given files, else the bundle, else the .tflite's metadata, else (a quantized image classifier
-    without metadata) from the tensors: the input's whole range is taken as bytes 0 to 255, RGB, and
-    classes are numbered. Of a bare Keras model or SavedModel the input is guessed as ``edgecnn
-    quantize`` does; inputs that are no image take arrays of real values. With ``numerics`` the
-    predictor is the model's C, built for this machine; else LiteRT.
+    given files, else the bundle, else the .tflite's metadata. What a byte of an image means to any
+    other model is left to ``find``, without one to what the file tells (see
+    :mod:`edgecnn.jobs.input_range`); classes are numbered; inputs that are no image take arrays of
+    real values. With ``numerics`` the predictor is the model's C, built for this machine; else
+    LiteRT.
 
     Raises:
-        ModelError: no specs and none can be guessed.
-        DataError: a label file of the wrong length.
+        ModelError: it is no classifier, or a spec does not fit it.
+        DataError: a label file of the wrong length; or the input range is not clear.
         BundleError: a spec file with a wrong key or value.
     """
     files = files or SpecFiles()
@@ -72,7 +91,7 @@ def open_runnable(
                 f"'{reference.path}' is no .tflite: there is no C of it",
                 hint="leave --numerics out, or run edgecnn quantize first",
             )
-        return _unconverted(reference, files)
+        return _unconverted(reference, files, find)
     bundle = reference.bundle
     if bundle is not None and variant is None and numerics is None and bundle.only_trained:
         return _trained(bundle, files)
@@ -88,7 +107,8 @@ def open_runnable(
         runnable = _finish(predictor, bundle.preprocess, bundle.postprocess, files)
         return replace(runnable, variant=model.recipe)
     preprocess, postprocess = embedded_specs(model.model)
-    return _finish(predictor, preprocess, postprocess, files)
+    subject = Subject(predictor, graph=model.model)
+    return _finish_bare(subject, preprocess, postprocess, files, find)
 
 
 def _trained(bundle: Bundle, files: SpecFiles) -> Runnable:
@@ -100,28 +120,72 @@ def _trained(bundle: Bundle, files: SpecFiles) -> Runnable:
     return replace(runnable, variant=KERAS_MODEL)
 
 
-def _unconverted(reference: ModelRef, files: SpecFiles) -> Runnable:
-    from edgecnn.jobs.calibration_data import BYTES, guess_spec, layers_take_bytes
-
-    predictor, layers = _open_unconverted(reference)
-    guessed = None
-    if files.preprocess is None and _like_an_image(predictor.inputs):
-        input_range = BYTES if layers_take_bytes(layers) else None
-        guessed = guess_spec(predictor.inputs, None, input_range)
-    return _finish(predictor, guessed, None, files)
-
-
-def _open_unconverted(reference: ModelRef) -> tuple[Predictor, Sequence[Any]]:
-    """The predictor, and the model's layers where it has some."""
+def _unconverted(reference: ModelRef, files: SpecFiles, find: Finder | None) -> Runnable:
     from edgecnn.models.io import load_keras
     from quantization.freeze import freeze_saved_model
     from quantization.keras_predictor import FunctionPredictor, KerasPredictor
 
     if reference.kind == "saved-model":
         frozen = freeze_saved_model(reference.path)
-        return FunctionPredictor(frozen.function, frozen.inputs, frozen.outputs), ()
+        predictor = FunctionPredictor(frozen.function, frozen.inputs, frozen.outputs)
+        subject = Subject(predictor, graph=_graph(frozen, files))
+        return _finish_bare(subject, None, None, files, find)
     model = load_keras(reference.path)
-    return KerasPredictor(model), model.layers
+    subject = Subject(KerasPredictor(model), keras_model=model)
+    return _finish_bare(subject, None, None, files, find)
+
+
+def _graph(frozen: Any, files: SpecFiles) -> TfModel | None:
+    """A SavedModel as a .tflite, whose first ops tell what it takes; None: that is known anyway."""
+    from quantization.convert import to_float
+
+    if files.preprocess is not None or files.input.input_range is not None:
+        return None
+    try:
+        return read_model(to_float(frozen))
+    except QuantizationError:
+        return None  # it can be run, if not converted
+
+
+def _finish_bare(
+    subject: Subject,
+    preprocess: PreprocessSpec | None,
+    postprocess: PostprocessSpec | None,
+    files: SpecFiles,
+    find: Finder | None,
+) -> Runnable:
+    """A model without a bundle: what its input takes may have to be found out."""
+    postprocess = _postprocess(subject.predictor, postprocess, files)
+    if files.preprocess is not None:
+        preprocess = PreprocessSpec.from_json(read_spec(files.preprocess))
+    found = None
+    if preprocess is not None:
+        preprocess = with_options(preprocess, files.input)
+        found = from_spec(preprocess, files.input, given=files.preprocess is not None)
+    elif like_an_image(subject.predictor.inputs):
+        scores = postprocess if isinstance(postprocess, ClassifySpec) else None
+        found = (find or _by_the_file(files.input))(replace(subject, scores=scores))
+        preprocess = PreprocessSpec((found.image(subject.predictor.inputs[0]),))
+    # The label file has been applied.
+    rest = SpecFiles(input=files.input)
+    runnable = _finish(subject.predictor, preprocess, postprocess, rest)
+    return replace(runnable, input_range=found)
+
+
+def _by_the_file(options: RangeOptions) -> Finder:
+    return lambda subject: find_input_range(subject, (), options, SilentProgress())
+
+
+def _postprocess(
+    predictor: Predictor, postprocess: PostprocessSpec | None, files: SpecFiles
+) -> PostprocessSpec:
+    if files.postprocess is not None:
+        postprocess = post.from_json(read_spec(files.postprocess))
+    postprocess = postprocess or guess_postprocess(predictor.outputs)
+    if files.labels is not None:
+        labels = read_labels(files.labels, expected=len(postprocess.labels))
+        postprocess = replace(postprocess, labels=labels)
+    return postprocess
 
 
 def _finish(
@@ -132,57 +196,26 @@ def _finish(
 ) -> Runnable:
     if files.preprocess is not None:
         preprocess = PreprocessSpec.from_json(read_spec(files.preprocess))
-    if files.postprocess is not None:
-        postprocess = post.from_json(read_spec(files.postprocess))
-    if preprocess is None and _like_an_image(predictor.inputs):
-        preprocess = guess_preprocess(predictor.inputs)
     if preprocess is None:  # what is no image can still be judged on arrays of real values
         arrays = (ArrayInput(info.name, info.shape[1:]) for info in predictor.inputs)
         preprocess = PreprocessSpec(tuple(arrays))
-    postprocess = postprocess or _guess_postprocess(predictor.outputs)
-    if files.labels is not None:
-        labels = read_labels(files.labels, expected=len(postprocess.labels))
-        postprocess = replace(postprocess, labels=labels)
+    preprocess = with_options(preprocess, files.input)
+    postprocess = _postprocess(predictor, postprocess, files)
     _agree(preprocess, postprocess, predictor)
     return Runnable(predictor, preprocess, postprocess)
 
 
-def _like_an_image(inputs: Sequence[TensorInfo]) -> bool:
+def like_an_image(inputs: Sequence[TensorInfo]) -> bool:
+    """Whether the model takes one image, gray or of three channels."""
     return len(inputs) == 1 and len(inputs[0].shape) == 4 and inputs[0].shape[3] in (1, 3)
 
 
-def guess_preprocess(inputs: Sequence[TensorInfo]) -> PreprocessSpec:
-    """The spec of a quantized image classifier that brings none: its range is a byte's.
+def guess_postprocess(outputs: Sequence[TensorInfo]) -> ClassifySpec:
+    """The spec of a plain classifier, its classes numbered.
 
     Raises:
-        ModelError: it is no such model.
+        ModelError: it is none.
     """
-    info = inputs[0]
-    quantized = info.scale is not None and info.dtype in ("int8", "uint8")
-    if len(inputs) != 1 or len(info.shape) != 4 or info.shape[3] not in (1, 3) or not quantized:
-        raise ModelError(
-            "the model carries no preprocess spec and none can be guessed from its inputs "
-            f"({', '.join(f'{item.name} {item.dtype} {list(item.shape)}' for item in inputs)})",
-            hint="give --preprocess FILE.json (see docs/specs.md), or use a bundle",
-        )
-    # Byte b is taken as the b-th value of the tensor's range: what quantized image models mean.
-    scale = float(info.scale or 1.0)
-    zero = int(info.zero_point or 0) + (128 if info.dtype == "int8" else 0)
-    return PreprocessSpec(
-        (
-            ImageInput(
-                info.name,
-                info.shape[1],
-                info.shape[2],
-                "gray" if info.shape[3] == 1 else "rgb",
-                scale=(scale,),
-                offset=(-scale * zero,),
-            ),
-        )
-    )
-
-
-def _guess_postprocess(outputs: Sequence[TensorInfo]) -> ClassifySpec:
     info = outputs[0]
     classes = info.shape[-1] if info.shape else 0
     if len(outputs) != 1 or classes < 2 or any(dim != 1 for dim in info.shape[:-1]):

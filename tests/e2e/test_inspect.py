@@ -116,7 +116,7 @@ def test_images_by_the_spec_in_the_file(capfd, tmp_path, photos) -> None:
     assert "0..255 data for a 0..1 model" in suspects[0]["cure"]
     code, out, _ = call(capfd, *command, "--input-range", "0..1")
     assert code == 0 and json.loads(out)["suspects"] == []
-    error(call(capfd, "inspect", against, "--data", photos), "does not say how", "--input-range")
+    error(call(capfd, "inspect", against, "--data", photos), "is not clear", "--input-range")
 
 
 def test_a_bundle_brings_its_float_model_and_data(capfd, tmp_path) -> None:

@@ -9,41 +9,46 @@ import numpy as np
 import pytest
 
 from edgecnn.core import postprocess as post
-from edgecnn.core.errors import ModelError, QuantizationError, UsageError
+from edgecnn.core.errors import DataError, ModelError, QuantizationError, UsageError
 from edgecnn.core.postprocess import ClassifySpec
 from edgecnn.core.preprocess import ImageInput, PreprocessSpec
 from edgecnn.core.tflite import metadata
-from edgecnn.jobs.bare_model import SpecChoice, open_bare, takes_bytes
+from edgecnn.jobs.bare_model import SpecChoice, open_bare
+from edgecnn.jobs.input_range import RangeOptions
 from edgecnn.jobs.reference import model_file, resolve
 from edgecnn.jobs.specs import open_runnable
-from quantization.load import load_float
 from tests.builders import ModelBuilder
 
 RNG = np.random.default_rng(2)
 
 
-def tiny(path: Path, *, scale: float | None = None, classes: int = 10) -> Path:
-    """8×8 gray → dense; with ``scale`` a MUL comes first."""
+def tiny(
+    path: Path, *, scale: float | None = None, classes: int = 10, weights: float = 1.0
+) -> Path:
+    """8×8 gray → dense of random weights; with ``scale`` a MUL comes first."""
     build = ModelBuilder()
     x = start = build.tensor((1, 8, 8, 1), "float32", name="image")
     if scale is not None:
         factor = build.tensor((), "float32", data=scale, name="factor")
         x = build.tensor((1, 8, 8, 1), "float32", name="scaled")
         build.op("MUL", [start, factor], [x])
-    w = build.tensor((classes, 64), "float32", data=RNG.normal(size=(classes, 64)), name="w")
+    values = weights * RNG.normal(size=(classes, 64))
+    w = build.tensor((classes, 64), "float32", data=values, name="w")
     y = build.tensor((1, classes), "float32", name="scores")
     build.op("FULLY_CONNECTED", [x, w, -1], [y])
     path.write_bytes(build.build([start], [y]))
     return path
 
 
-def opened(path: Path, source: str = "digits", **choice):
-    return open_bare(path, source, choice=SpecChoice(**choice), samples=20, seed=1)
+def opened(path: Path, source: str = "digits", said: str | None = None, **choice):
+    given = SpecChoice(**choice, input=RangeOptions(said))
+    return open_bare(path, source, choice=given, samples=20, seed=1)
 
 
 def test_a_float_tflite_with_labelled_data(tmp_path):
-    bare = opened(tiny(tmp_path / "m.tflite"))
+    bare = opened(tiny(tmp_path / "m.tflite"), said="-1..1")
     assert bare.preprocess.image.colour == "gray" and bare.preprocess.image.offset == (-1.0,)
+    assert bare.data.input_range.source == "option"
     assert isinstance(bare.postprocess, ClassifySpec)
     assert bare.postprocess.scores == "scores" and len(bare.postprocess.labels) == 10
     assert bare.data.test is not None and bare.data.tune is not None
@@ -51,17 +56,21 @@ def test_a_float_tflite_with_labelled_data(tmp_path):
 
 
 def test_other_classes_give_no_verdict(tmp_path):
-    bare = opened(tiny(tmp_path / "m.tflite", classes=7))
+    bare = opened(tiny(tmp_path / "m.tflite", classes=7), said="-1..1")
     assert bare.postprocess is None and bare.data.test is None and bare.data.tune is None
 
 
-@pytest.mark.parametrize(("scale", "bytes_"), [(1 / 255, True), (1 / 127.5, True), (0.5, False)])
-def test_a_model_that_scales_first_takes_bytes(tmp_path, scale, bytes_):
+@pytest.mark.parametrize("scale", [1 / 255, 1 / 127.5])
+def test_a_model_that_scales_first_takes_bytes(tmp_path, scale):
     path = tiny(tmp_path / "m.tflite", scale=scale)
-    assert takes_bytes(load_float(path)) == bytes_
-    assert opened(path).preprocess.image.scale == ((1.0,) if bytes_ else (1 / 127.5,))
-    given = opened(path, input_range="0..1").preprocess.image
-    assert given.scale == (1 / 255,)
+    bare = opened(path)
+    assert bare.preprocess.image.scale == (1.0,) and bare.data.input_range.source == "file"
+    assert opened(path, said="0..1").preprocess.image.scale == (1 / 255,)
+
+
+def test_a_model_that_says_nothing_and_has_learned_nothing_is_refused(tmp_path):
+    with pytest.raises(DataError, match="no convention beats chance"):
+        opened(tiny(tmp_path / "m.tflite", weights=0.0))
 
 
 def test_embedded_specs_are_used_and_files_win(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections import Counter
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -12,13 +13,23 @@ import pytest
 from edgecnn.core.errors import DataError, ModelError, UnknownNameError
 from edgecnn.core.postprocess import ClassifySpec
 from edgecnn.core.preprocess import AudioInput, ImageInput, PreprocessSpec
+from edgecnn.core.progress import SilentProgress
 from edgecnn.core.runtime import TensorInfo
 from edgecnn.evaluation.evaluate import evaluate
 from edgecnn.jobs.calibration_data import open_data
+from edgecnn.jobs.find_range import Subject, range_finder
+from edgecnn.jobs.input_range import RangeOptions
 from tests.data.sounds import wav
 
 IMAGE = (TensorInfo("image", (1, 8, 8, 3), "float32"),)
 AUDIO = (TensorInfo("audio", (1, 100, 1), "float32"),)
+
+
+def as_said(name):
+    """A finder that takes what the user says."""
+    options = RangeOptions(name)
+    subject = Subject(SimpleNamespace(inputs=IMAGE))
+    return range_finder(lambda _: subject, options, SilentProgress())
 
 
 def folders(root, counts):
@@ -33,14 +44,14 @@ def folders(root, counts):
 
 def test_labelled_images_are_balanced_and_split(tmp_path):
     source = folders(tmp_path / "d", {"a": 40, "b": 12})
-    data = open_data(source, IMAGE, classes=2, samples=16, seed=3)
+    data = open_data(source, IMAGE, find=as_said("-1..1"), classes=2, samples=16, seed=3)
     fed = list(data.calibration())
     assert len(fed) == 16 and fed[0]["image"].shape == (1, 8, 8, 3)
     assert fed[0]["image"].dtype == np.float32 and data.is_image
     assert -1 <= min(s["image"].min() for s in fed) < -0.5
     chosen = Counter(data.train[k].label for k in data._picks())
     assert chosen[0] == chosen[1] == 8
-    again = open_data(source, IMAGE, classes=2, samples=16, seed=3)
+    again = open_data(source, IMAGE, find=as_said("-1..1"), classes=2, samples=16, seed=3)
     for one, other in zip(fed, again.calibration(), strict=True):
         np.testing.assert_array_equal(one["image"], other["image"])
     assert {*data.train.ids} & {*data.test.ids, *data.tune.ids} == set()
@@ -49,7 +60,7 @@ def test_labelled_images_are_balanced_and_split(tmp_path):
 
 def test_other_classes_than_the_models_only_calibrate(tmp_path):
     source = folders(tmp_path / "d", {"a": 10, "b": 10})
-    data = open_data(source, IMAGE, classes=1000, samples=50)
+    data = open_data(source, IMAGE, find=as_said("-1..1"), classes=1000, samples=50)
     assert data.test is None and data.tune is None
     assert len(list(data.calibration())) == len(data.train) == 20
 
@@ -59,7 +70,7 @@ def test_unlabelled_images_are_spread_evenly(tmp_path):
     root.mkdir()
     for k in range(30):
         cv2.imwrite(str(root / f"{k:02}.png"), np.full((8, 8, 3), 8 * k, np.uint8))
-    data = open_data(str(root), IMAGE, input_range="0..255", samples=4)
+    data = open_data(str(root), IMAGE, find=as_said("0..255"), samples=4)
     means = [float(s["image"].mean()) for s in data.calibration()]
     assert means == [0.0, 80.0, 152.0, 232.0]
 
@@ -172,8 +183,8 @@ def test_sources_that_do_not_fit(tmp_path):
     with pytest.raises(DataError, match="is a recording, which"):
         spec = PreprocessSpec((ImageInput("image", 8, 8),))
         open_data(str(tmp_path / "s"), IMAGE, preprocess=spec)
-    with pytest.raises(UnknownNameError, match="input range"):
-        open_data(pictures, IMAGE, input_range="0..2")
+    with pytest.raises(DataError, match="does not say what a byte"):
+        open_data(pictures, IMAGE)
     (tmp_path / "nothing").mkdir()
     with pytest.raises(DataError, match="holds no readable image"):
         open_data(str(tmp_path / "nothing"), IMAGE)
