@@ -141,6 +141,8 @@ def test_bare_keras_and_bare_tflite(digits: Path, tmp_path: Path) -> None:
         edgecnn("quantize", keras, "--calibration", "digits", "-o", out, "--limit", "60", "--json")
     )
     assert result["metrics"]["quantized"]["n"] == 60
+    taken = result["input_range"]
+    assert (taken["name"], taken["colour"], taken["source"]) == ("-1..1", "gray", "labels")
     model = Path(result["files"]["model"])
     evaluated = as_json(edgecnn("eval", model, "--data", "digits", "--limit", "60", "--json"))
     assert evaluated["metrics"]["accuracy"] == result["metrics"]["quantized"]["value"]
@@ -152,11 +154,11 @@ def test_bare_keras_and_bare_tflite(digits: Path, tmp_path: Path) -> None:
     for index in range(4):
         image = rng.integers(0, 255, (20, 20, 3), dtype=np.uint8)
         cv2.imwrite(str(unlabelled / f"{index}.png"), image)
-    plain = edgecnn("quantize", keras, "--calibration", unlabelled, "-o", tmp_path / "p", "--json")
+    # Four images of noise are nothing that the model's batch normalization could tell.
+    asked = ("quantize", keras, "--calibration", unlabelled, "--input-range=-1..1")
+    plain = edgecnn(*asked, "-o", tmp_path / "p", "--json")
     assert as_json(plain)["metrics"]["quantized"] is None
-    gated = edgecnn(
-        "quantize", keras, "--calibration", unlabelled, "-o", tmp_path / "g", "--max-drop", "1"
-    )
+    gated = edgecnn(*asked, "-o", tmp_path / "g", "--max-drop", "1")
     assert gated.returncode == 2
     assert "--max-drop needs labelled data" in gated.stderr
     assert not (tmp_path / "g").exists()

@@ -186,7 +186,7 @@ def test_sources_that_do_not_fit(tmp_path):
     with pytest.raises(DataError, match="does not say what a byte"):
         open_data(pictures, IMAGE)
     (tmp_path / "nothing").mkdir()
-    with pytest.raises(DataError, match="holds no readable image"):
+    with pytest.raises(DataError, match="holds no images"):
         open_data(str(tmp_path / "nothing"), IMAGE)
     with pytest.raises(UnknownNameError, match="data source 'digitz'"):
         open_data("digitz", IMAGE)
