@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecnn.cli.options import common, output_option, project_option, variant_option
+from edgecnn.cli.options import (
+    common,
+    input_options,
+    output_option,
+    project_option,
+    variant_option,
+)
 
 if TYPE_CHECKING:
     from edgecnn.camera.loop import LoopSummary
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--labels", type=click.Path(path_type=Path), default=None, help="Label file.")
 @click.option("--preprocess", type=click.Path(path_type=Path), default=None, help="Spec file.")
 @click.option("--postprocess", type=click.Path(path_type=Path), default=None, help="Spec file.")
+@input_options
 @variant_option
 @project_option
 @common
@@ -42,6 +49,8 @@ def command(
     labels: Path | None,
     preprocess: Path | None,
     postprocess: Path | None,
+    input_range: str | None,
+    colour: str | None,
     variant: str | None,
     project: Path,
     as_json: bool,
@@ -54,6 +63,7 @@ def command(
     """
     from edgecnn.camera.loop import LoopConfig
     from edgecnn.jobs.detect import DetectRequest, output_files, run
+    from edgecnn.jobs.input_range import RangeOptions
     from edgecnn.jobs.reference import resolve
     from edgecnn.jobs.specs import SpecFiles
 
@@ -79,7 +89,7 @@ def command(
         realtime=realtime,
         variant=variant,
         threads=threads,
-        files=SpecFiles(preprocess, postprocess, labels),
+        files=SpecFiles(preprocess, postprocess, labels, RangeOptions(input_range, colour)),
     )
     # Without a terminal nothing is shown, and frames need not be drawn for it.
     status = _Status() if sys.stderr.isatty() and not (as_json or quiet) else None
