@@ -75,8 +75,6 @@ def command(
     quiet: bool,
 ) -> None:
     """Make what a target runs: C and ELF for microcontrollers, .tflite for the others."""
-    import tempfile
-
     from edgecnn.jobs.on_targets import compile_for
     from edgecnn.jobs.reference import resolve
     from targets.base import RunOptions
@@ -95,11 +93,9 @@ def command(
         c_only=c_only,
         selftest=selftest,
     )
-    if dry_run:
-        with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
-            made = compile_for(reference, target, Path(scratch), options, variant=variant)
-    else:
-        made = compile_for(reference, target, output_dir, options, variant=variant, force=force)
+    made = compile_for(
+        reference, target, output_dir, options, variant=variant, force=force, dry_run=dry_run
+    )
     if as_json:
         print_json(made.to_json())
     elif not quiet:
@@ -114,7 +110,7 @@ def _print(made: CompileResult, *, verbose: bool, dry_run: bool) -> None:
             [(", ".join(map(str, s.ops)), layer_name(s.name), s.kernel) for s in made.steps],
         )
     click.echo(f"{made.target}: {len(made.files)} files {'would go' if dry_run else 'written'} to"
-               f" {'the output folder' if dry_run else made.output_dir}")  # fmt: skip
+               f" {made.output_dir}")  # fmt: skip
     for file in made.files:
         click.echo(f"  {file}")
     for label, value in (

@@ -43,7 +43,7 @@ def make_folder(path: Path) -> Path:
 
 
 def check_writable(path: Path) -> None:
-    """Whether a folder or file ``path`` could be made, without making it.
+    """Whether the folder ``path`` is there or could be made, and be written to, without making it.
 
     Raises:
         UsageError: something that is no folder is in the way, or it may not be written to.
@@ -52,7 +52,7 @@ def check_writable(path: Path) -> None:
     while not place.exists() and place.parent != place:
         place = place.parent
     reason = None
-    if not place.is_dir() and place != path:
+    if not place.is_dir():
         reason = "Not a directory"
     elif not os.access(place, os.W_OK):
         reason = "Permission denied"

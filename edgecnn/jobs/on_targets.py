@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from edgecnn.core.bundle import Bundle, BundleEdit
 from edgecnn.core.errors import GateMissedError, UnsupportedModelError, UsageError
-from edgecnn.core.files import make_folder
+from edgecnn.core.files import check_writable, make_folder
 from edgecnn.core.rejections import cure, rejection_lines
 from edgecnn.jobs.elsewhere import elsewhere, with_elsewhere
 from edgecnn.jobs.numerics import REFERENCE, quality_beside_reference
@@ -82,8 +82,11 @@ def compile_for(
     *,
     variant: str | None,
     force: bool = False,
+    dry_run: bool = False,
 ) -> CompileResult:
     """Compiles into ``output_dir``, or into the bundle where none is given.
+
+    A dry run takes every decision, compiles, and keeps nothing.
 
     Everything is made in a temporary folder first, so that a failure leaves nothing behind.
 
@@ -106,10 +109,15 @@ def compile_for(
         gate_compile(made, options)
         _require_selftest(made, options)
         if output_dir is not None:
-            _move_files(made, output_dir, force=force)
+            _check_place(made, output_dir, force=force)
+            if not dry_run:
+                _move_files(made, output_dir)
             return _moved(made, output_dir)
         bundle = reference.bundle_or_fail("compile")
         prefix = _place(target.name, model.recipe, "files")
+        if dry_run:
+            check_writable(bundle.root)
+            return _moved(made, bundle.root / prefix)
         with bundle.edit() as edit:
             edit.remove(prefix)
             for file in made.files:
@@ -259,14 +267,17 @@ def _moved(made: CompileResult, folder: Path) -> CompileResult:
     return replace(made, output_dir=folder)
 
 
-def _move_files(made: CompileResult, output_dir: Path, *, force: bool) -> None:
-    make_folder(output_dir)
+def _check_place(made: CompileResult, output_dir: Path, *, force: bool) -> None:
+    check_writable(output_dir)
     taken = [file for file in made.files if (output_dir / file).is_dir()]
     if taken and not force:
         raise UsageError(
             f"'{output_dir / taken[0]}' is a folder, a file goes there",
             hint="choose another folder with -o/--output-dir",
         )
+
+
+def _move_files(made: CompileResult, output_dir: Path) -> None:
     for file in made.files:
         goal = output_dir / file
         make_folder(goal.parent)

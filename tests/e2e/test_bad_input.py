@@ -179,3 +179,21 @@ def test_max_ram(given: str, needle: str, tmp_path: Path, capfd, model: Path) ->
     code, _, err = call(capfd, "compile", model, *options)
     assert code != 0 and not out.exists()
     assert_error(err, needle)
+
+
+def test_a_dry_run_of_compile_refuses_what_the_run_refuses(
+    tmp_path: Path, capfd, model: Path
+) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "out/tiny.c").mkdir(parents=True)
+    before = sorted(tmp_path.rglob("*"))
+    for extra in ((), ("-o", tmp_path / "file"), ("-o", tmp_path / "file/x"),
+                  ("-o", tmp_path / "out")):  # fmt: skip
+        options = ("compile", model, "-t", "cortex-m4", "--c-only", *extra)
+        code, out, err = call(capfd, *options, "--dry-run")
+        assert code == 2 and out == "" and "error: " in err
+        assert (code, out, err) == call(capfd, *options)
+    free = ("compile", model, "-t", "cortex-m4", "--c-only", "-o", tmp_path / "new", "--dry-run")
+    code, out, _ = call(capfd, *free)
+    assert code == 0 and f"would go to {tmp_path / 'new'}" in out
+    assert sorted(tmp_path.rglob("*")) == before
