@@ -142,6 +142,8 @@ def _print(outcome: QuantizeOutcome, *, verbose: bool) -> None:
         click.echo(f"and {len(result.suspects) - len(shown)} more suspects (-v shows them)")
     for line in result.warnings:
         click.echo(f"warning: {line}", err=True)
+    for note in outcome.notes:
+        click.echo(f"note: {note}", err=True)
     if outcome.skipped:
         click.echo(f"skipped {len(outcome.skipped)} unreadable files: "
                    f"{', '.join(outcome.skipped[:5])}", err=True)  # fmt: skip

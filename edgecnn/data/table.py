@@ -52,6 +52,14 @@ def load_dataset(source: str, task: str, split: str, *, seed: int) -> Dataset:
     return _splits(source, seed).get(split)
 
 
+def same_source(one: str, other: str) -> bool:
+    """Whether two names mean the same data: equal, or two ways to the same file or folder."""
+    if one == other or not other or one in SOURCES or other in SOURCES:
+        return one == other
+    paths = [Path(name).expanduser() for name in (one, other)]
+    return all(path.exists() for path in paths) and paths[0].samefile(paths[1])
+
+
 def evaluation_split(source: str, task: str, seed: int) -> str:
     """Which split judges a model that was not trained on ``source``.
 

@@ -49,6 +49,11 @@ class CalibrationData:
     skipped: tuple[str, ...] = ()
     input_range: InputRange | None = None
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What of the source was left out or taken without labels, and why."""
+        return tuple(getattr(self.train, "notes", ()))
+
     def calibration(self) -> Iterator[SampleDict]:
         """Starts a pass over at most :attr:`samples` real-valued samples, float32 (1, …) by name.
 

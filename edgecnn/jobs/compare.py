@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from edgecnn.core.progress import Progress
@@ -57,5 +57,6 @@ def run(request: CompareRequest, progress: Progress) -> CompareOutcome:
     right = model_file(request.b, request.variant if request.b.bundle else None)
     given = load_samples(request.a, left, request.data, progress)
     found = compare(left.data, right.data, given.samples, progress)
+    found = replace(found, notes=(*given.notes, *found.notes))
     a, b = str(request.a.path), str(request.b.path)
     return CompareOutcome(a, b, given.source, found, given.input_range)

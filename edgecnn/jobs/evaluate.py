@@ -11,7 +11,7 @@ from edgecnn.core.metric import Metric
 from edgecnn.core.postprocess import ClassifySpec, DetectSpec
 from edgecnn.core.progress import Progress
 from edgecnn.core.sample import Dataset
-from edgecnn.data.table import evaluation_split, load_dataset
+from edgecnn.data.table import evaluation_split, load_dataset, same_source
 from edgecnn.evaluation.chance import chance_hint, chance_level
 from edgecnn.evaluation.evaluate import evaluate
 from edgecnn.jobs.find_range import Subject, range_finder
@@ -145,7 +145,7 @@ def _source(request: EvalRequest) -> str:
 
 def _trained_on(request: EvalRequest) -> str:
     bundle = request.reference.bundle
-    return str(bundle.manifest.data.get("source", "")) if bundle else ""
+    return bundle.data_source if bundle else ""
 
 
 def _seed(request: EvalRequest) -> int:
@@ -155,6 +155,6 @@ def _seed(request: EvalRequest) -> int:
 
 
 def _dataset(request: EvalRequest, source: str, seed: int, task: str) -> Dataset:
-    own = source == _trained_on(request)
+    own = same_source(source, _trained_on(request))
     default = "test" if own else evaluation_split(source, task, seed)
     return load_dataset(source, task, request.split or default, seed=seed)

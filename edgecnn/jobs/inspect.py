@@ -135,6 +135,7 @@ def run(request: InspectRequest, progress: Progress) -> InspectOutcome:
     given = load_samples(request.reference, model, request.data, progress)
     found = inspect(model.data, against, given.samples, progress)
     reports, notes = check_targets(model, request.targets)
+    notes += given.notes
     notes = [*model.model.notes, *notes]
     found_by_compiler = model_notes(model.model)
     if found_by_compiler:

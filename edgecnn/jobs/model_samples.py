@@ -51,11 +51,13 @@ class Samples:
         samples: real values by the model's input names.
         source: where they are from; None: there are none.
         input_range: what a byte of an image means, and why; None: a bundle, or no images.
+        notes: what of the source was left out or taken without labels, and why.
     """
 
     samples: list[SampleDict] = field(default_factory=list)
     source: str | None = None
     input_range: InputRange | None = None
+    notes: tuple[str, ...] = ()
 
 
 def load_samples(
@@ -86,7 +88,7 @@ def load_samples(
     if spec is not None and data.is_image and (bundle is None or request.input.given):
         found = from_spec(spec, request.input, given=request.preprocess is not None)
         data = replace(data, input_range=found)
-    return Samples(list(data.calibration()), source, data.input_range)
+    return Samples(list(data.calibration()), source, data.input_range, data.notes)
 
 
 def real_inputs(model: TfModel) -> tuple[TensorInfo, ...]:
@@ -114,7 +116,7 @@ def _subject(model: ModelFile, parts: Sequence[Dataset]) -> Subject:
 
 
 def _own_source(bundle: Bundle | None) -> str | None:
-    return (str(bundle.manifest.data.get("source", "")) or None) if bundle is not None else None
+    return (bundle.data_source or None) if bundle is not None else None
 
 
 def _preprocess(

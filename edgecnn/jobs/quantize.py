@@ -79,6 +79,7 @@ class QuantizeOutcome:
 
     Attributes:
         skipped: files that could not be read.
+        notes: what of the calibration data was left out or taken without labels, and why.
         input_range: what a byte of an image means, and why; None: a bundle, or no images.
         chance: what is wrong with a float model that is no better than chance; None: it is better,
             or there are no labels.
@@ -89,12 +90,14 @@ class QuantizeOutcome:
     skipped: tuple[str, ...] = ()
     input_range: InputRange | None = None
     chance: str | None = None
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The object of ``edgecnn quantize --json``."""
         found = self.input_range.to_json() if self.input_range else None
         return quantize_json(self.result, self.files) | {
             "skipped": list(self.skipped),
+            "notes": list(self.notes),
             "input_range": found,
             "chance": self.chance,
         }
@@ -163,7 +166,7 @@ def run(job: QuantizeJob, progress: Progress) -> QuantizeOutcome:
         files = _write_bundle(job.reference.bundle, result)
     else:
         files = _write_folder(job.output_dir or Path(), job.reference.path.stem, result)
-    return QuantizeOutcome(files, result, data.skipped, data.input_range, chance)
+    return QuantizeOutcome(files, result, data.skipped, data.input_range, chance, data.notes)
 
 
 def _float_quality(

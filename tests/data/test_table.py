@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgecnn.core.errors import DataError, UnknownNameError, UsageError
-from edgecnn.data.table import load_dataset, load_unlabelled, split_record
+from edgecnn.data.table import load_dataset, load_unlabelled, same_source, split_record
 from tests.data.pictures import class_files, encoded, write_folder, write_tar, write_zip
 
 PARTS = ("train", "val", "test")
@@ -96,6 +96,13 @@ def test_nothing_readable_in_a_class_is_an_error(tmp_path):
     with pytest.raises(DataError, match="class 'b' has no readable training image") as caught:
         load_dataset(str(write_folder(tmp_path, files)), "classify", "train", seed=1)
     assert "b/0.png" in "".join(caught.value.details) or len(caught.value.details) > 3
+
+
+def test_two_names_of_the_same_data(tmp_path, monkeypatch, files):
+    monkeypatch.chdir(write_folder(tmp_path, files))
+    assert same_source("cat", str(tmp_path / "dog/../cat")) and same_source("digits", "digits")
+    assert not same_source("cat", "dog") and not same_source("cat", "")
+    assert not same_source("digits", "cat") and not same_source("gone", "cat")
 
 
 def test_images_without_labels(tmp_path):

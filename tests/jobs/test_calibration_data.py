@@ -19,7 +19,9 @@ from edgecnn.evaluation.evaluate import evaluate
 from edgecnn.jobs.calibration_data import open_data
 from edgecnn.jobs.find_range import Subject, range_finder
 from edgecnn.jobs.input_range import RangeOptions
+from tests.data.pictures import write_folder
 from tests.data.sounds import wav
+from tests.data.test_kind import BOXES, MASKS
 
 IMAGE = (TensorInfo("image", (1, 8, 8, 3), "float32"),)
 AUDIO = (TensorInfo("audio", (1, 100, 1), "float32"),)
@@ -73,6 +75,17 @@ def test_unlabelled_images_are_spread_evenly(tmp_path):
     data = open_data(str(root), IMAGE, find=as_said("0..255"), samples=4)
     means = [float(s["image"].mean()) for s in data.calibration()]
     assert means == [0.0, 80.0, 152.0, 232.0]
+
+
+def test_masks_and_boxes_are_not_calibrated_on(tmp_path):
+    spec = PreprocessSpec((ImageInput("image", 8, 8, scale=(1 / 255,), offset=(0.0,)),))
+    for name in ("image and label", "Pascal VOC"):
+        source = str(write_folder(tmp_path / name, {**MASKS, **BOXES}[name]))
+        data = open_data(source, IMAGE, preprocess=spec, samples=50)
+        assert data.test is None and data.train.ids and len(data.train) == 6
+        assert all(path.startswith(("image/", "JPEGImages/")) for path in data.train.ids)
+        assert "taken without labels" in data.notes[0]
+    assert open_data(folders(tmp_path / "d", {"a": 9, "b": 9}), IMAGE, preprocess=spec).notes == ()
 
 
 def test_given_specs_win(tmp_path):
