@@ -82,14 +82,21 @@ class Plan:
         compiled, told = self.compiled, []
         if options.max_ram is not None and self.ram_bytes > options.max_ram:
             parts = f"arena {compiled.arena_bytes:,} + static {self.static_bytes:,}"
+            stack = (
+                ", the stack apart"
+                if self.stack_bytes is None
+                else f" + stack {self.stack_bytes:,}"
+            )
             told.append(
-                f"{self.ram_bytes:,} bytes of RAM ({parts} + stack {self.stack_bytes or 0:,}),"
+                f"{self.ram_bytes:,} bytes of RAM ({parts}{stack}),"
                 f" --max-ram allows {options.max_ram:,}"
             )
         if options.max_flash is not None and self.flash_bytes > options.max_flash:
             code = "" if self.code_bytes is None else f"code {self.code_bytes:,} + "
+            alone = " alone" if self.code_bytes is None else ""
+            weights = f"weights {compiled.weight_bytes:,}{alone}"
             told.append(
-                f"{self.flash_bytes:,} bytes of flash ({code}weights {compiled.weight_bytes:,}),"
+                f"{self.flash_bytes:,} bytes of flash ({code}{weights}),"
                 f" --max-flash allows {options.max_flash:,}"
             )
         return f"the smallest plan takes {'; '.join(told)}" if told else None
@@ -157,12 +164,14 @@ def _notes(plan: Plan, options: RunOptions, tools: Tools) -> tuple[str, ...]:
     taken, notes = plan.compiled.optimize, []
     if taken != options.optimize:
         notes.append(f"--optimize {taken} was taken, because {options.optimize} misses the limits")
-    if options.max_flash is not None and plan.built is None:
+    if plan.missed(options) is not None:
+        return ()
+    if options.max_flash is not None and tools.toolchain is None:
         notes.append(
             "--max-flash was compared with the weights alone: the C compiler that counts the code"
             " is not installed (pip install 'edgecnn[mcu]')"
         )
-    if options.max_ram is not None and (plan.built is None or tools.emulator is None):
+    if options.max_ram is not None and None in (tools.toolchain, tools.emulator):
         notes.append(
             f"--max-ram was compared with {STACK_RESERVE:,} bytes for the stack: what measures it"
             " is not installed (pip install 'edgecnn[mcu]')"
@@ -199,7 +208,13 @@ def _board_room(board: Board, plain: CompiledModel) -> int:
 
 
 def _counted(board: Board, compiled: CompiledModel, options: RunOptions, tools: Tools) -> Plan:
-    """A model with its code and its stack, as far as they are asked for and can be counted."""
+    """A model with its code and its stack, as far as they are asked for and can be counted.
+
+    What misses a limit without them is not built.
+    """
+    plan = Plan(compiled)
+    if plan.over(options):
+        return plan
     built = None if tools.toolchain is None else build_model(compiled, board, tools.toolchain)
     stack = None
     if options.max_ram is not None:

@@ -99,7 +99,9 @@ def test_check_compile_and_bench_agree_on_max_ram(
     no_compiler(monkeypatch)  # the stack is then a figure of its own
     model = _file(tmp_path, mobile_net())
     target = make("cortex-m4")
-    ram = target.check_with(model, RunOptions(max_ram=1)).ram_bytes or 0
+    hopeless = target.check_with(model, RunOptions(max_ram=1))
+    assert hopeless.why and "the stack apart), --max-ram allows 1" in hopeless.why
+    ram = (hopeless.ram_bytes or 0) + STACK_RESERVE
     assert target.check_with(model, RunOptions(max_ram=ram)).fits
     made = target.compile(model, tmp_path / "out", RunOptions(max_ram=ram))
     assert (made.arena_bytes or 0) + (made.static_bytes or 0) + STACK_RESERVE == ram
@@ -114,7 +116,10 @@ def test_check_compile_and_bench_agree_on_max_ram(
 def test_max_flash_takes_less_code(tmp_path: Path) -> None:
     model = _file(tmp_path, tiny_classifier())
     target = make("cortex-m4")
-    seen = target.check_with(model, RunOptions(max_flash=1))
+    hopeless = target.check_with(model, RunOptions(max_flash=1))
+    weights = hopeless.memory["weight_bytes"]
+    assert hopeless.why and f"(weights {weights:,} alone), --max-flash allows 1" in hopeless.why
+    seen = target.check_with(model, RunOptions(max_flash=2 * weights))
     least = seen.flash_bytes or 0
     assert seen.fits is False and seen.why
     assert f"{least:,} bytes of flash (code " in seen.why
