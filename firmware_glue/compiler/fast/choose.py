@@ -15,11 +15,6 @@ from firmware_glue.compiler.ir import Graph, Op, Tensor
 from firmware_glue.compiler.ops.spec import Lowered
 from firmware_glue.compiler.ops.table import OPS
 
-_SHARED = {KernelSet.V6M: 1.15, KernelSet.RV32: 1.25}
-_SHARED_ELSE, _DENSE_AT_SIZE = 1.4, 1.05
-"""Compiled for size, the generic kernels of windows take at least so much more than where each has
-constants of its own and is compiled for speed; counted on 65 convolutions, 22 depthwise layers and
-2 dense ones of each core. The kernels of a set hardly do."""
 _PLAIN_C, _SET_UP = 0.5, 100
 """Compiled for size, the linear forms of other ops, which are C, lose up to half more than the
 generic kernels, and some instructions of every call."""
@@ -97,14 +92,13 @@ class Choice:
 
     def _most(self, graph: Graph, op: Op) -> float:
         """Instructions above which the op's own kernel is better."""
-        least, size = plain.least(self.kernels, graph, op), self.optimize is Optimize.SIZE
-        if least is None or not size:
-            return math.inf if least is None else least
-        if op.code in ("CONV_2D", "DEPTHWISE_CONV_2D"):
-            return least * _SHARED.get(self.kernels, _SHARED_ELSE)
-        if op.code == "FULLY_CONNECTED":
-            return least * _DENSE_AT_SIZE
-        return (least - _SET_UP) * _PLAIN_C
+        least = plain.least(self.kernels, graph, op)
+        if least is None:
+            return math.inf
+        plain_c = op.code not in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+        if self.optimize is Optimize.SIZE and plain_c:
+            return (least - _SET_UP) * _PLAIN_C
+        return least
 
     def pairs(self, graph: Graph, op: Op) -> tuple[Candidate, ...]:
         """Ways to run a pair of ops at once (``planner/pairs.py``), the fastest first.

@@ -134,4 +134,4 @@ def test_no_layer_is_slower(core: str, optimize: str) -> None:
     ]
     assert not slower
     faster = sum(mine[0] != plain for mine, (plain, _) in zip(ours, theirs, strict=True))
-    assert faster >= (3 if optimize == "speed" else 2)
+    assert faster >= (3 if optimize == "speed" else 1)
