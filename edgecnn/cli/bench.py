@@ -9,6 +9,7 @@ import click
 from edgecnn.cli.options import (
     common,
     emulator_option,
+    input_options,
     limit_options,
     model_argument,
     numerics_option,
@@ -49,6 +50,9 @@ from targets.base import BenchReport
 @numerics_option("Whose integer arithmetic the C follows.", default="litert-ref")
 @click.option("--max-p95-ms", type=float, default=None, help="Gate: p95 latency in ms.")
 @limit_options
+@click.option("--data", default=None, help="Labelled data to measure the quality on; default: a"
+              " bundle's own, for other --numerics.")  # fmt: skip
+@input_options
 @project_option
 @common
 def command(
@@ -68,6 +72,9 @@ def command(
     max_p95_ms: float | None,
     max_ram: int | None,
     max_flash: int | None,
+    data: str | None,
+    input_range: str | None,
+    colour: str | None,
     project: Path,
     as_json: bool,
     verbose: bool,
@@ -77,6 +84,8 @@ def command(
 
     With several -t, --json prints a list of objects.
     """
+    from edgecnn.jobs.input_range import RangeOptions
+    from edgecnn.jobs.numerics import QualityData
     from edgecnn.jobs.on_targets import Gates, bench, gate_bench
     from edgecnn.jobs.project import load_project
     from edgecnn.jobs.reference import resolve
@@ -92,7 +101,8 @@ def command(
         tune=tune,
             regions=regions, max_ram=max_ram, max_flash=max_flash, progress=bar,
         )  # fmt: skip
-        reports = bench(reference, names, options, variant=variant)
+        quality = QualityData(data, RangeOptions(input_range, colour)) if data else None
+        reports = bench(reference, names, options, variant=variant, data=quality)
     if as_json:
         objects = [report.to_json() for report in reports]
         print_json(objects[0] if len(objects) == 1 else objects)
@@ -128,7 +138,7 @@ def _print(report: BenchReport, *, verbose: bool) -> None:
     if report.accuracy:
         row = report.accuracy
         beside = f"{row['compiled']:.4f} (reference {row['reference']:.4f}, n = {row['n']})"
-        rows.append((f"{row['metric']}, {report.numerics}", beside))
+        rows.append((f"{row['metric']}, {report.numerics or 'LiteRT'}", beside))
     rows.append(("golden vector", _golden(report)))
     print_table(report.target, ("figure", "value"), rows, numeric=(1,))
     if verbose and report.per_step:

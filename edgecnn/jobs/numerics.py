@@ -1,40 +1,73 @@
-"""What a model's numerics cost: its quality beside the reference's, on the bundle's own data."""
+"""What a model's numerics cost: its quality beside the reference's, on labelled data."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 from edgecnn.core.progress import Progress
 from edgecnn.jobs.evaluate import EvalRequest, run
+from edgecnn.jobs.input_range import RangeOptions
 from edgecnn.jobs.reference import ModelRef
+from edgecnn.jobs.specs import SpecFiles
 
 REFERENCE = "litert-ref"
 _MOST_IMAGES = 2000
 
 
+@dataclass(frozen=True)
+class QualityData:
+    """What the quality is measured on.
+
+    Attributes:
+        source: labelled data; None: the bundle's own.
+        input: what the user says a byte of an image means to a bare model.
+    """
+
+    source: str | None = None
+    input: RangeOptions = field(default_factory=RangeOptions)
+
+
 def quality_beside_reference(
-    reference: ModelRef, variant: str | None, numerics: str, progress: Progress
+    reference: ModelRef,
+    variant: str | None,
+    numerics: str | None,
+    progress: Progress,
+    data: QualityData | None = None,
 ) -> dict[str, Any] | None:
     """The model's C under ``numerics`` and under the reference's, on the same test images.
 
+    Args:
+        reference: the model.
+        variant: of a bundle; None: its default.
+        numerics: of the C; None: LiteRT runs the model, and its figure stands for both.
+        progress: told of each image.
+        data: None: the bundle's own test images.
+
     Returns:
-        ``{"metric", "reference", "compiled", "n"}``; None without a bundle that names its data.
+        ``{"metric", "reference", "compiled", "n"}``; None without data, and without a bundle that
+        names its own.
 
     Raises:
         MissingExtraError, ToolError, TargetError: the C cannot be built for this machine.
         DataError: the data cannot be read.
     """
-    if reference.bundle is None or not reference.bundle.manifest.data.get("source"):
+    data = data or QualityData()
+    own = reference.bundle.manifest.data.get("source") if reference.bundle else None
+    if not (data.source or own):
         return None
     values = {}
-    for kind in (REFERENCE, numerics):
-        progress.stage(f"evaluate {kind}")
-        request = EvalRequest(reference, None, variant=variant, limit=_MOST_IMAGES, numerics=kind)
-        metric = run(request, progress).metric
-        values[kind] = metric
+    for kind in dict.fromkeys((numerics and REFERENCE, numerics)):
+        progress.stage(f"evaluate {kind or 'with LiteRT'}")
+        request = EvalRequest(
+            reference, data.source, variant=variant, limit=_MOST_IMAGES, numerics=kind,
+            files=SpecFiles(input=data.input),
+        )  # fmt: skip
+        values[kind] = run(request, progress).metric
+    right, measured = values[numerics and REFERENCE], values[numerics]
     return {
-        "metric": values[numerics].name,
-        "reference": values[REFERENCE].value,
-        "compiled": values[numerics].value,
-        "n": values[numerics].n,
+        "metric": measured.name,
+        "reference": right.value,
+        "compiled": measured.value,
+        "n": measured.n,
     }

@@ -14,7 +14,7 @@ from edgecnn.core.errors import GateMissedError, UnsupportedModelError, UsageErr
 from edgecnn.core.files import check_writable, make_folder
 from edgecnn.core.rejections import cure, rejection_lines
 from edgecnn.jobs.elsewhere import elsewhere, with_elsewhere
-from edgecnn.jobs.numerics import REFERENCE, quality_beside_reference
+from edgecnn.jobs.numerics import REFERENCE, QualityData, quality_beside_reference
 from edgecnn.jobs.reference import ModelRef, model_file
 from firmware_glue.compiler.problems import SUPPORTED
 from targets.base import (
@@ -135,9 +135,23 @@ def _require_selftest(made: CompileResult, options: RunOptions) -> None:
 
 
 def bench(
-    reference: ModelRef, names: Sequence[str], options: RunOptions, *, variant: str | None
+    reference: ModelRef,
+    names: Sequence[str],
+    options: RunOptions,
+    *,
+    variant: str | None,
+    data: QualityData | None = None,
 ) -> tuple[BenchReport, ...]:
-    """Measures on every target; a bundle keeps ``bench.json``."""
+    """Measures on every target; a bundle keeps ``bench.json``.
+
+    Args:
+        reference: the model.
+        names: of the targets.
+        options: how to run.
+        variant: of a bundle; None: its default.
+        data: labelled data to measure the quality on; None: a bundle's own, and only for other
+            numerics than the reference's.
+    """
     targets = [get_target(name) for name in names]
     model = model_file(reference, variant)
     options = _named(options, reference)
@@ -151,9 +165,10 @@ def bench(
         if model.model.notes:
             conditions = {**report.conditions, "model_notes": list(model.model.notes)}
             report = replace(report, conditions=conditions)
-        if report.bit_exact is not None and report.numerics not in (None, REFERENCE):
+        other = report.bit_exact is not None and report.numerics not in (None, REFERENCE)
+        if other or data is not None:
             quality = quality_beside_reference(
-                reference, variant, options.numerics, options.progress
+                reference, variant, report.numerics if other else None, options.progress, data
             )
             report = replace(report, accuracy=quality)
         reports.append(report)
