@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
+import re
 import sys
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from edgecnn.core.errors import ModelError
-from quantization.keras_model import one_line
-from quantization.keras_safety import read_zip_config, refuse_code
+from quantization.keras_model import one_line, with_inputs
+from quantization.keras_safety import (
+    foreign_parts,
+    read_zip_config,
+    refuse_code,
+    unknown_classes,
+)
 from quantization.legacy_h5 import load_h5
 from quantization.tensorflow_import import import_keras, quiet
 
 H5_SUFFIXES = (".h5", ".hdf5")
 KERAS_SUFFIXES = (".keras", *H5_SUFFIXES)
 _HINT = "save it with model.save('model.keras')"
-# What Keras, h5py and zipfile raise on files that are damaged or made by something else.
-_BROKEN = (
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    AttributeError,
-    OSError,
-    RuntimeError,
-    ImportError,
-    EOFError,
-    MemoryError,
-    zipfile.BadZipFile,
+_UNKNOWN = re.compile(
+    r"(?:Could not (?:locate|deserialize)|Unknown) (?:class|function|layer|object)[: ]+'?([\w>.$]+)"
 )
+_CLASS = re.compile(r"<class '([\w.<>]+)'>")
 
 
 def load_keras(
@@ -38,11 +33,12 @@ def load_keras(
 ) -> Any:
     """The model in a .keras, .h5 or .hdf5 file, uncompiled.
 
-    Lambda layers and classes that are not Keras' own stay out: they would run code from the file.
+    Lambda layers stay out: they would run code from the file. Classes that are not Keras' own have
+    to be known to Keras already (:func:`quantization.own_code.import_files`).
 
     Args:
         path: the file.
-        unsafe: let them in; their code runs.
+        unsafe: let Lambda layers in, and classes of modules that can be imported; their code runs.
         importer: imports Keras.
 
     Raises:
@@ -51,19 +47,24 @@ def load_keras(
     """
     _require_file(path)
     legacy = path.suffix.lower() in H5_SUFFIXES
-    if not legacy and not unsafe:
+    config = None if legacy else read_zip_config(path)
+    if config is not None:
         # Before Keras is imported: what is refused costs nothing.
-        config = read_zip_config(path)
-        refuse_code(path, config, _registered())
+        refuse_code(path, config, _registered(), unsafe=unsafe)
     keras = importer()
     try:
         with quiet():
             if legacy:
-                return load_h5(keras, path, unsafe=unsafe)
-            return keras.saving.load_model(path, compile=False, safe_mode=not unsafe)
+                return with_inputs(keras, load_h5(keras, path, unsafe=unsafe))
+            model = keras.saving.load_model(
+                path, custom_objects=_asked(keras, config), compile=False, safe_mode=not unsafe
+            )
+            return with_inputs(keras, model)
+    except ModelError:
+        raise
     except RecursionError as error:
         raise _load_error(path, "it is nested too deeply") from error
-    except _BROKEN as error:
+    except Exception as error:
         raise _load_error(path, str(error) or type(error).__name__) from error
 
 
@@ -86,16 +87,32 @@ def _registered() -> frozenset[str]:
     return frozenset(keras.saving.get_custom_objects()) if keras is not None else frozenset()
 
 
+def _asked(keras: Any, config: Any) -> dict[str, Any]:
+    """Own classes under the names that the file asks for, where those are others."""
+    known = keras.saving.get_custom_objects()
+    return {
+        part.registered: known[part.name]
+        for part in foreign_parts(config)
+        if part.registered and part.registered not in known and part.name in known
+    }
+
+
 def _load_error(path: Path, text: str) -> ModelError:
     if "Lambda" in text or "lambda" in text:
         return ModelError(
             f"the Keras model '{path}' holds a Lambda layer, whose code would run on loading",
             hint="write it with Keras layers or keras.ops and save it again, or add --unsafe",
         )
-    unknown = ("Could not locate", "register_keras_serializable", "custom_object_scope")
-    if any(words in text for words in unknown):
+    unknown = _UNKNOWN.search(text)
+    if unknown is not None:
+        return unknown_classes(path, [unknown[1]], [unknown[1]], _registered())
+    # Keras wraps what went wrong in a message per level, each with the whole configuration.
+    head, marker, inner = text.rpartition("Exception encountered:")
+    parts = _CLASS.findall(head)
+    if marker and parts:
+        own = parts[-1].split(".")[0] != "keras"
         return ModelError(
-            f"the Keras model '{path}' holds a class that Keras does not know: {one_line(text)}",
-            hint="pass the keras.Model itself instead of its path, or use Keras' own layers",
+            f"the Keras model '{path}' cannot be loaded: {parts[-1]}: {one_line(inner)}",
+            hint="__init__ must take what get_config returns, and **kwargs" if own else _HINT,
         )
     return ModelError(f"the Keras model '{path}' cannot be loaded: {one_line(text)}", hint=_HINT)

@@ -46,6 +46,24 @@ def input_infos(model: Any) -> tuple[TensorInfo, ...]:
     return tuple(infos)
 
 
+def with_inputs(keras: Any, model: Any) -> Any:
+    """A subclass of ``keras.Model`` as a functional model of the shape that it was built for.
+
+    Args:
+        keras: the module.
+        model: any loaded model; one with inputs and outputs is given back.
+    """
+    if getattr(model, "inputs", None) or not callable(getattr(model, "get_build_config", None)):
+        return model
+    shape = (model.get_build_config() or {}).get("input_shape")
+    if not isinstance(shape, list | tuple) or not all(
+        size is None or isinstance(size, int) for size in shape
+    ):
+        return model
+    start = keras.Input(batch_shape=tuple(shape), name="input")
+    return keras.Model(start, model(start), name=model.name)
+
+
 def output_infos(model: Any) -> tuple[TensorInfo, ...]:
     """The model's outputs in Keras' order, batch 1, named as their output layers."""
     names = getattr(model, "output_names", None) or [model.layers[-1].name] * len(model.outputs)

@@ -58,8 +58,8 @@ def load_h5(keras: Any, path: Path, *, unsafe: bool = False) -> Any:
     try:
         with h5py.File(path, "r") as file:
             config, version = _architecture(path, file)
-            if not unsafe:
-                refuse_code(path, config, frozenset(keras.saving.get_custom_objects()))
+            own = frozenset(keras.saving.get_custom_objects())
+            refuse_code(path, config, own, unsafe=unsafe)
             layers = list(_weights(h5py, path, file))
     except (OSError, UnicodeDecodeError) as error:
         raise damaged(path) from error

@@ -97,9 +97,12 @@ def adapt_layer(keras: Any, kind: str, given: Mapping[str, Any], name: str) -> l
     if kind == "InputLayer":
         return [_input(given, name)]
     known = getattr(keras.layers, kind, None)
+    if kind in keras.saving.get_custom_objects():
+        return [Piece(kind, config)]
     if not inspect.isclass(known):
         raise ModelError(
-            f"the layer '{name}' is a '{kind}', which is not among Keras' own layers", hint=_HINT
+            f"the layer '{name}' is a '{kind}', which is not among Keras' own layers",
+            hint=f"add --import FILE.py, the Python file that defines {kind}, or {_HINT}",
         )
     _wrapped(keras, config, name)
     config, behind = _activation(keras, kind, config, name)

@@ -12,9 +12,11 @@ from edgecnn.cli.options import (
     common,
     input_options,
     output_option,
+    own_code_options,
     project_option,
     variant_option,
 )
+from edgecnn.cli.output import print_warnings
 
 if TYPE_CHECKING:
     from edgecnn.camera.loop import LoopSummary
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 @click.option("--preprocess", type=click.Path(path_type=Path), default=None, help="Spec file.")
 @click.option("--postprocess", type=click.Path(path_type=Path), default=None, help="Spec file.")
 @input_options
+@own_code_options
 @variant_option
 @project_option
 @common
@@ -53,6 +56,8 @@ def command(
     colour: str | None,
     variant: str | None,
     project: Path,
+    imports: tuple[Path, ...],
+    unsafe: bool,
     as_json: bool,
     verbose: bool,
     quiet: bool,
@@ -75,7 +80,8 @@ def command(
         jsonl=lines if lines is not None else (sys.stdout if as_json else None),
         score_threshold=threshold,
     )
-    reference = resolve(model, project)
+    reference = resolve(model, project, imports=imports, unsafe=unsafe)
+    print_warnings(reference.warnings)
     if reference.bundle is not None and reference.bundle.only_trained and variant is None:
         click.echo(
             "note: the bundle is not quantized yet, its Keras model runs; faster after edgecnn"

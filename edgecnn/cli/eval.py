@@ -13,11 +13,12 @@ from edgecnn.cli.options import (
     input_options,
     model_argument,
     numerics_option,
+    own_code_options,
     project_option,
     seed_option,
     variant_option,
 )
-from edgecnn.cli.output import print_json, print_table, progress
+from edgecnn.cli.output import print_json, print_table, print_warnings, progress
 
 if TYPE_CHECKING:
     from edgecnn.jobs.evaluate import EvalResult
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     default=None,
     help="Default: test; all images of a foreign folder without a test split.",
 )
+@own_code_options
 @variant_option
 @click.option("--limit", type=click.IntRange(1), default=None, help="At most so many images.")
 @click.option("--threads", type=click.IntRange(1, 256), default=None, help="Interpreter threads.")
@@ -60,6 +62,8 @@ def command(
     numerics: str | None,
     seed: int | None,
     project: Path,
+    imports: tuple[Path, ...],
+    unsafe: bool,
     as_json: bool,
     verbose: bool,
     quiet: bool,
@@ -73,8 +77,10 @@ def command(
     from edgecnn.jobs.reference import resolve
     from edgecnn.jobs.specs import SpecFiles
 
+    reference = resolve(model, project, imports=imports, unsafe=unsafe)
+    print_warnings(reference.warnings)
     request = EvalRequest(
-        resolve(model, project),
+        reference,
         data,
         split,
         variant,

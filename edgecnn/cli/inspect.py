@@ -12,12 +12,20 @@ from edgecnn.cli.options import (
     input_options,
     model_argument,
     output_option,
+    own_code_options,
     project_option,
     seed_option,
     target_option,
     variant_option,
 )
-from edgecnn.cli.output import layer_name, print_json, print_table, progress, thousands
+from edgecnn.cli.output import (
+    layer_name,
+    print_json,
+    print_table,
+    print_warnings,
+    progress,
+    thousands,
+)
 
 if TYPE_CHECKING:
     from edgecnn.jobs.inspect import InspectOutcome
@@ -41,6 +49,7 @@ _WORST = 12
 @input_options
 @click.option("--preprocess", type=click.Path(path_type=Path), default=None, help="Spec file.")
 @target_option(multiple=True)
+@own_code_options
 @variant_option
 @click.option("--html", type=click.Path(path_type=Path), default=None, help="Write the page here.")
 @output_option(f"Folder for {PAGE} and {OBJECT}.")
@@ -61,6 +70,8 @@ def command(
     output_dir: Path | None,
     seed: int | None,
     project: Path,
+    imports: tuple[Path, ...],
+    unsafe: bool,
     as_json: bool,
     verbose: bool,
     quiet: bool,
@@ -76,8 +87,10 @@ def command(
     from edgecnn.jobs.reference import resolve
 
     page = html or (output_dir / PAGE if output_dir else None)
+    reference = resolve(model, project, imports=imports, unsafe=unsafe)
+    print_warnings(reference.warnings)
     request = InspectRequest(
-        resolve(model, project),
+        reference,
         against,
         DataRequest(data, samples, preprocess, RangeOptions(input_range, colour), seed),
         variant,

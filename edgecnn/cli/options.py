@@ -46,6 +46,27 @@ def project_option(function: F) -> F:
     )(function)
 
 
+def import_option(function: F) -> F:
+    """``--import``: Python files with the model's own layers."""
+    return click.option(
+        "--import",
+        "imports",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        metavar="FILE.py",
+        help="Python file with own layers of a Keras model; it is run in this process. Repeatable.",
+    )(function)
+
+
+def own_code_options(function: F) -> F:
+    """``--import`` and ``--unsafe``: on every verb that opens Keras models."""
+    return import_option(
+        click.option(
+            "--unsafe", is_flag=True, help="Run code that a Keras file brings (Lambda layers)."
+        )(function)
+    )
+
+
 def output_option(help_text: str) -> Callable[[F], F]:
     """``-o/--output-dir``."""
     return click.option(

@@ -78,3 +78,9 @@ def progress(*, silent: bool) -> Iterator[Progress]:
 
     with RichProgress() as bar:
         yield bar
+
+
+def print_warnings(warnings: Sequence[str]) -> None:
+    """Prints one line per warning on stderr."""
+    for line in warnings:
+        click.echo(f"warning: {line}", err=True)

@@ -13,10 +13,11 @@ from edgecnn.cli.options import (
     input_options,
     model_argument,
     output_option,
+    own_code_options,
     project_option,
     seed_option,
 )
-from edgecnn.cli.output import layer_name, print_json, print_table, progress
+from edgecnn.cli.output import layer_name, print_json, print_table, print_warnings, progress
 from quantization.recipe import STEPS, Calibrator, Interface
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ _STEPS = ["none", *STEPS]
 @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True,
               help="Processes on this machine.")  # fmt: skip
 @click.option("--ray", default=None, metavar="ADDRESS", help="Ray cluster to run on.")
-@click.option("--unsafe", is_flag=True, help="Run code that the model file brings (Lambda layers).")
+@own_code_options
 @force_chance_option
 @output_option("Folder for the files of a bare model.")
 @seed_option
@@ -88,7 +89,8 @@ def _job(model: Path | None, project: Path, flags: dict[str, Any]) -> Any:
     from edgecnn.jobs.reference import resolve
     from quantization.auto import with_step
 
-    reference = resolve(model, project)
+    reference = resolve(model, project, imports=flags["imports"], unsafe=flags["unsafe"])
+    print_warnings(reference.warnings)
     values = load_project(project) if model is None else default_project("classify")
     steps = flags["steps"]
     changes = RecipeChanges(
@@ -122,7 +124,6 @@ def _job(model: Path | None, project: Path, flags: dict[str, Any]) -> Any:
         epochs=flags["qat_epochs"],
         workers=flags["workers"],
         ray=flags["ray"],
-        unsafe=flags["unsafe"],
         force=flags["force"],
     )
 

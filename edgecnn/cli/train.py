@@ -12,6 +12,7 @@ from edgecnn.cli.options import (
     common,
     dry_run_option,
     force_option,
+    import_option,
     output_option,
     project_option,
     seed_option,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 @click.option("--max-minutes", type=float, default=None, help="Time budget of the training.")
 @click.option("--flip", default=None, help="Mirror images: auto, yes or no.")
 @click.option("--weights", default=None, help="A .keras file to start from.")
+@import_option
 @click.option("--resume", is_flag=True, help="Continue an interrupted run.")
 @output_option("Folder of the bundle; default: the project's.")
 @seed_option
@@ -56,6 +58,7 @@ def command(ctx: click.Context, **flags: object) -> None:
         output_dir=flags["output_dir"],  # type: ignore[arg-type]
         resume=bool(flags["resume"]),
         force=bool(flags["force"]),
+        imports=flags["imports"],  # type: ignore[arg-type]
     )
     as_json, quiet = bool(flags["as_json"]), bool(flags["quiet"])
     if flags["dry_run"]:

@@ -102,6 +102,9 @@ class Manifest:
     """bundle.json. ``files`` maps POSIX paths inside the bundle to SHA-256.
 
     ``data["path"]`` is where the data were, seen from the bundle's folder.
+
+    ``imports`` are the user's own Python files that ``model.keras`` needs, each
+    ``{"name", "sha256"}``; their code is not in the bundle.
     """
 
     name: str
@@ -113,6 +116,7 @@ class Manifest:
     data: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    imports: tuple[Mapping[str, str], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -127,6 +131,7 @@ class Manifest:
             "data": dict(self.data),
             "training": dict(self.training),
             "files": dict(sorted(self.files.items())),
+            **({"imports": [dict(row) for row in self.imports]} if self.imports else {}),
         }
 
 
@@ -390,8 +395,18 @@ def _manifest_from_json(path: Path, data: Any) -> Manifest:
         _safe(name)
         if not isinstance(digest, str):
             raise BundleError(f"'{path}': files['{name}'] must be a string", hint=_HINT_REMAKE)
+    imports = data.get("imports", [])
+    if not isinstance(imports, list) or not all(_is_import(row) for row in imports):
+        raise BundleError(
+            f"'{path}': key 'imports' must be a list of names with their sha256", hint=_HINT_REMAKE
+        )
     fields = {key: data[key] for key in kinds}
-    return Manifest(**{**fields, "labels": tuple(str(label) for label in data["labels"])})
+    labels = tuple(str(label) for label in data["labels"])
+    return Manifest(**{**fields, "labels": labels, "imports": tuple(imports)})
+
+
+def _is_import(row: Any) -> bool:
+    return isinstance(row, dict) and all(isinstance(row.get(k), str) for k in ("name", "sha256"))
 
 
 def _roll_forward(root: Path, manifest: Manifest) -> None:

@@ -203,7 +203,8 @@ def _against(request: InspectRequest, model: ModelFile) -> tuple[bytes | None, s
     if reference.kind == "keras":
         from quantization.load import load_float
 
-        return load_float(reference.path).data, str(request.against)
+        unsafe = request.reference.unsafe
+        return load_float(reference.path, unsafe=unsafe).data, str(request.against)
     if reference.bundle is not None and FLOAT not in reference.bundle.variants:
         raise UsageError(
             f"the bundle '{request.against}' has no {FLOAT} variant",

@@ -24,8 +24,9 @@ from edgecnn.evaluation.evaluate import evaluate
 from edgecnn.jobs.bare_model import SpecChoice, open_bare
 from edgecnn.jobs.calibration_data import CalibrationData, open_data
 from edgecnn.jobs.input_range import InputRange, RangeOptions
-from edgecnn.jobs.reference import ModelRef
+from edgecnn.jobs.reference import ModelRef, bundle_keras, own_code
 from quantization.load import FloatModel, load_float
+from quantization.own_code import ImportedFile
 from quantization.parallel.executor import Executor, make_executor
 from quantization.parallel.predictor import file_predictor
 from quantization.quantize import quantize
@@ -51,7 +52,6 @@ class QuantizeJob:
         auto: add accuracy steps until the gate holds.
         epochs: of fine-tuning.
         workers, ray: where the work runs.
-        unsafe: run code in the model file.
         force: go on where the float model is no better than chance.
     """
 
@@ -69,7 +69,6 @@ class QuantizeJob:
     epochs: int = 0
     workers: int = 1
     ray: str | None = None
-    unsafe: bool = False
     force: bool = False
 
 
@@ -91,6 +90,7 @@ class QuantizeOutcome:
     input_range: InputRange | None = None
     chance: str | None = None
     notes: tuple[str, ...] = ()
+    imports: tuple[ImportedFile, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The object of ``edgecnn quantize --json``."""
@@ -100,6 +100,7 @@ class QuantizeOutcome:
             "notes": list(self.notes),
             "input_range": found,
             "chance": self.chance,
+            "imports": [file.to_json() for file in self.imports],
         }
 
 
@@ -163,10 +164,18 @@ def run(job: QuantizeJob, progress: Progress) -> QuantizeOutcome:
     if chance is not None:
         result = replace(result, warnings=(chance, *result.warnings))
     if job.reference.bundle is not None:
-        files = _write_bundle(job.reference.bundle, result)
+        files = _write_bundle(job.reference.bundle, result, own_code(job.reference))
     else:
         files = _write_folder(job.output_dir or Path(), job.reference.path.stem, result)
-    return QuantizeOutcome(files, result, data.skipped, data.input_range, chance, data.notes)
+    return QuantizeOutcome(
+        files,
+        result,
+        data.skipped,
+        data.input_range,
+        chance,
+        data.notes,
+        job.reference.imports,
+    )
 
 
 def _float_quality(
@@ -232,7 +241,7 @@ def _bundle_inputs(job: QuantizeJob) -> _Inputs:
             hint="add --calibration FOLDER",
         )
     seed = job.seed if job.seed is not None else manifest.seed
-    model = load_float(bundle.path("model.keras"))
+    model = load_float(bundle_keras(job.reference, "quantize"), unsafe=job.reference.unsafe)
     if job.calibration:
         data = open_data(
             job.calibration,
@@ -269,7 +278,7 @@ def _bare_inputs(job: QuantizeJob, progress: Progress) -> _Inputs:
         choice=SpecChoice(job.spec_file, job.postprocess_file, job.input),
         samples=job.recipe.samples or 1,
         seed=job.seed if job.seed is not None else _SEED,
-        unsafe=job.unsafe,
+        unsafe=job.reference.unsafe,
         progress=progress,
     )
     if job.max_drop is not None and not job.auto and bare.data.test is None:
@@ -301,7 +310,9 @@ def _metadata(inputs: _Inputs) -> dict[str, bytes]:
     return entries
 
 
-def _write_bundle(bundle: Bundle, result: QuantizationResult) -> dict[str, str]:
+def _write_bundle(
+    bundle: Bundle, result: QuantizationResult, imports: tuple[dict[str, str], ...]
+) -> dict[str, str]:
     name = result.recipe.name
     files = {
         "model": f"variants/{name}/model.tflite",
@@ -331,6 +342,8 @@ def _write_bundle(bundle: Bundle, result: QuantizationResult) -> dict[str, str]:
             edit.write(files["reference"], result.reference)
         edit.write_json(f"variants/{name}/metrics.json", quantize_json(result, files))
         edit.change(default_variant=name)
+        if imports:
+            edit.change(imports=imports)
     return {key: str(bundle.root / path) for key, path in files.items()}
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from edgecnn.core.bundle import MANIFEST, Bundle
+from edgecnn.core.bundle import KERAS_MODEL, MANIFEST, Bundle
 from edgecnn.core.errors import ModelError, UsageError
 from edgecnn.jobs.project import FILE_NAME, load_project
+from quantization.keras_safety import has_own_layers
+from quantization.own_code import ImportedFile, changed_imports, import_files, require_imports
 from targets.base import ModelFile
 from targets.model_file import from_bundle, load_model_file
 
@@ -22,11 +25,17 @@ class ModelRef:
 
     Attributes:
         bundle: only for kind ``bundle``, loaded and verified.
+        imports: the user's own Python files that were run for it.
+        unsafe: whether code that a Keras file brings may run (Lambda layers).
+        warnings: what is odd about those files, one line each.
     """
 
     kind: Kind
     path: Path
     bundle: Bundle | None = None
+    imports: tuple[ImportedFile, ...] = ()
+    unsafe: bool = False
+    warnings: tuple[str, ...] = ()
 
     def bundle_or_fail(self, verb: str) -> Bundle:
         """The bundle.
@@ -42,14 +51,64 @@ class ModelRef:
         return self.bundle
 
 
-def resolve(model: Path | None, project: Path = Path(FILE_NAME)) -> ModelRef:
+def resolve(
+    model: Path | None,
+    project: Path = Path(FILE_NAME),
+    *,
+    imports: Sequence[Path] = (),
+    unsafe: bool = False,
+) -> ModelRef:
     """Finds out what ``model`` is; None means the bundle of the project file.
+
+    Args:
+        model: what the user named.
+        project: the project file.
+        imports: Python files with the model's own layers; they are run once the model was found.
+        unsafe: let code that a Keras file brings run (Lambda layers).
 
     Raises:
         UsageError: nothing was given and there is no project file.
         ModelError: there is no such file.
         BundleError: a damaged bundle.
+        ModelError: an imported file's code raised.
     """
+    found = replace(_found(model, project), unsafe=unsafe)
+    if not imports:
+        return found
+    files = import_files(imports)
+    recorded = found.bundle.manifest.imports if found.bundle is not None else ()
+    return replace(found, imports=files, warnings=changed_imports(recorded, files))
+
+
+def bundle_keras(reference: ModelRef, verb: str) -> Path:
+    """The bundle's Keras model, whose own layers are known.
+
+    Raises:
+        UsageError: it is a bare file.
+        ModelError: it needs a Python file that was not given.
+        BundleError: the bundle has no Keras model.
+    """
+    bundle = reference.bundle_or_fail(verb)
+    path = bundle.path(KERAS_MODEL)
+    if bundle.manifest.imports and has_own_layers(path):
+        require_imports(bundle.manifest.imports, reference.imports, str(bundle.root))
+    return path
+
+
+def own_code(reference: ModelRef) -> tuple[dict[str, str], ...]:
+    """What a bundle keeps of the user's files: their names and hashes, where its model needs them.
+
+    Raises:
+        ModelError: the bundle's Keras model is damaged.
+    """
+    if reference.bundle is None or not reference.imports:
+        return ()
+    if not has_own_layers(reference.bundle.path(KERAS_MODEL)):
+        return ()
+    return tuple(file.to_json() for file in reference.imports)
+
+
+def _found(model: Path | None, project: Path) -> ModelRef:
     if model is None:
         if not project.is_file():
             raise UsageError(

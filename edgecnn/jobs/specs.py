@@ -21,7 +21,7 @@ from edgecnn.core.tflite.model import TfModel
 from edgecnn.core.tflite.reader import read_model
 from edgecnn.jobs.find_range import Subject, find_input_range
 from edgecnn.jobs.input_range import InputRange, RangeOptions, from_spec, with_options
-from edgecnn.jobs.reference import ModelRef, model_file
+from edgecnn.jobs.reference import ModelRef, bundle_keras, model_file
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def open_runnable(
         return _unconverted(reference, files, find)
     bundle = reference.bundle
     if bundle is not None and variant is None and numerics is None and bundle.only_trained:
-        return _trained(bundle, files)
+        return _trained(bundle, reference, files)
     model = model_file(reference, variant)
     predictor: Predictor
     if numerics is None:
@@ -111,11 +111,12 @@ def open_runnable(
     return _finish_bare(subject, preprocess, postprocess, files, find)
 
 
-def _trained(bundle: Bundle, files: SpecFiles) -> Runnable:
+def _trained(bundle: Bundle, reference: ModelRef, files: SpecFiles) -> Runnable:
     from edgecnn.models.io import load_keras
     from quantization.keras_predictor import KerasPredictor
 
-    predictor = KerasPredictor(load_keras(bundle.path(KERAS_MODEL)))
+    path = bundle_keras(reference, "eval")
+    predictor = KerasPredictor(load_keras(path, unsafe=reference.unsafe))
     runnable = _finish(predictor, bundle.preprocess, bundle.postprocess, files)
     return replace(runnable, variant=KERAS_MODEL)
 
@@ -130,7 +131,7 @@ def _unconverted(reference: ModelRef, files: SpecFiles, find: Finder | None) -> 
         predictor = FunctionPredictor(frozen.function, frozen.inputs, frozen.outputs)
         subject = Subject(predictor, graph=_graph(frozen, files))
         return _finish_bare(subject, None, None, files, find)
-    model = load_keras(reference.path)
+    model = load_keras(reference.path, unsafe=reference.unsafe)
     subject = Subject(KerasPredictor(model), keras_model=model)
     return _finish_bare(subject, None, None, files, find)
 

@@ -27,6 +27,7 @@ from edgecnn.models.io import save_keras
 from edgecnn.models.table import model_names
 from edgecnn.training.checkpoint import Saved, has_checkpoint, peek
 from quantization.keras_predictor import KerasPredictor
+from quantization.own_code import import_files
 
 _VERSIONED = ("keras", "tensorflow-cpu", "tensorflow", "jax", "numpy", "ai-edge-litert")
 
@@ -39,12 +40,14 @@ class TrainRequest:
         output_dir: of the bundle; None: the project's.
         resume: continue an interrupted run.
         force: replace a bundle that is there.
+        imports: Python files with own layers of the model to start from.
     """
 
     project: Project
     output_dir: Path | None = None
     resume: bool = False
     force: bool = False
+    imports: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,7 @@ def plan(request: TrainRequest) -> TrainPlan:
     _check_folder(folder, force=request.force)
     check_writable(folder)
     check_writable(work_dir)
+    import_files(request.imports)
     fit = plan_fit(project)
     resumed_at = dropped = 0
     if saved is not None and request.resume:
