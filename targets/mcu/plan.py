@@ -77,6 +77,10 @@ class Plan:
         limits = ((self.ram_bytes, options.max_ram), (self.flash_bytes, options.max_flash))
         return sum(max(0, taken - most) for taken, most in limits if most is not None)
 
+    def misses_by(self, options: RunOptions) -> tuple[bool, int]:
+        """:meth:`over` to compare plans by: one that was not built takes more than is known."""
+        return self.built is None, self.over(options)
+
     def missed(self, options: RunOptions) -> str | None:
         """The limits that are missed, with all numbers; None where both are kept."""
         compiled, told = self.compiled, []
@@ -123,7 +127,7 @@ def best_plan(board: Board, make: Make, options: RunOptions, tools: Tools) -> Pl
     best: Plan | None = None
     for optimize in OPTIMIZE[OPTIMIZE.index(options.optimize) :]:
         plan = _within_ram(board, partial(make, optimize), options, tools)
-        if best is None or plan.over(options) < best.over(options):
+        if best is None or plan.misses_by(options) < best.misses_by(options):
             best = plan
         if not plan.over(options):
             break
