@@ -96,8 +96,8 @@ def _print_plan(planned: TrainPlan) -> None:
     )
     if planned.resumed_at:
         click.echo(f"would continue after epoch {planned.resumed_at} of {data['train']['epochs']}")
-    if planned.dropped:
-        click.echo(f"would drop an interrupted training, kept after epoch {planned.dropped}")
+    for note in planned.notes:
+        click.echo(f"note: {note}", err=True)
 
 
 def _print_left_out(splits: Mapping[str, Any]) -> None:

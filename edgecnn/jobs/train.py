@@ -94,6 +94,14 @@ class TrainPlan:
     resumed_at: int = 0
     dropped: int = 0
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is left out of the data, and what of an interrupted run is dropped."""
+        notes = tuple(getattr(self.fit.test, "notes", ()))
+        if self.dropped:
+            notes += (f"an interrupted training, kept after epoch {self.dropped}, is dropped",)
+        return notes
+
     def to_json(self) -> dict[str, Any]:
         """The object of ``edgecnn train --dry-run --json``."""
         project = self.request.project
@@ -107,6 +115,7 @@ class TrainPlan:
             "parameters": self.fit.parameters,
             "macs": self.fit.macs,
             "resumed_at": self.resumed_at,
+            "notes": list(self.notes),
         }
 
 
@@ -211,8 +220,8 @@ def run(request: TrainRequest, progress: Progress) -> TrainOutcome:
     """
     planned = plan(request)
     work_dir = planned.work_dir
-    if planned.dropped:
-        progress.say(f"dropped an interrupted training, kept after epoch {planned.dropped}")
+    for note in planned.notes:
+        progress.say(f"note: {note}")
     if not request.resume:
         shutil.rmtree(work_dir, ignore_errors=True)
     make_folder(work_dir)

@@ -14,6 +14,7 @@ from edgecnn.jobs import train
 from edgecnn.jobs.project import default_project
 from edgecnn.jobs.train import TrainRequest, plan, run
 from edgecnn.training import checkpoint
+from edgecnn.training import request as request_module
 from edgecnn.training.checkpoint import FILE_NAME, RunState
 from edgecnn.training.loop import compile_model
 from edgecnn.training.request import start_model
@@ -28,6 +29,19 @@ pytestmark = pytest.mark.train
 def photos(tmp_path: Path) -> str:
     pytest.importorskip("keras")
     return str(write_folder(tmp_path / "photos", brightness_files(6)))
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that is built in no time: what is decided does not depend on its layers."""
+    keras = pytest.importorskip("keras")
+
+    def build(name: str, *, input_shape: tuple[int, ...], classes: int, **options: object) -> Any:
+        image = keras.Input(input_shape, name="image")
+        flat = keras.layers.GlobalAveragePooling2D()(image)
+        return keras.Model(image, keras.layers.Dense(classes, activation="softmax")(flat))
+
+    monkeypatch.setattr(request_module, "build_model", build)
 
 
 def request(folder: Path, source: str, *, model: str = "resnet8", **changes) -> TrainRequest:
@@ -97,6 +111,7 @@ def test_data_that_do_not_train_are_refused_dry_and_wet(tmp_path, source, messag
         ({"resume": True}, "there is nothing to resume: '"),
     ],
 )
+@pytest.mark.usefixtures("quick")
 def test_settings_that_do_not_train_are_refused_dry_and_wet(
     tmp_path: Path, photos: str, changes, message
 ) -> None:
@@ -120,6 +135,7 @@ def interrupted(given: TrainRequest, model: Any = None, epoch: int = 3) -> Path:
     return planned.work_dir / FILE_NAME
 
 
+@pytest.mark.usefixtures("quick")
 def test_an_interrupted_training_is_neither_lost_nor_mixed_up(tmp_path: Path, photos: str) -> None:
     path = interrupted(request(tmp_path, photos))
     before = path.read_bytes()
@@ -166,6 +182,7 @@ def test_the_run_does_what_was_planned(tmp_path: Path, photos: str, monkeypatch)
     assert Path(Bundle.load(moved / "bundle").data_source) == (moved / "photos").resolve()
 
 
+@pytest.mark.usefixtures("quick")
 def test_force_starts_anew_and_says_what_it_drops(tmp_path: Path, photos: str, monkeypatch) -> None:
     interrupted(request(tmp_path, photos))
 
@@ -182,7 +199,7 @@ def test_force_starts_anew_and_says_what_it_drops(tmp_path: Path, photos: str, m
     told = Told()
     with pytest.raises(DataError, match="far enough"):
         run(request(tmp_path, photos, force=True), told)
-    assert told.lines == ("dropped an interrupted training, kept after epoch 3",)
+    assert told.lines == ("note: an interrupted training, kept after epoch 3, is dropped",)
     assert not (tmp_path / ".bundle.training").exists()
 
 
