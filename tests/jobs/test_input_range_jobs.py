@@ -25,7 +25,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A float classifier of 0..1 BGR and labelled pictures."""
     folder = tmp_path_factory.mktemp("range")
     (folder / "m.tflite").write_bytes(colour_model(parse_convention("0..1"), "bgr"))
-    return folder / "m.tflite", write_pictures(folder / "photos")
+    return folder / "m.tflite", write_pictures(folder / "photos", 50)
 
 
 def test_eval_finds_the_range_and_judges_chance(files) -> None:
@@ -73,6 +73,6 @@ def test_bench_judges_a_bare_file_on_named_data(files) -> None:
     found = quality_beside_reference(
         resolve(model), None, None, QUIET, QualityData(str(photos), RangeOptions("0..1"))
     )
-    assert found is not None and found["n"] == 240
+    assert found is not None and found["n"] == 400
     assert found["compiled"] == found["reference"] > 0.9
     assert quality_beside_reference(resolve(model), None, None, QUIET) is None
