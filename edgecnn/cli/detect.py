@@ -20,6 +20,7 @@ from edgecnn.cli.output import print_warnings
 
 if TYPE_CHECKING:
     from edgecnn.camera.loop import LoopSummary
+    from edgecnn.jobs.reference import ModelRef
 
 
 @click.command("detect")
@@ -82,12 +83,8 @@ def command(
     )
     reference = resolve(model, project, imports=imports, unsafe=unsafe)
     print_warnings(reference.warnings)
-    if reference.bundle is not None and reference.bundle.only_trained and variant is None:
-        click.echo(
-            "note: the bundle is not quantized yet, its Keras model runs; faster after edgecnn"
-            f" quantize {reference.path}",
-            err=True,
-        )
+    if variant is None:
+        _note_only_trained(reference)
     request = DetectRequest(
         reference,
         source,
@@ -106,6 +103,16 @@ def command(
         click.echo(to_line(summary.to_json()), nl=False)
     elif not as_json and not quiet:
         _print(summary, [path for path in (video, lines) if path and path.exists()])
+
+
+def _note_only_trained(reference: ModelRef) -> None:
+    """Says so where a bundle's Keras model runs, because it has nothing else yet."""
+    if reference.bundle is not None and reference.bundle.only_trained:
+        click.echo(
+            "note: the bundle is not quantized yet, its Keras model runs; faster after edgecnn"
+            f" quantize {reference.path}",
+            err=True,
+        )
 
 
 class _Status:
