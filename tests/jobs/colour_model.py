@@ -98,10 +98,10 @@ class Pictures:
         return Sample(f"{index}", picture(label, index // len(CENTRES)), said)
 
 
-def write_pictures(folder: Path, each: int = 30) -> Path:
-    """The same as PNG files, in a folder per class."""
+def write_pictures(folder: Path, each: int = 30, *, start: int = 0) -> Path:
+    """The same as PNG files, in a folder per class; numbered from ``start``."""
     for label, name in enumerate(CLASSES):
         (folder / name).mkdir(parents=True)
-        for number in range(each):
+        for number in range(start, start + each):
             cv2.imwrite(str(folder / name / f"{number}.png"), picture(label, number))
     return folder

@@ -25,7 +25,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A float classifier of 0..1 BGR and labelled pictures."""
     folder = tmp_path_factory.mktemp("range")
     (folder / "m.tflite").write_bytes(colour_model(parse_convention("0..1"), "bgr"))
-    return folder / "m.tflite", write_pictures(folder / "photos", 50)
+    write_pictures(folder / "photos/train", 12)
+    write_pictures(folder / "photos/test", 30, start=12)
+    return folder / "m.tflite", folder / "photos"
 
 
 def test_eval_finds_the_range_and_judges_chance(files) -> None:
@@ -62,9 +64,9 @@ def test_quantize_finds_the_range_and_writes_nothing_at_chance(files, tmp_path) 
     assert again.input_range is not None and again.input_range.source == "file"
     wrong = {"input": RangeOptions("0..0.001", "rgb")}
     with pytest.raises(GateMissedError, match="the float model is no better than chance"):
-        run(tmp_path / "bad", **wrong, limit=100)
+        run(tmp_path / "bad", **wrong)
     assert not (tmp_path / "bad").exists()
-    forced = run(tmp_path / "bad", **wrong, limit=100, force=True)
+    forced = run(tmp_path / "bad", **wrong, force=True)
     assert forced.chance is not None and forced.chance in forced.result.warnings
 
 
@@ -73,6 +75,6 @@ def test_bench_judges_a_bare_file_on_named_data(files) -> None:
     found = quality_beside_reference(
         resolve(model), None, None, QUIET, QualityData(str(photos), RangeOptions("0..1"))
     )
-    assert found is not None and found["n"] == 400
+    assert found is not None and found["n"] == 240
     assert found["compiled"] == found["reference"] > 0.9
     assert quality_beside_reference(resolve(model), None, None, QUIET) is None
