@@ -82,9 +82,7 @@ def command(
         score_threshold=threshold,
     )
     reference = resolve(model, project, imports=imports, unsafe=unsafe)
-    print_warnings(reference.warnings)
-    if variant is None:
-        _note_only_trained(reference)
+    _warn(reference, variant)
     request = DetectRequest(
         reference,
         source,
@@ -105,9 +103,10 @@ def command(
         _print(summary, [path for path in (video, lines) if path and path.exists()])
 
 
-def _note_only_trained(reference: ModelRef) -> None:
-    """Says so where a bundle's Keras model runs, because it has nothing else yet."""
-    if reference.bundle is not None and reference.bundle.only_trained:
+def _warn(reference: ModelRef, variant: str | None) -> None:
+    """Says what is odd about imported files, and where a bundle has only its Keras model yet."""
+    print_warnings(reference.warnings)
+    if reference.bundle is not None and reference.bundle.only_trained and variant is None:
         click.echo(
             "note: the bundle is not quantized yet, its Keras model runs; faster after edgecnn"
             f" quantize {reference.path}",
