@@ -69,7 +69,7 @@ def test_dynamic_range_model_where_all_int8_or_float_is_needed(capfd, tmp_path: 
     for verb, extra in (("bench", ()), ("compile", ("-o", tmp_path / "out"))):
         code, out, err = call(capfd, verb, path, "-t", "cortex-m4", *extra)
         assert (code, out) == (1, "")
-        assert_error(err, "dynamic-range quantization", "quantize the activations too")
+        assert_error(err, "dynamic-range quantization", "the float model that this one was made")
     assert not (tmp_path / "out").exists()
 
 

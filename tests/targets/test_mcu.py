@@ -163,8 +163,8 @@ def test_check_of_a_dynamic_range_model_says_what_to_do() -> None:
     assert report.mapped < len(report.ops)
     finding = report.ops[0]
     assert (finding.index, finding.op, finding.mapped) == (0, "CONV_2D", False)
-    assert finding.rewrite and "quantize the activations" in finding.rewrite
-    assert finding.got == "int8 filters"
+    assert finding.rewrite and "edgecnn quantize --recipe int8" in finding.rewrite
+    assert finding.got == "int8 weights, float32 activations"
     with pytest.raises(UnsupportedModelError, match="cannot be compiled to C") as caught:
         make("cortex-m4").benchmark(model, OPTIONS)
     assert "quantize" in caught.value.hint
