@@ -30,7 +30,8 @@ $(VENV)/dev.stamp: $(VENV)/demo.stamp
 demo: $(VENV)/demo.stamp ## run the main job end to end into demo/ (FULL=1: longer detector training)
 	$(PY) examples/demo.py $(if $(FULL),--full)
 
-TEST := -m pytest -n $(JOBS) --dist loadfile
+# worksteal: files stay together as far as they can, and no core idles at the end.
+TEST := -m pytest -n $(JOBS) --dist worksteal
 
 test: $(VENV)/dev.stamp ## all tests but the long ones
 	$(PY) $(TEST) -m "not long"
@@ -38,8 +39,8 @@ test: $(VENV)/dev.stamp ## all tests but the long ones
 coverage: $(VENV)/dev.stamp ## make test with the coverage of each file: takes half as long again
 	$(PY) $(TEST) -m "not long" --cov --cov-report=term:skip-covered
 
-test-long: $(VENV)/dev.stamp ## the long tests
-	$(PY) $(TEST) -m long
+test-long: $(VENV)/dev.stamp ## the long tests (SHARE=SEED: eight CPU-minutes of them, chosen by the seed)
+	$(PY) $(TEST) -m long $(if $(SHARE),--long-share $(SHARE))
 
 lint: $(VENV)/dev.stamp ## ruff, mypy, import contracts
 	$(PY) -m ruff check .

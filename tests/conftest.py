@@ -4,7 +4,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.cost"]
+pytest_plugins = ["tests.cost", "tests.share"]
 
 # Machines differ in speed and tests run beside each other: no case is failed for its time.
 settings.register_profile(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -38,3 +40,18 @@ def edgecnn(*arguments: str | Path, cwd: Path | None = None, timeout: float = 24
     return python(
         "-m", "edgecnn", *(str(item) for item in arguments), cwd=cwd, timeout=timeout, **env
     )
+
+
+def in_process(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Runs ``edgecnn ARGUMENTS`` in this process: TensorFlow is imported once for many runs."""
+    from edgecnn.cli import main
+
+    out, err = io.StringIO(), io.StringIO()
+    words = [str(item) for item in arguments]
+    with (
+        contextlib.chdir(cwd or ROOT),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        code = main(words)
+    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())

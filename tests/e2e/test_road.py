@@ -11,7 +11,7 @@ import pytest
 from edgecnn.core.bundle import Bundle
 from edgecnn.core.tflite.metadata import specs
 from edgecnn.core.tflite.reader import read_model_file
-from tests.run import edgecnn, shared
+from tests.run import edgecnn, in_process, shared
 
 pytestmark = pytest.mark.train
 
@@ -33,7 +33,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = folder / "counter"
     trained = as_json(edgecnn("train", "--epochs", "2", "--json", cwd=project))
     assert trained["metric"]["n"] >= 450
-    result = as_json(edgecnn("quantize", "--max-drop", "20", "--json", cwd=project))
+    result = as_json(in_process("quantize", "--max-drop", "20", "--json", cwd=project))
     assert result["schema"] == "edgecnn.quantize/1"
     assert result["passed"]
     assert set(result["metrics"]) == {"float", "float_tflite", "quantized"}
@@ -46,7 +46,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A quantized bundle of the detector, trained for one epoch."""
     bundle = tmp_path_factory.mktemp("scenes") / "bundle"
     ok(edgecnn("train", "--task", "detect", "--epochs", "1", "-o", bundle, "-q"))
-    ok(edgecnn("quantize", bundle, "--limit", "40", "-q"))
+    ok(in_process("quantize", bundle, "--limit", "40", "-q"))
     return bundle
 
 
@@ -74,14 +74,14 @@ def test_a_tampered_bundle_is_refused(digits: Path, tmp_path: Path) -> None:
     shutil.copytree(digits / "bundle", copy)
     with (copy / "variants/int8/model.tflite").open("ab") as stream:
         stream.write(b"x")
-    result = edgecnn("bench", copy, "-t", "host")
+    result = in_process("bench", copy, "-t", "host")
     assert result.returncode == 1
     assert "was changed after the bundle was written" in result.stderr
 
 
 @pytest.mark.parametrize("target", ["cortex-m4", "cortex-m0plus"])
 def test_microcontrollers_are_bit_exact(digits: Path, target: str) -> None:
-    report = as_json(edgecnn("bench", "-t", target, "--json", cwd=digits))
+    report = as_json(in_process("bench", "-t", target, "--json", cwd=digits))
     assert report["bit_exact"] is True
     assert report["replayed"] is True
     assert report["max_diff_lsb"] == 0
@@ -94,26 +94,26 @@ def test_microcontrollers_are_bit_exact(digits: Path, target: str) -> None:
 
 
 def test_host_agrees_and_gates_work(digits: Path) -> None:
-    report = as_json(edgecnn("bench", "-t", "host", "--runs", "5", "--json", cwd=digits))
+    report = as_json(in_process("bench", "-t", "host", "--runs", "5", "--json", cwd=digits))
     assert len(report["samples"]) == 5
     assert report["replayed"] is True
-    missed = edgecnn("bench", "-t", "host", "--max-p95-ms", "0.000001", cwd=digits)
+    missed = in_process("bench", "-t", "host", "--max-p95-ms", "0.000001", cwd=digits)
     assert missed.returncode == 1
     assert "--max-p95-ms allows" in missed.stderr
 
 
 def test_check_compile_eval_and_report(digits: Path, tmp_path: Path) -> None:
-    check = as_json(edgecnn("check", "-t", "coral-usb", "-t", "cortex-m4", "--json", cwd=digits))
+    check = as_json(in_process("check", "-t", "coral-usb", "-t", "cortex-m4", "--json", cwd=digits))
     assert [part["mapped"] == part["total"] for part in check] == [True, True]
     made = as_json(
-        edgecnn("compile", "-t", "cortex-m4", "-o", tmp_path / "c", "--json", cwd=digits)
+        in_process("compile", "-t", "cortex-m4", "-o", tmp_path / "c", "--json", cwd=digits)
     )
     assert any(name.endswith(".c") for name in made["files"])
     assert all((tmp_path / "c" / name).is_file() for name in made["files"])
-    evaluated = as_json(edgecnn("eval", "--json", cwd=digits))
+    evaluated = as_json(in_process("eval", "--json", cwd=digits))
     stored = json.loads((digits / "bundle/variants/int8/metrics.json").read_text())
     assert evaluated["metrics"]["accuracy"] == stored["metrics"]["quantized"]["value"]
-    ok(edgecnn("report", cwd=digits))
+    ok(in_process("report", cwd=digits))
     page = (digits / "bundle/report.html").read_text(encoding="utf-8")
     assert "http" not in page.split("<body", 1)[1]
     assert "confusion" in page.lower() or "true class" in page
@@ -122,15 +122,15 @@ def test_check_compile_eval_and_report(digits: Path, tmp_path: Path) -> None:
 def test_other_numerics_stand_beside_the_reference(digits: Path, tmp_path: Path) -> None:
     """On the bundle's own test images, by the C on this machine; and the report draws memory."""
     report = as_json(
-        edgecnn("bench", "-t", "cortex-m4", "--numerics", "single", "--json", cwd=digits)
+        in_process("bench", "-t", "cortex-m4", "--numerics", "single", "--json", cwd=digits)
     )
     row = report["accuracy"]
     assert (row["metric"], row["n"]) == ("accuracy", 504)
-    plain = as_json(edgecnn("eval", "--numerics", "litert-ref", "--json", cwd=digits))
-    single = as_json(edgecnn("eval", "--numerics", "single", "--json", cwd=digits))
+    plain = as_json(in_process("eval", "--numerics", "litert-ref", "--json", cwd=digits))
+    single = as_json(in_process("eval", "--numerics", "single", "--json", cwd=digits))
     assert row["reference"] == plain["metrics"]["accuracy"]
     assert row["compiled"] == single["metrics"]["accuracy"]
-    ok(edgecnn("report", "-o", tmp_path, cwd=digits))
+    ok(in_process("report", "-o", tmp_path, cwd=digits))
     assert "Memory over time" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
@@ -138,16 +138,18 @@ def test_bare_keras_and_bare_tflite(digits: Path, tmp_path: Path) -> None:
     keras = digits / "bundle/model.keras"
     out = tmp_path / "out"
     result = as_json(
-        edgecnn("quantize", keras, "--calibration", "digits", "-o", out, "--limit", "60", "--json")
+        in_process(
+            "quantize", keras, "--calibration", "digits", "-o", out, "--limit", "60", "--json"
+        )
     )
     assert result["metrics"]["quantized"]["n"] == 60
     taken = result["input_range"]
     assert (taken["name"], taken["colour"]) == ("-1..1", "gray")
     assert taken["source"] in ("labels", "file")
     model = Path(result["files"]["model"])
-    evaluated = as_json(edgecnn("eval", model, "--data", "digits", "--limit", "60", "--json"))
+    evaluated = as_json(in_process("eval", model, "--data", "digits", "--limit", "60", "--json"))
     assert evaluated["metrics"]["accuracy"] == result["metrics"]["quantized"]["value"]
-    of_keras = as_json(edgecnn("eval", keras, "--data", "digits", "--limit", "60", "--json"))
+    of_keras = as_json(in_process("eval", keras, "--data", "digits", "--limit", "60", "--json"))
     assert of_keras["metrics"]["accuracy"] == result["metrics"]["float"]["value"]
     unlabelled = tmp_path / "photos"
     unlabelled.mkdir()
@@ -157,9 +159,9 @@ def test_bare_keras_and_bare_tflite(digits: Path, tmp_path: Path) -> None:
         cv2.imwrite(str(unlabelled / f"{index}.png"), image)
     # Four images of noise are nothing that the model's batch normalization could tell.
     asked = ("quantize", keras, "--calibration", unlabelled, "--input-range=-1..1")
-    plain = edgecnn(*asked, "-o", tmp_path / "p", "--json")
+    plain = in_process(*asked, "-o", tmp_path / "p", "--json")
     assert as_json(plain)["metrics"]["quantized"] is None
-    gated = edgecnn(*asked, "-o", tmp_path / "g", "--max-drop", "1")
+    gated = in_process(*asked, "-o", tmp_path / "g", "--max-drop", "1")
     assert gated.returncode == 2
     assert "--max-drop needs labelled data" in gated.stderr
     assert not (tmp_path / "g").exists()
@@ -167,16 +169,16 @@ def test_bare_keras_and_bare_tflite(digits: Path, tmp_path: Path) -> None:
 
 def test_drop_gate_fails_with_exit_code_1(digits: Path) -> None:
     """A gate that nothing meets: int8 would have to gain 50 points."""
-    result = edgecnn("quantize", "--max-drop", "-50", "--samples", "1", cwd=digits)
+    result = in_process("quantize", "--max-drop", "-50", "--samples", "1", cwd=digits)
     assert result.returncode == 1
     assert "--max-drop allows -50" in result.stderr
 
 
 def test_detector_runs_on_a_video(scenes: Path, tmp_path: Path) -> None:
-    ok(edgecnn("new", tmp_path / "project", "--task", "detect", "-q"))
+    ok(in_process("new", tmp_path / "project", "--task", "detect", "-q"))
     video = tmp_path / "project/samples/scene.mp4"
     ok(
-        edgecnn(
+        in_process(
             "detect", "--source", video, "--model", scenes, "-o", tmp_path, "--max-frames", "30"
         )
     )
@@ -193,13 +195,13 @@ def test_detector_runs_on_a_video(scenes: Path, tmp_path: Path) -> None:
 
 
 def test_detector_is_bit_exact_on_a_microcontroller(scenes: Path) -> None:
-    report = as_json(edgecnn("bench", scenes, "-t", "cortex-m4", "--json"))
+    report = as_json(in_process("bench", scenes, "-t", "cortex-m4", "--json"))
     assert report["bit_exact"] is True
     assert report["decoded_equal"] is True
 
 
 def test_ethos_estimates_cycles(scenes: Path) -> None:
-    report = as_json(edgecnn("bench", scenes, "-t", "ethos-u55-128", "--json"))
+    report = as_json(in_process("bench", scenes, "-t", "ethos-u55-128", "--json"))
     assert report["cycles_estimate"] > 0
     assert report["samples"] == []
     assert report["replayed"] is False

@@ -97,6 +97,7 @@ def test_base_install_runs_check_compile_bench_and_detect(
     assert "Traceback" not in quantize.stderr
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="tflite-runtime ends at Python 3.11")
 @pytest.mark.skipif(sys.platform != "linux", reason="the wheel is for Linux")
 def test_tflite_runtime_fallback(tmp_path: Path, model: Path) -> None:

@@ -9,6 +9,7 @@ from edgecnn.models.blocks import round_channels, strides_for
 from edgecnn.models.describe import multiply_accumulates
 from edgecnn.models.keras_setup import import_keras, seed_everything
 from edgecnn.models.table import all_models, build_model, model_info, model_names
+from tests.share import long_but_for
 
 pytestmark = pytest.mark.train
 CLASSIFIERS = model_names("classify")
@@ -18,7 +19,7 @@ def trainable(model):
     return sum(int(np.prod(v.shape)) for v in model.trainable_variables)
 
 
-@pytest.mark.parametrize("width", [0.25, 1.0])
+@pytest.mark.parametrize("width", long_but_for([0.25, 1.0], 0.25))
 def test_mobilenet_v1_has_the_reference_weights(width):
     ours = build_model("mobilenet_v1", input_shape=(128, 128, 3), classes=1000, width=width)
     theirs = import_keras().applications.MobileNet(
@@ -29,7 +30,7 @@ def test_mobilenet_v1_has_the_reference_weights(width):
         assert ours.count_params() == 4_253_864
 
 
-@pytest.mark.parametrize("width", [0.35, 1.0])
+@pytest.mark.parametrize("width", long_but_for([0.35, 1.0], 0.35))
 def test_mobilenet_v2_has_the_reference_weights(width):
     ours = build_model("mobilenet_v2", input_shape=(96, 96, 3), classes=1000, width=width)
     theirs = import_keras().applications.MobileNetV2(
@@ -59,7 +60,7 @@ def test_mobilenet_v2_computes_what_the_reference_does():
     np.testing.assert_allclose(ours(x), theirs(x), rtol=2e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("width", [0.75, 1.0])
+@pytest.mark.parametrize("width", long_but_for([0.75, 1.0], 0.75))
 def test_mobilenet_v3_small_has_the_reference_weights(width):
     ours = build_model("mobilenet_v3_small", input_shape=(96, 96, 3), classes=1000, width=width)
     theirs = import_keras().applications.MobileNetV3Small(
@@ -100,7 +101,10 @@ def test_published_multiplications():
 @pytest.mark.parametrize("name", CLASSIFIERS)
 @pytest.mark.parametrize(
     ("shape", "classes", "options"),
-    [((33, 47, 1), 2, {"width": 0.3}), ((5, 70, 4), 3, {"width": 0.1, "halvings": 1})],
+    [
+        ((33, 47, 1), 2, {"width": 0.3}),
+        pytest.param((5, 70, 4), 3, {"width": 0.1, "halvings": 1}, marks=pytest.mark.long),
+    ],
 )  # fmt: skip
 def test_odd_sizes_build_and_run(name, shape, classes, options):
     model = build_model(name, input_shape=shape, classes=classes, **options)

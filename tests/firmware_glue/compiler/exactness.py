@@ -18,7 +18,7 @@ from firmware_glue.compiler.ops.table import OPS
 from tests.firmware_glue.compiler.cases import CASES, FAMILIES
 from tests.firmware_glue.compiler.harness import Library, Reference, Runner, random_inputs
 
-COUNT = int(os.environ.get("EDGECNN_CASES", "100"))
+COUNT = int(os.environ.get("EDGECNN_CASES", "25"))
 """Random models per op and dtype."""
 LONG_COUNT = int(os.environ.get("EDGECNN_LONG_CASES", "1000"))
 ULP, RELATIVE = 4, 1e-5

@@ -20,7 +20,7 @@ REFUSED = {
     "posenet_mobilenet_v1_075_353_481_16_quant_decoder.tflite": "CUSTOM:PosenetDecoderOp",
     "posenet_mobilenet_v1_075_353_481_quant_decoder.tflite": "CUSTOM:PosenetDecoderOp",
 }
-LARGE = 1_200_000
+LARGE = 600_000
 FLOAT_ABSOLUTE = 1e-5
 """Of whole float models, as a fraction of a tensor's range: sums cancel."""
 

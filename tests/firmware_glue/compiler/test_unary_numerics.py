@@ -13,7 +13,7 @@ from tests.firmware_glue.compiler.cases import CASES
 from tests.firmware_glue.compiler.exactness import numpy_outputs, rng_of
 from tests.firmware_glue.compiler.harness import Library, Reference, random_inputs
 
-COUNT = 60
+COUNT = 20
 DIFFERENT = ("LOGISTIC:int8", "TANH:int8", "RELU6:int8", "RELU6:int16")
 """Where TFLite Micro's bytes are not LiteRT's."""
 SAME = (

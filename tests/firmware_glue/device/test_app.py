@@ -13,6 +13,7 @@ from tests.firmware_glue.device.programs import (
     program,
     toolchain,
 )
+from tests.share import long_but_for
 
 STRICT = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wstrict-prototypes", "-Werror")
 MEMORY = """
@@ -55,7 +56,7 @@ int main(void) { check(); edgecnn_ready(); return 0; }
 
 
 @pytest.mark.parametrize("compiler", TOOLCHAINS)
-@pytest.mark.parametrize("core", UNICORN_CORES)
+@pytest.mark.parametrize("core", long_but_for(UNICORN_CORES, "cortex-m0plus", "cortex-m4"))
 def test_memory_functions_at_every_alignment(core: str, compiler: str) -> None:
     elf = program(core, MEMORY, compiler)
     machine = UnicornMachine(elf, load_board(core))

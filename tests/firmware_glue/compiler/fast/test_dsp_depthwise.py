@@ -30,9 +30,10 @@ from tests.firmware_glue.compiler.fast.layer_checks import (
     lies_over,
 )
 from tests.firmware_glue.compiler.harness import Library, Reference, random_inputs
+from tests.share import long_but_for
 
 
-@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("shared", long_but_for([False, True], True))
 def test_host(tmp_path: Path, shared: bool) -> None:
     data = model_of(any_depthwise, int(shared), 14)
     check_host(data, tmp_path, kernel="d", shared=shared, kernels="dsp")
@@ -46,7 +47,7 @@ def test_core() -> None:
     check_core(model_of(any_depthwise, 4, 16), kernel="d", core="cortex-m4")
 
 
-@pytest.mark.parametrize("optimize", ["speed", "size"])
+@pytest.mark.parametrize("optimize", long_but_for(["speed", "size"], "speed"))
 def test_core_ugly(optimize: str) -> None:
     """Loops made for a layer, and those that all layers share; tiny layers keep the plain ones."""
     check_core(model_of(ugly_depthwise, 5), kernel="d", core="cortex-m4", optimize=optimize)

@@ -22,9 +22,10 @@ from tests.firmware_glue.compiler.fast.layer_cases import (
 )
 from tests.firmware_glue.compiler.fast.layer_checks import check_core, check_host
 from tests.firmware_glue.compiler.harness import Library, Reference, random_inputs
+from tests.share import long_but_for
 
 
-@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("shared", long_but_for([False, True], True))
 def test_host(tmp_path: Path, shared: bool) -> None:
     check_host(products(int(shared), 24), tmp_path, kernel="dsp", shared=shared, kernels="dsp")
 

@@ -30,6 +30,7 @@ from tests.firmware_glue.compiler.harness import (
     run_tool,
     write,
 )
+from tests.share import long_but_for
 
 Shape = tuple[int, ...]
 CODES = ("ADD", "SUB", "MUL")
@@ -79,7 +80,7 @@ def _built(models: dict[str, CompiledModel], folder: Path, *flags: str) -> ctype
 
 
 @pytest.mark.parametrize("kernels", SETS)
-@pytest.mark.parametrize("shared", [False, True], ids=["inlined", "shared"])
+@pytest.mark.parametrize("shared", long_but_for([False, True], True), ids=["inlined", "shared"])
 def test_equal_to_litert(kernels: str, shared: bool, tmp_path: Path) -> None:
     datas = {"narrow": narrow()}
     for code in CODES:

@@ -8,13 +8,14 @@ import pytest
 
 from tests.firmware_glue.compiler.fast.layer_cases import any_depthwise, model_of
 from tests.firmware_glue.compiler.fast.layer_checks import check_core, check_host
+from tests.share import long_but_for
 
 
 def model(seed: int, count: int) -> bytes:
     return model_of(any_depthwise, seed, count)
 
 
-@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("shared", long_but_for([False, True], True))
 def test_host(tmp_path: Path, shared: bool) -> None:
     check_host(model(int(shared), 40), tmp_path, kernel="mve_depthwise", shared=shared)
 

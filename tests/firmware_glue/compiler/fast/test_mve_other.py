@@ -15,6 +15,7 @@ from tests.firmware_glue.compiler.fast.layer_cases import (
     model_of,
 )
 from tests.firmware_glue.compiler.fast.layer_checks import check_core, check_host
+from tests.share import long_but_for
 
 
 def pooling(layers: Layers) -> None:
@@ -61,7 +62,7 @@ MAKERS = {"mve_pool": pooling, "mve_linear": sum_of_two}
 
 
 @pytest.mark.parametrize("kind", MAKERS)
-@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("shared", long_but_for([False, True], True))
 def test_host(tmp_path: Path, kind: str, shared: bool) -> None:
     check_host(model_of(MAKERS[kind], int(shared), 40), tmp_path, kernel=kind, shared=shared)
 

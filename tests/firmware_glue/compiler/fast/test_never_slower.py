@@ -16,6 +16,7 @@ from firmware_glue.device.image import build_model
 from firmware_glue.device.toolchain import find_toolchain
 from tests.firmware_glue.compiler.fast.layer_cases import Layers, depthwise, fitted, lively_weights
 from tests.firmware_glue.compiler.harness import random_inputs
+from tests.share import long_but_for
 
 Make = Callable[[Layers], None]
 _NOISE = 1.02, 50
@@ -106,15 +107,15 @@ def _steps(data: bytes, core: str, kernels: str, optimize: str) -> list[tuple[st
 _CORES = ("cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m55", "rv32imc")
 
 
-@pytest.mark.parametrize(
-    ("core", "optimize"),
-    [
-        *((core, "speed") for core in _CORES),
-        *((core, "size") for core in _CORES[1:3]),
-        ("cortex-m3", "balanced"),
-        ("rv32imc", "balanced"),
-    ],
-)
+_LEVELS = [
+    *((core, "speed") for core in _CORES),
+    *((core, "size") for core in _CORES[1:3]),
+    ("cortex-m3", "balanced"),
+    ("rv32imc", "balanced"),
+]
+
+
+@pytest.mark.parametrize(("core", "optimize"), long_but_for(_LEVELS, ("cortex-m4", "speed")))
 def test_no_layer_is_slower(core: str, optimize: str) -> None:
     if core == "cortex-m55" and not qemu_serves(load_board(core)):
         pytest.skip(f"there is no QEMU for {core}")

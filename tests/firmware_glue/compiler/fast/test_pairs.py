@@ -27,6 +27,7 @@ from tests.firmware_glue.compiler.fast.layer_checks import (
 )
 from tests.firmware_glue.compiler.fast.pair_cases import ROOM, paired, take_pairs, usual_pair
 from tests.firmware_glue.compiler.harness import Library, random_inputs
+from tests.share import long_but_for
 
 CORES = {"dsp": "cortex-m4", "mve": "cortex-m55"}
 SETS = tuple(kernels.value for kernels in PAIRS)
@@ -45,7 +46,7 @@ def _every_pair(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("kernels", SETS)
-@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("shared", long_but_for([False, True], True))
 def test_host(kernels: str, tmp_path: Path, shared: bool) -> None:
     data = model_of(paired, [int(shared), 1], 20)
     check_host(
@@ -55,7 +56,7 @@ def test_host(kernels: str, tmp_path: Path, shared: bool) -> None:
 
 
 @pytest.mark.parametrize("kernels", SETS)
-@pytest.mark.parametrize("optimize", ["speed", "balanced"])
+@pytest.mark.parametrize("optimize", long_but_for(["speed", "balanced"], "speed"))
 def test_core(kernels: str, optimize: str) -> None:
     _require_core(kernels)
     data = model_of(paired, [7, len(optimize)], 16)

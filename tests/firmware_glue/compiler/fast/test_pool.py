@@ -14,6 +14,7 @@ from tests.firmware_glue.compiler.fast.layer_cases import ACTIVATIONS, Layers, f
 from tests.firmware_glue.compiler.fast.layer_checks import check_core, check_host
 from tests.firmware_glue.compiler.harness import Library, Reference, random_inputs
 from tests.firmware_glue.compiler.stream.nets import Grouping, random_net
+from tests.share import long_but_for
 
 _MOST_DIVIDED = 128
 """Counts up to which edgecnn_pool2d.h divides by a multiplication."""
@@ -55,21 +56,21 @@ MAKERS = {"dsp_pool": pooling, "dsp_mean": mean}
 
 
 @pytest.mark.parametrize("kind", MAKERS)
-@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("shared", long_but_for([False, True], True))
 def test_host(tmp_path: Path, kind: str, shared: bool) -> None:
     data = model_of(MAKERS[kind], int(shared), 30)
     check_host(data, tmp_path, kernel=kind, shared=shared, kernels="dsp")
 
 
 @pytest.mark.parametrize("kind", MAKERS)
-@pytest.mark.parametrize("optimize", ["speed", "size"])
+@pytest.mark.parametrize("optimize", long_but_for(["speed", "size"], "speed"))
 def test_core(kind: str, optimize: str) -> None:
     data = model_of(MAKERS[kind], 2, 20)
     check_core(data, kernel=kind, core="cortex-m4", optimize=optimize)
 
 
 @pytest.mark.parametrize("core", ["cortex-m0plus", "cortex-m3"])
-@pytest.mark.parametrize("optimize", ["speed", "balanced"])
+@pytest.mark.parametrize("optimize", long_but_for(["speed", "balanced"], "speed"))
 def test_generic_on_cores(core: str, optimize: str) -> None:
     check_core(model_of(pooling, 3, 12), kernel="", core=core, optimize=optimize)
 

@@ -28,6 +28,7 @@ from tests.firmware_glue.compiler.fast.layer_checks import (
 )
 from tests.firmware_glue.compiler.harness import Library
 from tests.firmware_glue.compiler.stream.nets import Grouping, random_net
+from tests.share import long_but_for
 
 _KERNEL = "rv32_depthwise3"
 
@@ -49,7 +50,7 @@ def small(layers: Layers) -> None:
 
 
 @pytest.mark.usefixtures("_any_offer")
-@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("shared", long_but_for([False, True], True))
 def test_host(tmp_path: Path, shared: bool) -> None:
     data = model_of(small, 10 + int(shared), 25)
     check_host(data, tmp_path, kernel="rv32", shared=shared, kernels="rv32")

@@ -31,6 +31,7 @@ from tests.firmware_glue.compiler.fast.layer_checks import (
     lies_over,
 )
 from tests.firmware_glue.compiler.harness import Library, Reference, random_inputs
+from tests.share import long_but_for
 
 
 @pytest.fixture(autouse=True)
@@ -58,12 +59,12 @@ def ugly() -> bytes:
     return build.build([x for x, _ in tensors], [y for _, y in tensors])
 
 
-@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("shared", long_but_for([False, True], True))
 def test_host(tmp_path: Path, shared: bool) -> None:
     check_host(products(int(shared), 15), tmp_path, kernel="rv32", shared=shared, kernels="rv32")
 
 
-@pytest.mark.parametrize("optimize", ["speed", "balanced"])
+@pytest.mark.parametrize("optimize", long_but_for(["speed", "balanced"], "speed"))
 def test_core(optimize: str) -> None:
     check_core(products(2, 12), kernel="rv32", core="rv32imc", optimize=optimize)
 

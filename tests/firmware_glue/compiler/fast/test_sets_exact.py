@@ -9,7 +9,7 @@ import pytest
 from tests.firmware_glue.compiler.exactness import check_cases
 from tests.firmware_glue.compiler.fast.any_offer import OFFERED, plain_kernel, take_any
 
-COUNT, LONG_COUNT = 60, 500
+COUNT, LONG_COUNT = 20, 500
 """Random models per set of kernels and op."""
 _SANITIZED = ("-fsanitize=undefined", "-fno-sanitize-recover=all")
 

@@ -34,6 +34,7 @@ from tests.firmware_glue.compiler.fast.layer_checks import (
 )
 from tests.firmware_glue.compiler.harness import Library
 from tests.firmware_glue.compiler.stream.nets import Grouping, random_net
+from tests.share import long_but_for
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def lines(layers: Layers) -> None:
 
 
 @pytest.mark.usefixtures("_always")
-@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("shared", long_but_for([False, True], True))
 def test_host(tmp_path: Path, shared: bool) -> None:
     data = model_of(any_depthwise, 10 + int(shared), 20)
     check_host(data, tmp_path, kernel="v6m_depthwise", shared=shared, kernels="v6m")

@@ -29,6 +29,7 @@ from tests.firmware_glue.compiler.fast.layer_checks import (
     lies_over,
 )
 from tests.firmware_glue.compiler.harness import Library, Reference, random_inputs
+from tests.share import long_but_for
 
 
 def ugly() -> bytes:
@@ -53,7 +54,7 @@ def _values(rng: np.random.Generator, units: int, depth: int) -> np.ndarray:
     return values
 
 
-@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("shared", long_but_for([False, True], True))
 def test_host(tmp_path: Path, shared: bool) -> None:
     check_host(products(int(shared), 25), tmp_path, kernel="v6m", shared=shared, kernels="v6m")
 

@@ -1,0 +1,66 @@
+"""A share of the long tests, by a seed: what a short run can take of them, another one each time.
+
+A pytest plugin: ``pytest -m long --long-share SEED`` keeps as many long tests as are expected to
+take :data:`BUDGET_S` CPU seconds, in an order that the seed alone decides. The same seed gives the
+same tests; over many seeds every test has its turn.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import pytest
+
+BUDGET_S = 480.0
+"""CPU seconds that a share is expected to take."""
+EXPECTED_S: dict[str, float] = {}
+"""CPU seconds of one test on average, by file, as the summary of a run shows them."""
+UNKNOWN_S = 30.0
+"""Of a file that was not measured."""
+
+
+def long_but_for(values: Iterable[object], *short: object) -> list[object]:
+    """Values for ``parametrize``: those in ``short`` as they are, all others marked long."""
+    return [value if value in short else _long(value) for value in values]
+
+
+def _long(value: object) -> object:
+    parts = value if isinstance(value, tuple) else (value,)
+    return pytest.param(*parts, marks=pytest.mark.long)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--long-share SEED``."""
+    parser.addoption("--long-share", metavar="SEED", help="Only a share of the tests, by a seed.")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves only the share; the order of what is left stays."""
+    seed = config.getoption("--long-share")
+    if seed is None:
+        return
+    chosen = share([item.nodeid for item in items], seed)
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in chosen])
+    items[:] = [item for item in items if item.nodeid in chosen]
+
+
+def share(tests: Iterable[str], seed: str, budget: float = BUDGET_S) -> set[str]:
+    """Chooses tests by a seed until their expected cost reaches a budget.
+
+    Args:
+        tests: their node ids, ``file::name``.
+        seed: any text, such as the hash of a commit.
+        budget: CPU seconds; a test that alone costs more is never chosen.
+
+    Returns:
+        The chosen ones.
+    """
+    chosen, left = set(), budget
+    for test in sorted(tests, key=lambda test: hashlib.sha256(f"{seed} {test}".encode()).digest()):
+        cost = EXPECTED_S.get(test.split("::")[0], UNKNOWN_S)
+        if cost <= left:
+            chosen.add(test)
+            left -= cost
+    return chosen
