@@ -35,6 +35,7 @@ from tests.firmware_glue.compiler.harness import run_tool, write
 from tests.firmware_glue.compiler.stage_cases import CLASSIFIERS, DETECTORS
 from tests.firmware_glue.compiler.stream.nets import Grouping, random_net
 from tests.firmware_glue.compiler.test_state import counter
+from tests.share import long_but_for
 
 CHECKS = "-*,bugprone-*,cert-*,clang-diagnostic-*"
 WARNINGS = (
@@ -42,6 +43,7 @@ WARNINGS = (
 )  # fmt: skip
 # GCC's plain -Wcast-align is silent for a core that may read at any address.
 CAST_ALIGN = {"gcc": "-Wcast-align=strict", "clang": "-Wcast-align"}
+LANGUAGES = ("c99", "c11", "c++11", "c++17", "c++20")
 COMPILERS = {"gcc": ("gcc", "g++"), "clang": ("clang", "clang++")}
 VARIANT = "-DEDGECNN_SHARE_ALL -DEDGECNN_PROFILE"
 CORES = ("cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m55", "rv32imc")
@@ -156,19 +158,23 @@ def test_every_kernel_is_there(units: list[Path]) -> None:
     assert {path.name for path in folder.rglob("*.h")} == used
 
 
-@pytest.mark.parametrize("language", ["c99", "c11", "c++11", "c++17", "c++20"])
-@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize(
+    ("compiler", "language"),
+    long_but_for(itertools.product(COMPILERS, LANGUAGES), ("gcc", "c99"), ("clang", "c++11")),
+)
 def test_no_warnings(compiler: str, language: str, units: list[Path]) -> None:
     kind = "c++" if "+" in language else "c"
     flags = [*WARNINGS, CAST_ALIGN[compiler], "-fsyntax-only"]
     _each([_program(compiler, kind), "-x", kind, f"-std={language}", *flags], units)
 
 
-@pytest.mark.parametrize("variant", ["", VARIANT])
-def test_no_warnings_of_the_optimizer(variant: str, units: list[Path]) -> None:
+@pytest.mark.parametrize(
+    ("variant", "every"), long_but_for([(VARIANT, 3), (VARIANT, 1), ("", 1)], (VARIANT, 3))
+)
+def test_no_warnings_of_the_optimizer(variant: str, every: int, units: list[Path]) -> None:
     """Uninitialised values and accesses beyond an array are found with optimization only."""
     flags = [*WARNINGS, CAST_ALIGN["gcc"], "-O1", *variant.split()]
-    _each([_program("gcc"), "-std=c99", *flags, "-c", "-o", os.devnull], units)
+    _each([_program("gcc"), "-std=c99", *flags, "-c", "-o", os.devnull], units[::every])
 
 
 def test_zig_has_no_warnings(units: list[Path]) -> None:
@@ -179,7 +185,7 @@ def test_zig_has_no_warnings(units: list[Path]) -> None:
     run_tool([sys.executable, "-m", "ziglang", "cc", "-std=c99", *flags, *output, units[0]])
 
 
-@pytest.mark.parametrize("variant", ["", "-DEDGECNN_SHARE_ALL"])
+@pytest.mark.parametrize("variant", long_but_for(["", "-DEDGECNN_SHARE_ALL"], ""))
 @pytest.mark.parametrize("name", ["zig", "gcc"])
 @pytest.mark.parametrize("core", CORES)
 def test_no_warnings_of_the_cores_compilers(
@@ -209,10 +215,12 @@ def _tidy(program: str) -> list[str]:
     return [program, "-quiet", f"-checks={CHECKS}", "-warnings-as-errors=*"]
 
 
-@pytest.mark.parametrize("variant", ["", VARIANT])
-def test_clang_tidy_finds_nothing(variant: str, units: list[Path]) -> None:
+@pytest.mark.parametrize(
+    ("variant", "every"), long_but_for([("", 3), ("", 1), (VARIANT, 1)], ("", 3))
+)
+def test_clang_tidy_finds_nothing(variant: str, every: int, units: list[Path]) -> None:
     flags = ["--", "-std=c99", "-Wall", "-Wextra", *variant.split()]
-    _each([*_tidy(_clang_tidy()), "-header-filter=.*"], units, flags)
+    _each([*_tidy(_clang_tidy()), "-header-filter=.*"], units[::every], flags)
 
 
 @pytest.mark.parametrize("core", ["thumbv7em-none-eabi", "riscv32-unknown-elf"])

@@ -19,8 +19,8 @@ def _any_offer(monkeypatch: pytest.MonkeyPatch) -> None:
     take_any(monkeypatch)
 
 
-def _check(kernels: str, code: str, folder: Path, first: int, count: int, *flags: str) -> None:
-    library = check_cases(f"{code}:int8", folder, first, count, *flags, kernels=kernels)
+def _check(kernels: str, code: str, folder: Path, cases: range, *flags: str) -> None:
+    library = check_cases([f"{code}:int8"], folder, cases, *flags, kernels=kernels)
     steps = [step.kernel for model in library.models.values() for step in model.program.steps]
     # Ops that are constant, filters that are given at run time, and so on have no other kernel.
     other = [kernel for kernel in steps if kernel not in ("copy", "lut_8", plain_kernel(code))]
@@ -29,11 +29,11 @@ def _check(kernels: str, code: str, folder: Path, first: int, count: int, *flags
 
 @pytest.mark.parametrize(("kernels", "code"), OFFERED)
 def test_c_equals_litert(kernels: str, code: str, tmp_path: Path) -> None:
-    _check(kernels, code, tmp_path, 0, COUNT, "-O1", *_SANITIZED)
+    _check(kernels, code, tmp_path, range(COUNT), "-O1", *_SANITIZED)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(("kernels", "code"), OFFERED)
 def test_hundreds_equal_litert(kernels: str, code: str, tmp_path: Path) -> None:
-    _check(kernels, code, tmp_path, COUNT, LONG_COUNT, "-O2")
+    _check(kernels, code, tmp_path, range(COUNT, COUNT + LONG_COUNT), "-O2")

@@ -27,6 +27,7 @@ from tests.firmware_glue.compiler.harness import STRICT, Library, Reference, ran
 from tests.firmware_glue.compiler.stream.nets import Grouping, random_net
 from tests.firmware_glue.compiler.test_shared_models import MODELS, REFUSED
 from tests.run import shared
+from tests.share import long_but_for
 
 RANDOM, CHAINED = 6, 14
 SMALL = 600_000
@@ -38,6 +39,8 @@ LEVELS = [
     pytest.param(*cell, marks=[] if "speed" in cell or cell in FEW else pytest.mark.long)
     for cell in itertools.product(MLPERF, OPTIMIZE)
 ]
+FORMS = [("speed", False), ("speed", True), ("size", True)]
+"""``--optimize``, and whether every kernel is shared."""
 CORES = ("cortex-m0plus", "cortex-m4", "cortex-m55", "rv32imc")
 """One per set of kernels."""
 
@@ -63,9 +66,13 @@ def _files(*, large: bool = False) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
-    ("optimize", "shared_too"), [("speed", False), ("speed", True), ("size", True)]
+    ("kernels", "optimize", "shared_too"),
+    long_but_for(
+        [(kernels, *how) for kernels in SETS for how in FORMS],
+        *((kernels, "speed", False) for kernels in SETS),
+        ("dsp", "size", True),
+    ),
 )
-@pytest.mark.parametrize("kernels", SETS)
 def test_models_equal_litert(kernels: str, optimize: str, shared_too: bool, tmp_path: Path) -> None:
     """Kernels in each layer, and one of each kind for all: balanced is a mixture of the two."""
     library = Library(tmp_path, options={"kernels": kernels, "optimize": optimize})
@@ -88,7 +95,7 @@ def test_large_models_equal_litert(kernels: str, tmp_path: Path) -> None:
         check_steps(data, library.runner(name), 4)
 
 
-@pytest.mark.parametrize("kernels", SETS)
+@pytest.mark.parametrize("kernels", long_but_for(SETS, "dsp"))
 def test_the_smallest_plans_equal_litert(kernels: str, tmp_path: Path) -> None:
     """Chains over row buffers, as far as they reach."""
     library, models = Library(tmp_path), _files()
