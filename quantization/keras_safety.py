@@ -129,7 +129,7 @@ def refuse_code(
         named = ", ".join(f"'{layer}'" for layer in lambdas[:_SHOWN] if layer)
         what = "a Lambda layer" if len(lambdas) == 1 else f"{len(lambdas)} Lambda layers"
         raise ModelError(
-            f"the Keras model '{path}' holds {what}{f' ({named})' if named else ''}, whose code"
+            f"the Keras model '{path}' holds {what}{f' {named}' if named else ''}, whose code"
             " would run on loading",
             hint=_REBUILD,
         )

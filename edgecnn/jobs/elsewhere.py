@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from edgecnn.core.errors import EdgecnnError, UnsupportedModelError
-from edgecnn.core.runtime import LiteRTPredictor
+import subprocess
+import sys
+
+from edgecnn.core.errors import UnsupportedModelError
 from targets.base import ModelFile
 
 _LITERT = ("host", "pi5")
+_TIMEOUT_S = 60.0
+_PREPARE = """
+import sys
+sys.path[:] = sys.argv[1:]
+from edgecnn.core.errors import EdgecnnError
+from edgecnn.core.runtime import LiteRTPredictor
+try:
+    LiteRTPredictor(sys.stdin.buffer.read(), threads=1)
+except EdgecnnError:
+    sys.exit(1)
+"""
 
 
 def elsewhere(model: ModelFile, refusing: str) -> str:
@@ -16,11 +29,7 @@ def elsewhere(model: ModelFile, refusing: str) -> str:
         model: what was refused.
         refusing: the target that did.
     """
-    if refusing in _LITERT:
-        return ""
-    try:
-        LiteRTPredictor(model.data, threads=1)
-    except EdgecnnError:
+    if refusing in _LITERT or not _prepares(model.data):
         return ""
     return f"; {' and '.join(f'-t {name}' for name in _LITERT)} run it as it is"
 
@@ -31,3 +40,18 @@ def with_elsewhere(
     """The same error; its hint also says where the model runs."""
     hint = error.hint + elsewhere(model, refusing)
     return UnsupportedModelError(error.message, hint=hint, details=error.details)
+
+
+def _prepares(data: bytes) -> bool:
+    """Whether LiteRT takes a model: asked in a process of its own, since it aborts on some."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _PREPARE, *sys.path],
+            input=data,
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0

@@ -45,7 +45,20 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A quantized bundle of the detector, trained for one epoch."""
     bundle = tmp_path_factory.mktemp("scenes") / "bundle"
-    ok(edgecnn("train", "--task", "detect", "--epochs", "1", "-o", bundle, "-q"))
+    ok(
+        edgecnn(
+            "train",
+            "--task",
+            "detect",
+            "--epochs",
+            "1",
+            "--max-minutes",
+            "0.05",
+            "-o",
+            bundle,
+            "-q",
+        )
+    )
     ok(in_process("quantize", bundle, "--limit", "40", "-q"))
     return bundle
 

@@ -13,6 +13,8 @@ import pytest
 from tests.builders import tiny_classifier
 from tests.run import ROOT
 
+# Each fills a virtual environment from the package index.
+pytestmark = pytest.mark.long
 MAX_BASE_BYTES = 380_000_000
 _TIMEOUT_S = 600
 
@@ -97,7 +99,6 @@ def test_base_install_runs_check_compile_bench_and_detect(
     assert "Traceback" not in quantize.stderr
 
 
-@pytest.mark.long
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="tflite-runtime ends at Python 3.11")
 @pytest.mark.skipif(sys.platform != "linux", reason="the wheel is for Linux")
 def test_tflite_runtime_fallback(tmp_path: Path, model: Path) -> None:

@@ -67,7 +67,7 @@ def test_a_function_from_another_module_is_refused(tmp_path, model):
                 }  # fmt: skip
                 data = json.dumps(config).encode()
             bad.writestr(item, data)
-    with pytest.raises(ModelError, match=r"os\.function"):
+    with pytest.raises(ModelError, match="system of os"):
         load_keras(evil)
 
 

@@ -17,7 +17,9 @@ def installed(monkeypatch):
         monkeypatch.delitem(sys.modules, "keras", raising=False)
         monkeypatch.setattr(keras_setup, "find_spec", lambda name: name in names or None)
         monkeypatch.setattr(keras_setup.importlib, "import_module", lambda name: name)
-        monkeypatch.delenv("KERAS_BACKEND", raising=False)
+        # Set first: what monkeypatch never saw it would not take back.
+        monkeypatch.setenv("KERAS_BACKEND", "")
+        monkeypatch.delenv("KERAS_BACKEND")
         if backend:
             monkeypatch.setenv("KERAS_BACKEND", backend)
 
@@ -39,11 +41,10 @@ def test_what_is_missing_is_named_with_the_extra(installed, names, backend, miss
     assert caught.value.hint == "pip install 'edgecnn[train]'"
 
 
-def test_another_backend_is_taken_where_tensorflow_is_not(installed, monkeypatch):
+def test_another_backend_is_taken_where_tensorflow_is_not(installed):
     installed("keras", "torch")
     assert keras_setup.import_keras() == "keras"
     assert keras_setup.os.environ["KERAS_BACKEND"] == "torch"
-    monkeypatch.delenv("KERAS_BACKEND")
 
 
 def test_the_rooms_import_without_keras():

@@ -22,7 +22,7 @@ RNG = np.random.default_rng(8)
         ((1.0,) * 3, (-103.939, -116.779, -123.68), {"0..255"}),
         (tuple(1 / SPREAD), tuple(-MEAN / SPREAD), {"0..255"}),
         (tuple(255 / SPREAD), tuple(-MEAN / SPREAD), {"0..1"}),
-        ((0.3,), (0.2,), {"0..1", "-1..1"}),
+        ((0.6,), (0.2,), {"0..1", "-1..1"}),
     ],
 )
 def test_which_values_a_scaling_makes_sense_of(scale, offset, names):

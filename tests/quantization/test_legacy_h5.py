@@ -223,7 +223,7 @@ def one_layer(kind, **config):
 REFUSED = {
     "lambda": (one_layer("Lambda", function=["4wEAAAA=", None, None]), "a Lambda layer 'mine'"),
     "custom": (one_layer("Swoosh"), "'mine' is a 'Swoosh', which is not among Keras' own"),
-    "module": (one_layer("Add", activation={"module": "os", "class_name": "system"}), "os.system"),
+    "module": (one_layer("Add", activation={"module": "os", "class_name": "system"}), "of os"),
     "groups": (
         functional([image("i", 6, 6, 3), depthwise("d", "i", groups=3)], ["i"], ["d"]),
         "groups = 3",

@@ -14,6 +14,7 @@ from tests.firmware_glue.compiler.cases.operands import random_data
 from tests.firmware_glue.compiler.exactness import rng_of, wrong_elements
 from tests.firmware_glue.compiler.fast.any_offer import take_any
 from tests.firmware_glue.compiler.harness import Library, Reference, random_inputs
+from tests.share import long_but_for
 
 CHAINS = 40
 _KINDS = {"int8": (0.1, 7), "int16": (0.01, 0), "int32": (), "float32": ()}
@@ -142,8 +143,11 @@ def _chain(index: int, dtype: str) -> bytes:
 
 @pytest.mark.parametrize(
     ("dtype", "kernels"),
-    [*((dtype, "generic") for dtype in sorted(_KINDS)), ("int8", "v6m"), ("int8", "dsp"),
-     ("int8", "mve")],
+    long_but_for(
+        [*((dtype, "generic") for dtype in sorted(_KINDS)), ("int8", "v6m"), ("int8", "dsp"),
+         ("int8", "mve")],
+        ("int8", "generic"), ("float32", "generic"), ("int8", "dsp"),
+    ),
 )  # fmt: skip
 def test_chains_in_shared_memory(
     dtype: str, kernels: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

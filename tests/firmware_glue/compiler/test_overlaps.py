@@ -23,6 +23,7 @@ from tests.firmware_glue.compiler.fast.any_offer import OFFERED, SETS, take_any
 from tests.firmware_glue.compiler.fast.layer_cases import model_of
 from tests.firmware_glue.compiler.fast.test_pool import mean
 from tests.firmware_glue.compiler.harness import Library, Reference, random_inputs
+from tests.share import long_but_for
 
 PAIRS = ("ADD", "SUB", "MUL")
 """These have two inputs, and no limit: see test_in_place."""
@@ -220,8 +221,11 @@ def test_c_is_exact_at_the_limit(
 
 @pytest.mark.parametrize(
     ("kernels", "place"),
-    [*((kernels, "forwards") for kernels in SETS), ("v6m", "backwards"),
-     ("dsp", "backwards"), ("dsp", "same"), ("mve", "same")],
+    long_but_for(
+        [*((kernels, "forwards") for kernels in SETS), ("v6m", "backwards"),
+         ("dsp", "backwards"), ("dsp", "same"), ("mve", "same")],
+        ("rv32", "forwards"), ("v6m", "backwards"), ("dsp", "same"), ("mve", "same"),
+    ),
 )  # fmt: skip
 def test_every_set_is_exact_at_the_limit(
     kernels: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

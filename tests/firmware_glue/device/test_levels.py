@@ -21,18 +21,18 @@ from targets.model_file import load_model_file
 from targets.table import get_target
 from tests.firmware_glue.compiler.fast.layer_cases import Layers, fitted
 from tests.run import shared
+from tests.share import long_but_for
 
 FILES = {"vww": "vww_96_int8", "kws": "kws_ref_model"}
 COMPILERS = ("gcc", "zig")
 CORES = (
     "cortex-m0plus", "cortex-m3", "cortex-m33", "cortex-m4", "cortex-m55", "cortex-m7", "rv32imc",
 )  # fmt: skip
-SHORT = [("kws", "cortex-m4", "gcc"), ("kws", "cortex-m0plus", "zig")]
-LONG = [
-    pytest.param(*cell, marks=pytest.mark.long)
-    for cell in itertools.product(("vww", "kws", "ic", "ad"), CORES, COMPILERS)
-    if cell not in SHORT
+MODELS = ("vww", "kws", "ic", "ad")
+SHORT = [
+    (name, *how) for name in MODELS for how in (("cortex-m4", "gcc"), ("cortex-m0plus", "zig"))
 ]
+CELLS = long_but_for(itertools.product(MODELS, CORES, COMPILERS), *SHORT)
 
 
 @functools.cache
@@ -59,7 +59,7 @@ def _compiled(name: str, core: str, optimize: str) -> CompiledModel:
     return compile_model(read_model(_model(name)), name="m", kernels=kernels, optimize=optimize)
 
 
-@pytest.mark.parametrize(("name", "core", "compiler"), [*SHORT, *LONG])
+@pytest.mark.parametrize(("name", "core", "compiler"), CELLS)
 def test_size_balanced_speed(name: str, core: str, compiler: str) -> None:
     board = load_board(core)
     try:

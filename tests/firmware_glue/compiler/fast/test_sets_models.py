@@ -34,11 +34,6 @@ SMALL = 600_000
 SANITIZED = ("-fsanitize=undefined", "-fno-sanitize-recover=all")
 MLPERF = {"kws_ref_model": "ab2fdbf1", "vww_96_int8": "3a5f7f09"}
 """Checksums of the outputs of a golden run."""
-FEW = [("vww_96_int8", "balanced"), ("kws_ref_model", "size")]
-LEVELS = [
-    pytest.param(*cell, marks=[] if "speed" in cell or cell in FEW else pytest.mark.long)
-    for cell in itertools.product(MLPERF, OPTIMIZE)
-]
 FORMS = [("speed", False), ("speed", True), ("size", True)]
 """``--optimize``, and whether every kernel is shared."""
 CORES = ("cortex-m0plus", "cortex-m4", "cortex-m55", "rv32imc")
@@ -145,15 +140,26 @@ def _benchmark(path: Path, core: str, options: RunOptions) -> BenchReport:
     return report
 
 
-@pytest.mark.parametrize(("name", "optimize"), LEVELS)
-@pytest.mark.parametrize("core", CORES)
+@pytest.mark.parametrize(
+    ("core", "name", "optimize"),
+    long_but_for(
+        itertools.product(CORES, MLPERF, OPTIMIZE),
+        *itertools.product(CORES, MLPERF, ["speed"]),
+        ("cortex-m4", "kws_ref_model", "size"), ("cortex-m0plus", "vww_96_int8", "balanced"),
+    ),
+)  # fmt: skip
 def test_exact_on_the_core(core: str, name: str, optimize: str) -> None:
     path = shared() / "models" / "mlperf_tiny" / f"{name}.tflite"
     assert _benchmark(path, core, RunOptions(optimize=optimize)).output_fnv1a == MLPERF[name]
 
 
-@pytest.mark.parametrize(("toolchain", "optimize"), [("auto", "size"), ("gcc", "speed")])
-@pytest.mark.parametrize("core", CORES)
+@pytest.mark.parametrize(
+    ("core", "toolchain", "optimize"),
+    long_but_for(
+        [(core, *how) for core in CORES for how in (("auto", "size"), ("gcc", "speed"))],
+        ("cortex-m4", "auto", "size"), ("rv32imc", "auto", "size"), ("cortex-m55", "gcc", "speed"),
+    ),
+)  # fmt: skip
 def test_random_layers_on_the_core(
     core: str, toolchain: str, optimize: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
