@@ -47,7 +47,7 @@ LANGUAGES = ("c99", "c11", "c++11", "c++17", "c++20")
 COMPILERS = {"gcc": ("gcc", "g++"), "clang": ("clang", "clang++")}
 VARIANT = "-DEDGECNN_SHARE_ALL -DEDGECNN_PROFILE"
 CORES = ("cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m55", "rv32imc")
-_UNITS, _SEEDS = 6, range(8, 11)
+_UNITS, _SEEDS = 6, range(7, 11)
 
 
 def _models() -> dict[str, bytes]:
