@@ -40,6 +40,16 @@ class Sample:
     arrays: Mapping[str, NDArray[np.float32]] | None = None
 
 
+def spread(length: int, count: int) -> tuple[int, ...]:
+    """At most ``count`` positions, evenly spread: of a sorted folder they meet every class.
+
+    >>> spread(10, 4), spread(2, 4)
+    ((0, 3, 6, 9), (0, 1))
+    """
+    places = np.linspace(0, length - 1, min(count, length)).round()
+    return tuple(int(place) for place in np.unique(places))
+
+
 class Dataset(Protocol):
     """A fixed, ordered set of samples; reading one is lazy and repeatable."""
 

@@ -24,7 +24,7 @@ from edgecnn.core.prepare import Preparer, SampleKindError
 from edgecnn.core.preprocess import PreprocessSpec
 from edgecnn.core.progress import Progress, SilentProgress
 from edgecnn.core.runtime import Predictor, predict_stream
-from edgecnn.core.sample import Dataset, Sample
+from edgecnn.core.sample import Dataset, Sample, spread
 from edgecnn.evaluation.classification import classification_metric
 from edgecnn.evaluation.detection import MAX_DETECTIONS, ImageResult, detection_metric
 
@@ -62,7 +62,7 @@ def evaluate(
         dataset: labelled images; those that cannot be read are left out and counted.
         preprocess: how a sample becomes the inputs.
         postprocess: what the outputs mean; a detector's score threshold is lowered to 0.02.
-        limit: at most so many images, from the start.
+        limit: at most so many images, evenly spread.
         progress: told of each image.
 
     Returns:
@@ -116,7 +116,7 @@ def run_over(
         dataset: images, labelled or not.
         preprocess: how a sample becomes the inputs.
         postprocess: what the outputs mean.
-        limit: at most so many images, from the start.
+        limit: at most so many images, evenly spread.
         progress: told of each image.
         skipped: ids of unreadable images are appended here.
 
@@ -125,13 +125,13 @@ def run_over(
         DataError: the data is not of the model's kind.
     """
     progress = progress or SilentProgress()
-    count = len(dataset) if limit is None else min(limit, len(dataset))
-    progress.stage("evaluate", count)
+    picks = spread(len(dataset), len(dataset) if limit is None else limit)
+    progress.stage("evaluate", len(picks))
     waiting: deque[tuple[Sample, FrameMap]] = deque()
 
     def prepared() -> Iterator[dict[str, NDArray[Any]]]:
         for sample, inputs, frame_map in _readable(
-            dataset, Preparer(preprocess, predictor.inputs), count, progress, skipped
+            dataset, Preparer(preprocess, predictor.inputs), picks, progress, skipped
         ):
             waiting.append((sample, frame_map))
             yield inputs
@@ -145,12 +145,12 @@ def run_over(
 def _readable(
     dataset: Dataset,
     prepare: Preparer,
-    count: int,
+    picks: Sequence[int],
     progress: Progress,
     skipped: list[str] | None,
 ) -> Iterator[tuple[Sample, dict[str, NDArray[Any]], FrameMap]]:
-    """The first ``count`` samples that can be read, as the model's inputs."""
-    for index in range(count):
+    """The picked samples that can be read, as the model's inputs."""
+    for index in picks:
         try:
             sample = dataset[index]
             inputs, frame_map = prepare(sample)

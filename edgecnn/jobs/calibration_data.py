@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgecnn.core.audio import Recording
 from edgecnn.core.errors import DataError, ModelError
 from edgecnn.core.prepare import Preparer, SampleKindError
 from edgecnn.core.preprocess import ArrayInput, AudioInput, PreprocessSpec
 from edgecnn.core.runtime import TensorInfo
-from edgecnn.core.sample import Dataset, Sample
+from edgecnn.core.sample import Dataset, Sample, spread
 from edgecnn.data.table import SOURCES, load_dataset, load_unlabelled
 from edgecnn.jobs.input_range import SAY_RANGE, ImageFinder, InputRange, image_input
 from quantization.calibration.samples import balanced
@@ -76,7 +74,7 @@ class CalibrationData:
         """
         data = self.test or self.train
         prepare = Preparer(self.preprocess, self.inputs)
-        return [prepare(data[index])[0] for index in _spread(len(data), count)]
+        return [prepare(data[index])[0] for index in spread(len(data), count)]
 
     @property
     def is_image(self) -> bool:
@@ -87,7 +85,7 @@ class CalibrationData:
         targets = list(getattr(self.train, "targets", ()))
         if targets:
             return balanced(targets, self.samples, self.seed)
-        return _spread(len(self.train), self.samples)
+        return spread(len(self.train), self.samples)
 
 
 def open_data(
@@ -197,12 +195,6 @@ def _first(data: Dataset, source: str) -> Sample:
     if not len(data):
         raise DataError(f"'{source}' holds no samples", hint="give at least one; 100 are better")
     return data[0]
-
-
-def _spread(length: int, count: int) -> Sequence[int]:
-    """Evenly spread positions: every class of a sorted folder is met."""
-    places: NDArray[Any] = np.linspace(0, length - 1, min(count, length)).round()
-    return [int(place) for place in np.unique(places)]
 
 
 def _windows(data: Dataset, picks: Sequence[int], spec: PreprocessSpec) -> Iterator[Sample]:

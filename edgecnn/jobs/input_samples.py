@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from edgecnn.core.errors import DataError
 from edgecnn.core.imaging import Image, resize_to_spec
 from edgecnn.core.postprocess import ClassifySpec
 from edgecnn.core.preprocess import ImageInput
 from edgecnn.core.runtime import TensorInfo
-from edgecnn.core.sample import Dataset
+from edgecnn.core.sample import Dataset, spread
 from edgecnn.evaluation.evaluate import class_map
 from edgecnn.evaluation.range_trial import ROUNDS
 from quantization.calibration.samples import balanced
@@ -51,10 +49,9 @@ def some_images(info: TensorInfo, parts: Sequence[Dataset], count: int = COMPARE
     part = parts[0] if parts else ()
     if not len(part):
         return []
-    places = np.unique(np.linspace(0, len(part) - 1, min(count, len(part))).round())
-    for place in places:
+    for place in spread(len(part), count):
         try:
-            sample = part[int(place)]
+            sample = part[place]
             if sample.image.size:
                 found.append(resize_to_spec(spec, sample.image)[0])
         except DataError:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from edgecnn.core.conventions import NAMES
 from edgecnn.core.progress import Progress
 from edgecnn.jobs.evaluate import EvalRequest, run
-from edgecnn.jobs.input_range import RangeOptions
+from edgecnn.jobs.input_range import InputRange, RangeOptions
 from edgecnn.jobs.reference import ModelRef
 from edgecnn.jobs.specs import SpecFiles
 
@@ -45,8 +46,8 @@ def quality_beside_reference(
         data: None: the bundle's own test images.
 
     Returns:
-        ``{"metric", "reference", "compiled", "n"}``; None without data, and without a bundle that
-        names its own.
+        ``{"metric", "reference", "compiled", "n", "input_range"}``; None without data, and
+        without a bundle that names its own.
 
     Raises:
         MissingExtraError, ToolError, TargetError: the C cannot be built for this machine.
@@ -56,18 +57,25 @@ def quality_beside_reference(
     own = reference.bundle.manifest.data.get("source") if reference.bundle else None
     if not (data.source or own):
         return None
-    values = {}
+    values, files = {}, SpecFiles(input=data.input)
+    found: InputRange | None = None
     for kind in dict.fromkeys((numerics and REFERENCE, numerics)):
         progress.stage(f"evaluate {kind or 'with LiteRT'}")
         request = EvalRequest(
             reference, data.source, variant=variant, limit=_MOST_IMAGES, numerics=kind,
-            files=SpecFiles(input=data.input),
+            files=files,
         )  # fmt: skip
-        values[kind] = run(request, progress).metric
+        result = run(request, progress)
+        values[kind], found = result.metric, found or result.input_range
+        if found is not None and found.name in NAMES:
+            # What was found once is not looked for again.
+            colour = None if found.colour == "gray" else found.colour
+            files = SpecFiles(input=RangeOptions(found.name, colour))
     right, measured = values[numerics and REFERENCE], values[numerics]
     return {
         "metric": measured.name,
         "reference": right.value,
         "compiled": measured.value,
         "n": measured.n,
+        "input_range": found.to_json() if found is not None else None,
     }

@@ -17,7 +17,7 @@ from edgecnn.core.bundle import Bundle
 from edgecnn.core.errors import EdgecnnError
 from edgecnn.core.files import write_atomic
 from edgecnn.core.progress import Progress
-from edgecnn.core.sample import Dataset, Sample
+from edgecnn.core.sample import Dataset, Sample, spread
 from edgecnn.data.table import load_dataset
 from edgecnn.jobs.reference import ModelRef
 from edgecnn.jobs.specs import open_runnable
@@ -79,8 +79,8 @@ def _samples(reference: ModelRef, bundle: Bundle, notes: list[str]) -> dict[str,
         return {}
     pipeline = Pipeline(runnable.predictor, runnable.preprocess, runnable.postprocess)
     pictures: dict[str, bytes] = {}
-    for index in np.linspace(0, len(test) - 1, min(SAMPLES, len(test))).round().astype(int):
-        sample = test[int(index)]
+    for index in spread(len(test), SAMPLES):
+        sample = test[index]
         caption, picture = _picture(pipeline, test, sample)
         png = _png(picture)
         if png is not None:
