@@ -137,8 +137,10 @@ def _print(outcome: InspectOutcome, *, verbose: bool) -> None:
     for report in outcome.targets:
         click.echo(f"{report.target}: {report.mapped} of {len(report.ops)} ops map")
     _print_suspects(outcome)
-    for note in outcome.notes:
+    for note in (*outcome.notes, *(outcome.left_out if verbose else ())):
         click.echo(f"note: {note}", err=True)
+    if outcome.left_out and not verbose:
+        click.echo("note: -v names the layers that lost channels", err=True)
     if outcome.html is not None:
         click.echo(f"wrote {outcome.html}")
 

@@ -18,7 +18,7 @@ from edgecnn.jobs.model_samples import DataRequest, load_samples
 from edgecnn.jobs.reference import ModelRef, model_file, resolve
 from edgecnn.report.inspection import render
 from edgecnn.report.inspection_tables import InspectionPage
-from firmware_glue.compiler.api import model_notes
+from firmware_glue.compiler.api import channels_left_out
 from quantization.inspection.inspect import Inspection, inspect
 from quantization.inspection.measure import LayerMeasure
 from quantization.inspection.weights import WeightStats
@@ -64,6 +64,7 @@ class InspectOutcome:
         html: the page that was written.
         notes: what could not be done, and why.
         input_range: what a byte of an image means, and why; None: a bundle, or no images.
+        left_out: layers of which the compiler leaves channels out, a sentence each.
     """
 
     model: str
@@ -74,6 +75,7 @@ class InspectOutcome:
     html: Path | None = None
     notes: tuple[str, ...] = ()
     input_range: InputRange | None = None
+    left_out: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The object of ``edgecnn inspect --json``."""
@@ -109,6 +111,7 @@ class InspectOutcome:
             ],
             "html": str(self.html) if self.html else None,
             "notes": list(self.notes),
+            "left_out": list(self.left_out),
             "input_range": self.input_range.to_json() if self.input_range else None,
         }
 
@@ -137,9 +140,9 @@ def run(request: InspectRequest, progress: Progress) -> InspectOutcome:
     reports, notes = check_targets(model, request.targets)
     notes += given.notes
     notes = [*model.model.notes, *notes]
-    found_by_compiler = model_notes(model.model)
-    if found_by_compiler:
-        notes += [*found_by_compiler, _NARROWER]
+    summary, left_out = channels_left_out(model.model)
+    if summary:
+        notes += [*summary, _NARROWER]
     if against is None and found.table.quantized:
         notes.append("no float model to compare with: add --against FLOAT")
     if not given.samples:
@@ -151,7 +154,7 @@ def run(request: InspectRequest, progress: Progress) -> InspectOutcome:
         )
     outcome = InspectOutcome(
         str(request.reference.path), shown, given.source, found, reports, None, tuple(notes),
-        given.input_range,
+        given.input_range, left_out,
     )  # fmt: skip
     if request.html is None:
         return outcome

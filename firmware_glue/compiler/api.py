@@ -116,13 +116,18 @@ def check_ops(model: TfModel, numerics: Numerics = Numerics.LITERT_REF) -> tuple
     return _checked(model, numerics)[1]
 
 
-def model_notes(model: TfModel) -> tuple[str, ...]:
-    """What the compiler's passes find in a model: channels that never change, layer by layer.
+def channels_left_out(model: TfModel) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The channels of a model that never change, which the compiler leaves out.
 
-    Empty for a model that cannot be compiled.
+    Returns:
+        (one sentence for all, a sentence per layer), both empty where there are none, and for a
+        model that cannot be compiled.
     """
     imported, problems = _checked(model, Numerics.LITERT_REF)
-    return () if problems else run_passes(imported.graph).notes
+    if problems:
+        return (), ()
+    graph = run_passes(imported.graph)
+    return left_out_note(graph), graph.notes
 
 
 # Absurd scales overflow on the way to a limit that refuses them: no reason to warn.
@@ -363,10 +368,10 @@ __all__ = [
     "Point",
     "Region",
     "StepSummary",
+    "channels_left_out",
     "check_ops",
     "compile_model",
     "memory_map",
-    "model_notes",
     "sanitize_name",
     "signed",
     "stream_curve",

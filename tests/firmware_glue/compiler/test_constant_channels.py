@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgecnn.core.tflite.reader import read_model
-from firmware_glue.compiler.api import CompiledModel, compile_model, model_notes
+from firmware_glue.compiler.api import CompiledModel, channels_left_out, compile_model
 from firmware_glue.compiler.importer import import_model
 from firmware_glue.compiler.ir import Graph, Numerics
 from firmware_glue.compiler.passes import FIRST, PASSES, run_passes
@@ -170,9 +170,9 @@ def test_a_dead_channel_takes_its_chain_along() -> None:
 def test_the_trainer_is_told() -> None:
     net = _Chain().conv(8, dead=(1, 5)).conv(3)
     data = net.build.build([net.input], [net.x])
-    (note,) = model_notes(read_model(data))
+    (note,) = channels_left_out(read_model(data))[1]
     assert note.endswith(": 2 of 8 channels give the same output for every input: left out")
-    assert model_notes(read_model(_other_op())) == ()
+    assert channels_left_out(read_model(_other_op())) == ((), ())
 
 
 def _other_op() -> bytes:
