@@ -35,7 +35,7 @@ _MOST_STEPS = 12
 
 
 @dataclass(frozen=True)
-class Affine:
+class InputScaling:
     """What the model does to its input first: scale · x + offset, per channel."""
 
     scale: tuple[float, ...]
@@ -77,7 +77,7 @@ class NormFit:
         return ranked[0]
 
 
-def graph_affine(model: TfModel) -> Affine | None:
+def graph_affine(model: TfModel) -> InputScaling | None:
     """The scaling that a .tflite begins with; None: there is none."""
     graph = model.main
     if len(graph.inputs) != 1:
@@ -104,7 +104,7 @@ def graph_affine(model: TfModel) -> Affine | None:
     return _affine(scale, offset)
 
 
-def keras_affine(model: Any) -> Affine | None:
+def keras_affine(model: Any) -> InputScaling | None:
     """The scaling that a Keras model begins with, in layers or in bare operations."""
     prefix = _prefix(model, _learned)
     if prefix is None:
@@ -123,7 +123,7 @@ def keras_affine(model: Any) -> Affine | None:
 
 
 def admitted(
-    affine: Affine, conventions: Sequence[Convention], mean: Array, spread: Array
+    affine: InputScaling, conventions: Sequence[Convention], mean: Array, spread: Array
 ) -> tuple[str, ...]:
     """The conventions that the model's own scaling makes sense of.
 
@@ -270,16 +270,16 @@ def _step(code: str, constant: Array, *, first: bool) -> tuple[Array, Array] | N
     return (1 / constant, zero) if first and (constant != 0).all() else None
 
 
-def _affine(scale: Array, offset: Array) -> Affine | None:
+def _affine(scale: Array, offset: Array) -> InputScaling | None:
     scale, offset = np.broadcast_arrays(scale, offset)
     if np.allclose(scale, 1.0, atol=1e-3) and np.allclose(offset, 0.0, atol=1e-3):
         return None
     if not (np.isfinite(scale).all() and np.isfinite(offset).all() and (scale != 0).all()):
         return None
-    return Affine(tuple(scale.tolist()), tuple(offset.tolist()))
+    return InputScaling(tuple(scale.tolist()), tuple(offset.tolist()))
 
 
-def _after(affine: Affine, convention: Convention) -> list[tuple[float, float]]:
+def _after(affine: InputScaling, convention: Convention) -> list[tuple[float, float]]:
     """What bytes 0 and 255 become behind the model's own scaling, per channel."""
     ends = convention.ends()
     count = max(len(ends), len(affine.scale))
@@ -290,11 +290,11 @@ def _after(affine: Affine, convention: Convention) -> list[tuple[float, float]]:
     ]
 
 
-def _width(affine: Affine, convention: Convention) -> float:
+def _width(affine: InputScaling, convention: Convention) -> float:
     return max(abs(high - low) for low, high in _after(affine, convention))
 
 
-def _becomes_usual(affine: Affine, convention: Convention) -> bool:
+def _becomes_usual(affine: InputScaling, convention: Convention) -> bool:
     """Whether all channels reach a usual range, or ImageNet's or Caffe's."""
     ends = _after(affine, convention)
     if any(all(_equal(end, usual) for end in ends) for usual in _USUAL):
@@ -311,7 +311,9 @@ def _equal(ends: tuple[float, float], wanted: tuple[float, float]) -> bool:
     return abs(ends[0] - wanted[0]) <= limit and abs(ends[1] - wanted[1]) <= limit
 
 
-def _becomes_normal(affine: Affine, convention: Convention, mean: Array, spread: Array) -> bool:
+def _becomes_normal(
+    affine: InputScaling, convention: Convention, mean: Array, spread: Array
+) -> bool:
     """Whether the data get about mean 0 and standard deviation 1, as a Normalization gives them."""
     scale, offset = np.asarray(convention.scale), np.asarray(convention.offset)
     factor, summand = np.asarray(affine.scale), np.asarray(affine.offset)

@@ -41,7 +41,7 @@ class Sample:
 
 
 def spread(length: int, count: int) -> tuple[int, ...]:
-    """At most ``count`` positions, evenly spread: of a sorted folder they meet every class.
+    """Spreads at most ``count`` positions evenly: of a sorted folder they meet every class.
 
     >>> spread(10, 4), spread(2, 4)
     ((0, 3, 6, 9), (0, 1))

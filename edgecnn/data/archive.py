@@ -90,7 +90,7 @@ class ArchiveFiles:
         return self._bytes[path]
 
     def head(self, path: str, limit: int) -> bytes:
-        """At most ``limit`` bytes of a text's beginning; none of other files."""
+        """Reads at most ``limit`` bytes of a text's beginning; none of other files."""
         return self._heads[path][:limit]
 
     def sizes(self) -> dict[str, int]:

@@ -34,7 +34,7 @@ class FolderFiles:
         return (self._root / path).read_bytes()
 
     def head(self, path: str, limit: int) -> bytes:
-        """At most ``limit`` bytes of a file's beginning; none where it cannot be read."""
+        """Reads at most ``limit`` bytes of a file's beginning; none where it cannot be read."""
         try:
             with (self._root / path).open("rb") as stream:
                 return stream.read(limit)

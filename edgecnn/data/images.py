@@ -44,7 +44,7 @@ class Files(Protocol):
         """The encoded bytes; OSError when they cannot be read."""
 
     def head(self, path: str, limit: int) -> bytes:
-        """At most ``limit`` bytes of the beginning of one of :attr:`others`; b"" where unknown."""
+        """Reads at most ``limit`` bytes of the beginning of a file of :attr:`others`, or b""."""
 
     def sizes(self) -> dict[str, int]:
         """Bytes of each image and recording."""

@@ -29,7 +29,7 @@ _HEAD = 1 << 20
 
 
 @dataclass(frozen=True)
-class Finding:
+class DataKind:
     """What a set of files is that is no folder per class.
 
     Attributes:
@@ -52,7 +52,7 @@ class Finding:
         return f"'{source}' holds {self.what}: its photos are taken without labels{left}"
 
 
-def look(files: Files) -> Finding | None:
+def look(files: Files) -> DataKind | None:
     """What is there, where it is images, but no folder per class; None where it may be one.
 
     Reads a few images and the beginnings of annotation files, and only where names suggest them.
@@ -68,7 +68,7 @@ def look(files: Files) -> Finding | None:
         return _segmentation(files, masks, meaningful=meaningful)
     if labels and all(map(_SPLITS.fullmatch, labels)):
         folders = " and ".join(f"{label}/" for label in labels)
-        return Finding(f"images directly in {folders}, without class folders", SHAPE_HINT)
+        return DataKind(f"images directly in {folders}, without class folders", SHAPE_HINT)
     return None
 
 
@@ -138,18 +138,18 @@ def _labels(files: Files, left_out: Collection[str]) -> tuple[str, ...]:
         return ()
 
 
-def _detection(files: Files, boxes: Annotations, left_out: frozenset[str]) -> Finding:
+def _detection(files: Files, boxes: Annotations, left_out: frozenset[str]) -> DataKind:
     count = len(files.images) - len(left_out)
     images = f"{count:,} images with " if count else ""
     cure = f"{_NO_DETECTION}; its images can calibrate: {_calibrate(files.source)}"
-    return Finding(
+    return DataKind(
         f"{images}boxes for detection: {boxes.described()}",
         cure if count else _NO_DETECTION,
         left_out,
     )
 
 
-def _segmentation(files: Files, masks: Masks, *, meaningful: bool) -> Finding:
+def _segmentation(files: Files, masks: Masks, *, meaningful: bool) -> DataKind:
     what = (
         f"images and segmentation masks: {masks.pairs:,} pairs such as {masks.photo} and"
         f" {masks.mask} (sampled masks hold up to {masks.values} values)"
@@ -161,7 +161,7 @@ def _segmentation(files: Files, masks: Masks, *, meaningful: bool) -> Finding:
             "edgecnn does not train or evaluate segmentation; the photos can calibrate:"
             f" {_calibrate(files.source)} (two classes after all? name their files differently)"
         )
-    return Finding(what, cure, masks.paths)
+    return DataKind(what, cure, masks.paths)
 
 
 def _calibrate(source: str) -> str:

@@ -34,7 +34,7 @@ _Z_EARLY, _Z95 = 3.29, 1.959964
 
 
 @dataclass(frozen=True)
-class Candidate:
+class InputReading:
     """A convention in one order of channels."""
 
     convention: Convention
@@ -58,7 +58,7 @@ class Tried:
             winner.
     """
 
-    candidate: Candidate
+    candidate: InputReading
     right: NDArray[np.float64] = field(compare=False)
     guesses: NDArray[np.int64] = field(compare=False)
     behind: tuple[float, float] | None = None
@@ -107,7 +107,7 @@ class Trial:
 
 def try_candidates(
     predictor: Predictor,
-    candidates: Sequence[Candidate],
+    candidates: Sequence[InputReading],
     samples: Iterator[tuple[Image, int]],
     scores: ClassifySpec,
     progress: Progress,
@@ -171,7 +171,7 @@ def _rivals(ranked: Sequence[_Run]) -> tuple[_Run, ...]:
 class _Run:
     """One candidate's answers so far."""
 
-    def __init__(self, predictor: Predictor, candidate: Candidate, scores: ClassifySpec) -> None:
+    def __init__(self, predictor: Predictor, candidate: InputReading, scores: ClassifySpec) -> None:
         info = predictor.inputs[0]
         spec = candidate.convention.image(info, candidate.colour)
         self.candidate = candidate

@@ -23,7 +23,7 @@ from edgecnn.core.progress import Progress
 from edgecnn.core.runtime import Predictor, TensorInfo
 from edgecnn.core.sample import Dataset
 from edgecnn.core.tflite.model import TfModel
-from edgecnn.evaluation.range_trial import Candidate, Trial, Tried, try_candidates
+from edgecnn.evaluation.range_trial import InputReading, Trial, Tried, try_candidates
 from edgecnn.jobs.input_codes import coded_conventions
 from edgecnn.jobs.input_range import (
     SAY_RANGE,
@@ -37,7 +37,7 @@ from edgecnn.jobs.input_range import (
 )
 from edgecnn.jobs.input_samples import labelled_images, some_images
 from quantization.input_evidence import (
-    Affine,
+    InputScaling,
     NormFit,
     admitted,
     graph_affine,
@@ -115,7 +115,7 @@ def find_input_range(
     codes = None if options.input_range else coded_conventions(info, subject.graph)
     conventions = conventions_for(options, gray, codes)
     candidates = [
-        Candidate(item, colour)
+        InputReading(item, colour)
         for item in conventions
         for colour in colours_for(item, options, gray=gray)
     ]
@@ -136,7 +136,7 @@ def find_input_range(
 _CODES = "by the file: the scale and zero point of its quantized input"
 
 
-def _certain(candidate: Candidate, options: RangeOptions, coded: bool) -> InputRange:
+def _certain(candidate: InputReading, options: RangeOptions, coded: bool) -> InputRange:
     """The only candidate there is."""
     if coded:
         return _taken(candidate, "file", _CODES)
@@ -152,11 +152,11 @@ def _certain(candidate: Candidate, options: RangeOptions, coded: bool) -> InputR
 class _Evidence:
     """What a float file says: names that its own scaling admits, and the batch normalization."""
 
-    affine: Affine | None
+    affine: InputScaling | None
     names: tuple[str, ...]
     norm: NormFit | None
 
-    def clear(self, candidates: Sequence[Candidate]) -> tuple[str, str] | None:
+    def clear(self, candidates: Sequence[InputReading]) -> tuple[str, str] | None:
         """The one name among the candidates' that the file tells, and the reason."""
         names = {item.convention.name for item in candidates}
         left = [name for name in self.names if name in names]
@@ -180,7 +180,7 @@ class _Evidence:
 
 
 def _evidence(
-    subject: Subject, parts: Sequence[Dataset], candidates: Sequence[Candidate]
+    subject: Subject, parts: Sequence[Dataset], candidates: Sequence[InputReading]
 ) -> _Evidence:
     info = subject.predictor.inputs[0]
     names = tuple(dict.fromkeys(item.convention.name for item in candidates))
@@ -203,7 +203,7 @@ def _evidence(
 _TYPICAL = np.array([[60.0], [180.0]])
 
 
-def _batch(candidate: Candidate, info: TensorInfo, images: Sequence[Image]) -> Any:
+def _batch(candidate: InputReading, info: TensorInfo, images: Sequence[Image]) -> Any:
     """Images (n, height, width, channels) as a candidate makes them, float32."""
     scale, offset = candidate.convention.in_order(candidate.colour)
     pixels = np.stack(images).astype(np.float32)
@@ -213,7 +213,7 @@ def _batch(candidate: Candidate, info: TensorInfo, images: Sequence[Image]) -> A
 
 
 def _decided(
-    candidates: Sequence[Candidate], trial: Trial | None, evidence: _Evidence
+    candidates: Sequence[InputReading], trial: Trial | None, evidence: _Evidence
 ) -> InputRange:
     """The convention that labels or the file single out.
 
@@ -249,7 +249,7 @@ def _decided(
 
 
 def _against_the_file(
-    candidates: Sequence[Candidate], trial: Trial, evidence: _Evidence
+    candidates: Sequence[InputReading], trial: Trial, evidence: _Evidence
 ) -> InputRange:
     """Labels and the model's own scaling disagree: labels decide only where they are very sure.
 
@@ -274,7 +274,7 @@ def _coloured(
     convention: Convention,
     source: Source,
     why: str,
-    candidates: Sequence[Candidate],
+    candidates: Sequence[InputReading],
     trial: Trial | None,
     shown: Trial | None = None,
     evidence: _Evidence | None = None,
@@ -306,8 +306,8 @@ def _coloured(
 
 
 def _colour_by_norm(
-    candidates: Sequence[Candidate], norm: NormFit | None
-) -> tuple[Candidate, str] | None:
+    candidates: Sequence[InputReading], norm: NormFit | None
+) -> tuple[InputReading, str] | None:
     """The order of channels that is far nearer to the batch normalization's training data."""
     if norm is None:
         return None
@@ -322,7 +322,7 @@ def _colour_by_norm(
 
 
 def _taken(
-    candidate: Candidate,
+    candidate: InputReading,
     source: Source,
     why: str,
     trial: Trial | None = None,
@@ -339,7 +339,7 @@ def _rows(trial: Trial | None, evidence: _Evidence | None) -> tuple[dict[str, An
     norm = evidence.norm if evidence else None
     if trial is None and norm is None:
         return ()
-    tried: list[tuple[Candidate, Tried | None]] = [
+    tried: list[tuple[InputReading, Tried | None]] = [
         (row.candidate, row) for row in (trial.rows if trial else ())
     ]
     if trial is None and norm is not None:

@@ -38,7 +38,7 @@ class Tools:
 
 
 @dataclass(frozen=True)
-class Plan:
+class LimitedPlan:
     """A compiled model, and what it takes.
 
     Attributes:
@@ -112,7 +112,7 @@ def limits_of(options: RunOptions) -> Mapping[str, int]:
     return {name: most for name, most in named.items() if most is not None}
 
 
-def best_plan(board: Board, make: Make, options: RunOptions, tools: Tools) -> Plan:
+def best_plan(board: Board, make: Make, options: RunOptions, tools: Tools) -> LimitedPlan:
     """The fastest plan that keeps the user's limits, or else the one that misses them least.
 
     Where ``options.optimize`` misses them, the ways of less code are tried as well. Without limits
@@ -124,7 +124,7 @@ def best_plan(board: Board, make: Make, options: RunOptions, tools: Tools) -> Pl
     """
     if not limits_of(options):
         return _least_flash(board, make, options.optimize, tools.toolchain)
-    best: Plan | None = None
+    best: LimitedPlan | None = None
     for optimize in OPTIMIZE[OPTIMIZE.index(options.optimize) :]:
         plan = _within_ram(board, partial(make, optimize), options, tools)
         if best is None or plan.misses_by(options) < best.misses_by(options):
@@ -136,13 +136,15 @@ def best_plan(board: Board, make: Make, options: RunOptions, tools: Tools) -> Pl
     return replace(best, notes=_notes(best, options, tools))
 
 
-def _least_flash(board: Board, make: Make, optimize: str, toolchain: Toolchain | None) -> Plan:
+def _least_flash(
+    board: Board, make: Make, optimize: str, toolchain: Toolchain | None
+) -> LimitedPlan:
     """The plan of a level, or of a faster one that takes less flash.
 
     What a compiler makes of a small model cannot be foretold to the byte: so ``balanced`` is
     compared with ``speed``, and ``size`` with both, where the C compiler is at hand.
     """
-    own = Plan(fitted(board, partial(make, optimize)))
+    own = LimitedPlan(fitted(board, partial(make, optimize)))
     faster = OPTIMIZE[: OPTIMIZE.index(optimize)]
     if toolchain is None or not faster:
         return own
@@ -153,7 +155,7 @@ def _least_flash(board: Board, make: Make, optimize: str, toolchain: Toolchain |
         except PlanError:
             continue
         if missing(board, compiled) is None:
-            plans.append(Plan(compiled, build_model(compiled, board, toolchain)))
+            plans.append(LimitedPlan(compiled, build_model(compiled, board, toolchain)))
     best = min(plans, key=lambda plan: plan.flash_bytes)
     if best is plans[0]:
         return best
@@ -164,7 +166,7 @@ def _least_flash(board: Board, make: Make, optimize: str, toolchain: Toolchain |
     return replace(best, notes=(told,))
 
 
-def _notes(plan: Plan, options: RunOptions, tools: Tools) -> tuple[str, ...]:
+def _notes(plan: LimitedPlan, options: RunOptions, tools: Tools) -> tuple[str, ...]:
     taken, notes = plan.compiled.optimize, []
     if taken != options.optimize:
         notes.append(f"--optimize {taken} was taken, because {options.optimize} misses the limits")
@@ -185,14 +187,14 @@ def _notes(plan: Plan, options: RunOptions, tools: Tools) -> tuple[str, ...]:
 
 def _within_ram(
     board: Board, make: Callable[[int | None], CompiledModel], options: RunOptions, tools: Tools
-) -> Plan:
+) -> LimitedPlan:
     """A plan that keeps ``--max-ram`` if there is one, else the smallest."""
     plain = fitted(board, make)
     if options.max_ram is None:
         return _counted(board, plain, options, tools)
     # The stack comes off when it is known.
     room = options.max_ram - plain.static_bytes
-    found: Plan | None = None
+    found: LimitedPlan | None = None
     for _ in range(_TRIES):
         try:
             compiled = make(max(0, min(room, _board_room(board, plain))))
@@ -211,19 +213,21 @@ def _board_room(board: Board, plain: CompiledModel) -> int:
     return board.memory.ram_bytes - board.memory.stack_bytes - plain.static_bytes
 
 
-def _counted(board: Board, compiled: CompiledModel, options: RunOptions, tools: Tools) -> Plan:
+def _counted(
+    board: Board, compiled: CompiledModel, options: RunOptions, tools: Tools
+) -> LimitedPlan:
     """A model with its code and its stack, as far as they are asked for and can be counted.
 
     What misses a limit without them is not built.
     """
-    plan = Plan(compiled)
+    plan = LimitedPlan(compiled)
     if plan.over(options):
         return plan
     built = None if tools.toolchain is None else build_model(compiled, board, tools.toolchain)
     stack = None
     if options.max_ram is not None:
         stack = _stack_bytes(board, built, tools.emulator)
-    return Plan(compiled, built, stack)
+    return LimitedPlan(compiled, built, stack)
 
 
 def _stack_bytes(board: Board, built: BuiltModel | None, emulator: Emulator | None) -> int:

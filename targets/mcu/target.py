@@ -39,7 +39,7 @@ from targets.mcu.findings import findings, interface_findings
 from targets.mcu.fit import memory_rows, missing, needs_note, require_fit
 from targets.mcu.measure import measure
 from targets.mcu.origin import origin
-from targets.mcu.plan import Plan, Tools, best_plan, limits_of
+from targets.mcu.plan import LimitedPlan, Tools, best_plan, limits_of
 from targets.mcu.selftest import selftest
 from targets.mcu.tune import StepCosts, cache_folder
 
@@ -199,7 +199,7 @@ class McuTarget:
         report = measure(model, built, self.board, emulator, result, conditions)
         return replace(report, notes=notes)
 
-    def _fitting(self, model: ModelFile, options: RunOptions) -> Plan:
+    def _fitting(self, model: ModelFile, options: RunOptions) -> LimitedPlan:
         """The best plan.
 
         Raises:
@@ -215,7 +215,7 @@ class McuTarget:
             )
         return plan
 
-    def _plan(self, model: ModelFile, options: RunOptions) -> Plan:
+    def _plan(self, model: ModelFile, options: RunOptions) -> LimitedPlan:
         name = model.path.stem if options.name is None else options.name
         tune = None
         if options.tune:
@@ -275,7 +275,7 @@ class McuTarget:
         model: ModelFile,
         output_dir: Path,
         files: tuple[str, ...],
-        plan: Plan,
+        plan: LimitedPlan,
         options: RunOptions,
     ) -> CompileResult:
         compiled = plan.compiled
@@ -297,7 +297,7 @@ class McuTarget:
         )
 
 
-def _model_notes(plan: Plan) -> tuple[str, ...]:
+def _model_notes(plan: LimitedPlan) -> tuple[str, ...]:
     """What to know of the model there; not of what surrounds it in C."""
     compiled = plan.compiled
     notes = (note for note in compiled.notes if note not in compiled.stage_notes)

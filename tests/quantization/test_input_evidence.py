@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgecnn.core.conventions import CONVENTIONS, NAMES
-from quantization.input_evidence import Affine, admitted, keras_affine, norm_fit
+from quantization.input_evidence import InputScaling, admitted, keras_affine, norm_fit
 
 MEAN, SPREAD = np.array([122.0, 118.0, 105.0]), np.array([63.0, 62.0, 66.0])
 RNG = np.random.default_rng(8)
@@ -26,7 +26,7 @@ RNG = np.random.default_rng(8)
     ],
 )
 def test_which_values_a_scaling_makes_sense_of(scale, offset, names):
-    affine = Affine(scale * (len(offset) // len(scale)), offset)
+    affine = InputScaling(scale * (len(offset) // len(scale)), offset)
     assert set(admitted(affine, CONVENTIONS, MEAN, SPREAD)) == names
 
 
