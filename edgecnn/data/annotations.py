@@ -18,7 +18,8 @@ from edgecnn.data.images import Files
 _HEAD, _COCO_HEAD, _MAX_JSON = 64 << 10, 1 << 20, 8 << 20
 _MAX_READS = 2000
 _SAMPLES = 16
-_YOLO_LINE = re.compile(rb"\d+([ \t]+-?(\d+\.?\d*|\.\d+)([eE]-?\d+)?){4,}")
+# One way only to read a number: what does not match must not be tried in every other one.
+_YOLO_LINE = re.compile(rb"\d+(?:[ \t]+-?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?){4,}")
 _COCO_KEYS = {key: re.compile(rb'"%s"\s*:\s*\[' % key.encode())
               for key in ("images", "annotations", "categories")}  # fmt: skip
 

@@ -232,6 +232,15 @@ def test_hostile_json_is_only_looked_at(tmp_path, text):
     assert "has one class" in refused(source).message
 
 
+def test_a_line_that_is_nearly_numbers_takes_no_time(tmp_path):
+    """With more than one way to read a number, 30 of them took longer than anybody waits."""
+    files = images("images/{}.jpg", make=lambda i: photo(i, ".jpg"))
+    line = b"0 " + b"11111 " * 5000 + b"x\n"
+    root = write(tmp_path, files | {f"labels/{i}.txt": line for i in range(6)})
+    with pytest.raises(DataError):
+        load_dataset(root, "classify", "train", seed=1)
+
+
 def test_entities_are_never_expanded(tmp_path):
     bomb = b'<!DOCTYPE a [<!ENTITY x "' + b"y" * 1000 + b'">]>' + VOC.replace(b"1", b"&x;")
     files = images("JPEGImages/{}.jpg") | {f"Annotations/{i}.xml": bomb for i in range(6)}
