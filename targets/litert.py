@@ -9,6 +9,8 @@ from pathlib import Path
 from edgecnn.core.errors import TargetError
 from edgecnn.core.files import write_atomic
 from edgecnn.core.tflite.custom_ops import custom_op_cure
+from edgecnn.core.tflite.hazards import hazard
+from edgecnn.core.tflite.model import TfOperator, TfSubgraph
 from targets.base import (
     API,
     BenchReport,
@@ -58,14 +60,9 @@ class LiteRTTarget(FromSettings):
     )
 
     def check(self, model: ModelFile) -> CheckReport:
-        """Every builtin op runs in LiteRT; custom ops do not."""
+        """Says that builtin ops run in LiteRT, but for those that harm it; custom ops do not."""
         graph = model.model.main
-        findings = tuple(
-            OpFinding(op.index, op.display_code, graph.op_name(op), True)
-            if op.code != "CUSTOM" or op.custom_code in _BUNDLED_CUSTOM
-            else _custom_finding(op.index, op.custom_code, graph.op_name(op))
-            for op in graph.operators
-        )
+        findings = tuple(_finding(graph, op) for op in graph.operators)
         fits = all(finding.mapped for finding in findings)
         memory = {"file_bytes": len(model.data), "arena_bytes": None}
         return CheckReport(self.name, findings, memory, fits)
@@ -97,6 +94,16 @@ class LiteRTTarget(FromSettings):
         options.progress.stage("replay")
         verdict = judge(loaded.predictor.predict, model, ACCELERATOR_LSB)
         return timed_report(self.name, loaded, verdict, options, doubts)
+
+
+def _finding(graph: TfSubgraph, op: TfOperator) -> OpFinding:
+    name = graph.op_name(op)
+    if op.code == "CUSTOM" and op.custom_code not in _BUNDLED_CUSTOM:
+        return _custom_finding(op.index, op.custom_code, name)
+    harm = hazard(graph, op)
+    if harm is not None:
+        return OpFinding(op.index, op.display_code, name, False, *harm, "litert_harm")
+    return OpFinding(op.index, op.display_code, name, True)
 
 
 def _custom_finding(index: int, custom_code: str, name: str) -> OpFinding:

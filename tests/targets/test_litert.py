@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.core.errors import TargetError, UsageError
+from edgecnn.core.errors import ModelError, TargetError, UsageError
 from targets.base import ModelFile, RunOptions
 from targets.conditions import machine_conditions, tainted_reasons
 from targets.model_file import load_model_file
@@ -140,3 +140,19 @@ def test_tainted_reasons() -> None:
     )
     unknown = {"governor": None, "load_average": None, "cores": 4, "throttled": None}
     assert tainted_reasons(unknown, unknown) == ()
+
+
+def test_check_names_what_bench_refuses(tmp_path: Path) -> None:
+    build = ModelBuilder()
+    x = build.tensor((1, 4), "int8", 0.1, 0)
+    y = build.tensor((1, 4), "int8", 0.1, 0)
+    build.op("SOFTMAX", [x], [y], beta=1e-9)
+    path = tmp_path / "flat.tflite"
+    path.write_bytes(build.build([x], [y]))
+    model, host = load_model_file(path), get_target("host")
+    report = host.check(model)
+    assert report.fits is False
+    (finding,) = report.ops
+    assert finding.reason is not None and "LiteRT cannot run" in finding.reason
+    with pytest.raises(ModelError, match="LiteRT cannot run"):
+        host.benchmark(model, FEW)

@@ -30,6 +30,25 @@ def svdf_misread(graph: TfSubgraph, op: TfOperator) -> bool:
     return quantized and graph.tensors[op.inputs[_SVDF_STATE]].dtype is DType.INT8
 
 
+def hazard(graph: TfSubgraph, op: TfOperator) -> tuple[str, str] | None:
+    """Says why LiteRT must not get an op.
+
+    Returns:
+        (what is wrong, what to do), or None where nothing is.
+    """
+    if softmax_aborts(graph, op):
+        return (
+            "input scale × beta is at most 2^-26, which LiteRT cannot run",
+            "the model looks untrained or miscalibrated: convert it again",
+        )
+    if svdf_misread(graph, op):
+        return (
+            "its state is int8, which LiteRT reads and writes as int16, beyond its end",
+            "compile it for a microcontroller with --numerics tflm, or convert it with int16 state",
+        )
+    return None
+
+
 def refuse_hazards(model: TfModel) -> None:
     """Raises before the interpreter gets such a model.
 
@@ -38,18 +57,10 @@ def refuse_hazards(model: TfModel) -> None:
     """
     for graph in model.subgraphs:
         for op in graph.operators:
-            if softmax_aborts(graph, op):
+            found = hazard(graph, op)
+            if found is not None:
                 raise ModelError(
-                    f"op #{op.index} SOFTMAX '{graph.op_name(op)}': input scale × beta is at most"
-                    f" 2^-26, which LiteRT cannot run",
-                    hint="the model looks untrained or miscalibrated: convert it again",
-                )
-            if svdf_misread(graph, op):
-                raise ModelError(
-                    f"op #{op.index} SVDF '{graph.op_name(op)}': its state is int8, which LiteRT"
-                    " reads and writes as int16, beyond its end",
-                    hint="compile it for a microcontroller with --numerics tflm, or convert it"
-                    " with int16 state",
+                    f"op #{op.index} {op.code} '{graph.op_name(op)}': {found[0]}", hint=found[1]
                 )
 
 
