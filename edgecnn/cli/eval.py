@@ -70,7 +70,7 @@ def command(
 ) -> None:
     """Measure accuracy (classify) or mAP (detect) on labelled data.
 
-    Exit code 1 when a bare classifier is no better than chance.
+    Exit code 1 when a classifier is no better than chance.
     """
     from edgecnn.jobs.evaluate import EvalRequest, gate, run
     from edgecnn.jobs.input_range import RangeOptions

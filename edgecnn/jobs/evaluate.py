@@ -77,6 +77,7 @@ class EvalResult:
             "metrics": metrics,
             "skipped": list(self.skipped),
             "input_range": self.input_range.to_json() if self.input_range else None,
+            "chance": chance_level(self.metric, self.labels),
         }
 
 
@@ -129,12 +130,12 @@ def gate(result: EvalResult, *, force: bool) -> str | None:
     """What is to be said of a classifier that is no better than chance; None: it is better.
 
     Raises:
-        GateMissedError: it is not, it is a bare file, and ``force`` is not set.
+        GateMissedError: it is not, and ``force`` is not set.
     """
     chance = chance_level(result.metric, result.labels)
     if chance is None:
         return None
-    if result.variant is None and not force:
+    if not force:
         raise GateMissedError(f"no better than chance: {chance}", hint=chance_hint(chance))
     return f"no better than chance: {chance}"
 
