@@ -69,6 +69,7 @@ class EvalResult:
         """The object of ``edgecnn eval --json``."""
         metrics = {self.metric.name: self.metric.value, **self.metric.extra}
         metrics["interval95"] = [self.metric.low, self.metric.high]
+        chance = chance_level(self.metric, self.labels)
         return {
             "schema": "edgecnn.eval/1",
             "task": self.task,
@@ -77,7 +78,7 @@ class EvalResult:
             "metrics": metrics,
             "skipped": list(self.skipped),
             "input_range": self.input_range.to_json() if self.input_range else None,
-            "chance": chance_level(self.metric, self.labels),
+            "chance": None if chance is None else str(chance),
         }
 
 

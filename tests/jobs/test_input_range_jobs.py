@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,8 @@ def test_eval_finds_the_range_and_judges_chance(files) -> None:
         evaluate.gate(lost, force=False)
     assert "--input-range" in caught.value.hint
     assert "no better than chance" in (evaluate.gate(lost, force=True) or "")
+    assert "images are right" in json.loads(json.dumps(lost.to_json()))["chance"]
+    assert json.loads(json.dumps(result.to_json()))["chance"] is None
 
 
 def test_quantize_finds_the_range_and_writes_nothing_at_chance(files, tmp_path) -> None:
