@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -29,7 +30,11 @@ from edgecnn.cli.output import (
     progress,
     thousands,
 )
+from edgecnn.core.errors import UsageError
 from targets.base import BenchReport
+
+if TYPE_CHECKING:
+    from edgecnn.jobs.numerics import QualityData
 
 
 @click.command("bench")
@@ -84,8 +89,6 @@ def command(
 
     With several -t, --json prints a list of objects.
     """
-    from edgecnn.jobs.input_range import RangeOptions
-    from edgecnn.jobs.numerics import QualityData
     from edgecnn.jobs.on_targets import Gates, bench, gate_bench
     from edgecnn.jobs.project import load_project
     from edgecnn.jobs.reference import resolve
@@ -101,7 +104,7 @@ def command(
         tune=tune,
             regions=regions, max_ram=max_ram, max_flash=max_flash, progress=bar,
         )  # fmt: skip
-        quality = QualityData(data, RangeOptions(input_range, colour)) if data else None
+        quality = _quality(data, input_range, colour)
         reports = bench(reference, names, options, variant=variant, data=quality)
     if as_json:
         objects = [report.to_json() for report in reports]
@@ -111,6 +114,26 @@ def command(
             _print(report, verbose=verbose)
     for report in reports:
         gate_bench(report, Gates(max_p95_ms=max_p95_ms, max_ram=max_ram, max_flash=max_flash))
+
+
+def _quality(data: str | None, input_range: str | None, colour: str | None) -> QualityData | None:
+    """What to measure the quality on; None: what a bundle has.
+
+    Raises:
+        UsageError: what an image means is said, and no images are given.
+    """
+    from edgecnn.jobs.input_range import RangeOptions
+    from edgecnn.jobs.numerics import QualityData
+
+    if data is not None:
+        return QualityData(data, RangeOptions(input_range, colour))
+    if input_range or colour:
+        flag = "--input-range" if input_range else "--colour"
+        raise UsageError(
+            f"{flag} says what the images of --data mean, and there is no --data",
+            hint="add --data FOLDER, or leave it out",
+        )
+    return None
 
 
 def _print(report: BenchReport, *, verbose: bool) -> None:

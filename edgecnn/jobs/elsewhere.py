@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -12,7 +13,6 @@ _LITERT = ("host", "pi5")
 _TIMEOUT_S = 60.0
 _PREPARE = """
 import sys
-sys.path[:] = sys.argv[1:]
 from edgecnn.core.errors import EdgecnnError
 from edgecnn.core.runtime import LiteRTPredictor
 try:
@@ -44,9 +44,12 @@ def with_elsewhere(
 
 def _prepares(data: bytes) -> bool:
     """Whether LiteRT takes a model: asked in a process of its own, since it aborts on some."""
+    # Our packages are found where they were found here, and not in the current folder (-P).
+    path = os.pathsep.join(filter(None, sys.path))
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _PREPARE, *sys.path],
+            [sys.executable, "-P", "-c", _PREPARE],
+            env={**os.environ, "PYTHONPATH": path},
             input=data,
             capture_output=True,
             timeout=_TIMEOUT_S,

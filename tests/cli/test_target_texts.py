@@ -123,3 +123,13 @@ def test_limits_are_sizes_with_a_unit(tmp_path: Path, capfd) -> None:
             assert code == 2 and f"{flag} '64q' is no number of bytes" in err
     code, _, err = call(capfd, "check", model, "-t", "host", "--max-ram", "64k")
     assert code == 1 and "host gives no figure for --max-ram" in err
+
+
+def test_an_input_range_without_data_is_not_ignored(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model = chain(tmp_path / "m.tflite", "RELU", 1)
+    code, _, err = call(capfd, "bench", model, "-t", "host", "--input-range", "0..1")
+    assert code == 2
+    assert "--input-range says what the images of --data mean" in err
+    assert "hint: add --data" in err

@@ -32,7 +32,7 @@ def _compiled(name: str = "tiny", data: bytes | None = None) -> CompiledModel:
 
 @pytest.fixture(scope="module")
 def detector() -> CompiledModel:
-    """With all kinds of files."""
+    """Compiles a model that has all kinds of files."""
     return _compiled("detect", detector_model())
 
 
