@@ -12,7 +12,7 @@ from benchmarks.record import Record, conditions, shared
 from benchmarks.standins import stand_in
 from benchmarks.tflm import CORES, MODELS, Peer, TinyModel
 from firmware_glue.compiler.api import stream_curve
-from firmware_glue.device.board import load_board
+from firmware_glue.device.board_file import load_board
 from targets.base import BenchReport, ModelFile, RunOptions
 from targets.model_file import load_model_file
 from targets.table import get_target

@@ -10,7 +10,7 @@ from benchmarks.record import Record, conditions, shared
 from benchmarks.tflm import CORES
 from edgecnn.core.errors import TargetError
 from firmware_glue.compiler.api import OPTIMIZE, compile_model
-from firmware_glue.device.board import load_board
+from firmware_glue.device.board_file import load_board
 from firmware_glue.device.image import build_model
 from firmware_glue.device.toolchain import find_toolchain
 from targets.base import ModelFile

@@ -19,7 +19,8 @@ from firmware_glue.compiler.api import (
     signed,
 )
 from firmware_glue.compiler.ir import Numerics
-from firmware_glue.device.board import Board, load_board
+from firmware_glue.device.board import Board
+from firmware_glue.device.board_file import load_board
 from firmware_glue.device.emulate.table import find_emulator
 from firmware_glue.device.image import build_model
 from firmware_glue.device.toolchain import Toolchain, find_toolchain

@@ -10,7 +10,7 @@ from edgecnn.core.bundle import Golden
 from edgecnn.core.errors import MissingExtraError, PlanError, TargetError, UnsupportedModelError
 from edgecnn.core.runtime import LiteRTPredictor
 from firmware_glue.device import toolchain
-from firmware_glue.device.board import board_names
+from firmware_glue.device.board_file import core_names
 from firmware_glue.device.elf import read_elf
 from firmware_glue.device.emulate.qemu_machine import qemu_serves
 from firmware_glue.device.toolchain import find_toolchain
@@ -21,7 +21,7 @@ from targets.model_file import load_model_file
 from tests.run import shared
 from tests.share import long_but_for
 
-CORES = board_names()
+CORES = core_names()
 OPTIONS = RunOptions()
 KWS_WEIGHTS = {
     "generic": 24_368, "v6m": 29_752, "v7m": 29_744, "dsp": 29_840, "mve": 29_840, "rv32": 31_288,

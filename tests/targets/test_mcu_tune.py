@@ -11,7 +11,7 @@ pytest.importorskip("unicorn", reason="needs the [mcu] extra")
 
 from edgecnn.core.tflite.reader import read_model
 from firmware_glue.compiler.api import compile_model
-from firmware_glue.device.board import load_board
+from firmware_glue.device.board_file import load_board
 from firmware_glue.device.emulate.table import find_emulator
 from firmware_glue.device.toolchain import find_toolchain
 from targets.mcu.tune import StepCosts, cache_folder

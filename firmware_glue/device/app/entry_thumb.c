@@ -2,6 +2,14 @@
 /* Entry of a bare Cortex-M: the vector table, and what must be switched on before C code runs. */
 #include <stdint.h>
 
+#if defined(EDGECNN_FIRMWARE)
+#include "board_config.h"
+#include "chip.h"
+#define VECTORS (16u + EDGECNN_LAST_IRQ + 1u)
+#else
+#define VECTORS 16u
+#endif
+
 /* System control block; see the Armv7-M, Armv8-M and Armv8.1-M architecture reference manuals. */
 #define VTOR (*(volatile uint32_t *)0xE000ED08u)
 #define CCR (*(volatile uint32_t *)0xE000ED14u)
@@ -20,13 +28,21 @@ typedef union {
   void (*handler)(void);
 } edgecnn_vector;
 
-__attribute__((section(".edgecnn.vectors"), used)) static const edgecnn_vector edgecnn_vectors[16] = {
+__attribute__((section(".edgecnn.vectors"), used)) static const edgecnn_vector edgecnn_vectors[VECTORS] = {
     {.stack = edgecnn_stack_top},  {.handler = edgecnn_reset}, {.handler = edgecnn_fault},
     {.handler = edgecnn_fault},    {.handler = edgecnn_fault}, {.handler = edgecnn_fault},
     {.handler = edgecnn_fault},    {.handler = 0},             {.handler = 0},
     {.handler = 0},                {.handler = 0},             {.handler = edgecnn_fault},
     {.handler = edgecnn_fault},    {.handler = 0},             {.handler = edgecnn_fault},
+#if defined(EDGECNN_FIRMWARE)
+    {.handler = edgecnn_clock_irq},
+    [16u + EDGECNN_LINE_IRQ] = {.handler = edgecnn_line_irq},
+#if defined(EDGECNN_CLOCK_IRQ)
+    [16u + EDGECNN_CLOCK_IRQ] = {.handler = edgecnn_clock_irq},
+#endif
+#else
     {.handler = edgecnn_fault},
+#endif
 };
 
 /* Calls a function that is not inlined, so that no vector register is used before this is done. */

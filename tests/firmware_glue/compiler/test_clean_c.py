@@ -23,7 +23,7 @@ from firmware_glue import kernels
 from firmware_glue.compiler import api
 from firmware_glue.compiler.api import NUMERICS, CompiledModel, compile_model
 from firmware_glue.device import app
-from firmware_glue.device.board import load_board
+from firmware_glue.device.board_file import load_board
 from firmware_glue.device.toolchain import find_toolchain
 from tests.builders import tiny_classifier
 from tests.firmware_glue.compiler.cases import CASES

@@ -6,12 +6,12 @@ from functools import cache
 import pytest
 
 from edgecnn.core.errors import TargetError
-from firmware_glue.device.board import board_names, load_board
+from firmware_glue.device.board_file import core_names, load_board
 from firmware_glue.device.elf import Elf, read_elf
 from firmware_glue.device.emulate.qemu_machine import qemu_serves
 from firmware_glue.device.toolchain import Toolchain, find_toolchain, start_up_sources
 
-CORES = board_names()
+CORES = core_names()
 UNICORN_CORES = tuple(core for core in CORES if load_board(core).emulator.unicorn)
 TOOLCHAINS = ("zig", "gcc")
 PRELUDE = """

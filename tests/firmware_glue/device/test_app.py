@@ -2,7 +2,7 @@
 
 import pytest
 
-from firmware_glue.device.board import load_board
+from firmware_glue.device.board_file import load_board
 from firmware_glue.device.elf import Elf
 from firmware_glue.device.emulate.unicorn_machine import UnicornMachine
 from firmware_glue.device.toolchain import APP_FOLDER, app_file, start_up_sources

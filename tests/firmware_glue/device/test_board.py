@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.core.errors import TargetError, UnknownNameError
-from firmware_glue.device.board import board_names, load_board, load_board_file, parse_board
+from firmware_glue.device.board_file import board_names, load_board, load_board_file, parse_board
 
 GOOD = """
 name = "my-board"

@@ -13,7 +13,7 @@ from benchmarks.standins import stand_in
 from edgecnn.core.errors import MissingExtraError, TargetError
 from edgecnn.core.tflite.reader import read_model
 from firmware_glue.compiler.api import OPTIMIZE, CompiledModel, compile_model
-from firmware_glue.device.board import load_board
+from firmware_glue.device.board_file import load_board
 from firmware_glue.device.image import build_model
 from firmware_glue.device.toolchain import find_toolchain
 from targets.base import RunOptions

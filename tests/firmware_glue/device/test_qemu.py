@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.core.errors import TargetError, ToolError, UnknownNameError
-from firmware_glue.device.board import load_board
+from firmware_glue.device.board_file import load_board
 from firmware_glue.device.emulate import qemu_machine, table
 from firmware_glue.device.emulate.base import Machine, Program, Span
 from firmware_glue.device.emulate.gdb import Gdb, Link, LinkError

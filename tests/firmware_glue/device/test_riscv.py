@@ -2,7 +2,7 @@
 
 import pytest
 
-from firmware_glue.device.board import load_board
+from firmware_glue.device.board_file import load_board
 from firmware_glue.device.emulate.riscv import code_cycles, count_instructions, decode, kind
 
 CASES = [

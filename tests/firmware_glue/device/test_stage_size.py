@@ -8,7 +8,7 @@ from edgecnn.core.postprocess import ClassifySpec
 from edgecnn.core.preprocess import ImageInput
 from edgecnn.core.tflite.reader import read_model
 from firmware_glue.compiler.api import compile_model
-from firmware_glue.device.board import load_board
+from firmware_glue.device.board_file import load_board
 from firmware_glue.device.image import build_model
 from firmware_glue.device.toolchain import find_toolchain
 from tests.builders import tiny_classifier

@@ -2,7 +2,7 @@
 
 import pytest
 
-from firmware_glue.device.board import load_board
+from firmware_glue.device.board_file import load_board
 from firmware_glue.device.emulate.thumb import count_instructions, cycles, decode
 
 M4 = load_board("cortex-m4").cycles

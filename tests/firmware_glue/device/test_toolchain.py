@@ -15,7 +15,7 @@ from edgecnn.core.errors import (
     UnknownNameError,
 )
 from firmware_glue.device import toolchain as module
-from firmware_glue.device.board import load_board
+from firmware_glue.device.board_file import load_board
 from firmware_glue.device.elf import read_elf
 from firmware_glue.device.size import empty_size, image_size
 from firmware_glue.device.toolchain import Toolchain, find_toolchain, start_up_sources

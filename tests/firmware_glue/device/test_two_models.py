@@ -7,7 +7,7 @@ from edgecnn.core.errors import TargetError
 from edgecnn.core.runtime import LiteRTPredictor
 from edgecnn.core.tflite.reader import read_model
 from firmware_glue.compiler.api import CompiledModel, compile_model
-from firmware_glue.device.board import load_board
+from firmware_glue.device.board_file import load_board
 from firmware_glue.device.elf import read_elf
 from firmware_glue.device.emulate.table import find_emulator
 from firmware_glue.device.image import build_image

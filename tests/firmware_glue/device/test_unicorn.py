@@ -5,7 +5,7 @@ import builtins
 import pytest
 
 from edgecnn.core.errors import MissingExtraError, TargetError, ToolError
-from firmware_glue.device.board import load_board
+from firmware_glue.device.board_file import load_board
 from firmware_glue.device.emulate.base import Program, Span
 from firmware_glue.device.emulate.block_counter import NativeCounter, PythonCounter, _hook_library
 from firmware_glue.device.emulate.session import MachineSession, count_call

@@ -9,7 +9,7 @@ import pytest
 
 from edgecnn.core.tflite.reader import read_model
 from firmware_glue.compiler import api
-from firmware_glue.device.board import load_board
+from firmware_glue.device.board_file import load_board
 from firmware_glue.device.emulate.table import find_emulator
 from firmware_glue.device.image import build_model
 from firmware_glue.device.toolchain import find_toolchain

@@ -9,7 +9,7 @@ import pytest
 
 from edgecnn.core.tflite.reader import read_model
 from firmware_glue.compiler.api import compile_model
-from firmware_glue.device.board import load_board
+from firmware_glue.device.board_file import load_board
 from firmware_glue.device.emulate.qemu_machine import qemu_serves
 from firmware_glue.device.emulate.table import find_emulator
 from firmware_glue.device.image import build_model
