@@ -202,7 +202,7 @@ class Board:
     line: LinePort | None = None
     flashing: Flashing | None = None
     emulation: BoardEmulation | None = None
-    evidence: Mapping[str, str] = field(default_factory=dict)
+    evidence: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def tried(self) -> str:
