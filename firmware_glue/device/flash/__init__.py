@@ -1,0 +1,1 @@
+"""Everything between an ELF image and a board's flash: files, drives, programs, ports."""
