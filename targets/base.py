@@ -205,12 +205,13 @@ class CompileResult:
 
 @dataclass(frozen=True)
 class StepCost:
-    """What one step cost: instructions, or milliseconds."""
+    """What one step cost: instructions, cycles, or milliseconds."""
 
     ops: tuple[int, ...]
     name: str
     instructions: int | None = None
     ms: float | None = None
+    cycles: int | None = None
 
 
 @dataclass(frozen=True)
@@ -218,7 +219,8 @@ class BenchReport:
     """``edgecnn.bench/1``. Times in ms; not applicable = None.
 
     Attributes:
-        unit: ``instructions`` or ``ms``; what ``samples`` holds (every one, in order).
+        unit: ``ms``, or in an emulator what it counts: ``instructions`` or ``cycles``; what
+            ``samples`` holds (every one, in order).
         first: the first inference, apart from ``samples``.
         cycles_estimate: an estimate, never measured.
         output_fnv1a: FNV-1a 32 of the outputs on ``lcg:1``, 8 hex digits.
@@ -306,8 +308,7 @@ class BenchReport:
 
 
 def _step_json(step: StepCost, unit: str) -> dict[str, Any]:
-    value = step.instructions if unit == "instructions" else step.ms
-    return {"ops": list(step.ops), "name": step.name, unit: value}
+    return {"ops": list(step.ops), "name": step.name, unit: getattr(step, unit)}
 
 
 @dataclass(frozen=True)
@@ -324,7 +325,8 @@ class RunOptions:
 
     Attributes:
         name: prefix of all C symbols (mcu); None: made from the file's name.
-        device: ``local`` or ``user@host``; None: the target's default.
+        device: ``local``, ``user@host``, or a board's line (a path, COMn, ``tcp://host:port``);
+            None: the target's default.
         threads: interpreter threads; None: the target's default.
         runs, warmup: timed inferences, and inferences before them.
         numerics: ``litert-ref``, ``tflm`` or ``single`` (mcu).

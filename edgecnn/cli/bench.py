@@ -207,7 +207,7 @@ def _print_steps(report: BenchReport) -> None:
             ", ".join(map(str, step.ops)),
             layer_name(step.name),
             *kernels[number : number + 1],
-            thousands(step.instructions if step.instructions is not None else step.ms),
+            thousands(getattr(step, report.unit)),
         )
         for number, step in enumerate(report.per_step)
     ]

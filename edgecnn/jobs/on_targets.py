@@ -26,7 +26,7 @@ from targets.base import (
     RunOptions,
     Target,
 )
-from targets.table import get_target
+from targets.table import chosen_target, chosen_targets
 
 _DEFAULTS = RunOptions()
 _SMALLER = "use a smaller model, input or width, or raise the limit"
@@ -50,11 +50,12 @@ def check(
     *,
     variant: str | None,
     record: bool = True,
+    board_file: Path | None = None,
 ) -> tuple[CheckReport, ...]:
     """Asks every target op by op; a bundle keeps ``check.json``."""
-    targets = [get_target(name) for name in names]
+    targets = chosen_targets(names, board_file)
     model = model_file(reference, variant)
-    options = _named(options, reference)
+    options = named_options(options, reference)
     reports = tuple(_with_notes(_checked(target, model, options), model) for target in targets)
     if reference.bundle is not None and record:
         with reference.bundle.edit() as edit:
@@ -76,13 +77,14 @@ def _checked(target: Target, model: ModelFile, options: RunOptions) -> CheckRepo
 
 def compile_for(
     reference: ModelRef,
-    name: str,
+    name: str | None,
     output_dir: Path | None,
     options: RunOptions,
     *,
     variant: str | None,
     force: bool = False,
     dry_run: bool = False,
+    board_file: Path | None = None,
 ) -> CompileResult:
     """Compiles into ``output_dir``, or into the bundle where none is given.
 
@@ -93,9 +95,9 @@ def compile_for(
     Raises:
         UsageError: a bare file and no output folder, or files are in the way.
     """
-    target = get_target(name)
+    target = chosen_target(name, board_file)
     model = model_file(reference, variant)
-    options = _named(options, reference)
+    options = named_options(options, reference)
     if output_dir is None and reference.bundle is None:
         raise UsageError(
             "compiling a bare file needs a folder to write to", hint="add -o/--output-dir DIR"
@@ -141,6 +143,7 @@ def bench(
     *,
     variant: str | None,
     data: QualityData | None = None,
+    board_file: Path | None = None,
 ) -> tuple[BenchReport, ...]:
     """Measures on every target; a bundle keeps ``bench.json``.
 
@@ -151,10 +154,11 @@ def bench(
         variant: of a bundle; None: its default.
         data: labelled data to measure the quality on; None: a bundle's own, and only for other
             numerics than the reference's.
+        board_file: the user's own board.
     """
-    targets = [get_target(name) for name in names]
+    targets = chosen_targets(names, board_file)
     model = model_file(reference, variant)
-    options = _named(options, reference)
+    options = named_options(options, reference)
     reports = []
     for target in targets:
         options.progress.stage(f"bench {target.name}")
@@ -172,12 +176,18 @@ def bench(
             )
             report = replace(report, accuracy=quality)
         reports.append(report)
-        if reference.bundle is not None:
-            with Bundle.load(reference.bundle.root, verify=False).edit() as edit:
-                edit.write_json(_place(report.target, model.recipe, "bench.json"), report.to_json())
-                if report.compile is not None:
-                    _keep_memory_map(edit, report.compile, model.recipe)
+        keep_bench(reference, model, report)
     return tuple(reports)
+
+
+def keep_bench(reference: ModelRef, model: ModelFile, report: BenchReport) -> None:
+    """A bundle keeps ``bench.json`` and the memory map; a bare file has no place for them."""
+    if reference.bundle is None:
+        return
+    with Bundle.load(reference.bundle.root, verify=False).edit() as edit:
+        edit.write_json(_place(report.target, model.recipe, "bench.json"), report.to_json())
+        if report.compile is not None:
+            _keep_memory_map(edit, report.compile, model.recipe)
 
 
 def _with_notes(report: R, model: ModelFile) -> R:
@@ -262,7 +272,7 @@ def _number(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
 
 
-def _named(options: RunOptions, reference: ModelRef) -> RunOptions:
+def named_options(options: RunOptions, reference: ModelRef) -> RunOptions:
     """The C symbols of a bundle carry the bundle's name, unless the user gave another."""
     if options.name is not None or reference.bundle is None:
         return options

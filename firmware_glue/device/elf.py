@@ -15,7 +15,8 @@ _SYMBOL = struct.Struct("<IIIBBH")
 _SYMTAB, _NOBITS = 2, 8
 _ALLOC = 0x2
 _LOAD = 1
-_FUNCTION = 2
+_FUNCTION, _FILE = 2, 4
+_LOCAL = 0
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,17 @@ class Segment:
 
 @dataclass(frozen=True)
 class Symbol:
-    """A named address; bit 0 (Thumb) is cleared."""
+    """A named address; bit 0 (Thumb) is cleared.
+
+    Attributes:
+        unit: the C file of a symbol that is local to one; empty for global ones.
+    """
 
     name: str
     address: int
     size: int
     is_function: bool
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,11 +131,14 @@ def _symbols(data: bytes, rows: list[tuple[int, ...]]) -> tuple[Symbol, ...]:
             raise _damaged("the symbol names are missing")
         names = _slice(data, rows[row[6]][4], rows[row[6]][5])
         table = _slice(data, row[4], row[5] - row[5] % _SYMBOL.size)
+        unit = ""
         for name, value, size, info, _, _ in _SYMBOL.iter_unpack(table):
-            text = _text(names, name)
-            if text and not text.startswith("$"):
-                function = info & 0xF == _FUNCTION
-                found.append(Symbol(text, value & ~1 if function else value, size, function))
+            text, kind, local = _text(names, name), info & 0xF, info >> 4 == _LOCAL
+            if kind == _FILE:
+                unit = text
+            elif text and not text.startswith("$"):
+                at = value & ~1 if kind == _FUNCTION else value
+                found.append(Symbol(text, at, size, kind == _FUNCTION, unit if local else ""))
     return tuple(found)
 
 

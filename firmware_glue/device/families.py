@@ -45,6 +45,7 @@ class Family:
         ports: the chip's name of a port → where it is.
         clock_irq: interrupt of the counter; −1: SysTick, or none.
         boot: C files that come before the vector table or describe the image to a boot ROM.
+        checksummed_boot: the boot ROM wants a checksum behind the first 252 bytes of flash.
         manual: where this is written.
     """
 
@@ -54,6 +55,7 @@ class Family:
     manual: str
     clock_irq: int = -1
     boot: tuple[str, ...] = ()
+    checksummed_boot: bool = False
 
 
 _F4_APB1, _F4_APB2 = 0x40023840, 0x40023844
@@ -89,6 +91,7 @@ FAMILIES: Mapping[str, Family] = {
         "Raspberry Pi RP2040 datasheet",
         clock_irq=0,
         boot=("boot_rp2040.c",),
+        checksummed_boot=True,
     ),
     "rp2350": Family(
         ("clock_rp2350.c", "watchdog_rp2350.c"),

@@ -15,7 +15,7 @@ from firmware_glue.device.size import ModelSize, model_size
 from firmware_glue.device.toolchain import APP_FOLDER, Toolchain, app_file, start_up_sources
 
 # zig cc leaves out all symbols under -Os, unless debug information is asked for.
-_SIZE_FLAGS = ("-Os", "-g")
+SIZE_FLAGS = ("-Os", "-g")
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,14 @@ def build_model(compiled: CompiledModel, board: Board, toolchain: Toolchain) -> 
     """
     name = compiled.name
     flags = [f"-DEDGECNN_MODEL={name}", f'-DEDGECNN_MODEL_HEADER="{name}.h"']
-    flags += _SIZE_FLAGS if compiled.optimize == "size" else ()
+    flags += SIZE_FLAGS if compiled.optimize == "size" else ()
     image = build_image(
         [compiled],
         app_file("bench.c"),
         board,
         toolchain,
         flags=flags,
-        extra={f"{APP_FOLDER}/model_memory.h": _memory_header(compiled)},
+        extra={f"{APP_FOLDER}/model_memory.h": memory_header(compiled)},
     )
     elf = read_elf(image)
     return BuiltModel(
@@ -70,21 +70,21 @@ def build_model(compiled: CompiledModel, board: Board, toolchain: Toolchain) -> 
     )
 
 
-def _region_symbol(model: CompiledModel, name: str) -> str:
+def region_symbol(model: CompiledModel, name: str) -> str:
     """The array that holds a memory region of the measured model."""
     number = model.plan.region_names.index(name)
     return f"edgecnn_region{number}" if number else "edgecnn_arena"
 
 
 def _span(model: CompiledModel, io: IoInfo) -> Span:
-    return Span(io.offset, io.nbytes, _region_symbol(model, io.region))
+    return Span(io.offset, io.nbytes, region_symbol(model, io.region))
 
 
-def _memory_header(model: CompiledModel) -> str:
-    """Arrays for the model's regions, and its blob: what bench.c hands to its init."""
+def memory_header(model: CompiledModel) -> str:
+    """Arrays for the model's regions, and its blob: what a program hands to its init."""
     lines, given = [], []
     for name in model.plan.region_names:
-        symbol = _region_symbol(model, name)
+        symbol = region_symbol(model, name)
         lines.append(
             f"uint8_t {symbol}[{model.name}_{name.upper()}_BYTES]\n    __attribute__("
             f'(section(".edgecnn.arena"), aligned({model.name}_ARENA_ALIGN)));'

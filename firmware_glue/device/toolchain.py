@@ -6,13 +6,14 @@ One dataclass stands for both; :func:`find_toolchain` makes it by name.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -48,7 +49,25 @@ APP_FOLDER = "edgecnn_app"
 _START_UP = ("startup.c", "memory.c")
 _SHARED_FLAGS = ("-shared", "-fPIC", "-O2", "-nostdlib")
 _LINKER_SCRIPT = "image.ld"
+_MAP = "image.map"
+# zig cc refuses -Map, and prints the map instead.
+_MAP_FLAGS = {True: f"-Map={_MAP}", False: "--print-map"}
+_OBJECT_FOLDER = re.compile(r"[^\s(:]*[\\/](?=[^\s\\/]+\.(?:o|a|obj|lib)\b)")
+_UNLIMITED = 1 << 28
 _HINT = "if the C code was not changed by hand, please report it with the lines above"
+
+
+@dataclass(frozen=True)
+class LinkedImage:
+    """What the linker made.
+
+    Attributes:
+        image: the ELF file.
+        map_text: the linker's own map of it.
+    """
+
+    image: bytes = field(repr=False)
+    map_text: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -86,6 +105,18 @@ class Toolchain:
         flags: Sequence[str] = (),
         timeout_s: float = TIMEOUT_S,
     ) -> bytes:
+        """The ELF image of :meth:`link`."""
+        return self.link(board, sources, flags=flags, timeout_s=timeout_s).image
+
+    def link(
+        self,
+        board: Board,
+        sources: Mapping[str, str | bytes],
+        *,
+        flags: Sequence[str] = (),
+        unlimited: bool = False,
+        timeout_s: float = TIMEOUT_S,
+    ) -> LinkedImage:
         """Compiles and links ``sources`` (file name → C text) with the start-up code.
 
         Args:
@@ -93,10 +124,12 @@ class Toolchain:
             sources: ``.c`` files are compiled, the others are there to be included; names may
                 have folders.
             flags: further compiler flags.
+            unlimited: with the board's memories where they are, but as large as the program asks
+                for: to count what it takes.
             timeout_s: seconds until the compiler is stopped.
 
         Returns:
-            The ELF image; the same input gives the same bytes.
+            The ELF image and its map; the same input gives the same bytes.
 
         Raises:
             ToolError: the compiler failed or took too long.
@@ -105,15 +138,19 @@ class Toolchain:
         with tempfile.TemporaryDirectory(prefix="edgecnn-build-") as folder:
             root = Path(folder)
             units = _place(root, sources)
-            _place(root, {_LINKER_SCRIPT: linker_script(board)})
+            _place(root, {_LINKER_SCRIPT: linker_script(board, unlimited=unlimited)})
             # Names relative to the build folder, so that its own name leaves no trace in the image.
             command = [
                 *self.command, *self.flags(board), *flags, f"-ffile-prefix-map={root}=.", "-I.",
-                *units, *_LINK_FLAGS,
+                *units, *_LINK_FLAGS, f"-Wl,{_MAP_FLAGS[self.gcc]}",
                 "-lgcc" if self.gcc else "-lcompiler_rt", "-T", _LINKER_SCRIPT, "-o", "image.elf",
             ]  # fmt: skip
-            _run(self.name, command, root, timeout_s)
-            return (root / "image.elf").read_bytes()
+            printed = _run(self.name, command, root, timeout_s)
+            map_text = (root / _MAP).read_text("utf-8", "replace") if self.gcc else printed
+            # Objects lie in temporary and cache folders, whose names are not the program's.
+            return LinkedImage(
+                (root / "image.elf").read_bytes(), _OBJECT_FOLDER.sub("", map_text)
+            )  # fmt: skip
 
 
 def find_toolchain(board: Board | None = None, name: str = "auto") -> Toolchain:
@@ -207,14 +244,14 @@ def app_file(name: str) -> str:
     return (files(__package__) / "app" / name).read_text(encoding="utf-8")
 
 
-def linker_script(board: Board) -> str:
-    """The linker script for ``board``'s memory."""
+def linker_script(board: Board, *, unlimited: bool = False) -> str:
+    """The linker script for ``board``'s memory, or for memories of its kind without an end."""
     memory = board.memory
     return Template(app_file(_LINKER_SCRIPT)).substitute(
         flash_origin=hex(memory.flash_origin),
-        flash_bytes=hex(memory.flash_bytes),
+        flash_bytes=hex(_UNLIMITED if unlimited else memory.flash_bytes),
         ram_origin=hex(memory.ram_origin),
-        ram_bytes=hex(memory.ram_bytes),
+        ram_bytes=hex(_UNLIMITED if unlimited else memory.ram_bytes),
         stack_bytes=hex(memory.stack_bytes),
     )
 
@@ -253,7 +290,8 @@ def _environment(scratch: Path) -> dict[str, str]:
     return environment
 
 
-def _run(tool: str, command: Sequence[str], folder: Path, timeout_s: float) -> None:
+def _run(tool: str, command: Sequence[str], folder: Path, timeout_s: float) -> str:
+    """Runs a compiler; what it printed."""
     # Output goes to a file: a pipe would stay open, and be waited for, while a grandchild lives.
     with (folder / ".log").open("w+b") as log:
         try:
@@ -282,6 +320,7 @@ def _run(tool: str, command: Sequence[str], folder: Path, timeout_s: float) -> N
         text = log.read().decode("utf-8", "replace")
     if code != 0:
         raise ToolError(tool, code, _errors_first(text), hint=_HINT)
+    return text
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,12 +11,13 @@ import numpy as np
 from edgecnn.core.errors import ModelError
 from edgecnn.core.lcg import lcg_inputs, outputs_fnv1a
 from edgecnn.core.runtime import TensorInfo
+from firmware_glue.compiler.api import CompiledModel
 from firmware_glue.compiler.ir import Numerics
 from firmware_glue.device.board import Board
 from firmware_glue.device.emulate.base import EmulationResult, Emulator, Session
 from firmware_glue.device.image import BuiltModel
 from targets.base import BenchReport, CompileResult, ModelFile, StepCost
-from targets.golden import ACCELERATOR_LSB, Arrays, judge, lcg_reference
+from targets.golden import ACCELERATOR_LSB, Arrays, Verdict, judge, lcg_reference
 
 TOLERANCE_LSB = 0
 OTHER_NUMERICS_LSB = ACCELERATOR_LSB
@@ -42,15 +43,25 @@ def measure(
         inputs, reference = lcg_reference(model)
     except ModelError as error:
         return _unjudged(built, board, emulator, compiled, conditions, error)
-    exact = built.compiled.numerics == Numerics.LITERT_REF.value
-    tolerance = TOLERANCE_LSB if exact else OTHER_NUMERICS_LSB
+    tolerance = tolerance_of(built.compiled)
     with emulator.open(built.program, board) as session:
-        counted = session.run(_raw(inputs), count=True)
+        counted = session.run(raw_bytes(inputs), count=True)
         verdict = judge(
             lambda sample: _replay(session, sample, inputs, reference), model, tolerance
         )
+    return judged(_counted(built, board, counted, compiled, conditions), verdict)
+
+
+def tolerance_of(compiled: CompiledModel) -> int:
+    """LSB that the model's outputs may differ from the reference kernels' by."""
+    exact = compiled.numerics == Numerics.LITERT_REF.value
+    return TOLERANCE_LSB if exact else OTHER_NUMERICS_LSB
+
+
+def judged(report: BenchReport, verdict: Verdict) -> BenchReport:
+    """A report with what the replay found."""
     return replace(
-        _counted(built, board, counted, compiled, conditions),
+        report,
         output_fnv1a=verdict.output_fnv1a,
         bit_exact=verdict.bit_exact,
         max_diff_lsb=verdict.max_diff_lsb,
@@ -75,7 +86,7 @@ def _unjudged(
     model = built.compiled
     infos = [TensorInfo(io.name, io.shape, io.dtype) for io in model.inputs]
     with emulator.open(built.program, board) as session:
-        counted = session.run(_raw(lcg_inputs(infos)), count=True)
+        counted = session.run(raw_bytes(lcg_inputs(infos)), count=True)
     outputs = [
         np.frombuffer(raw, io.dtype) for io, raw in zip(model.outputs, counted.outputs, strict=True)
     ]
@@ -120,13 +131,19 @@ def _per_step(built: BuiltModel, counted: EmulationResult) -> tuple[StepCost, ..
 
 
 def _replay(session: Session, sample: Arrays, inputs: Arrays, reference: Arrays) -> Arrays:
-    """One inference by name; order, shapes and dtypes are the reference's."""
-    result = session.run(_raw({name: sample[name] for name in inputs}))
+    """One inference by name."""
+    result = session.run(raw_bytes({name: sample[name] for name in inputs}))
+    return like(reference, result.outputs)
+
+
+def like(reference: Arrays, outputs: Sequence[bytes]) -> Arrays:
+    """Raw outputs with the names, shapes and dtypes of the reference's, in its order."""
     return {
         name: np.frombuffer(raw, array.dtype).reshape(array.shape)
-        for (name, array), raw in zip(reference.items(), result.outputs, strict=True)
+        for (name, array), raw in zip(reference.items(), outputs, strict=True)
     }
 
 
-def _raw(arrays: Arrays) -> list[bytes]:
+def raw_bytes(arrays: Arrays) -> list[bytes]:
+    """The bytes of each array, in order."""
     return [np.ascontiguousarray(array).tobytes() for array in arrays.values()]

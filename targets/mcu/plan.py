@@ -20,13 +20,11 @@ from firmware_glue.device.image import BuiltModel, build_model
 from firmware_glue.device.toolchain import Toolchain
 from targets.base import RunOptions
 from targets.mcu.fit import fitted, missing
+from targets.mcu.make import Make
 
 STACK_RESERVE = 2048
 """Bytes of stack that are assumed where nothing can measure them: more than any kernel takes."""
 _TRIES = 5
-Make = Callable[[str, int | None], CompiledModel]
-"""(a value of ``OPTIMIZE``, bytes that the arena may take or None) → the model; see
-:func:`firmware_glue.compiler.api.compile_model`."""
 
 
 @dataclass(frozen=True)

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgecnn.core.errors import MissingExtraError, PlanError, TargetError
 from edgecnn.core.files import write_atomic
 from firmware_glue.compiler.api import (
-    ARENA,
-    CompiledModel,
-    Region,
     check_ops,
-    compile_model,
     memory_map,
-    signed,
 )
 from firmware_glue.compiler.ir import Numerics
 from firmware_glue.device.board import Board
@@ -24,7 +17,6 @@ from firmware_glue.device.board_file import load_board
 from firmware_glue.device.emulate.table import find_emulator
 from firmware_glue.device.image import build_model
 from firmware_glue.device.toolchain import Toolchain, find_toolchain
-from firmware_glue.licenses import license_texts
 from targets.base import (
     API,
     BenchReport,
@@ -38,11 +30,9 @@ from targets.base import (
 )
 from targets.mcu.findings import findings, interface_findings
 from targets.mcu.fit import memory_rows, missing, needs_note, require_fit
+from targets.mcu.make import c_files, maker
 from targets.mcu.measure import measure
-from targets.mcu.origin import origin
 from targets.mcu.plan import LimitedPlan, Tools, best_plan, limits_of
-from targets.mcu.selftest import selftest
-from targets.mcu.tune import StepCosts, cache_folder
 
 _CODE_NOTE = "code comes on top of the weights; compile tells how much"
 
@@ -129,18 +119,9 @@ class McuTarget:
         """
         plan = self._fitting(model, options)
         compiled, built = plan.compiled, plan.built
-        files: dict[str, str | bytes] = dict(compiled.files)
         notes = plan.notes
         memory = memory_map(compiled, curve=True)
-        files |= license_texts()
-        made_by = origin(model, self.name, options)
-        files[f"{compiled.name}_memory.json"] = json.dumps(memory | made_by.to_json()) + "\n"
-        if compiled.blob:
-            files[f"{compiled.name}_weights.bin"] = compiled.blob
-        if options.selftest:
-            file = f"{compiled.name}_selftest.c"
-            body = selftest(model, compiled)
-            files[file] = signed(file, body, made_by)
+        files = c_files(self.name, model, compiled, options, memory)
         if options.c_only:
             notes = (*notes, "C only, no ELF, as asked for")
         else:
@@ -217,31 +198,10 @@ class McuTarget:
         return plan
 
     def _plan(self, model: ModelFile, options: RunOptions) -> LimitedPlan:
-        name = model.path.stem if options.name is None else options.name
-        tune = None
-        if options.tune:
-            options.progress.stage("tune")
-            toolchain = find_toolchain(self.board, options.toolchain)
-            emulator = find_emulator(self.board, options.emulator)
-            tune = StepCosts(self.board, toolchain, emulator, cache_folder())
+        make_model = maker(self.board, model, options)
         if limits_of(options):
             options.progress.stage("plan")
-
-        def make(optimize: str, limit: int | None) -> CompiledModel:
-            return compile_model(
-                model.model,
-                name=name,
-                numerics=options.numerics,
-                weights=options.weights,
-                regions=[Region(*region) for region in options.regions] or self._regions(),
-                kernels=self.board.kernels,
-                optimize=optimize,
-                max_ram=limit,
-                tune=tune,
-                origin=origin(model, self.name, replace(options, optimize=optimize)),
-            )
-
-        return best_plan(self.board, make, options, self._tools(options))
+        return best_plan(self.board, make_model, options, self._tools(options))
 
     def _tools(self, options: RunOptions) -> Tools:
         """What counts code and stack; None for what is not installed, unless it was named."""
@@ -265,11 +225,6 @@ class McuTarget:
             return find_toolchain(self.board, options.toolchain)
         except MissingExtraError:
             return None
-
-    def _regions(self) -> Sequence[Region]:
-        """The board's own memories for the arena."""
-        named = self.board.memory.regions
-        return [Region(region.name, region.bytes) for region in named] or ARENA
 
     def _result(
         self,

@@ -1,0 +1,91 @@
+"""A board that answers: emulated, or real and reached over its line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from edgecnn.core.errors import TargetError, UsageError
+from firmware_glue.device.board import Board
+from firmware_glue.device.emulate.board import start_board
+from firmware_glue.device.firmware import Firmware
+from firmware_glue.device.flash.ports import find_port
+from firmware_glue.device.link.base import Line
+from firmware_glue.device.link.client import BoardClient
+from firmware_glue.device.link.open import open_line
+from targets.mcu.on_board import DeviceClock
+
+
+@dataclass(frozen=True)
+class ReachedBoard:
+    """A board, and what its clock's microseconds stand for."""
+
+    client: BoardClient
+    line: Line
+    clock: DeviceClock
+    description: str
+
+
+def device_of(board: Board, device: str | None) -> str:
+    """The line to a real board: what the user named, else the port that its USB ids lead to.
+
+    Raises:
+        UsageError: ``user@host`` or ``local``, which are no lines of a board.
+        TargetError: no such port, or several.
+    """
+    if device is None:
+        return find_port(board)
+    if device == "local" or ("@" in device and "://" not in device):
+        raise UsageError(
+            f"-d {device}: a microcontroller board is reached over a serial line",
+            hint="give a path (/dev/ttyACM0), COMn or tcp://host:port, or leave -d out",
+        )
+    return device
+
+
+def serial_baud(board: Board) -> int:
+    """The bits per second of the board's line.
+
+    Raises:
+        TargetError: the board has no line.
+    """
+    if board.line is None:
+        raise TargetError(
+            f"'{board.name}' is a bare core: it has no line",
+            hint="choose a board (edgecnn targets)",
+        )
+    return board.line.baud
+
+
+@contextmanager
+def real_board(board: Board, device: str | None) -> Iterator[ReachedBoard]:
+    """A real board whose line is open.
+
+    Raises:
+        TargetError: the port is not there, may not be opened, or is in use.
+        MissingExtraError: pyserial is not installed.
+    """
+    where = device_of(board, device)
+    line = open_line(where, serial_baud(board))
+    try:
+        yield ReachedBoard(BoardClient(line), line, DeviceClock("ms", 1e-3, where), where)
+    finally:
+        line.close()
+
+
+@contextmanager
+def emulated_board(firmware: Firmware) -> Iterator[ReachedBoard]:
+    """An emulator that has booted the image.
+
+    Raises:
+        TargetError: the board has no emulator, or that is not installed.
+        ToolError: the emulator ended.
+    """
+    with start_board(firmware.board, firmware.image) as machine:
+        clock = DeviceClock(machine.unit, machine.per_us, f"emulator:{firmware.board.name}")
+        line = machine.line()
+        try:
+            yield ReachedBoard(BoardClient(line), line, clock, machine.description)
+        finally:
+            line.close()

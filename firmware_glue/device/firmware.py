@@ -1,0 +1,147 @@
+"""A board's whole program: start-up, drivers, protocol and one compiled model, linked.
+
+It is linked in memory without limits, so that what it takes is counted and not guessed; an image
+that fits the board is the very image that a linker with the board's limits would make.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from edgecnn.core.errors import TargetError
+from firmware_glue.compiler.api import CompiledModel
+from firmware_glue.device.board import Board
+from firmware_glue.device.elf import Elf, read_elf
+from firmware_glue.device.families import FAMILIES, chip_files, config_header
+from firmware_glue.device.flash.boot2 import finish_boot2
+from firmware_glue.device.image import SIZE_FLAGS, memory_header
+from firmware_glue.device.model_config import ModelIdentity, model_config
+from firmware_glue.device.toolchain import APP_FOLDER, Toolchain, app_file, start_up_sources
+
+FIRMWARE_FILES = ()
+"""C files of the program beside the chip's and the model's, and their headers."""
+
+
+@dataclass(frozen=True)
+class FirmwareUse:
+    """Bytes of flash and RAM, by who takes them.
+
+    Attributes:
+        program_bytes: the firmware's own code, constants and start values in flash.
+        model_code_bytes: the model's code and the constants that are no weights.
+        weight_bytes: filters, biases and constant operands as stored.
+        flash_bytes: all of flash, gaps included, from the start of flash.
+        text_bytes, data_bytes, bss_bytes: the image's sections, as linkers name them.
+        arena_bytes: the model's arena, all regions together.
+        static_bytes: the firmware's and the model's variables.
+        stack_bytes: kept for the stack.
+        ram_bytes: all of RAM, gaps included, from the start of RAM.
+    """
+
+    program_bytes: int
+    model_code_bytes: int
+    weight_bytes: int
+    flash_bytes: int
+    text_bytes: int
+    data_bytes: int
+    bss_bytes: int
+    arena_bytes: int
+    static_bytes: int
+    stack_bytes: int
+    ram_bytes: int
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """A linked program for a board.
+
+    Attributes:
+        image: the ELF file.
+        map_text: the linker's map.
+        identity: what the program says of itself.
+    """
+
+    compiled: CompiledModel
+    board: Board
+    identity: ModelIdentity
+    image: bytes = field(repr=False)
+    elf: Elf = field(repr=False)
+    map_text: str = field(repr=False)
+    use: FirmwareUse
+
+
+def link_firmware(
+    compiled: CompiledModel, board: Board, toolchain: Toolchain, identity: ModelIdentity
+) -> Firmware:
+    """Compiles and links the program; whether it fits is for the caller to see (``use``).
+
+    Raises:
+        ToolError: the compiler failed.
+        TargetError: the board is a bare core, which has no line to answer on.
+    """
+    if board.line is None:
+        raise TargetError(
+            f"'{board.name}' is no board: nothing says how a host reaches it",
+            hint="choose a board (edgecnn targets), or describe yours with --board-file",
+        )
+    sources: dict[str, str | bytes] = dict(start_up_sources(board))
+    folders = (("firmware", FIRMWARE_FILES), ("chips", ("chip.h", *chip_files(board))))
+    for folder, names in folders:
+        sources |= {f"{APP_FOLDER}/{name}": app_file(f"{folder}/{name}") for name in names}
+    sources[f"{APP_FOLDER}/board_config.h"] = config_header(board)
+    sources[f"{APP_FOLDER}/model_config.h"] = model_config(compiled, board, identity)
+    sources[f"{APP_FOLDER}/model_memory.h"] = memory_header(compiled)
+    sources |= compiled.files
+    flags = ["-DEDGECNN_FIRMWARE=1", f"-I{APP_FOLDER}"]
+    flags += SIZE_FLAGS if compiled.optimize == "size" else ()
+    linked = toolchain.link(board, sources, flags=flags, unlimited=True)
+    image = linked.image
+    if FAMILIES[board.family].checksummed_boot:
+        image = finish_boot2(image, board.memory.flash_origin)
+    elf = read_elf(image)
+    return Firmware(
+        compiled, board, identity, image, elf, linked.map_text, _use(elf, compiled, board)
+    )
+
+
+def _use(elf: Elf, compiled: CompiledModel, board: Board) -> FirmwareUse:
+    memory = board.memory
+    stored = {s.name: s.size for s in elf.sections if s.allocated and s.stored}
+    data, bss = stored.pop(".data", 0), elf.section_bytes(".bss") + elf.section_bytes(".noinit")
+    flash = elf.address("edgecnn_image_end") - memory.flash_origin
+    end = max(
+        (s.address + s.size for s in elf.sections if s.allocated and _in_ram(s.address, board)),
+        default=memory.ram_origin,
+    )
+    model = min(_model_bytes(elf, compiled, board), flash)
+    weights = min(compiled.weight_bytes, model)
+    return FirmwareUse(
+        program_bytes=flash - model,
+        model_code_bytes=model - weights,
+        weight_bytes=weights,
+        flash_bytes=flash,
+        text_bytes=sum(stored.values()),
+        data_bytes=data,
+        bss_bytes=bss,
+        arena_bytes=elf.section_bytes(".arena"),
+        static_bytes=data + bss,
+        stack_bytes=memory.stack_bytes,
+        ram_bytes=end - memory.ram_origin,
+    )
+
+
+def _in_ram(address: int, board: Board) -> bool:
+    flash, ram = board.memory.flash_origin, board.memory.ram_origin
+    return address >= ram if ram > flash else ram <= address < flash
+
+
+def _model_bytes(elf: Elf, compiled: CompiledModel, board: Board) -> int:
+    """Flash that symbols of the model's files take: by their unit, or by the model's prefix."""
+    units = {file.rsplit("/", 1)[-1] for file in compiled.files if file.endswith(".c")}
+    prefix = f"{compiled.name}_"
+    return sum(
+        symbol.size
+        for symbol in elf.symbols
+        if not _in_ram(symbol.address, board)
+        and (symbol.unit in units if symbol.unit else symbol.name.startswith(prefix))
+    )
