@@ -18,7 +18,12 @@ from firmware_glue.device.image import SIZE_FLAGS, memory_header
 from firmware_glue.device.model_config import ModelIdentity, model_config
 from firmware_glue.device.toolchain import APP_FOLDER, Toolchain, app_file, start_up_sources
 
-FIRMWARE_FILES = ()
+FIRMWARE_FILES = (
+    "clock64.c", "clock64.h", "crc32.c", "crc32.h", "frames.c", "frames.h", "main.c",
+    "memory_use.c", "memory_use.h", "model_io.c", "model_io.h", "number.c", "number.h",
+    "print.c", "print.h", "requests.c", "requests.h", "ring.c", "ring.h", "run.c", "run.h",
+    "serve.c", "serve.h", "sha256.c", "sha256.h", "stream.c", "stream.h", "text.c", "text.h",
+)  # fmt: skip
 """C files of the program beside the chip's and the model's, and their headers."""
 
 

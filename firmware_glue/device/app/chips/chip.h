@@ -74,8 +74,8 @@ int edgecnn_ring_has_room(void);
 
 /* core_*.h: one core architecture. */
 #if defined(__riscv)
-static inline void edgecnn_interrupts_off(void) { __asm__ volatile("csrrci zero, 0x300, 8" ::: "memory"); }
-static inline void edgecnn_interrupts_on(void) { __asm__ volatile("csrrsi zero, 0x300, 8" ::: "memory"); }
+static inline void edgecnn_interrupts_off(void) { __asm__ volatile(".insn i 0x73, 7, x0, x8, 0x300" ::: "memory"); }
+static inline void edgecnn_interrupts_on(void) { __asm__ volatile(".insn i 0x73, 6, x0, x8, 0x300" ::: "memory"); }
 static inline void edgecnn_wait_for_interrupt(void) { __asm__ volatile("wfi" ::: "memory"); }
 #elif defined(__arm__)
 static inline void edgecnn_interrupts_off(void) { __asm__ volatile("cpsid i" ::: "memory"); }
