@@ -121,6 +121,8 @@ class Flashing:
         file: what drives and programs are given: ``uf2``, ``hex`` or ``bin``.
         uf2_family: the family that UF2 files name; 0: none.
         volume: how the drive is called that files are copied to.
+        drive_ids: how the unique id begins that the drive's DETAILS.TXT holds, where boards
+            of several kinds have drives of one name; empty: any.
         pyocd_target: pyOCD's name of the part.
         openocd: configuration files, in order.
     """
@@ -129,6 +131,7 @@ class Flashing:
     file: str = "hex"
     uf2_family: int = 0
     volume: str = ""
+    drive_ids: tuple[str, ...] = ()
     pyocd_target: str = ""
     openocd: tuple[str, ...] = ()
 

@@ -9,7 +9,7 @@ from firmware_glue.device.elf import read_elf
 
 _TABLE = struct.Struct("<28xI10xHH")
 """Of the file's header: offset of the program headers, bytes of each, their number."""
-_SEGMENT = struct.Struct("<4I I")
+_SEGMENT = struct.Struct("<5I")
 """Of a program header: type, file offset, virtual and physical address, bytes in the file."""
 _LOAD = 1
 
