@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecnn.cli.options import (
+    board_file_option,
     common,
+    device_option,
     emulator_option,
     input_options,
     limit_options,
@@ -40,7 +42,8 @@ if TYPE_CHECKING:
 @click.command("bench")
 @model_argument
 @target_option(multiple=True)
-@click.option("-d", "--device", default=None, help="local, or user@host.")
+@device_option("local, or user@host.")
+@board_file_option
 @variant_option
 @click.option("--threads", type=click.IntRange(1, 256), default=None, help="Interpreter threads.")
 @click.option("--runs", type=click.IntRange(1, 100000), default=50, show_default=True,
@@ -64,6 +67,7 @@ def command(
     model: Path | None,
     targets: tuple[str, ...],
     device: str | None,
+    board_file: Path | None,
     variant: str | None,
     threads: int | None,
     runs: int,
@@ -95,7 +99,7 @@ def command(
     from targets.base import RunOptions
 
     reference = resolve(model, project)
-    names = targets or tuple(load_project(project).get("targets", "names"))
+    names = targets or (() if board_file else load_project(project).get("targets", "names"))
     with progress(silent=as_json or quiet) as bar:
         options = RunOptions(
             device=device, threads=threads, runs=runs, warmup=warmup, toolchain=toolchain,
@@ -105,13 +109,15 @@ def command(
             regions=regions, max_ram=max_ram, max_flash=max_flash, progress=bar,
         )  # fmt: skip
         quality = _quality(data, input_range, colour)
-        reports = bench(reference, names, options, variant=variant, data=quality)
+        reports = bench(
+            reference, names, options, variant=variant, data=quality, board_file=board_file
+        )
     if as_json:
         objects = [report.to_json() for report in reports]
         print_json(objects[0] if len(objects) == 1 else objects)
     elif not quiet:
         for report in reports:
-            _print(report, verbose=verbose)
+            print_report(report, verbose=verbose)
     for report in reports:
         gate_bench(report, Gates(max_p95_ms=max_p95_ms, max_ram=max_ram, max_flash=max_flash))
 
@@ -136,7 +142,8 @@ def _quality(data: str | None, input_range: str | None, colour: str | None) -> Q
     return None
 
 
-def _print(report: BenchReport, *, verbose: bool) -> None:
+def print_report(report: BenchReport, *, verbose: bool) -> None:
+    """One report as a table of figures; ``verbose`` adds steps and conditions."""
     rows: list[tuple[str, str]] = []
     if report.unit == "ms":
         rows += (

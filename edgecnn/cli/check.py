@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from edgecnn.cli.options import (
+    board_file_option,
     common,
     limit_options,
     model_argument,
@@ -18,7 +20,14 @@ from edgecnn.cli.options import (
     toolchain_option,
     variant_option,
 )
-from edgecnn.cli.output import layer_name, print_json, print_notes, print_table, thousands
+from edgecnn.cli.output import (
+    layer_name,
+    print_json,
+    print_notes,
+    print_table,
+    progress,
+    thousands,
+)
 from edgecnn.core.rejections import by_cause, numbers
 from edgecnn.jobs.project import load_project
 from targets.base import CheckReport
@@ -30,6 +39,7 @@ MAX_ROWS = 10
 @click.command("check")
 @model_argument
 @target_option(multiple=True)
+@board_file_option
 @variant_option
 @click.option("--min-mapped", type=int, default=None, help="Gate: at least so many ops map.")
 @toolchain_option
@@ -42,6 +52,7 @@ MAX_ROWS = 10
 def command(
     model: Path | None,
     targets: tuple[str, ...],
+    board_file: Path | None,
     variant: str | None,
     min_mapped: int | None,
     toolchain: str,
@@ -57,25 +68,40 @@ def command(
 ) -> None:
     """Say op by op what will not run on a target, why, and what to change.
 
-    With several -t, --json prints a list of objects.
+    Without -t: on the project's targets, and which boards the model fits. With several -t, or
+    without one, --json prints a list of objects.
     """
     from edgecnn.jobs.on_targets import Gates, check, gate_check
     from edgecnn.jobs.reference import resolve
+    from edgecnn.jobs.survey import survey_boards
     from targets.base import RunOptions
 
     reference = resolve(model, project)
-    names = targets or tuple(load_project(project).get("targets", "names"))
-    options = RunOptions(
-        toolchain=toolchain, regions=regions, max_ram=max_ram, max_flash=max_flash,
-        optimize=optimize, numerics=numerics,
-    )  # fmt: skip
-    reports = check(reference, names, options, variant=variant)
+    survey = not targets and board_file is None
+    in_project = survey and project.is_file()
+    names = load_project(project).get("targets", "names") if in_project else targets
+    boards: tuple[CheckReport, ...] = ()
+    with progress(silent=as_json or quiet) as bar:
+        options = RunOptions(
+            toolchain=toolchain, regions=regions, max_ram=max_ram, max_flash=max_flash,
+            optimize=optimize, numerics=numerics, progress=bar,
+        )  # fmt: skip
+        asked = names or board_file is not None
+        reports = (
+            check(reference, names, options, variant=variant, board_file=board_file)
+            if asked
+            else ()
+        )
+        if survey:
+            boards = survey_boards(reference, options, variant=variant)
     if as_json:
-        objects = [report.to_json() for report in reports]
+        objects = [report.to_json() for report in (*reports, *boards)]
         print_json(objects[0] if len(objects) == 1 else objects)
     elif not quiet:
         for report in reports:
             _print(report, verbose=verbose)
+        if boards:
+            _print_boards(boards)
     gates = Gates(min_mapped=min_mapped, max_ram=max_ram, max_flash=max_flash)
     for report in reports:
         gate_check(report, gates, detailed=as_json or quiet)
@@ -94,6 +120,31 @@ def _print(report: CheckReport, *, verbose: bool) -> None:
         elif value is not None:
             click.echo(f"  {key}: {thousands(value) if isinstance(value, int | float) else value}")
     print_notes(report.notes, report.left_out, verbose=verbose)
+
+
+def _print_boards(boards: Sequence[CheckReport]) -> None:
+    rows = [
+        (
+            report.target,
+            {True: "yes", False: "no", None: "as far as known"}[report.fits],
+            _of(report, "flash"),
+            _of(report, "ram"),
+            report.why or _first_reason(report),
+        )
+        for report in boards
+    ]
+    print_table("boards", ("board", "fits", "flash", "RAM", "why not"), rows, numeric=(2, 3))
+
+
+def _of(report: CheckReport, memory: str) -> str:
+    """``31,200 of 262,144``: bytes of flash or RAM."""
+    needed, there = (report.memory.get(f"{memory}{end}_bytes") for end in ("", "_limit"))
+    return f"{thousands(needed)} of {thousands(there)}" if needed is not None else ""
+
+
+def _first_reason(report: CheckReport) -> str:
+    refused = report.refused
+    return f"{len(refused)} ops have no kernel: {refused[0].reason}" if refused else ""
 
 
 def _print_ops(report: CheckReport) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from edgecnn.cli.options import (
+    board_file_option,
     common,
     dry_run_option,
     force_option,
@@ -28,7 +29,8 @@ from targets.base import CompileResult
 
 @click.command("compile")
 @model_argument
-@target_option(multiple=False)
+@target_option(multiple=False, required=False)
+@board_file_option
 @output_option("Folder for the files; a bundle keeps them itself where this is left out.")
 @click.option("--name", default=None, help="Prefix of all C symbols; default: the file's name.")
 @toolchain_option
@@ -53,7 +55,8 @@ from targets.base import CompileResult
 @common
 def command(
     model: Path | None,
-    target: str,
+    target: str | None,
+    board_file: Path | None,
     output_dir: Path | None,
     name: str | None,
     toolchain: str,
@@ -94,7 +97,14 @@ def command(
         selftest=selftest,
     )
     made = compile_for(
-        reference, target, output_dir, options, variant=variant, force=force, dry_run=dry_run
+        reference,
+        target,
+        output_dir,
+        options,
+        variant=variant,
+        force=force,
+        dry_run=dry_run,
+        board_file=board_file,
     )
     if as_json:
         print_json(made.to_json())

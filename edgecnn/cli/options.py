@@ -74,17 +74,51 @@ def output_option(help_text: str) -> Callable[[F], F]:
     )
 
 
-def target_option(*, multiple: bool) -> Callable[[F], F]:
+def target_option(*, multiple: bool, required: bool = True) -> Callable[[F], F]:
     """``-t/--target``, completed from the table of targets."""
     return click.option(
         "-t",
         "--target",
         "targets" if multiple else "target",
         multiple=multiple,
-        required=not multiple,
+        required=required and not multiple,
         shell_complete=_complete_targets,
         help="Target name (see edgecnn targets)" + ("; repeatable." if multiple else "."),
     )
+
+
+def board_file_option(function: F) -> F:
+    """``--board-file``: a board of the user's own."""
+    return click.option(
+        "--board-file",
+        type=click.Path(path_type=Path),
+        default=None,
+        metavar="FILE.toml",
+        help="A board of your own, instead of -t (CONTRIBUTING.md, 'Add a board').",
+    )(function)
+
+
+def device_option(help_text: str) -> Callable[[F], F]:
+    """``-d/--device``."""
+    return click.option("-d", "--device", default=None, help=help_text)
+
+
+def line_option(function: F) -> F:
+    """``-d/--device`` of a board."""
+    return device_option(
+        "The board's line: a path, COMn or tcp://host:port; default: found by USB ids."
+    )(function)
+
+
+def flash_options(function: F) -> F:
+    """``--method`` and ``--force``: how a board is flashed."""
+    for option in (
+        click.option("--force", is_flag=True, help="Overwrite a program that is not edgecnn's."),
+        click.option("--method", type=click.Choice(["uf2", "mass-storage", "pyocd", "openocd"]),
+                     default=None, help="How to flash; default: the board's first that works."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
 
 
 def variant_option(function: F) -> F:

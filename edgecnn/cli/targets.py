@@ -23,6 +23,7 @@ def command(as_json: bool, verbose: bool, quiet: bool) -> None:
             "granularity": target.capabilities.granularity,
             "unit": target.capabilities.unit,
             "extra": target.capabilities.extra or None,
+            "tried": getattr(target, "tried", None),
         }
         for target in targets
     ]
@@ -31,13 +32,14 @@ def command(as_json: bool, verbose: bool, quiet: bool) -> None:
         return
     print_table(
         "",
-        ("target", "what it is", "runs", "measures in", "extra"),
+        ("target", "what it is", "runs", "measures in", "tried on", "extra"),
         [
             (
                 str(row["name"]),
                 str(row["summary"]),
                 ", ".join(target.capabilities.dtypes),
                 str(row["unit"]),
+                str(row["tried"] or ""),
                 f"[{row['extra']}]" if row["extra"] else "",
             )
             for row, target in zip(rows, targets, strict=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
-from edgecnn.core.errors import TargetError, UsageError
-from firmware_glue.device.board import Board
+from edgecnn.core.errors import UsageError
+from firmware_glue.device.board import BOARDS, Board
 from firmware_glue.device.emulate.board import start_board
 from firmware_glue.device.firmware import Firmware
 from firmware_glue.device.flash.ports import find_port
@@ -15,6 +16,7 @@ from firmware_glue.device.link.base import Line
 from firmware_glue.device.link.client import BoardClient
 from firmware_glue.device.link.open import open_line
 from targets.mcu.on_board import DeviceClock
+from targets.table import chosen_target
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,23 @@ class ReachedBoard:
     line: Line
     clock: DeviceClock
     description: str
+
+
+def named_board(name: str | None, board_file: Path | None) -> Board:
+    """The board that a user named or described.
+
+    Raises:
+        UsageError: neither, or a target that is no board.
+        UnknownNameError, TargetError: no such target; the file is wrong.
+    """
+    target = chosen_target(name, board_file)
+    board = getattr(target, "board", None)
+    if not isinstance(board, Board) or board.line is None:
+        raise UsageError(
+            f"'{target.name}' is no board: it has no line",
+            hint=f"choose one of {', '.join(BOARDS)}, or describe yours with --board-file",
+        )
+    return board
 
 
 def device_of(board: Board, device: str | None) -> str:
@@ -45,17 +64,8 @@ def device_of(board: Board, device: str | None) -> str:
 
 
 def serial_baud(board: Board) -> int:
-    """The bits per second of the board's line.
-
-    Raises:
-        TargetError: the board has no line.
-    """
-    if board.line is None:
-        raise TargetError(
-            f"'{board.name}' is a bare core: it has no line",
-            hint="choose a board (edgecnn targets)",
-        )
-    return board.line.baud
+    """The bits per second of the board's line."""
+    return board.line.baud if board.line is not None else 115200
 
 
 @contextmanager

@@ -14,12 +14,21 @@ from firmware_glue.device.board import Board
 from firmware_glue.device.elf import Elf, read_elf
 from firmware_glue.device.families import FAMILIES, chip_files, config_header
 from firmware_glue.device.flash.boot2 import finish_boot2
-from firmware_glue.device.image import SIZE_FLAGS, memory_header
+from firmware_glue.device.image import memory_header
+from firmware_glue.device.link_map import map_rows
 from firmware_glue.device.model_config import ModelIdentity, model_config
-from firmware_glue.device.toolchain import APP_FOLDER, Toolchain, app_file, start_up_sources
+from firmware_glue.device.toolchain import (
+    APP_FOLDER,
+    SIZE_FLAGS,
+    SMALL_OBJECT,
+    LinkedImage,
+    Toolchain,
+    app_file,
+    start_up_sources,
+)
 
 FIRMWARE_FILES = (
-    "clock64.c", "clock64.h", "crc32.c", "crc32.h", "frames.c", "frames.h", "main.c",
+    "clock64.c", "clock64.h", "crc32.c", "crc32.h", "frames.c", "frames.h", "identity.c", "main.c",
     "memory_use.c", "memory_use.h", "model_io.c", "model_io.h", "number.c", "number.h",
     "print.c", "print.h", "requests.c", "requests.h", "ring.c", "ring.h", "run.c", "run.h",
     "serve.c", "serve.h", "sha256.c", "sha256.h", "stream.c", "stream.h", "text.c", "text.h",
@@ -99,17 +108,17 @@ def link_firmware(
     sources |= compiled.files
     flags = ["-DEDGECNN_FIRMWARE=1", f"-I{APP_FOLDER}"]
     flags += SIZE_FLAGS if compiled.optimize == "size" else ()
-    linked = toolchain.link(board, sources, flags=flags, unlimited=True)
+    linked = toolchain.link(board, sources, flags=flags, small=APP_FOLDER, unlimited=True)
     image = linked.image
     if FAMILIES[board.family].checksummed_boot:
         image = finish_boot2(image, board.memory.flash_origin)
     elf = read_elf(image)
     return Firmware(
-        compiled, board, identity, image, elf, linked.map_text, _use(elf, compiled, board)
+        compiled, board, identity, image, elf, linked.map_text, _use(elf, linked, compiled, board)
     )
 
 
-def _use(elf: Elf, compiled: CompiledModel, board: Board) -> FirmwareUse:
+def _use(elf: Elf, linked: LinkedImage, compiled: CompiledModel, board: Board) -> FirmwareUse:
     memory = board.memory
     stored = {s.name: s.size for s in elf.sections if s.allocated and s.stored}
     data, bss = stored.pop(".data", 0), elf.section_bytes(".bss") + elf.section_bytes(".noinit")
@@ -118,11 +127,11 @@ def _use(elf: Elf, compiled: CompiledModel, board: Board) -> FirmwareUse:
         (s.address + s.size for s in elf.sections if s.allocated and _in_ram(s.address, board)),
         default=memory.ram_origin,
     )
-    model = min(_model_bytes(elf, compiled, board), flash)
-    weights = min(compiled.weight_bytes, model)
+    program = _program_bytes(linked, board, flash)
+    weights = min(compiled.weight_bytes, flash - program)
     return FirmwareUse(
-        program_bytes=flash - model,
-        model_code_bytes=model - weights,
+        program_bytes=program,
+        model_code_bytes=flash - program - weights,
         weight_bytes=weights,
         flash_bytes=flash,
         text_bytes=sum(stored.values()),
@@ -140,13 +149,17 @@ def _in_ram(address: int, board: Board) -> bool:
     return address >= ram if ram > flash else ram <= address < flash
 
 
-def _model_bytes(elf: Elf, compiled: CompiledModel, board: Board) -> int:
-    """Flash that symbols of the model's files take: by their unit, or by the model's prefix."""
-    units = {file.rsplit("/", 1)[-1] for file in compiled.files if file.endswith(".c")}
-    prefix = f"{compiled.name}_"
-    return sum(
-        symbol.size
-        for symbol in elf.symbols
-        if not _in_ram(symbol.address, board)
-        and (symbol.unit in units if symbol.unit else symbol.name.startswith(prefix))
+def _program_bytes(linked: LinkedImage, board: Board, flash_bytes: int) -> int:
+    """Flash that the firmware's own object and the compiler's library take.
+
+    What the map puts down to no file (gaps, merged texts) is counted as the firmware's too.
+    """
+    memory = board.memory
+    end = memory.flash_origin + flash_bytes
+    model = sum(
+        row.size
+        for row in map_rows(linked.map_text)
+        if memory.flash_origin <= row.address < end and row.file.endswith((".o", ".obj"))
+        if row.file != SMALL_OBJECT
     )
+    return max(0, flash_bytes - model)

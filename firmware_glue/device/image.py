@@ -12,10 +12,13 @@ from firmware_glue.device.board import Board
 from firmware_glue.device.elf import Elf, read_elf
 from firmware_glue.device.emulate.base import Program, Span
 from firmware_glue.device.size import ModelSize, model_size
-from firmware_glue.device.toolchain import APP_FOLDER, Toolchain, app_file, start_up_sources
-
-# zig cc leaves out all symbols under -Os, unless debug information is asked for.
-SIZE_FLAGS = ("-Os", "-g")
+from firmware_glue.device.toolchain import (
+    APP_FOLDER,
+    SIZE_FLAGS,
+    Toolchain,
+    app_file,
+    start_up_sources,
+)
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,8 @@ COMMON_FLAGS = (
     "-fno-unwind-tables",
     "-fno-asynchronous-unwind-tables",
 )
+# zig cc leaves out all symbols under -Os, unless debug information is asked for.
+SIZE_FLAGS = ("-Os", "-g")
 _LINK_FLAGS = ("-nostdlib", "-Wl,--gc-sections", "-Wl,-e,edgecnn_reset", "-Wl,--build-id=none")
 _GCC: Mapping[str, tuple[str, ...]] = {
     "thumb": ("arm-none-eabi-gcc",),
@@ -49,6 +51,8 @@ APP_FOLDER = "edgecnn_app"
 _START_UP = ("startup.c", "memory.c")
 _SHARED_FLAGS = ("-shared", "-fPIC", "-O2", "-nostdlib")
 _LINKER_SCRIPT = "image.ld"
+SMALL_OBJECT = "small.o"
+"""What the map calls the units that are compiled for size."""
 _MAP = "image.map"
 # zig cc refuses -Map, and prints the map instead.
 _MAP_FLAGS = {True: f"-Map={_MAP}", False: "--print-map"}
@@ -114,6 +118,7 @@ class Toolchain:
         sources: Mapping[str, str | bytes],
         *,
         flags: Sequence[str] = (),
+        small: str = "",
         unlimited: bool = False,
         timeout_s: float = TIMEOUT_S,
     ) -> LinkedImage:
@@ -124,6 +129,7 @@ class Toolchain:
             sources: ``.c`` files are compiled, the others are there to be included; names may
                 have folders.
             flags: further compiler flags.
+            small: the folder whose units are compiled for size and not for speed; empty: none.
             unlimited: with the board's memories where they are, but as large as the program asks
                 for: to count what it takes.
             timeout_s: seconds until the compiler is stopped.
@@ -140,9 +146,16 @@ class Toolchain:
             units = _place(root, sources)
             _place(root, {_LINKER_SCRIPT: linker_script(board, unlimited=unlimited)})
             # Names relative to the build folder, so that its own name leaves no trace in the image.
-            command = [
+            compiling = [
                 *self.command, *self.flags(board), *flags, f"-ffile-prefix-map={root}=.", "-I.",
-                *units, *_LINK_FLAGS, f"-Wl,{_MAP_FLAGS[self.gcc]}",
+            ]  # fmt: skip
+            apart = [unit for unit in units if small and unit.startswith(f"{small}/")]
+            if apart:
+                together = ("-nostdlib", "-r", "-o", SMALL_OBJECT)
+                _run(self.name, [*compiling, *SIZE_FLAGS, *apart, *together], root, timeout_s)
+                units = [*(unit for unit in units if unit not in apart), SMALL_OBJECT]
+            command = [
+                *compiling, *units, *_LINK_FLAGS, f"-Wl,{_MAP_FLAGS[self.gcc]}",
                 "-lgcc" if self.gcc else "-lcompiler_rt", "-T", _LINKER_SCRIPT, "-o", "image.elf",
             ]  # fmt: skip
             printed = _run(self.name, command, root, timeout_s)

@@ -61,6 +61,11 @@ class McuTarget:
         """One line for ``edgecnn targets``."""
         return self.board.summary
 
+    @property
+    def tried(self) -> str:
+        """Where what is made for it was run so far."""
+        return self.board.tried
+
     def check(self, model: ModelFile) -> CheckReport:
         """Says op by op whether there is a kernel, and what memory the model takes.
 
