@@ -85,9 +85,21 @@ class Firmware:
 
 
 def link_firmware(
-    compiled: CompiledModel, board: Board, toolchain: Toolchain, identity: ModelIdentity
+    compiled: CompiledModel,
+    board: Board,
+    toolchain: Toolchain,
+    identity: ModelIdentity,
+    *,
+    limited: bool = False,
 ) -> Firmware:
     """Compiles and links the program; whether it fits is for the caller to see (``use``).
+
+    Args:
+        compiled: the model.
+        board: where it is to run.
+        toolchain: the C compiler.
+        identity: what the program says of itself.
+        limited: let the linker refuse what does not fit; else it is linked all the same.
 
     Raises:
         ToolError: the compiler failed.
@@ -108,7 +120,7 @@ def link_firmware(
     sources |= compiled.files
     flags = ["-DEDGECNN_FIRMWARE=1", f"-I{APP_FOLDER}"]
     flags += SIZE_FLAGS if compiled.optimize == "size" else ()
-    linked = toolchain.link(board, sources, flags=flags, small=APP_FOLDER, unlimited=True)
+    linked = toolchain.link(board, sources, flags=flags, small=APP_FOLDER, unlimited=not limited)
     image = linked.image
     if FAMILIES[board.family].checksummed_boot:
         image = finish_boot2(image, board.memory.flash_origin)
