@@ -10,7 +10,7 @@ from typing import Protocol
 
 from edgecnn.core.errors import EdgecnnError, TargetError
 from firmware_glue.device.link.base import Line
-from firmware_glue.device.link.pty import PtyPair
+from firmware_glue.device.link.pty import HAS_PTY, PtyPair
 
 _TURN_S = 0.5
 """How soon an idle bridge notices that it is to end."""
@@ -139,10 +139,13 @@ class Bridge:
     Args:
         line: to the board; closed by whoever opened it.
         port: where clients come; closed with the bridge.
+
+    Attributes:
+        device: what a client opens.
     """
 
     def __init__(self, line: Line, port: ClientPort) -> None:
-        self.address = port.address
+        self.device = port.address
         self._line, self._port = line, port
         self._ended = threading.Event()
         self._failure: EdgecnnError | None = None
@@ -153,16 +156,16 @@ class Bridge:
         for thread in self._threads:
             thread.start()
 
-    def wait(self, timeout_s: float | None = None) -> bool:
-        """Waits for the end; returns whether it has come.
+    def serve(self) -> None:
+        """Waits for the end: until another thread closes it, or an interrupt.
 
         Raises:
             TargetError: the line is gone.
         """
-        ended = self._ended.wait(timeout_s)
-        if ended and self._failure is not None:
+        while not self._ended.wait(_TURN_S):  # in pieces: Windows interrupts no endless wait
+            pass
+        if self._failure is not None:
             raise self._failure
-        return ended
 
     def close(self) -> None:
         """Ends it; clients are disconnected."""
@@ -202,3 +205,19 @@ class Bridge:
         if not self._ended.is_set():
             self._failure = error
         self._ended.set()
+
+
+def open_bridge(line: Line, port: int | None = None) -> Bridge:
+    """Opens a line for any client.
+
+    Args:
+        line: to the board.
+        port: of TCP, on this machine alone; 0: any that is free; None: a pseudo-terminal, or where
+            there is none (Windows) any port.
+
+    Raises:
+        TargetError: the port is taken.
+    """
+    if port is None and HAS_PTY:
+        return Bridge(line, PtyPort())
+    return Bridge(line, TcpPort(port=port or 0))
