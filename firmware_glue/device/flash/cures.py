@@ -74,15 +74,15 @@ _CAUSES: tuple[_Cause, ...] = (
         _always("unplug the others, or choose one with --device and its serial port"),
     ),
     _Cause(
+        r"no libusb library was found|No backend available",
+        "pyOCD finds no libusb",
+        _always("pip install libusb-package"),
+    ),
+    _Cause(
         r"No connected debug probe|No available debug probes|unable to find a matching CMSIS-DAP"
         r"|Error: open failed|No target device available",
         _NO_PROBE,
         _plug_in,
-    ),
-    _Cause(
-        r"no libusb library was found|No backend available",
-        "pyOCD finds no libusb",
-        _always("pip install libusb-package"),
     ),
     _Cause(
         r"Resource busy|LIBUSB_ERROR_BUSY|Address already in use",

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
+from firmware_glue.device.board import Board
+from firmware_glue.device.board_file import load_board
 from firmware_glue.device.elf import Elf, Segment
 
 FLASH = 0x08000000
@@ -39,3 +41,9 @@ def segments(draw: st.DrawFn, origin: int = FLASH) -> list[tuple[int, bytes]]:
         found.append((at, data))
         at += len(data)
     return draw(st.permutations(found))
+
+
+def board_image(name: str, data: bytes = b"program") -> tuple[Board, Elf]:
+    """A packaged board, and an image at the start of its flash."""
+    board = load_board(name)
+    return board, elf((board.memory.flash_origin, data))
