@@ -23,13 +23,20 @@ void edgecnn_start(void);
 void edgecnn_reset(void);
 void edgecnn_fault(void);
 
+#if defined(EDGECNN_FAMILY_MPS2) || defined(EDGECNN_FAMILY_MPS3)
+void edgecnn_watchdog_nmi(void); /* watchdog_cmsdk.c */
+#define NMI edgecnn_watchdog_nmi
+#else
+#define NMI edgecnn_fault
+#endif
+
 typedef union {
   uint32_t *stack;
   void (*handler)(void);
 } edgecnn_vector;
 
 __attribute__((section(".edgecnn.vectors"), used)) static const edgecnn_vector edgecnn_vectors[VECTORS] = {
-    {.stack = edgecnn_stack_top},  {.handler = edgecnn_reset}, {.handler = edgecnn_fault},
+    {.stack = edgecnn_stack_top},  {.handler = edgecnn_reset}, {.handler = NMI},
     {.handler = edgecnn_fault},    {.handler = edgecnn_fault}, {.handler = edgecnn_fault},
     {.handler = edgecnn_fault},    {.handler = 0},             {.handler = 0},
     {.handler = 0},                {.handler = 0},             {.handler = edgecnn_fault},
