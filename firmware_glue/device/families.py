@@ -12,6 +12,10 @@ from dataclasses import dataclass
 
 from firmware_glue.device.board import Board
 
+CHIP_HEADERS = (
+    "chip.h", "clock_systick.h", "kept_cause.h", "line_wait.h", "nvic.h", "stm32_gpio.h",
+)  # fmt: skip
+"""Headers of ``app/chips`` that the C files there may include."""
 _PIN = re.compile(r"(?:P([A-K])(\d{1,2})|P(\d)\.(\d{1,2})|GPIO(\d{1,2}))")
 _MOST_PINS = 48
 

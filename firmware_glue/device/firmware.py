@@ -12,7 +12,7 @@ from edgecnn.core.errors import TargetError
 from firmware_glue.compiler.api import CompiledModel
 from firmware_glue.device.board import Board
 from firmware_glue.device.elf import Elf, read_elf
-from firmware_glue.device.families import FAMILIES, chip_files, config_header
+from firmware_glue.device.families import CHIP_HEADERS, FAMILIES, chip_files, config_header
 from firmware_glue.device.flash.boot2 import finish_boot2
 from firmware_glue.device.image import memory_header
 from firmware_glue.device.link_map import map_rows
@@ -111,7 +111,7 @@ def link_firmware(
             hint="choose a board (edgecnn targets), or describe yours with --board-file",
         )
     sources: dict[str, str | bytes] = dict(start_up_sources(board))
-    folders = (("firmware", FIRMWARE_FILES), ("chips", ("chip.h", *chip_files(board))))
+    folders = (("firmware", FIRMWARE_FILES), ("chips", (*CHIP_HEADERS, *chip_files(board))))
     for folder, names in folders:
         sources |= {f"{APP_FOLDER}/{name}": app_file(f"{folder}/{name}") for name in names}
     sources[f"{APP_FOLDER}/board_config.h"] = config_header(board)

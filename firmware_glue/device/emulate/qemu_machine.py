@@ -6,13 +6,10 @@ instruction while it is stopped. The machines are QEMU's models of Arm's FPGA bo
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import time
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 
 from edgecnn.core.errors import TargetError, ToolError
 from firmware_glue.device.board import Board
@@ -22,12 +19,11 @@ from firmware_glue.device.emulate.counts import BlockCounts
 from firmware_glue.device.emulate.gdb import LinkError
 from firmware_glue.device.emulate.qemu_blocks import QemuBlocks, find_blocks, since
 from firmware_glue.device.emulate.qemu_process import QemuProcess
+from firmware_glue.device.emulate.qemu_program import has_qemu, qemu_program, qemu_version
 from firmware_glue.device.emulate.session import MachineEmulator
 
 _ANSWER_S = 60.0
 _FAULT = "edgecnn_fault"
-_PROGRAMS = {"thumb": "qemu-system-arm", "riscv": "qemu-system-riscv32"}
-_PACKAGES = {"thumb": "qemu-system-arm", "riscv": "qemu-system-misc"}
 _MIB = 1 << 20
 _XPSR, _THUMB_STATE = 25, 1 << 24
 
@@ -97,7 +93,7 @@ class QemuMachine:
         self._registers = _REGISTERS[board.isa]
         self._fault = elf.address(_FAULT)
         self._isa = board.isa
-        self._process, self._blocks = _start(_program(board), ("-M", name, *machine.arguments))
+        self._process, self._blocks = _start(qemu_program(board), ("-M", name, *machine.arguments))
         # A session that nobody closes must not leave a process behind.
         self._finalizer = weakref.finalize(self, _close, self._process, self._blocks)
         self._gdb = self._process.gdb
@@ -239,13 +235,13 @@ def find_qemu(board: Board) -> MachineEmulator:
         TargetError: it is not installed, or cannot run the board's core.
     """
     _machine(board)
-    return MachineEmulator(f"QEMU {_version(_program(board))}", _open)
+    return MachineEmulator(f"QEMU {qemu_version(qemu_program(board))}", _open)
 
 
 def qemu_serves(board: Board) -> bool:
     """QEMU is installed, and has a machine with memory where ``board`` has it."""
     machine = MACHINES.get(board.emulator.qemu)
-    if machine is None or shutil.which(_PROGRAMS[board.isa]) is None:
+    if machine is None or not has_qemu(board):
         return False
     origins = (board.memory.flash_origin, board.memory.ram_origin)
     return all(
@@ -255,7 +251,7 @@ def qemu_serves(board: Board) -> bool:
 
 def _start(program: str, arguments: tuple[str, ...]) -> tuple[QemuProcess, QemuBlocks | None]:
     """With the plug-in if that works: not every QEMU is built to take plug-ins."""
-    blocks = find_blocks(_version(program))
+    blocks = find_blocks(qemu_version(program))
     if blocks is not None:
         try:
             process = QemuProcess(program, (*arguments, *blocks.arguments))
@@ -285,17 +281,6 @@ def _mepc() -> int:
     return 66 + 0x341
 
 
-def _program(board: Board) -> str:
-    name = _PROGRAMS[board.isa]
-    found = shutil.which(name)
-    if found is None:
-        raise TargetError(
-            f"emulating '{board.name}' in QEMU needs '{name}', which is not installed",
-            hint=f"install it (Debian, Ubuntu: apt install {_PACKAGES[board.isa]})",
-        )
-    return found
-
-
 def _machine(board: Board) -> tuple[str, _Machine]:
     name = board.emulator.qemu
     machine = MACHINES.get(name)
@@ -322,15 +307,3 @@ def _require_fit(elf: Elf, board: Board, name: str, machine: _Machine) -> None:
                 f" QEMU's machine {name} has {has}",
                 hint="use --emulator unicorn, or a smaller model",
             )
-
-
-@cache
-def _version(program: str) -> str:
-    try:
-        done = subprocess.run(
-            [program, "--version"], capture_output=True, text=True, timeout=30, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown version"
-    words = done.stdout.split()
-    return words[words.index("version") + 1][:40] if "version" in words[:-1] else "unknown version"

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import signal
 import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
 
 from edgecnn.core.errors import TargetError, ToolError
 from firmware_glue.device.emulate.gdb import Gdb, Link, LinkError
+from firmware_glue.device.emulate.guarded import start_guarded, stop_guarded
+from firmware_glue.device.emulate.qmp import Qmp
 
 START_S = 60.0
 _HINT = "if QEMU runs elsewhere, please report this with the model"
@@ -47,8 +45,7 @@ class QemuProcess:
         deadline = time.monotonic() + START_S
         try:
             self.gdb = Gdb(self._links[0], deadline)
-            self._links[1].until(b"\n", 0, deadline)  # the greeting
-            self._ask("qmp_capabilities", deadline)
+            self._qmp = Qmp(self._links[1], deadline)
         except (LinkError, TimeoutError) as error:
             raise self.failure(error) from error
         except BaseException:
@@ -59,23 +56,13 @@ class QemuProcess:
         self, program: str, arguments: Sequence[str], descriptors: tuple[int, int]
     ) -> subprocess.Popen[bytes]:
         gdb, qmp = descriptors
-        # Where this process is killed outright, QEMU would otherwise run for ever.
-        guard = shutil.which("setpriv")
         command = [
-            *((guard, "--pdeathsig", "KILL") if guard else ()),
             program, *arguments, "-S", "-nodefaults", "-no-user-config", "-display", "none",
             "-serial", "none", "-monitor", "none", "-nic", "none", "-icount", "shift=0",
             "-chardev", f"socket,id=gdb,fd={gdb}", "-gdb", "chardev:gdb",
             "-chardev", f"socket,id=qmp,fd={qmp}", "-mon", "chardev=qmp,mode=control",
         ]  # fmt: skip
-        return subprocess.Popen(
-            command,
-            pass_fds=descriptors,
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        return start_guarded(command, self._log, descriptors)
 
     def instructions(self, deadline: float) -> int:
         """Executed since the start; exact while the machine is stopped.
@@ -83,24 +70,7 @@ class QemuProcess:
         Raises:
             LinkError, TimeoutError: QEMU does not say.
         """
-        count = self._ask("query-replay", deadline).get("icount")
-        if not isinstance(count, int) or count < 0:
-            raise LinkError(f"QEMU gave {count!r} as its count of instructions")
-        return count
-
-    def _ask(self, command: str, deadline: float) -> dict[str, Any]:
-        link = self._links[1]
-        link.send(json.dumps({"execute": command}).encode() + b"\n")
-        while True:
-            line = link.until(b"\n", 0, deadline)
-            try:
-                answer = json.loads(line)
-            except ValueError as error:
-                raise LinkError(f"QEMU said {line[:80]!r}") from error
-            if not isinstance(answer, dict) or "error" in answer:
-                raise LinkError(f"QEMU said {line[:80]!r}")
-            if isinstance(answer.get("return"), dict):
-                return answer["return"]  # what else comes are events
+        return self._qmp.instructions(deadline)
 
     def failure(self, cause: BaseException, where: str = "") -> ToolError:
         """Ends QEMU; the error says what it printed last.
@@ -124,11 +94,7 @@ class QemuProcess:
 
     def close(self) -> None:
         """Ends QEMU and waits for it; may be called again."""
-        process = self._process
-        if process.poll() is None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        stop_guarded(self._process)
         self._close_links()
         self._log.close()
 

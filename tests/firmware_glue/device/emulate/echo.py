@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from firmware_glue.device.board import Board
-from firmware_glue.device.families import chip_files, config_header
+from firmware_glue.device.families import CHIP_HEADERS, chip_files, config_header
 from firmware_glue.device.toolchain import Toolchain, start_up_sources
 
 APP = "edgecnn_app"
@@ -16,13 +16,10 @@ _CHIPS = files("firmware_glue.device") / "app" / "chips"
 
 def echo_sources(board: Board) -> dict[str, str]:
     """Files of the echo program by path: main, start-up, the chip's drivers."""
-    headers = {
-        entry.name: entry.read_text() for entry in _CHIPS.iterdir() if entry.name.endswith(".h")
-    }
-    drivers = {name: (_CHIPS / name).read_text() for name in chip_files(board)}
+    drivers = {name: (_CHIPS / name).read_text() for name in (*CHIP_HEADERS, *chip_files(board))}
     own = {"main.c": (Path(__file__).parent / "echo.c").read_text()}
     own["board_config.h"] = config_header(board)
-    app = {f"{APP}/{name}": text for name, text in (headers | drivers | own).items()}
+    app = {f"{APP}/{name}": text for name, text in (drivers | own).items()}
     return {**start_up_sources(board), **app}
 
 

@@ -1,0 +1,84 @@
+"""Whole boards in QEMU: its virtual clock is the number of executed instructions."""
+
+from __future__ import annotations
+
+from edgecnn.core.errors import TargetError
+from firmware_glue.device.board import Board
+from firmware_glue.device.elf import read_elf
+from firmware_glue.device.emulate.board_process import BoardProcess
+from firmware_glue.device.emulate.qemu_program import qemu_program, qemu_version
+from firmware_glue.device.emulate.qmp import Qmp
+from firmware_glue.device.link.tcp import TcpLine
+
+_PER_US = 1000.0  # -icount shift=0: an instruction takes one nanosecond of the machine's time
+
+
+class QemuBoard:
+    """See :class:`firmware_glue.device.emulate.board.EmulatedBoard`.
+
+    The core sleeps when the program waits, and so does QEMU; the machine's time then is the
+    host's. A reset by the program, by its watchdog or by :meth:`reset` boots the image again.
+    """
+
+    unit = "instructions"
+    per_us = _PER_US
+
+    def __init__(self, board: Board, image: bytes, *, tcp: bool = False) -> None:
+        emulation = board.emulation
+        if emulation is None:
+            raise TargetError(
+                f"nothing says which of QEMU's machines is '{board.name}'",
+                hint="add [emulation] to the board's TOML",
+            )
+        program = qemu_program(board)
+        read_elf(image)  # a damaged image is better refused here than by QEMU
+        self.description = f"QEMU {qemu_version(program)} ({emulation.machine})"
+        self._process = BoardProcess("qemu", board.name, tcp=tcp)
+        file = self._process.folder / "image.elf"
+        file.write_bytes(image)
+        line, control = self._process.line_door, self._process.control_door
+        command = (
+            program, "-M", emulation.machine, *emulation.arguments, "-kernel", str(file),
+            "-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none",
+            "-nic", "none", "-icount", "shift=0",
+            # It waits for the first client, so that no byte of the greeting is lost.
+            "-chardev", f"socket,id=line,server=on,wait=on,{line.qemu}", "-serial", "chardev:line",
+            "-chardev", f"socket,id=qmp,server=on,wait=off,{control.qemu}",
+            "-mon", "chardev=qmp,mode=control",
+        )  # fmt: skip
+        link = self._process.start(command)
+        self._qmp = self._process.asked(lambda deadline: Qmp(link, deadline))
+
+    def __enter__(self) -> QemuBoard:
+        """The board itself."""
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        """Ends QEMU."""
+        self.close()
+
+    def line(self) -> TcpLine:
+        """See :class:`EmulatedBoard`."""
+        return self._process.line()
+
+    def reset(self) -> None:
+        """See :class:`EmulatedBoard`."""
+        self._process.asked(lambda deadline: self._qmp.ask("system_reset", deadline))
+
+    def executed(self) -> int:
+        """See :class:`EmulatedBoard`."""
+        return self._process.asked(self._qmp.instructions)
+
+    def close(self) -> None:
+        """Ends QEMU; may be called again."""
+        self._process.close()
+
+
+def start_qemu_board(board: Board, image: bytes) -> QemuBoard:
+    """QEMU with ``image`` as the board's flash.
+
+    Raises:
+        TargetError: QEMU is not installed, or the image is damaged.
+        ToolError: QEMU does not start.
+    """
+    return QemuBoard(board, image)
