@@ -57,6 +57,11 @@ class BoardProcess:
         """Where the program has to listen for commands."""
         return self._doors[1]
 
+    @property
+    def pid(self) -> int:
+        """The program's number; 0: it was not started."""
+        return self._process.pid if self._process is not None else 0
+
     def start(self, command: Sequence[str]) -> Link:
         """Starts the program, and connects both; the board runs from the line's connection on.
 

@@ -57,6 +57,11 @@ class QemuBoard:
         """Ends QEMU."""
         self.close()
 
+    @property
+    def pid(self) -> int:
+        """The number of QEMU's process."""
+        return self._process.pid
+
     def line(self) -> TcpLine:
         """See :class:`EmulatedBoard`."""
         return self._process.line()
@@ -67,7 +72,14 @@ class QemuBoard:
 
     def executed(self) -> int:
         """See :class:`EmulatedBoard`."""
-        return self._process.asked(self._qmp.instructions)
+        return self._process.asked(self._stopped_count)
+
+    def _stopped_count(self, deadline: float) -> int:
+        """A running machine's count lacks what it has executed since QEMU looked last."""
+        self._qmp.ask("stop", deadline)
+        count = self._qmp.instructions(deadline)
+        self._qmp.ask("cont", deadline)
+        return count
 
     def close(self) -> None:
         """Ends QEMU; may be called again."""

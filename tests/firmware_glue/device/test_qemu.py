@@ -265,7 +265,7 @@ def test_qemu_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     elf = program("cortex-m4", LOOP)
     code = (
         "import os, pickle, signal, sys\n"
-        "from firmware_glue.device.board import load_board\n"
+        "from firmware_glue.device.board_file import load_board\n"
         "from firmware_glue.device.emulate.qemu_machine import QemuMachine\n"
         f"elf = pickle.load(open({str(tmp_path / 'elf')!r}, 'rb'))\n"
         "machine = QemuMachine(elf, load_board('cortex-m4'))\n"

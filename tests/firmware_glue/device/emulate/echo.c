@@ -6,7 +6,7 @@
  *   c MILLIONS         runs a loop of two instructions so many million times, then sends 'c'
  *   t                  sends the clock, four bytes
  *   l                  sends how many bytes the ring had no room for, four bytes
- *   h                  hangs
+ *   h                  asks the watchdog for little patience, and hangs
  *   r                  resets the chip */
 #include <stdint.h>
 
@@ -14,7 +14,7 @@
 #include "chip.h"
 
 #define RING 1024u
-#define WATCHDOG_MS 2000u
+#define WATCHDOG_MS 4000u
 
 static volatile uint8_t ring[RING];
 static volatile uint32_t head, tail, lost;
@@ -97,6 +97,7 @@ int main(void) {
     } else if (command == 'l') {
       put_word(lost);
     } else if (command == 'h') {
+      edgecnn_watchdog_start(20u);
       for (;;) {
         __asm__ volatile("");
       }

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import struct
+import time
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
 from firmware_glue.device.board import Board
 from firmware_glue.device.families import CHIP_HEADERS, chip_files, config_header
+from firmware_glue.device.link.base import Line
 from firmware_glue.device.toolchain import Toolchain, start_up_sources
 
 APP = "edgecnn_app"
+CAUSES = ("unknown", "power", "pin", "software", "watchdog")
 _CHIPS = files("firmware_glue.device") / "app" / "chips"
 
 
@@ -36,3 +40,52 @@ def with_line(board: Board, **changes: object) -> Board:
     """The board with another line."""
     assert board.line is not None
     return replace(board, line=replace(board.line, **changes))
+
+
+class Talk:
+    """A conversation with the program over a line."""
+
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        self._received = b""
+
+    def say(self, data: bytes) -> None:
+        """Sends."""
+        self.line.write(data)
+
+    def hear(self, size: int, limit_s: float = 60.0) -> bytes:
+        """That many bytes; fewer when they do not come."""
+        deadline = time.monotonic() + limit_s
+        while len(self._received) < size and time.monotonic() < deadline:
+            self._received += self.line.read(0.5)
+        found, self._received = self._received[:size], self._received[size:]
+        return found
+
+    def greeting(self) -> str:
+        """The cause of the reset that the program tells of when it starts."""
+        said = self.hear(2)
+        assert said[:1] == b"G", said
+        return CAUSES[int(said[1:])]
+
+    def echo(self, data: bytes) -> bytes:
+        """What comes back of ``data``."""
+        self.say(b"e" + struct.pack("<H", len(data)) + data)
+        return self.hear(len(data))
+
+    def compute(self, millions: int) -> None:
+        """Has the program run a loop of two instructions that often."""
+        self.say(b"c" + bytes([millions]))
+        assert self.hear(1) == b"c"
+
+    def clock(self) -> int:
+        """The program's clock, microseconds."""
+        self.say(b"t")
+        return self._word()
+
+    def lost(self) -> int:
+        """How many bytes the program's ring had no room for."""
+        self.say(b"l")
+        return self._word()
+
+    def _word(self) -> int:
+        return int(struct.unpack("<I", self.hear(4))[0])
