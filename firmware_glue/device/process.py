@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +19,19 @@ class ProgramRun:
     text: str
 
 
-def run_to_end(command: Sequence[str], folder: Path, timeout_s: float) -> ProgramRun:
+def run_to_end(
+    command: Sequence[str],
+    folder: Path,
+    timeout_s: float,
+    environment: Mapping[str, str] | None = None,
+) -> ProgramRun:
     """Runs ``command`` in ``folder``, with no input; judging the exit code is the caller's.
+
+    Args:
+        command: the program and its arguments.
+        folder: where it runs.
+        timeout_s: seconds until it is stopped, with all that it started.
+        environment: its variables; None: ours.
 
     Raises:
         OSError: it cannot be started.
@@ -30,6 +41,7 @@ def run_to_end(command: Sequence[str], folder: Path, timeout_s: float) -> Progra
         process = subprocess.Popen(
             command,
             cwd=folder,
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

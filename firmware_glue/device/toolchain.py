@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from string import Template
 
 from edgecnn.core.errors import MissingExtraError, TargetError, ToolError, UnknownNameError
 from firmware_glue.device.board import Board
+from firmware_glue.device.process import run_to_end
 
 TOOLCHAINS = ("auto", "zig", "gcc")
 TIMEOUT_S = 600.0
@@ -305,43 +305,16 @@ def _environment(scratch: Path) -> dict[str, str]:
 
 def _run(tool: str, command: Sequence[str], folder: Path, timeout_s: float) -> str:
     """Runs a compiler; what it printed."""
-    # Output goes to a file: a pipe would stay open, and be waited for, while a grandchild lives.
-    with (folder / ".log").open("w+b") as log:
-        try:
-            process = subprocess.Popen(
-                command,
-                cwd=folder,
-                env=_environment(folder),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=os.name == "posix",
-            )
-        except OSError as error:
-            raise TargetError(
-                f"the compiler '{command[0]}' cannot be started: {error}",
-                hint="install the compiler again (pip install --force-reinstall ziglang)",
-            ) from error
-        try:
-            code: int | None = process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            code = None
-        finally:
-            if process.returncode is None:
-                _stop(process)
-        log.seek(0)
-        text = log.read().decode("utf-8", "replace")
-    if code != 0:
-        raise ToolError(tool, code, _errors_first(text), hint=_HINT)
-    return text
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    if os.name == "posix":
-        os.killpg(process.pid, signal.SIGKILL)  # the compiler and what it started
-    else:
-        process.kill()
-    process.wait()
+    try:
+        run = run_to_end(command, folder, timeout_s, _environment(folder))
+    except OSError as error:
+        raise TargetError(
+            f"the compiler '{command[0]}' cannot be started: {error}",
+            hint="install the compiler again (pip install --force-reinstall ziglang)",
+        ) from error
+    if run.code != 0:
+        raise ToolError(tool, run.code, _errors_first(run.text), hint=_HINT)
+    return run.text
 
 
 def _errors_first(text: str) -> str:

@@ -110,10 +110,9 @@ def _drives(flashing: Flashing, choice: BoardChoice, host: Host) -> list[Drive]:
     drives = [drive for drive in drives if any(read_note(drive, name) for name in _PROBE_NOTES)]
     if choice.drive is not None:
         return [drive for drive in drives if drive.path == choice.drive]
-    if choice.serial_number and len(drives) > 1:
-        wanted = choice.serial_number.lower()
-        return [drive for drive in drives if _unique_id(drive).lower() == wanted]
-    return drives
+    # A DAPLink's id is its USB serial number. An ST-LINK's is not: its drive is never ruled out.
+    wanted = choice.serial_number.lower()
+    return [drive for drive in drives if not wanted or _daplink_id(drive).lower() in ("", wanted)]
 
 
 def _same_label(label: str, volume: str) -> bool:
@@ -124,13 +123,14 @@ def _same_label(label: str, volume: str) -> bool:
     return label.upper() == volume.upper()
 
 
+def _daplink_id(drive: Drive) -> str:
+    return note_value(read_note(drive, "DETAILS.TXT"), "Unique ID")
+
+
 def _unique_id(drive: Drive) -> str:
-    """The probe's number: in DETAILS.TXT, or in the address that MBED.HTM leads to."""
-    found = note_value(read_note(drive, "DETAILS.TXT"), "Unique ID")
-    if not found:
-        code = _CODE.search(read_note(drive, "MBED.HTM"))
-        found = code[1] if code else ""
-    return found
+    """The board's number: in DETAILS.TXT, or in the address that MBED.HTM leads to."""
+    code = _CODE.search(read_note(drive, "MBED.HTM"))
+    return _daplink_id(drive) or (code[1] if code else "")
 
 
 def _remounts(drive: Drive) -> str:

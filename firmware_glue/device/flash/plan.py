@@ -20,7 +20,7 @@ from firmware_glue.device.flash.host import Host, this_host
 from firmware_glue.device.flash.identity import LOOK_BYTES, UNKNOWN, FlashOwner, flash_owner
 from firmware_glue.device.flash.mass_storage import MassStorage
 from firmware_glue.device.flash.openocd import OpenOcd
-from firmware_glue.device.flash.ports import serial_number_of
+from firmware_glue.device.flash.ports import probe_serial_number
 from firmware_glue.device.flash.pyocd import PyOcd
 from firmware_glue.device.flash.uf2_drive import Uf2Drive
 
@@ -57,7 +57,7 @@ def plan_flash(
     memory = board.memory
     flat = flatten(image, memory.flash_origin, memory.flash_bytes)
     chosen = _choose(board, method, host)
-    return chosen.plan(board, flat, board_choice(port), host)
+    return chosen.plan(board, flat, board_choice(board, port), host)
 
 
 def carry_out(
@@ -98,7 +98,7 @@ def look_at_flash(board: Board, *, port: str | None = None, host: Host | None = 
             reasons.append(f"{method.name} is not installed")
             continue
         try:
-            data = method.read(board, LOOK_BYTES, board_choice(port), host)
+            data = method.read(board, LOOK_BYTES, board_choice(board, port), host)
         except EdgecnnError as error:
             reasons.append(error.message)
             continue
@@ -106,13 +106,13 @@ def look_at_flash(board: Board, *, port: str | None = None, host: Host | None = 
     return FlashOwner(UNKNOWN, reason="; ".join(reasons) or "its drive does not show flash")
 
 
-def board_choice(port: str | None) -> BoardChoice:
-    """Which board is meant by a serial port, or by a drive's folder."""
+def board_choice(board: Board, port: str | None) -> BoardChoice:
+    """Which of several boards of that kind is meant by a serial port, or by a drive's folder."""
     if port is None:
         return BoardChoice()
     if Path(port).is_dir():
         return BoardChoice(drive=Path(port))
-    return BoardChoice(serial_number=serial_number_of(port))
+    return BoardChoice(serial_number=probe_serial_number(board, port))
 
 
 def _choose(board: Board, name: str | None, host: Host) -> FlashMethod:

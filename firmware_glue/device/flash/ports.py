@@ -84,39 +84,52 @@ def find_port(board: Board, ports: Sequence[SerialPort] | None = None) -> str:
     )
 
 
-def serial_number_of(device: str) -> str:
-    """The USB serial number behind a port; empty where it is unknown."""
+def probe_serial_number(board: Board, device: str) -> str:
+    """The serial number of the debug probe whose port ``device`` is; empty: it is no probe's.
+
+    A probe has the same number for its port and for its other functions. A port that the chip
+    itself shows, or an adapter from USB to serial, says nothing about a probe.
+    """
+    if board.line is None or board.line.kind != "uart":
+        return ""
     try:
         ports = list_ports()
     except MissingExtraError:
         return ""
-    real = os.path.realpath(device)  # /dev/serial/by-id/... and udev's own names are links
-    found = (port for port in ports if port.device == device or port.device == real)
+    names = (device, os.path.realpath(device))  # udev's names (/dev/serial/by-id/…) are links
+    found = (port for port in ports if port.device in names and port.usb in board.line.usb)
     return next((port.serial_number for port in found), "")
 
 
-def port_error(device: str, error: OSError, host: Host | None = None) -> TargetError:
+def port_error(device: str, error: Exception, host: Host | None = None) -> TargetError:
     """The error for a serial port that could not be opened, with the cure on this system."""
     host = host or this_host()
-    what = f"the serial port {device} cannot be opened: {error.strerror or error}"
-    number = error.errno or _number(str(error))
-    if number in (errno.EACCES, errno.EPERM):
-        if host.system == LINUX:
-            group = _group(device)
-            return TargetError(
-                what, hint=f"sudo usermod -aG {group} $USER, then log in again (newgrp {group})"
-            )
-        return TargetError(what, hint="close the other program that has the port open")
-    if number == errno.EBUSY:
-        return TargetError(what, hint="close the other program that has the port open")
-    return TargetError(what, hint="check the name, and that the board is plugged in")
+    what = f"the serial port {device} cannot be opened: {error}"
+    number = _number(error)
+    if number in (errno.EACCES, errno.EPERM) and host.system == LINUX:
+        group = _group(device)
+        return TargetError(
+            what, hint=f"sudo usermod -aG {group} $USER, then log in again (newgrp {group})"
+        )
+    if number in (errno.EACCES, errno.EPERM, errno.EBUSY, errno.EAGAIN):
+        return TargetError(
+            what, hint="close the other program that uses the port (a terminal, an IDE)"
+        )
+    try:
+        found = ", ".join(port.device for port in list_ports())
+    except MissingExtraError:
+        found = ""
+    there = f"ports of this machine: {found}" if found else "plug the board in: no port is there"
+    return TargetError(what, hint=there)
 
 
-def _number(text: str) -> int:
-    """The system's error number, which pyserial keeps in its text alone (``[Errno 13] …``)."""
-    head, separator, rest = text.partition("[Errno ")
-    digits = rest.partition("]")[0]
-    if separator and digits.isdecimal():
+def _number(error: Exception) -> int:
+    """The system's error number; pyserial keeps it in its text alone (``[Errno 13] …``)."""
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    text = str(error)
+    digits = text.partition("[Errno ")[2].partition("]")[0]
+    if digits.isascii() and digits.isdigit():
         return int(digits)
     return errno.EACCES if "PermissionError" in text else 0
 

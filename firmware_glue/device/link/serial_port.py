@@ -7,14 +7,11 @@ import time
 from typing import Any
 
 from edgecnn.core.errors import MissingExtraError, TargetError
+from firmware_glue.device.flash.ports import port_error
 from firmware_glue.device.link.base import BAUD
 
 _WAIT_S = 0.1
 _WRITE_S = 10.0
-_PERMISSION = (
-    "add yourself to the group of the port and log in again (Debian, Ubuntu: sudo usermod -aG"
-    " dialout $USER), or install the udev rules of your probe"
-)
 
 
 class SerialLine:
@@ -66,15 +63,6 @@ class SerialLine:
         )
 
 
-def serial_ports() -> tuple[str, ...]:
-    """Names of this machine's serial ports; empty where pyserial is missing."""
-    try:
-        from serial.tools.list_ports import comports
-    except ImportError:
-        return ()
-    return tuple(sorted(port.device for port in comports()))
-
-
 def _open(port: str, baud: int) -> Any:
     try:
         import serial
@@ -85,18 +73,4 @@ def _open(port: str, baud: int) -> Any:
     try:
         return serial.Serial(port, baud, timeout=_WAIT_S, write_timeout=_WRITE_S, **alone)
     except (OSError, ValueError) as error:
-        raise TargetError(
-            f"the serial port {port} cannot be opened: {error}", hint=_cure(error)
-        ) from error
-
-
-def _cure(error: Exception) -> str:
-    text = str(error).lower()
-    if "permission" in text or "access is denied" in text:
-        if sys.platform.startswith("linux"):
-            return _PERMISSION
-        return "close the other program that uses the port (a terminal, an IDE)"
-    if "lock" in text or "busy" in text:
-        return "close the other program that uses the port (a terminal, an IDE)"
-    found = ", ".join(serial_ports())
-    return f"ports of this machine: {found}" if found else "plug the board in: no port is there"
+        raise port_error(port, error) from error

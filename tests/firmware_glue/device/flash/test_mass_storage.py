@@ -196,6 +196,18 @@ def test_the_probes_number_chooses_among_drives(tmp_path: Path) -> None:
     desk.when_copied(second / FILE, lambda: remount(desk, "microbit", other))
     carry_out(replace(made, choice=BoardChoice(serial_number=number)), host=desk.host)
     assert desk.now < 4
+    wrong = replace(made, choice=BoardChoice(serial_number="77"))
+    with pytest.raises(TargetError, match="no drive MICROBIT"):
+        carry_out(wrong, host=desk.host)
+
+
+def test_an_st_link_is_not_chosen_by_its_number(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, LINUX)
+    drive = desk.plug("NODE_L4R5ZI", NUCLEO_NOTE)
+    made = plan_flash(*board_image("nucleo-l4r5zi"), method="mass-storage", host=desk.host)
+    desk.when_copied(drive / "EDGECNN.BIN", lambda: remount(desk, "NODE_L4R5ZI", NUCLEO_NOTE))
+    carry_out(replace(made, choice=BoardChoice(serial_number="066FFF51")), host=desk.host)
+    assert desk.now < 4
 
 
 def test_no_drive_and_what_there_is(desk: Desk) -> None:

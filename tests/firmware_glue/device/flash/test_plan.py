@@ -95,12 +95,20 @@ def test_an_image_for_other_flash_is_refused() -> None:
 
 
 def test_which_board_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ports = (SerialPort("/dev/ttyACM3", "0d28:0204", "99003601"),)
+    ports = (
+        SerialPort("/dev/ttyACM3", "0d28:0204", "99003601"),
+        SerialPort("/dev/ttyACM4", "2e8a:000a", "E660"),
+        SerialPort("/dev/ttyUSB0", "0403:6001", "FTDI"),
+    )
     monkeypatch.setattr("firmware_glue.device.flash.ports.list_ports", lambda: ports)
-    assert board_choice(None).serial_number == ""
-    assert board_choice("/dev/ttyACM3").serial_number == "99003601"
-    assert board_choice("tcp://localhost:5555").serial_number == ""
-    assert board_choice(str(tmp_path)).drive == tmp_path
+    microbit, pico = load_board("microbit"), load_board("pico")
+    assert board_choice(microbit, "/dev/ttyACM3").serial_number == "99003601"
+    # The Pico's own port, an adapter, no port at all: none says which probe it is.
+    assert board_choice(pico, "/dev/ttyACM4").serial_number == ""
+    assert board_choice(microbit, "/dev/ttyUSB0").serial_number == ""
+    assert board_choice(microbit, "tcp://localhost:5555").serial_number == ""
+    assert board_choice(microbit, None).serial_number == ""
+    assert board_choice(pico, str(tmp_path)).drive == tmp_path
     made = plan_flash(*board_image("microbit"), method="pyocd", port="/dev/ttyACM3", host=host())
     assert made.command[-3:] == ("--uid", "99003601", "EDGECNN.HEX")
 

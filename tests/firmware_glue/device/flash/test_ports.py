@@ -17,7 +17,7 @@ from firmware_glue.device.flash.ports import (
     find_port,
     list_ports,
     port_error,
-    serial_number_of,
+    probe_serial_number,
 )
 from firmware_glue.device.flash.windows import windows_volumes
 
@@ -63,16 +63,16 @@ def test_ports_by_pyserial(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     monkeypatch.setattr("serial.tools.list_ports.comports", lambda: shown)
     assert list_ports() == (SerialPort("COM1"), SerialPort("COM7", "0d28:0204", "99", "d"))
-    assert serial_number_of("COM7") == "99"
-    assert serial_number_of("COM9") == ""
+    assert probe_serial_number(load_board("microbit"), "COM7") == "99"
+    assert probe_serial_number(load_board("microbit"), "COM9") == ""
 
 
 def test_a_link_to_a_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     device = tmp_path / "ttyACM0"
     device.touch()
     (tmp_path / "by-id").symlink_to(device)
-    monkeypatch.setattr(module, "list_ports", lambda: (SerialPort(str(device), "", "77"),))
-    assert serial_number_of(str(tmp_path / "by-id")) == "77"
+    monkeypatch.setattr(module, "list_ports", lambda: (SerialPort(str(device), "0d28:0204", "7"),))
+    assert probe_serial_number(load_board("microbit"), str(tmp_path / "by-id")) == "7"
 
 
 def test_without_pyserial(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +81,7 @@ def test_without_pyserial(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MissingExtraError) as caught:
         list_ports()
     assert caught.value.hint == "pip install 'edgecnn[flash]'"
-    assert serial_number_of("/dev/ttyACM0") == ""
+    assert probe_serial_number(load_board("microbit"), "/dev/ttyACM0") == ""
 
 
 @pytest.mark.parametrize(
@@ -96,15 +96,26 @@ def test_without_pyserial(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         (PermissionError(errno.EPERM, "no"), MACOS, "other program"),
         (OSError(errno.EBUSY, "busy"), LINUX, "other program"),
-        (OSError("[Errno 2] could not open port /dev/x"), LINUX, "check the name"),
-        (FileNotFoundError(errno.ENOENT, "No such file"), LINUX, "check the name"),
-        (OSError("[Errno ²] odd"), LINUX, "check the name"),
+        (OSError("[Errno 11] Could not exclusively lock port /dev/x: x"), LINUX, "other program"),
+        (OSError("[Errno 2] could not open port /dev/x"), LINUX, "ports of this machine: COM7"),
+        (FileNotFoundError(errno.ENOENT, "No such file"), LINUX, "ports of this machine: COM7"),
+        (OSError("[Errno ²] odd"), LINUX, "ports of this machine: COM7"),
+        (ValueError("not a valid baud rate"), LINUX, "ports of this machine: COM7"),
     ),
 )
-def test_ports_that_cannot_be_opened(error: OSError, system: str, hint: str) -> None:
+def test_ports_that_cannot_be_opened(
+    error: Exception, system: str, hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "list_ports", lambda: (SerialPort("COM7"),))
     made = port_error("/nonexistent/port", error, Host(system))
     assert made.message.startswith("the serial port /nonexistent/port cannot be opened: ")
     assert hint in made.hint
+
+
+def test_a_machine_without_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "list_ports", lambda: ())
+    error = port_error("/nonexistent", FileNotFoundError(errno.ENOENT, "No such file"))
+    assert error.hint == "plug the board in: no port is there"
 
 
 def test_the_group_that_may_open_a_port(tmp_path: Path) -> None:
