@@ -106,8 +106,9 @@ def command(
 
 def _print(result: RunResult, *, verbose: bool) -> None:
     where = result.device or "no device"
+    click.echo(f"{result.target} on {where}")
     print_table(
-        f"{result.target} on {where}",
+        "",
         ("step", "", "s"),
         [
             (step.name, "passed" if step.passed else "failed", f"{step.seconds:.1f}")

@@ -166,9 +166,9 @@ def _within_ram(
     plan = _linked(board, make(None), link)
     for _ in range(_TRIES):
         over = plan.fits.ram_bytes - board.memory.ram_bytes
-        room = plan.compiled.arena_bytes - over
-        if over <= 0 or room <= 0:
+        if over <= 0:
             return plan
+        room = max(1, plan.compiled.arena_bytes - over)
         try:
             plan = _linked(board, make(room), link)
         except ArenaTooSmallError as error:
