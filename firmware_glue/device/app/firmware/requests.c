@@ -269,6 +269,8 @@ int edgecnn_requests_turn(void) {
   return was_working;
 }
 
+int edgecnn_requests_are_open(void) { return session.open; }
+
 void edgecnn_requests_close(void) {
   if (session.working == EDGECNN_INVOKE) {
     edgecnn_run_stop();

@@ -50,6 +50,8 @@ void edgecnn_requests_take(const edgecnn_frame *frame);
 void edgecnn_requests_refuse(edgecnn_nak reason, int known, uint8_t sequence);
 /* Goes on with a request that takes more than one turn. Returns 1 if there was something to do. */
 int edgecnn_requests_turn(void);
+/* Whether a host that speaks in frames has opened a session. */
+int edgecnn_requests_are_open(void);
 /* Text commands take over: ends the session and what it was doing. */
 void edgecnn_requests_close(void);
 

@@ -14,14 +14,22 @@
 
 static uint32_t lost, last_byte_us;
 
-/* What is in the ring has a hole somewhere: none of it is used. */
+/* What is in the ring has a hole somewhere: none of it is used. A host that sends text waits for an
+ * answer to what has ended in there. */
 static void bytes_were_lost(void) {
   uint32_t count = EDGECNN_RING_BYTES;
+  int byte = 0, ended = 0;
   lost = edgecnn_ring_lost();
-  while (count-- != 0u && edgecnn_ring_get() >= 0) {
+  for (; count != 0u && byte >= 0; --count) {
+    byte = edgecnn_ring_get();
+    ended |= byte == '%';
   }
   edgecnn_frames_lost();
   edgecnn_text_damaged();
+  if (ended && !edgecnn_requests_are_open()) {
+    edgecnn_text_byte('%');
+    edgecnn_text_damaged();
+  }
 }
 
 /* At most what fits into the ring, and at most one text command: a host that never stops sending does

@@ -145,6 +145,25 @@ void host_wait(uint32_t us) {
   host.now += us;
   interrupts();
 }
+/* Turns until something was sent, the chip is reset or hangs, or the time is over; what sleeps is woken
+ * by the next byte. Returns 0 when the time is over. */
+int host_run(uint32_t most_us) {
+  const uint32_t start = host.now;
+  while (host.now - start < most_us) {
+    const int busy = host_turn();
+    if (host.written != 0u || host.reset_wanted || host.hung) {
+      return 1;
+    }
+    if (!busy) {
+      const uint32_t left = most_us - (host.now - start);
+      const uint32_t due = host.arrived < host.wired ? host.due[host.arrived] - host.now : left;
+      if (host.now - start < most_us) {
+        host_wait((int32_t)due < 0 ? 1u : due < left ? due : left);
+      }
+    }
+  }
+  return 0;
+}
 uint32_t host_take(uint8_t *to, uint32_t most) {
   const uint32_t count = host.written < most ? host.written : most;
   memcpy(to, host.out, count);
@@ -154,7 +173,8 @@ uint32_t host_take(uint8_t *to, uint32_t most) {
 }
 uint32_t host_get(uint32_t what) {
   const uint32_t values[] = {host.now,           host.invocations,      (uint32_t)host.reset_wanted,
-                             (uint32_t)host.hung, host.wired - host.arrived, host.steps_run};
+                             (uint32_t)host.hung, host.wired - host.arrived, host.steps_run,
+                             host.written};
   return values[what];
 }
 void host_set(uint32_t what, uint32_t value) {

@@ -116,7 +116,15 @@ class HostBoard:
             self.library.host_set(names.index(name), ctypes.c_uint32(value))
 
     def get(self, name: str) -> int:
-        names = ("now", "invocations", "reset_wanted", "hung", "on_the_wire", "steps_run")
+        names = (
+            "now",
+            "invocations",
+            "reset_wanted",
+            "hung",
+            "on_the_wire",
+            "steps_run",
+            "written",
+        )
         return self.library.host_get(names.index(name)) & 0xFFFFFFFF
 
     def feed(self, data: bytes) -> None:
@@ -133,24 +141,38 @@ class HostBoard:
     def turn(self) -> bool:
         """One turn of the main loop; resets where the chip would."""
         busy = bool(self.library.host_turn())
+        self._reset_if_due()
+        return busy
+
+    def run(self, most_us: int) -> None:
+        """Runs until something was sent, or so long."""
+        end = self.get("now") + most_us
+        while (left := end - self.get("now")) > 0 and not self.sent():
+            self.library.host_run(left)
+            self._reset_if_due()
+            if self.get("hung"):
+                self.library.host_wait(min(100_000, left))
+
+    def settle(self) -> bytes:
+        """Runs until all bytes have arrived and nothing is left to do; returns what was sent."""
+        taken = bytearray()
+        for _ in range(100_000):
+            if not self.turn() and not self.get("on_the_wire"):
+                return bytes(taken) + self.take()
+            self.library.host_run(1000)
+            taken += self.take()
+        raise AssertionError("the board never comes to rest")
+
+    def sent(self) -> bool:
+        return bool(self.get("written"))
+
+    def _reset_if_due(self) -> None:
         if self.get("reset_wanted"):
             self.boot(SOFTWARE)
         elif self.get("hung"):
             self._hung_at = self._hung_at if self._hung_at is not None else self.get("now")
             if (self.get("now") - self._hung_at) & 0xFFFFFFFF > self.watchdog_us:
                 self.boot(WATCHDOG)
-        return busy
-
-    def settle(self, turns: int = 100_000) -> bytes:
-        """Turns until all bytes have arrived and nothing is left to do; what was sent."""
-        for _ in range(turns):
-            if not self.turn():
-                if not self.get("on_the_wire"):
-                    break
-                self.library.host_wait(100)
-        else:
-            raise AssertionError("the board never comes to rest")
-        return self.take()
 
     def ask(self, text: str | bytes) -> bytes:
         self.feed(text.encode() if isinstance(text, str) else text)
@@ -178,16 +200,13 @@ class HostLine:
 
     def read(self, timeout_s: float) -> bytes:
         self._check()
-        start = self.board.get("now")
+        end = self.board.get("now") + int(timeout_s * 1e6)
         while True:
-            busy = self.board.turn()
-            data = self.board.take()
-            if data and (data := self._up(data)):
+            self.board.run(max(end - self.board.get("now"), 1))
+            if data := self._up(self.board.take()):
                 return data
-            if (self.board.get("now") - start) & 0xFFFFFFFF >= timeout_s * 1e6:
+            if self.board.get("now") >= end:
                 return b""
-            if not busy:
-                self.board.library.host_wait(50 if self.board.get("on_the_wire") else 2000)
 
     def write(self, data: bytes) -> None:
         self._check()

@@ -48,7 +48,9 @@ def test_name_and_profile(board: HostBoard) -> None:
     assert lines(board.ask("profile%")) == expected
 
 
-@pytest.mark.parametrize("cause, name", enumerate(["unknown", "power", "pin", "software"]))
+@pytest.mark.parametrize(
+    ("cause", "name"), [(0, "unknown"), (1, "power"), (2, "pin"), (3, "software")]
+)
 def test_the_greeting_tells_the_reset(board: HostBoard, cause: int, name: str) -> None:
     board.boot(cause)
     greeting = lines(board.take())
@@ -61,13 +63,14 @@ def test_the_greeting_tells_the_reset(board: HostBoard, cause: int, name: str) -
 
 def test_infer(board: HostBoard) -> None:
     assert load(board) == ["m-load-done", "m-ready"]
+    before = board.get("invocations")
     reply = lines(board.ask("infer 7 2%"))
     laps = [int(line.removeprefix("m-lap-us-")) for line in reply if line.startswith("m-lap-us-")]
     assert re.sub(r"m-lap-us-\d+", "m-lap-us", "\n".join(reply)).split("\n") == [
         "m-warmup-start-2", "m-warmup-done", "m-infer-start-7", "m-lap-us", "m-lap-us",
         "m-infer-done", expected_results(), "m-ready",
     ]  # fmt: skip
-    assert board.get("invocations") == 9
+    assert board.get("invocations") - before == 7 + 2
     assert 7 * STEPS * 100 <= laps[1] - laps[0] <= 7 * STEPS * 100 * 1.2
     assert lines(board.ask("results%")) == [expected_results(), "m-ready"]
 
