@@ -84,10 +84,12 @@ class Clock:
     Attributes:
         hz: of the core.
         crystal_hz: of the crystal or signal that the board clocks the part with; 0: none.
+        signal: it is a signal that comes in, and no crystal that the part drives.
     """
 
     hz: int
     crystal_hz: int = 0
+    signal: bool = False
 
 
 @dataclass(frozen=True)

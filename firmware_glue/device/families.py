@@ -170,6 +170,8 @@ def config_header(board: Board) -> str:
         if found is not None:
             rows |= {f"LINE_{key}_PORT": found[0], f"LINE_{key}_PIN": found[1]}
     defines = [f"#define EDGECNN_{key} {_unsigned(value)}" for key, value in rows.items()]
+    if board.clock.signal:
+        defines.append("#define EDGECNN_CRYSTAL_BYPASS 1")
     defines.append(f"#define EDGECNN_LINE_{line.peripheral.upper()} 1")
     defines.append(f"#define EDGECNN_FAMILY_{board.family.replace('-', '_').upper()} 1")
     if family.clock_irq >= 0:

@@ -24,7 +24,11 @@
 #define RCC_APB1ENR (RCC + 0x40u)
 #define APB1ENR_PWREN (1u << 28u)
 #define PWR_CR 0x40007000u
-#define PWR_CR_VOS (3u << 14u) /* scale 1; the F405 has bit 14 alone */
+#if EDGECNN_CLOCK_HZ > 168000000u
+#define PWR_CR_VOS (3u << 14u) /* scale 1 of the F446 and its like */
+#else
+#define PWR_CR_VOS (1u << 14u) /* scale 1 of the F405, which has one bit; the others start in it */
+#endif
 #define PWR_CR_ODEN (1u << 16u)
 #define PWR_CR_ODSWEN (1u << 17u)
 #define PWR_CSR 0x40007004u
@@ -40,10 +44,12 @@
 #define PLL_N (EDGECNN_CLOCK_HZ / 500000u)
 #define PLL_P_2 0u
 #define PLL_Q ((PLL_N + 47u) / 48u)
-#define PLL(source_hz) ((source_hz) / 1000000u | PLL_N << 6u | PLL_P_2 << 16u | PLL_Q << 24u)
+/* Bits 28 to 30 keep their reset value: the F446's output R, which must not be 0; reserved on others. */
+#define PLL_R (2u << 28u)
+#define PLL(source_hz) ((source_hz) / 1000000u | PLL_N << 6u | PLL_P_2 << 16u | PLL_Q << 24u | PLL_R)
 
-#if EDGECNN_CLOCK_HZ % 1000000u != 0u || PLL_N < 100u || PLL_N > 432u
-#error "STM32F4's clock must be 50 to 216 MHz, whole"
+#if EDGECNN_CLOCK_HZ % 1000000u != 0u || PLL_N < 100u || PLL_N > 360u
+#error "STM32F4's clock must be 50 to 180 MHz, whole"
 #endif
 
 #define EDGECNN_SYSTICK_HZ (EDGECNN_CLOCK_HZ / 8u)
@@ -53,12 +59,9 @@
 /* A crystal, or else a signal from outside (Nucleo boards: from the ST-LINK). */
 static int start_crystal(void) {
 #if EDGECNN_CRYSTAL_HZ != 0u
-  EDGECNN_REG(RCC_CR) |= CR_HSEON;
-  if (edgecnn_wait_for(RCC_CR, CR_HSERDY, CR_HSERDY)) {
-    return 1;
-  }
-  EDGECNN_REG(RCC_CR) &= ~CR_HSEON;
-  EDGECNN_REG(RCC_CR) |= CR_HSEBYP;
+#if defined(EDGECNN_CRYSTAL_BYPASS)
+  EDGECNN_REG(RCC_CR) |= CR_HSEBYP; /* a signal comes in; only while HSEON is 0 */
+#endif
   EDGECNN_REG(RCC_CR) |= CR_HSEON;
   return edgecnn_wait_for(RCC_CR, CR_HSERDY, CR_HSERDY);
 #else

@@ -24,13 +24,11 @@
 #define BAUDRATE (EDGECNN_LINE_BASE + 0x524u)
 #define CONFIG (EDGECNN_LINE_BASE + 0x56Cu) /* 0: no parity, no flow control */
 
-/* The manuals' tables of BAUDRATE; the series differ. */
+/* The manuals' tables of BAUDRATE; those of UARTE, which the nRF52 has too, differ. */
 #if EDGECNN_LINE_BAUD == 9600
 #define BAUD_VALUE 0x00275000u
-#elif EDGECNN_LINE_BAUD == 115200 && defined(EDGECNN_FAMILY_NRF51)
-#define BAUD_VALUE 0x01D7E000u
 #elif EDGECNN_LINE_BAUD == 115200
-#define BAUD_VALUE 0x01D60000u
+#define BAUD_VALUE 0x01D7E000u
 #elif EDGECNN_LINE_BAUD == 1000000
 #define BAUD_VALUE 0x10000000u
 #else

@@ -1,0 +1,65 @@
+"""The chip files of a board, built with a main that calls each of them once."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+
+from firmware_glue.device.board import Board
+from firmware_glue.device.board_file import load_board
+from firmware_glue.device.elf import Elf, read_elf
+from firmware_glue.device.families import chip_files, config_header
+from firmware_glue.device.toolchain import (
+    APP_FOLDER,
+    app_file,
+    find_toolchain,
+    start_up_sources,
+)
+from tests.firmware_glue.device.chips.machine import PHASE
+
+CAUSE, CLOCK, LINE, WATCHDOG, PUT, TIME, RECEIVE, RESET = range(1, 9)
+"""The phases of a trace, in order."""
+WATCHDOG_MS = 4000
+SENT, RECEIVED = 0x41, 0x5A
+STRICT = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wstrict-prototypes", "-Werror")
+_MAIN = f"""
+#include "chip.h"
+#define AT(n) EDGECNN_REG(0x{PHASE:08X}u) = (n)
+volatile uint32_t ring_count, ring_byte, cause, us;
+int edgecnn_ring_put(uint8_t byte) {{ ring_byte = byte; ++ring_count; return 1; }}
+int edgecnn_ring_has_room(void) {{ return 1; }}
+int main(void) {{
+  AT({CAUSE}u); cause = (uint32_t)edgecnn_chip_reset_cause();
+  AT({CLOCK}u); edgecnn_clock_init();
+  AT({LINE}u); edgecnn_line_init();
+  AT({WATCHDOG}u); edgecnn_watchdog_start({WATCHDOG_MS}u); edgecnn_watchdog_feed();
+  AT({PUT}u); edgecnn_line_put(0x{SENT:02X}u); edgecnn_line_flush(); edgecnn_line_poll();
+  AT({TIME}u); us = edgecnn_clock_us(); edgecnn_clock_irq();
+  AT({RECEIVE}u); edgecnn_line_irq();
+  AT({RESET}u); edgecnn_chip_reset();
+  return 0;
+}}
+"""
+
+
+@cache
+def image(name: str, compiler: str = "auto") -> Elf:
+    """The image of a board of that name."""
+    board = load_board(name)
+    return build(board, compiler)
+
+
+def build(board: Board, compiler: str = "auto") -> Elf:
+    """The image of a board."""
+    headers = [
+        entry.name
+        for entry in (files("firmware_glue.device") / "app" / "chips").iterdir()
+        if entry.name.endswith(".h")
+    ]
+    sources: dict[str, str | bytes] = {**start_up_sources(board)}
+    for file in (*chip_files(board), *headers):
+        sources[f"{APP_FOLDER}/{file}"] = app_file(f"chips/{file}")
+    sources[f"{APP_FOLDER}/board_config.h"] = config_header(board)
+    sources[f"{APP_FOLDER}/main.c"] = _MAIN
+    flags = ("-DEDGECNN_FIRMWARE", *STRICT)
+    return read_elf(find_toolchain(board, compiler).build(board, sources, flags=flags))

@@ -1,0 +1,150 @@
+"""The chip files of every board in unicorn, each access to a peripheral held against the manual.
+
+What a register, its reserved bits and its allowed values are comes from the chip's SVD file
+(pyOCD's wheel ships several) or from a table that cites the manual; what has to be on first, and in
+what order, from rules that cite it. None of it comes from the firmware. No board was touched.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from firmware_glue.device.families import pin_number
+from tests.firmware_glue.device.chips import firmware
+from tests.firmware_glue.device.chips.machine import Access
+from tests.firmware_glue.device.chips.rules import check, readable
+from tests.firmware_glue.device.chips.specimens import BOARDS, Specimen, specimen, traced
+from tests.firmware_glue.device.programs import toolchain
+
+GOLDEN = Path(__file__).parent / "golden"
+CAUSES = ("UNKNOWN", "POWER", "PIN", "SOFTWARE", "WATCHDOG")
+STM32 = tuple(name for name in BOARDS if specimen(name).board.family.startswith("stm32"))
+PHASES = ("", "reset cause", "clock", "line", "watchdog", "put", "time", "receive", "reset")
+
+
+def faults(what: Specimen, trace: tuple[Access, ...]) -> list[str]:
+    return check(trace, what.registers, what.gates, what.rules)
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_every_access_is_as_the_manual_has_it(name: str) -> None:
+    run = traced(name)
+    assert faults(specimen(name), run.trace) == []
+    assert run.was_reset
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_the_sequence_is_the_one_that_was_read_against_the_manual(name: str) -> None:
+    """To be read: each golden file is the whole of what a board's start-up writes."""
+    what, lines = specimen(name), list[str]()
+    for phase in range(firmware.CAUSE, firmware.RESET + 1):
+        writes = [access for access in traced(name).trace if access.phase == phase]
+        lines += [f"[{PHASES[phase]}]", *readable(writes, what.registers)]
+    assert lines == (GOLDEN / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_both_compilers_make_the_same_sequence(name: str) -> None:
+    what = specimen(name)
+    toolchain(name, "gcc")
+    ours, theirs = (
+        readable(traced(name, compiler=each).trace, what.registers) for each in ("zig", "gcc")
+    )
+    table = what.registers.named("SCB.VTOR").name  # where the image has it
+    assert [line for line in ours if table not in line] == [
+        line for line in theirs if table not in line
+    ]
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_clock_and_baud_rate_that_the_registers_give(name: str) -> None:
+    what, run = specimen(name), traced(name)
+    core, baud = what.rates(run.state)
+    assert what.board.line is not None
+    assert core == what.board.clock.hz
+    assert baud == pytest.approx(what.board.line.baud, rel=0.02)
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_a_byte_goes_out_and_one_comes_in(name: str) -> None:
+    what, run = specimen(name), traced(name)
+    sent = [
+        a for a in run.trace if a.phase == firmware.PUT and a.write and a.value == firmware.SENT
+    ]
+    assert len(sent) == 1
+    (name_sent,) = {what.registers.by_address[a.address].name.split(".")[-1] for a in sent}
+    assert name_sent in ("TDR", "DR", "TXD", "UARTDR")
+    assert (run.ring_count, run.ring_byte) == (1, firmware.RECEIVED)
+
+
+CAUSE_CASES = [
+    (name, value, cause) for name in BOARDS for value, cause in specimen(name).causes[1].items()
+]
+
+
+@pytest.mark.parametrize(("name", "value", "cause"), CAUSE_CASES)
+def test_why_the_chip_started(name: str, value: int, cause: str) -> None:
+    what = specimen(name)
+    run = traced(name, {what.causes[0]: value})
+    assert CAUSES[run.cause] == cause
+    assert faults(what, run.trace) == []
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_the_watchdog_waits_as_long_as_it_was_told(name: str) -> None:
+    what, state = specimen(name), traced(name).state
+    known = {each.name: each.address for each in what.registers.by_address.values()}
+    if what.board.family.startswith("stm32"):
+        iwdg = "IWDG1" if what.board.family == "stm32h7" else "IWDG"
+        ticks, divider = state[known[f"{iwdg}.RLR"]] + 1, 4 << state[known[f"{iwdg}.PR"]]
+        seconds = ticks * divider / 32_000
+    elif what.board.family.startswith("nrf"):
+        seconds = (state[known["WDT.CRV"]] + 1) / 32_768
+    else:
+        loaded = next(a.value for a in traced(name).trace if a.address == known["WATCHDOG.LOAD"])
+        # RP2040's counts twice a microsecond (erratum RP2040-E1).
+        seconds = loaded / (2e6 if what.board.family == "rp2040" else 1e6)
+    assert seconds == pytest.approx(firmware.WATCHDOG_MS / 1000, rel=0.01)
+
+
+@pytest.mark.parametrize("name", STM32)
+def test_microseconds_of_systick(name: str) -> None:
+    """SysTick counts down; a wrap whose handler has not run yet is seen in ICSR."""
+    hz = specimen(name).board.clock.hz // 8
+    rounds = traced(name).state[0xE000E014] + 1
+    assert rounds <= 1 << 24
+    assert rounds <= hz  # it wakes the core once a second or more often
+    assert rounds * 1_000_000 % hz == 0  # a round is whole microseconds
+    for pending in (0, 1):
+        for left in (0, 1, 12345, rounds - 1):
+            fixed = {0xE000E018: left, 0xE000ED04: pending << 26}
+            ticks = pending * rounds + (rounds - left if left else 0)
+            assert traced(name, fixed=fixed).us == ticks * 1_000_000 // hz
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_pins_are_those_of_the_board(name: str) -> None:
+    what, state = specimen(name), traced(name).state
+    line = what.board.line
+    assert line is not None
+    known = {each.name: each.address for each in what.registers.by_address.values()}
+    for pin_name in (line.tx, line.rx):
+        found = pin_number(pin_name)
+        if found is None:
+            continue
+        port, pin = found
+        if what.board.family.startswith("stm32"):
+            base = f"GPIO{'ABCDEFGHIJK'[port]}"
+            assert state[known[f"{base}.MODER"]] >> 2 * pin & 3 == 2
+            assert (
+                state[known[f"{base}.AFR{'LH'[pin // 8]}"]] >> 4 * (pin % 8) & 0xF == line.function
+            )
+        elif what.board.family.startswith("nrf"):
+            key = "TXD" if pin_name == line.tx else "RXD"
+            names = {each.split(".", 1)[1].replace(".", ""): known[each] for each in known}
+            assert state[names[f"PSEL{key}"]] == 32 * port + pin
+        else:
+            assert state[known[f"IO_BANK0.GPIO{pin}_CTRL"]] & 0x1F == 2
+            pad = state[known[f"PADS_BANK0.GPIO{pin}"]]
+            assert not pad & 0x180  # neither isolated nor off
+            assert pad & 0x40 or pin_name == line.tx  # what is read is an input
