@@ -7,9 +7,9 @@ import struct
 from edgecnn.core.errors import TargetError
 from firmware_glue.device.elf import read_elf
 
-_TABLE = struct.Struct("<28xI10xHH")
-"""Of the file's header: offset of the program headers, bytes of each, their number."""
-_SEGMENT = struct.Struct("<5I")
+_TABLE = struct.Struct("<28xI12xH")
+"""Of the file's header: offset of the program headers, and their number."""
+_SEGMENT = struct.Struct("<5I12x")
 """Of a program header: type, file offset, virtual and physical address, bytes in the file."""
 _LOAD = 1
 
@@ -21,9 +21,11 @@ def patch_elf(data: bytes, address: int, value: bytes) -> bytes:
         TargetError: not a 32-bit little-endian ELF file, or no segment stores those bytes.
     """
     read_elf(data)  # refuses tables that lead out of the file
-    table, size, count = _TABLE.unpack_from(data)
+    table, count = _TABLE.unpack_from(data)
     for index in range(count):
-        kind, offset, _, physical, stored = _SEGMENT.unpack_from(data, table + index * size)
+        kind, offset, _, physical, stored = _SEGMENT.unpack_from(
+            data, table + index * _SEGMENT.size
+        )
         start = address - physical
         if kind == _LOAD and start >= 0 and start + len(value) <= stored:
             at = offset + start

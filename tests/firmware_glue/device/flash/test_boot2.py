@@ -84,3 +84,18 @@ def test_a_checksum_may_not_fall_between_segments() -> None:
     raw = elf_file([(FLASH, bytes(254)), (FLASH + 254, bytes(2))])
     with pytest.raises(TargetError, match="stores no 4 bytes"):
         finish_boot2(raw)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_damaged_images_are_refused_and_never_crash(data: st.DataObject) -> None:
+    whole = elf_file([(FLASH, bytes(256)), (FLASH + 256, b"vectors")])
+    raw = bytearray(whole)
+    for _ in range(data.draw(st.integers(1, 4))):
+        raw[data.draw(st.integers(4, 115))] = data.draw(st.integers(0, 255))
+    del raw[data.draw(st.integers(0, len(raw))) :]
+    try:
+        done = finish_boot2(bytes(raw))
+    except TargetError:
+        return
+    assert len(done) == len(raw)
