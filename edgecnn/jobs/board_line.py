@@ -63,6 +63,19 @@ def device_of(board: Board, device: str | None) -> str:
     return device
 
 
+def require_emulation(board: Board) -> None:
+    """Refuses a board that no emulator runs.
+
+    Raises:
+        UsageError: it is one.
+    """
+    if board.emulation is None:
+        raise UsageError(
+            f"no emulator is known to run a whole '{board.name}'",
+            hint="edgecnn targets says which boards are emulated; edgecnn bench counts on its core",
+        )
+
+
 def serial_baud(board: Board) -> int:
     """The bits per second of the board's line."""
     return board.line.baud if board.line is not None else 115200

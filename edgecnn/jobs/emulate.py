@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgecnn.core.errors import UsageError
-from edgecnn.jobs.board_line import named_board
+from edgecnn.jobs.board_line import named_board, require_emulation
 from edgecnn.jobs.on_targets import named_options
 from edgecnn.jobs.reference import ModelRef, model_file
 from firmware_glue.device.emulate.board import start_board
@@ -80,11 +79,7 @@ def emulate(request: EmulateRequest) -> Iterator[RunningBoard]:
         TargetError, MissingExtraError: the emulator, or the C compiler, is not installed.
     """
     board = named_board(request.target, request.board_file)
-    if board.emulation is None:
-        raise UsageError(
-            f"no emulator is known to run a whole '{board.name}'",
-            hint="edgecnn targets says which boards are emulated; edgecnn bench counts on its core",
-        )
+    require_emulation(board)
     target = BoardTarget(board)
     model = model_file(request.reference, request.variant)
     options = named_options(request.options, request.reference)

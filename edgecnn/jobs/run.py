@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.core.errors import UsageError
-from edgecnn.jobs.board_line import ReachedBoard, emulated_board, real_board
+from edgecnn.jobs.board_line import (
+    ReachedBoard,
+    device_of,
+    emulated_board,
+    real_board,
+    require_emulation,
+)
 from edgecnn.jobs.flash import FlashRequest, flash_firmware
 from edgecnn.jobs.on_targets import keep_bench, named_options
 from edgecnn.jobs.reference import ModelRef, model_file
@@ -139,20 +145,25 @@ def _on_target(request: RunRequest, target: Target, model: ModelFile) -> RunResu
         once = replace(request.options, runs=1, warmup=0)
         report = target.benchmark(model, once)
     golden = _golden(report)
-    device = str(report.conditions.get("device") or request.options.device or "local")
+    emulated = "emulator" in report.conditions
+    device = f"emulator:{target.name}" if emulated else request.options.device or "local"
     if not report.replayed:
         way.steps[-1] = replace(way.steps[-1], passed=False)
         why = "; ".join(report.tainted) or "the golden vector was not replayed"
         steps = tuple(way.steps)
-        return RunResult(target.name, device, False, steps, None, golden, None, why)
+        return RunResult(target.name, device, emulated, steps, None, golden, None, why)
     with way.step("bench"):
         report = target.benchmark(model, request.options)
     keep_bench(request.reference, model, report)
-    return RunResult(target.name, device, False, tuple(way.steps), None, golden, report)
+    return RunResult(target.name, device, emulated, tuple(way.steps), None, golden, report)
 
 
 def _on_board(request: RunRequest, target: BoardTarget, model: ModelFile) -> RunResult:
     way, options = _Way(request.options), request.options
+    if request.emulate:
+        require_emulation(target.board)
+    elif options.device is not None:
+        device_of(target.board, options.device)  # refused before anything is built
     with way.step("compile"):
         plan = target.plan(model, options)
     way.steps.append(RunStep("fits", plan.fits.fits is not False, 0.0))

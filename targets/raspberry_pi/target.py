@@ -29,7 +29,8 @@ def _place(name: str, device: str | None) -> tuple[str, ...]:
         raise TargetError(
             f"target '{name}': this machine ({cpu}, {machine}) is no Raspberry Pi,"
             " and no device was given",
-            hint=f"run the command on the Pi, or say -d local to measure here as if it were one,"
+            hint=f"run the command on the Pi itself (bringing a model there from here, edgecnn"
+            f" deploy, is still to come), or say -d local to measure here as if it were one,"
             f" or use -t host instead of -t {name}",
         )
     return (f"measured on this machine ({cpu}, {machine}), which is no Raspberry Pi",)
