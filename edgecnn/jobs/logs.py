@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from edgecnn.core.errors import TargetError
 from edgecnn.jobs.board_line import device_of, real_board, serial_baud
 from firmware_glue.device.board import Board
+from firmware_glue.device.flash.plan import reset_by_probe
 from firmware_glue.device.link.open import open_line
 
 _WAIT_S = 0.5
@@ -37,11 +39,24 @@ def _shown(data: bytes) -> str:
 
 
 def reset_board(board: Board, device: str | None) -> str:
-    """Starts the board's program anew, over its line; returns the line's name.
+    """Starts the board's program anew, over its line, or through its probe if it is silent.
+
+    A line that the user named may lead elsewhere than to the board at the probe: it is asked alone.
+
+    Returns:
+        The line's name, or the program that drove the probe.
 
     Raises:
-        TargetError: the board does not answer.
+        TargetError: the board does not answer, and no probe reaches it.
     """
-    with real_board(board, device) as reached:
-        reached.client.reset()
-        return reached.description
+    try:
+        with real_board(board, device) as reached:
+            reached.client.reset()
+            return reached.description
+    except TargetError as silent:
+        if board.flashing is None or device is not None:
+            raise
+        try:
+            return reset_by_probe(board)
+        except TargetError as error:
+            raise TargetError(silent.message, hint=silent.hint, details=(error.message,)) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from edgecnn.core.errors import EdgecnnError, TargetError
 from edgecnn.core.progress import Progress
@@ -69,10 +69,11 @@ class FlashOutcome:
 
 
 class FlashMethod(Protocol):
-    """One way of flashing: find the tool, plan, carry out, read back."""
+    """One way of flashing: find the tool, plan, carry out."""
 
-    name: str
-    reads_back: bool
+    @property
+    def name(self) -> str:
+        """One of ``board.METHODS``."""
 
     def missing(self, host: Host) -> EdgecnnError | None:
         """What has to be installed first; None if nothing."""
@@ -83,8 +84,16 @@ class FlashMethod(Protocol):
     def write(self, plan: FlashPlan, host: Host, progress: Progress) -> None:
         """Does it."""
 
+
+@runtime_checkable
+class ProbeMethod(FlashMethod, Protocol):
+    """A way through a debug probe, which can also read flash and reset the chip."""
+
     def read(self, board: Board, size: int, choice: BoardChoice, host: Host) -> bytes:
         """The first ``size`` bytes of flash, the program left running."""
+
+    def reset(self, board: Board, choice: BoardChoice, host: Host) -> None:
+        """Starts the program again."""
 
 
 def flashing_of(board: Board) -> Flashing:

@@ -118,12 +118,14 @@ _CAUSES: tuple[_Cause, ...] = (
         _driver,
     ),
 )
+_COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _TARGET = re.compile(r"Target type (\S+) not recognized")
 _CONFIGURATION = re.compile(r"Can't find (\S+\.cfg)")
 
 
 def explain(tool: str, code: int | None, text: str, host: Host) -> TargetError | ToolError:
     """The error for a program that failed, in one line with the cure where the cause is known."""
+    text = _plain(text)
     details = _last_lines(text)
     if found := _TARGET.search(text):
         return TargetError(
@@ -178,6 +180,11 @@ def _attribute(device: Path, name: str) -> str:
         return (device / name).read_text(encoding="ascii", errors="replace").strip()
     except OSError:
         return ""
+
+
+def _plain(text: str) -> str:
+    """Without colours and control characters: the text ends up on a terminal."""
+    return "".join(char for char in _COLOUR.sub("", text) if char.isprintable() or char in "\n\t")
 
 
 def _last_lines(text: str) -> list[str]:

@@ -39,7 +39,6 @@ class MassStorage:
     """Copies one file to the probe's drive and reads the probe's verdict."""
 
     name = "mass-storage"
-    reads_back = False
 
     def missing(self, host: Host) -> EdgecnnError | None:
         """Nothing is needed."""
@@ -89,16 +88,6 @@ class MassStorage:
                 f"the probe of '{plan.board.name}' could not write the program: {verdict}",
                 hint=_cure(verdict),
             )
-
-    def read(self, board: Board, size: int, choice: BoardChoice, host: Host) -> bytes:
-        """Drives show no flash.
-
-        Raises:
-            TargetError: always.
-        """
-        raise TargetError(
-            "a probe's drive cannot be read back", hint="use --method pyocd or openocd"
-        )
 
 
 def _drives(flashing: Flashing, choice: BoardChoice, host: Host) -> list[Drive]:

@@ -27,7 +27,6 @@ class OpenOcd:
     """``program FILE verify reset exit``; reads flash back with ``dump_image``."""
 
     name = "openocd"
-    reads_back = True
 
     def missing(self, host: Host) -> EdgecnnError | None:
         """OpenOCD, from the system."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from edgecnn.core.errors import EdgecnnError, TargetError, UnknownNameError, UsageError
 from edgecnn.core.progress import Progress, SilentProgress
@@ -13,6 +15,7 @@ from firmware_glue.device.flash.base import (
     FlashMethod,
     FlashOutcome,
     FlashPlan,
+    ProbeMethod,
     flashing_of,
 )
 from firmware_glue.device.flash.formats.flat import flatten
@@ -23,6 +26,8 @@ from firmware_glue.device.flash.openocd import OpenOcd
 from firmware_glue.device.flash.ports import probe_serial_number
 from firmware_glue.device.flash.pyocd import PyOcd
 from firmware_glue.device.flash.uf2_drive import Uf2Drive
+
+T = TypeVar("T")
 
 
 def methods() -> tuple[FlashMethod, ...]:
@@ -72,10 +77,10 @@ def carry_out(
     host, progress = host or this_host(), progress or SilentProgress()
     method = _named(plan.method)
     method.write(plan, host, progress)
-    if method.reads_back:
-        size = len(plan.image.data)
-        _compare(plan.image.data, method.read(plan.board, size, plan.choice, host), plan)
-    return FlashOutcome(plan.method, plan.command, plan.bytes, method.reads_back, plan.image.sha256)
+    verified = isinstance(method, ProbeMethod)
+    if isinstance(method, ProbeMethod):
+        _compare(plan.image.data, method.read(plan.board, plan.bytes, plan.choice, host), plan)
+    return FlashOutcome(plan.method, plan.command, plan.bytes, verified, plan.image.sha256)
 
 
 def look_at_flash(board: Board, *, port: str | None = None, host: Host | None = None) -> FlashOwner:
@@ -89,21 +94,53 @@ def look_at_flash(board: Board, *, port: str | None = None, host: Host | None = 
         TargetError: the board cannot be flashed.
     """
     host = host or this_host()
-    names = flashing_of(board).methods
+    choice = board_choice(board, port)
+    data, reasons = _by_probe(
+        board, host, lambda probe: probe.read(board, LOOK_BYTES, choice, host)
+    )
+    if data is None:
+        return FlashOwner(UNKNOWN, reason="; ".join(reasons) or "its drive does not show flash")
+    return flash_owner(data)
+
+
+def reset_by_probe(board: Board, *, port: str | None = None, host: Host | None = None) -> str:
+    """Starts the board's program again, whosever it is; the method that could.
+
+    Raises:
+        TargetError: the board cannot be flashed, or no probe can be reached.
+    """
+    host = host or this_host()
+    choice = board_choice(board, port)
+
+    def reset(probe: ProbeMethod) -> str:
+        probe.reset(board, choice, host)
+        return probe.name
+
+    done, reasons = _by_probe(board, host, reset)
+    if done is None:
+        raise TargetError(
+            f"'{board.name}' cannot be reset through a probe: {'; '.join(reasons)}",
+            hint="press its reset button, or unplug it",
+        )
+    return done
+
+
+def _by_probe(
+    board: Board, host: Host, action: Callable[[ProbeMethod], T]
+) -> tuple[T | None, list[str]]:
+    """What the first probe gives that can be reached; else why each cannot."""
     reasons = []
-    for method in (_named(name) for name in names):
-        if not method.reads_back:
+    for method in (_named(name) for name in flashing_of(board).methods):
+        if not isinstance(method, ProbeMethod):
             continue
         if method.missing(host) is not None:
             reasons.append(f"{method.name} is not installed")
             continue
         try:
-            data = method.read(board, LOOK_BYTES, board_choice(board, port), host)
+            return action(method), reasons
         except EdgecnnError as error:
             reasons.append(error.message)
-            continue
-        return flash_owner(data)
-    return FlashOwner(UNKNOWN, reason="; ".join(reasons) or "its drive does not show flash")
+    return None, reasons
 
 
 def board_choice(board: Board, port: str | None) -> BoardChoice:

@@ -27,7 +27,6 @@ class PyOcd:
     """``pyocd flash``; reads flash back with ``savemem``, the program left running."""
 
     name = "pyocd"
-    reads_back = True
 
     def missing(self, host: Host) -> EdgecnnError | None:
         """pyOCD, from the extra ``flash``."""

@@ -29,7 +29,6 @@ class Uf2Drive:
     """Copies one UF2 file; the boot loader writes flash and starts the program."""
 
     name = "uf2"
-    reads_back = False
 
     def missing(self, host: Host) -> EdgecnnError | None:
         """Nothing is needed."""
@@ -65,14 +64,6 @@ class Uf2Drive:
                 " board to start the program",
                 hint="unplug the board and repeat; if it happens again, try another USB cable",
             )
-
-    def read(self, board: Board, size: int, choice: BoardChoice, host: Host) -> bytes:
-        """Drives show no flash.
-
-        Raises:
-            TargetError: always.
-        """
-        raise TargetError("a UF2 drive cannot be read back", hint="use --method pyocd or openocd")
 
 
 def _drives(volume: str, choice: BoardChoice, host: Host) -> list[Drive]:

@@ -11,7 +11,13 @@ from firmware_glue.device.board_file import board_names, load_board
 from firmware_glue.device.flash import plan as module
 from firmware_glue.device.flash.host import LINUX, Host
 from firmware_glue.device.flash.identity import EMPTY, FOREIGN, OURS, UNKNOWN
-from firmware_glue.device.flash.plan import board_choice, look_at_flash, methods, plan_flash
+from firmware_glue.device.flash.plan import (
+    board_choice,
+    look_at_flash,
+    methods,
+    plan_flash,
+    reset_by_probe,
+)
 from firmware_glue.device.flash.ports import SerialPort
 from tests.firmware_glue.device.flash import recorded
 from tests.firmware_glue.device.flash.fake_probe import FakeProbe
@@ -159,6 +165,21 @@ def test_a_chip_that_cannot_be_read_is_unknown(
     assert owner.kind == UNKNOWN
     assert owner.reason == (
         "pyocd: the chip is locked against reading; openocd failed (exit code 1)"
+    )
+
+
+@posix
+def test_a_reset_through_the_probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    probe = FakeProbe(tmp_path, monkeypatch)
+    probe.answers({"reset --target": (recorded.PYOCD_NO_PROBE, 1)})
+    both = host("pyocd", "openocd")
+    assert reset_by_probe(load_board("microbit"), host=both) == "openocd"
+    probe.answers({"reset": ("Error: open failed\n", 1)})
+    with pytest.raises(TargetError) as caught:
+        reset_by_probe(load_board("microbit"), host=both)
+    assert caught.value.message == (
+        "'microbit' cannot be reset through a probe: pyocd: no debug probe was found;"
+        " openocd: no debug probe was found"
     )
 
 

@@ -187,6 +187,11 @@ def test_an_unknown_failure_shows_its_last_lines() -> None:
     assert error.details[-1] == "three"
 
 
+def test_colours_and_control_characters_stay_out() -> None:
+    error = explain("pyocd", 1, "\x1b[31mone\x1b[0m\x07\ntwo\x9b\n", LINUX_HOST)
+    assert error.details == ("one", "two")
+
+
 def usb_device(root: Path, vendor: str, mode: int) -> None:
     device = root / "usb" / "1-1"
     device.mkdir(parents=True)
