@@ -13,7 +13,7 @@ from benchmarks.record import Record
 from edgecnn.cli.output import print_table, thousands
 
 SUBJECTS = (
-    "start", "host", "mcu", "mcu_size", "mcu_steps", "memory", "quantization",
+    "start", "host", "mcu", "mcu_size", "mcu_steps", "boards", "memory", "quantization",
     "quantization_speed", "quantization_foreign",
 )  # fmt: skip
 

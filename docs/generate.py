@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgecnn.core.files import write_atomic
 from firmware_glue.compiler.docs import ops_markdown
+from firmware_glue.device.docs import boards_markdown
 from targets.coral.docs import coral_ops_markdown
 
 FOLDER = Path(__file__).parent
@@ -14,7 +15,11 @@ FOLDER = Path(__file__).parent
 
 def pages() -> dict[str, str]:
     """File name → text."""
-    return {"ops.md": ops_markdown(), "coral_ops.md": coral_ops_markdown()}
+    return {
+        "ops.md": ops_markdown(),
+        "coral_ops.md": coral_ops_markdown(),
+        "boards.md": boards_markdown(),
+    }
 
 
 def stale() -> list[str]:

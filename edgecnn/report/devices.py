@@ -208,7 +208,7 @@ def _memory_bar(row: TargetResult, memory: str) -> Html | None:
 def _steps(row: TargetResult) -> Html | None:
     unit = row.bench_value("unit")
     steps = [step for step in dig_list(row.bench, "per_step") if isinstance(step, dict)]
-    key = "instructions" if unit == "instructions" else "ms"
+    key = unit if unit in ("instructions", "cycles") else "ms"
     known = [step for step in steps if is_number(step.get(key))]
     if not known:
         return None
