@@ -156,14 +156,17 @@ class BoardClient:
         Raises:
             TargetError: no answer.
         """
-        self._known()
-        self._info = None
-        try:
-            self._exchange.request(Request.RESET)
-        except SessionLostError:
-            return  # the reply was lost, and it has started anew since
-        except RequestRefusedError as error:
-            raise _refused(error) from error
+        for _ in range(_TRIES):
+            self._known()
+            self._info = None  # what comes next says HELLO first
+            try:
+                self._exchange.request(Request.RESET)
+                return
+            except SessionLostError:  # or the reply was lost: once more does no harm
+                continue
+            except RequestRefusedError as error:
+                raise _refused(error) from error
+        raise unexpected("it forgets the session again and again")
 
     def _known(self) -> BoardInfo:
         return self._info or self.hello()

@@ -158,9 +158,9 @@ def parse_hello(payload: bytes, nonce: bytes) -> BoardInfo | None:
     for _ in range(3):
         length = payload[at] if at < len(payload) else 256
         text = payload[at + 1 : at + 1 + length]
-        if len(text) != length or not text.decode("ascii", "replace").isprintable():
+        if len(text) != length or not all(0x20 <= byte < 0x7F for byte in text):
             raise unexpected("HELLO ends among the names, or they are no text")
-        names.append(text.decode("ascii", "replace"))
+        names.append(text.decode("ascii"))
         at += 1 + length
     if max_payload < 16:
         raise unexpected(f"payloads of at most {max_payload} bytes")

@@ -18,7 +18,23 @@ FLASH = bytes(range(1, 10)) + bytes(65536 - 9)
 STRICT = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wstrict-prototypes", "-Werror")
 POWER, PIN, SOFTWARE, WATCHDOG = 1, 2, 3, 4
 
-_CONFIG = f"""
+
+@dataclass(frozen=True)
+class HostModel:
+    """What a board is built with.
+
+    Attributes:
+        inputs, outputs: bytes of each, two of either.
+        config, header: further lines for the two headers.
+    """
+
+    inputs: tuple[int, int] = INPUTS
+    outputs: tuple[int, int] = OUTPUTS
+    config: str = ""
+    header: str = ""
+
+    def config_text(self) -> str:
+        return f"""
 #define EDGECNN_MODEL m
 #define EDGECNN_MODEL_HEADER <m.h>
 #define EDGECNN_MODEL_ID "kws01"
@@ -26,34 +42,39 @@ _CONFIG = f"""
 #define EDGECNN_BOARD_NAME "testboard"
 #define EDGECNN_FIRMWARE_VERSION "edgecnn 1.2.3"
 #define EDGECNN_FLASH_BYTES 65536u
-#define EDGECNN_INPUT_BYTES {sum(INPUTS)}u
+#define EDGECNN_INPUT_BYTES {sum(self.inputs)}u
 #define EDGECNN_MODEL_BYTES m_ARENA_BYTES
 #define EDGECNN_INPUTS {{edgecnn_arena + m_INPUT0_OFFSET, m_INPUT0_BYTES, EDGECNN_INT8, 0, 0u}}, \\
   {{edgecnn_arena + m_INPUT1_OFFSET, m_INPUT1_BYTES, EDGECNN_INT8, 0, 0u}}
 #define EDGECNN_OUTPUTS \\
   {{edgecnn_arena + m_OUTPUT0_OFFSET, m_OUTPUT0_BYTES, EDGECNN_INT8, -128, 0x3B800000u}}, \\
   {{edgecnn_arena + m_OUTPUT1_OFFSET, m_OUTPUT1_BYTES, EDGECNN_UINT8, 0, 0u}}
-"""
-_MODEL = f"""
+{self.config}"""
+
+    def header_text(self) -> str:
+        return f"""
 #ifndef M_H
 #define M_H
 #include <stdint.h>
-#define m_ARENA_BYTES {sum(INPUTS) + sum(OUTPUTS)}
+#define m_ARENA_BYTES {sum(self.inputs) + sum(self.outputs)}
 #define m_STEP_COUNT {STEPS}
 #define m_INPUT0_OFFSET 0
-#define m_INPUT0_BYTES {INPUTS[0]}
-#define m_INPUT1_OFFSET {INPUTS[0]}
-#define m_INPUT1_BYTES {INPUTS[1]}
-#define m_OUTPUT0_OFFSET {sum(INPUTS)}
-#define m_OUTPUT0_BYTES {OUTPUTS[0]}
-#define m_OUTPUT1_OFFSET {sum(INPUTS) + OUTPUTS[0]}
-#define m_OUTPUT1_BYTES {OUTPUTS[1]}
+#define m_INPUT0_BYTES {self.inputs[0]}
+#define m_INPUT1_OFFSET {self.inputs[0]}
+#define m_INPUT1_BYTES {self.inputs[1]}
+#define m_OUTPUT0_OFFSET {sum(self.inputs)}
+#define m_OUTPUT0_BYTES {self.outputs[0]}
+#define m_OUTPUT1_OFFSET {sum(self.inputs) + self.outputs[0]}
+#define m_OUTPUT1_BYTES {self.outputs[1]}
 typedef struct {{ uint8_t *arena; uint32_t runs; }} m_state;
 int m_init(m_state *state, void *arena);
 int m_run_step(m_state *state, int step);
 void m_reset(m_state *state);
+{self.header}
 #endif
 """
+
+
 _MEMORY = """
 #include <stdint.h>
 static uint8_t edgecnn_arena[m_ARENA_BYTES] __attribute__((section(".edgecnn.arena")));
@@ -61,32 +82,35 @@ static uint8_t edgecnn_arena[m_ARENA_BYTES] __attribute__((section(".edgecnn.are
 """
 
 
-def reference(inputs: tuple[bytes, ...], run: int = 1) -> tuple[bytes, bytes]:
+def reference(
+    inputs: tuple[bytes, ...], run: int = 1, outputs: tuple[int, int] = OUTPUTS
+) -> tuple[bytes, bytes]:
     """What the model of host_board.c computes, written a second time."""
     first, second = inputs
-    out = [0] * OUTPUTS[0]
+    out = [0] * outputs[0]
     for step in range(STEPS):
         for i in range(step, len(first), STEPS):
             out[i % len(out)] = (out[i % len(out)] * 31 + first[i] + i) & 0xFF
-    return bytes(out), bytes([run, *(second[i % len(second)] for i in range(1, OUTPUTS[1]))])
+    return bytes(out), bytes([run, *(second[i % len(second)] for i in range(1, outputs[1]))])
 
 
-def write_sources(folder: Path) -> list[Path]:
+def write_sources(folder: Path, model: HostModel) -> list[Path]:
     """Writes everything that is compiled; returns the C files, without :file:`main.c`."""
     for name in FIRMWARE_FILES:
         (folder / name).write_text(app_file(f"firmware/{name}"))
     texts = {
-        "chip.h": app_file("chips/chip.h"), "model_config.h": _CONFIG, "m.h": _MODEL,
-        "model_memory.h": _MEMORY, "host_board.c": Path(__file__).with_suffix(".c").read_text(),
+        "chip.h": app_file("chips/chip.h"), "model_config.h": model.config_text(),
+        "m.h": model.header_text(), "model_memory.h": _MEMORY,
+        "host_board.c": Path(__file__).with_suffix(".c").read_text(),
     }  # fmt: skip
     for name, text in texts.items():
         (folder / name).write_text(text)
     return [path for path in sorted(folder.glob("*.c")) if path.name != "main.c"]
 
 
-def build(folder: Path) -> ctypes.CDLL:
-    """The library; every warning is an error."""
-    sources = write_sources(folder)
+def build(folder: Path, model: HostModel | None = None) -> ctypes.CDLL:
+    """The library with the firmware, the chip and the model."""
+    sources = write_sources(folder, model or HostModel())
     flags = ("-std=c99", "-D_GNU_SOURCE", "-O1", "-g", "-fPIC", "-shared", "-Wl,-Bsymbolic")
     target = folder / "board.so"
     run_tool([*compiler(), *flags, f"-I{folder}", *sources, "-o", target])

@@ -1,0 +1,212 @@
+"""Our client against the firmware's C: what it returns, and its words when something is wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Callable
+
+import pytest
+
+from edgecnn.core.errors import TargetError
+from firmware_glue.device.link.client import BoardClient
+from firmware_glue.device.link.exchange import Timing
+from firmware_glue.device.link.frames import Frame, FrameReader, encode_frame
+from firmware_glue.device.link.messages import BoardMemory, Request
+from tests.firmware_glue.device.protocol.host_board import (
+    FLASH,
+    INPUTS,
+    OUTPUTS,
+    SHA256,
+    STEPS,
+    HostBoard,
+    HostLine,
+    reference,
+)
+
+DATA = tuple(bytes(range(7, 7 + size % 249)) * 3 for size in INPUTS)
+DATA = tuple((data * 9)[:size] for data, size in zip(DATA, INPUTS, strict=True))
+
+
+def client_of(line: HostLine) -> BoardClient:
+    return BoardClient(line, Timing(clock=line.clock))
+
+
+@pytest.fixture
+def client(board: HostBoard) -> BoardClient:
+    return client_of(HostLine(board))
+
+
+def test_what_a_board_says_of_itself(client: BoardClient) -> None:
+    info = client.hello()
+    assert (info.protocol, info.firmware, info.board) == (1, "edgecnn 1.2.3", "testboard")
+    assert (info.model_id, info.model_sha256) == ("kws01", SHA256.hex())
+    assert (info.reset_cause, info.hung_step) == ("power", None)
+    assert (info.inputs, info.outputs, info.steps) == (INPUTS, OUTPUTS, STEPS)
+    assert (info.max_payload, info.ring_bytes) == (256, 1024)
+
+
+def test_inferences(client: BoardClient) -> None:
+    run = client.infer(DATA, runs=3, profile=True)
+    assert run.outputs == reference(DATA)
+    assert len(run.run_us) == 3 and len(run.step_us) == STEPS
+    assert sum(run.step_us) == run.run_us[-1]
+    assert client.infer(DATA).step_us == ()
+    client.infer(DATA, runs=2, keep_state=True)
+    assert client.infer(DATA, keep_state=True).outputs == reference(DATA, 4)
+
+
+def test_an_inference_that_takes_minutes(client: BoardClient, board: HostBoard) -> None:
+    board.set(step_us=20_000_000)
+    assert client.infer(DATA).outputs == reference(DATA)
+
+
+def test_memory_status_and_hash(client: BoardClient) -> None:
+    assert client.memory() == BoardMemory(sum(INPUTS) + sum(OUTPUTS), 116, 256, 96)
+    client.infer(DATA)
+    assert (client.status().state, client.status().runs, client.status().lost_bytes) == (2, 1, 0)
+    assert client.flash_hash(60000) == hashlib.sha256(FLASH[:60000]).hexdigest()
+    with pytest.raises(TargetError, match="refuses the request .RANGE."):
+        client.flash_hash(65537)
+
+
+def test_reset(client: BoardClient, board: HostBoard) -> None:
+    for _ in range(2):
+        client.reset()
+        assert client.hello().reset_cause == "software"
+    board.ask("name%")  # ends the session; the reset comes all the same
+    boots = board.boots
+    client.reset()
+    assert board.boots > boots
+
+
+def test_a_board_that_was_reset_in_between(client: BoardClient, board: HostBoard) -> None:
+    client.hello()
+    for cause in (1, 2, 3):
+        board.boot(cause)
+        assert client.infer(DATA).outputs == reference(DATA)
+    board.ask("name%")
+    assert client.memory().stack_bytes == 256
+
+
+def test_a_step_that_hangs_is_named(client: BoardClient, board: HostBoard) -> None:
+    board.set(hang_step=3)
+    with pytest.raises(TargetError, match="step 3 of the model did not end"):
+        client.infer(DATA)
+    board.set(hang_step=0xFFFF)
+    assert client.hello().hung_step == 3
+    assert client.infer(DATA).outputs == reference(DATA)
+
+
+def test_a_model_that_fails(client: BoardClient, board: HostBoard) -> None:
+    board.set(fail_step=1)
+    with pytest.raises(TargetError, match="the model returned an error"):
+        client.infer(DATA)
+
+
+def test_wrong_inputs(client: BoardClient) -> None:
+    for wrong in ((), (b"",), (DATA[0], b""), (*DATA, b"")):
+        with pytest.raises(TargetError, match=r"takes \[490, 37\]"):
+            client.infer(wrong)
+    with pytest.raises(TargetError, match="for 0 runs"):
+        client.infer(DATA, runs=0)
+
+
+def test_nobody_answers(board: HostBoard) -> None:
+    line = HostLine(board, down=lambda data: b"")
+    with pytest.raises(TargetError) as caught:
+        client_of(line).hello()
+    assert "no board answers on memory" in caught.value.message
+    assert "edgecnn flash" in caught.value.hint
+
+
+def test_a_board_that_dies_while_it_computes(client: BoardClient, board: HostBoard) -> None:
+    client.hello()
+    board.set(hang_step=2)
+    board.watchdog_us = 1 << 40
+    with pytest.raises(TargetError, match="no board answers on memory .asked for 60 s"):
+        client.infer(DATA)
+    board.watchdog_us = 8_000_000
+
+
+class _Answers:
+    """A line to a board that answers every request with one payload."""
+
+    description = "made up"
+
+    def __init__(self, reply: Callable[[Frame], Frame]) -> None:
+        self._reply, self._pending, self._reader = reply, b"", FrameReader()
+
+    def read(self, timeout_s: float) -> bytes:
+        data, self._pending = self._pending, b""
+        return data
+
+    def write(self, data: bytes) -> None:
+        for frame in self._reader.feed(data):
+            self._pending += encode_frame(self._reply(frame))
+
+    def close(self) -> None:
+        pass
+
+
+def answer(kind: int, payload: bytes) -> Callable[[Frame], Frame]:
+    return lambda frame: Frame(kind or frame.type | 0x80, frame.sequence, payload)
+
+
+HELLO = struct.pack("<BBH4sHHHBB32s", 1, 9, 0xFFFF, b"echo", 256, 1024, 1, 1, 1, bytes(32))
+NONSENSE = {
+    "version 2 of the protocol": b"\x02",
+    "HELLO of 0 bytes": b"",
+    "HELLO of 47 bytes": HELLO[:47],
+    "HELLO ends among the tensors": HELLO + bytes(7),
+    "HELLO ends among the names": HELLO + bytes(8) + b"\x02a",
+    "or they are no text": HELLO + bytes(8) + b"\x01\xff\x00\x00",
+    "payloads of at most 3 bytes": HELLO.replace(b"\x00\x01\x00\x04", b"\x03\x00\x00\x04")
+    + bytes(11),
+}
+
+
+@pytest.mark.parametrize("what", NONSENSE)
+def test_answers_that_make_no_sense(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.urandom", lambda count: b"echo")
+    with pytest.raises(TargetError) as caught:
+        BoardClient(_Answers(answer(0, NONSENSE[what]))).hello()
+    assert what in caught.value.message and "edgecnn flash" in caught.value.hint
+
+
+def test_an_answer_for_another_host() -> None:
+    good = HELLO + bytes(8) + b"\x01a\x01b\x01c"
+    with pytest.raises(TargetError, match="for another host"):
+        BoardClient(_Answers(answer(0, good))).hello()
+
+
+def test_nonsense_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.urandom", lambda count: b"echo")
+    good = HELLO + bytes(8) + b"\x01a\x01b\x01c"
+
+    def reply(frame: Frame) -> Frame:
+        return Frame(frame.type | 0x80, frame.sequence, good if frame.type == 1 else b"?")
+
+    client = BoardClient(_Answers(reply))
+    for use in (client.memory, client.status, lambda: client.flash_hash(1)):
+        with pytest.raises(TargetError, match="makes no sense"):
+            use()
+    refusing = BoardClient(
+        _Answers(lambda frame: Frame(0xFE, frame.sequence, bytes((frame.type, 9))))
+    )
+    with pytest.raises(TargetError, match="HELLO was refused"):
+        refusing.hello()
+
+
+def test_a_board_flashed_anew_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.urandom", lambda count: b"echo")
+    names, hellos = bytes(8) + b"\x01a\x01b\x01c", []
+
+    def reply(frame: Frame) -> Frame:
+        if frame.type != Request.HELLO:
+            return Frame(0xFE, frame.sequence, bytes((frame.type, 1)))
+        hellos.append(frame)
+        return Frame(0x81, frame.sequence, HELLO[:-32] + bytes([len(hellos)]) * 32 + names)
+
+    with pytest.raises(TargetError, match="flashed with another model"):
+        BoardClient(_Answers(reply)).memory()
