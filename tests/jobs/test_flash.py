@@ -89,6 +89,7 @@ def test_someone_elses_program_stays(probe: FakeProbe, model: ModelRef) -> None:
     assert [call["arguments"][0] for call in probe.calls()] == ["commander"]
 
 
+@pytest.mark.long
 def test_a_dry_run_calls_nothing(probe: FakeProbe, model: ModelRef) -> None:
     result = flashed(model, NOWHERE, FlashRequest("pyocd", dry_run=True))
     assert result.verified is False

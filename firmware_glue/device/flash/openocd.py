@@ -17,7 +17,7 @@ from firmware_glue.device.flash.probe_program import (
     run_probe_program,
 )
 
-_FILE = f"{FILE_NAME}.HEX"
+_FILE = f"{FILE_NAME.lower()}.hex"
 _VERIFIED = "** Verified OK **"
 _NO_PORTS = ("-c", "gdb_port disabled; tcl_port disabled; telnet_port disabled")
 """Two boards at once, or a debugger that runs elsewhere, must not fight about port numbers."""

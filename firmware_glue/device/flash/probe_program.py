@@ -13,7 +13,7 @@ from firmware_glue.device.process import run_to_end
 
 WRITE_S = 300.0
 READ_S = 120.0
-READ_BACK = "FLASH.BIN"
+READ_BACK = "flash.bin"
 _BYTES_PER_S = 2000
 """The slowest reading seen of probes: full-speed HID, one word at a time."""
 

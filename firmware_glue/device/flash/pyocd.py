@@ -20,7 +20,7 @@ from firmware_glue.device.flash.probe_program import (
     run_probe_program,
 )
 
-_FILE = f"{FILE_NAME}.HEX"
+_FILE = f"{FILE_NAME.lower()}.hex"
 
 
 class PyOcd:

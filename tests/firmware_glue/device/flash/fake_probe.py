@@ -24,7 +24,7 @@ answers = json.loads((state / "answers.json").read_text())
 text, code = next((answer for word, answer in answers.items() if word in line), ("", 0))
 flash = state / "flash.bin"
 if code == 0:
-    written = re.search(r"(?:program )?(\\S+\\.HEX)", line)
+    written = re.search(r"(?:program )?(\\S+\\.hex)", line)
     saved = re.search(r"savemem 0x([0-9a-f]+) (\\d+) (\\S+)", line)
     dumped = re.search(r"dump_image (\\S+) 0x([0-9a-f]+) (\\d+)", line)
     if written and not (state / "deaf").exists():

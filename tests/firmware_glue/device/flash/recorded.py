@@ -6,7 +6,7 @@ the format strings of the source file that is named.
 """
 
 # pyOCD issue 1523 (a load that went well), with the words of 0.46 (its loader.py).
-PYOCD_DONE = """0000971 I Loading EDGECNN.HEX [load_cmd]
+PYOCD_DONE = """0000971 I Loading edgecnn.hex [load_cmd]
 [==================================================] 100%
 0001498 I Erased 1024 bytes (1 sector), programmed 1024 bytes (1 page), identical 0 bytes (0 pages)\
  at 1.90 kB/s [loader]

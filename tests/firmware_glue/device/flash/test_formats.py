@@ -77,7 +77,7 @@ def node_environment() -> dict[str, str]:
     return {**os.environ, "NODE_PATH": os.pathsep.join(paths)}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(segments())
 def test_any_segments_become_one_piece(parts: list[tuple[int, bytes]]) -> None:
     flat = flatten(elf(*parts), FLASH, FLASH_BYTES)
@@ -85,7 +85,7 @@ def test_any_segments_become_one_piece(parts: list[tuple[int, bytes]]) -> None:
     assert write_binary(flat) == flat.data
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(segments())
 def test_intelhex_reads_what_was_written(parts: list[tuple[int, bytes]]) -> None:
     flat = flatten(elf(*parts), FLASH, FLASH_BYTES)
@@ -105,7 +105,7 @@ def test_hex_records_at_64_kib_borders(origin: int, size: int) -> None:
     assert max(map(len, text.splitlines())) <= 43  # 16 bytes a record
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(segments(), st.sampled_from((RP2040, RP2350)))
 def test_a_reader_of_the_specification_finds_the_bytes(
     parts: list[tuple[int, bytes]], family: int

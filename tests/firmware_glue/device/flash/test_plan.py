@@ -116,7 +116,7 @@ def test_which_board_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert board_choice(microbit, None).serial_number == ""
     assert board_choice(pico, str(tmp_path)).drive == tmp_path
     made = plan_flash(*board_image("microbit"), method="pyocd", port="/dev/ttyACM3", host=host())
-    assert made.command[-3:] == ("--uid", "99003601", "EDGECNN.HEX")
+    assert made.command[-3:] == ("--uid", "99003601", "edgecnn.hex")
 
 
 @posix

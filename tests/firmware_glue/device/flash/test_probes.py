@@ -45,7 +45,7 @@ def test_flash_is_written_and_read_back(probe: FakeProbe, method: str) -> None:
     assert (probe.state / "flash.bin").read_bytes()[: len(DATA)] == DATA
     write, read = probe.calls()
     assert [method, *write["arguments"]] == list(made.command)
-    assert write["files"] == ["EDGECNN.HEX"]
+    assert write["files"] == ["edgecnn.hex"]
     assert read["files"] == []
 
 
@@ -58,10 +58,10 @@ def test_what_pyocd_is_called_with(probe: FakeProbe) -> None:
     PyOcd().reset(board, BoardChoice(), LINUX_HOST)
     where = ["--target", "nrf51822", "-W"]
     assert [call["arguments"] for call in probe.calls()] == [
-        ["flash", *where, "--uid", "99003601", "EDGECNN.HEX"],
+        ["flash", *where, "--uid", "99003601", "edgecnn.hex"],
         # Attached, so that the program goes on; a locked chip is not unlocked by erasing it.
         ["commander", *where, "--uid", "99003601", "-M", "attach", "-O", "auto_unlock=false",
-         "-O", "resume_on_disconnect=true", "-c", "savemem 0x00000000 5120 FLASH.BIN"],
+         "-O", "resume_on_disconnect=true", "-c", "savemem 0x00000000 5120 flash.bin"],
         ["reset", *where],
     ]  # fmt: skip
 
@@ -77,8 +77,8 @@ def test_what_openocd_is_called_with(probe: FakeProbe) -> None:
     ports = ["-c", "gdb_port disabled; tcl_port disabled; telnet_port disabled"]
     start = [*interface, "-c", "adapter serial 066FFF51", *target, *ports]
     assert [call["arguments"] for call in probe.calls()] == [
-        [*start, "-c", "program EDGECNN.HEX verify reset exit"],
-        [*start, "-c", "init; dump_image FLASH.BIN 0x08000000 5120; shutdown"],
+        [*start, "-c", "program edgecnn.hex verify reset exit"],
+        [*start, "-c", "init; dump_image flash.bin 0x08000000 5120; shutdown"],
         [*interface, *target, *ports, "-c", "init; reset run; shutdown"],
     ]
 
@@ -118,7 +118,7 @@ def test_a_complaint_about_another_device_is_no_failure(probe: FakeProbe) -> Non
     (("pyocd", recorded.PYOCD_NO_REGION), ("openocd", "** Programming Finished **\n")),
 )
 def test_exit_code_0_is_not_believed(probe: FakeProbe, method: str, text: str) -> None:
-    probe.answers({"EDGECNN.HEX": (text, 0)})
+    probe.answers({"edgecnn.hex": (text, 0)})
     made = plan_flash(*board_image("microbit", DATA), method=method, host=LINUX_HOST)
     with pytest.raises(EdgecnnError) as caught:
         carry_out(made, host=LINUX_HOST)
@@ -153,7 +153,7 @@ CASES = (
 def test_failures_and_their_cures(
     probe: FakeProbe, method: str, text: str, meaning: str, cure: str
 ) -> None:
-    probe.answers({"EDGECNN.HEX": (text, 1)})
+    probe.answers({"edgecnn.hex": (text, 1)})
     made = plan_flash(*board_image("microbit", DATA), method=method, host=LINUX_HOST)
     with pytest.raises(TargetError) as caught:
         carry_out(made, host=LINUX_HOST)
@@ -235,7 +235,7 @@ def test_other_devices_and_odd_ones_are_no_probes(tmp_path: Path) -> None:
 def test_a_program_that_hangs_is_stopped(
     probe: FakeProbe, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    probe.answers({"EDGECNN.HEX": ("sleep", 0)})
+    probe.answers({"edgecnn.hex": ("sleep", 0)})
     for module in (sys.modules[PyOcd.__module__], sys.modules[OpenOcd.__module__]):
         monkeypatch.setattr(module, "WRITE_S", 0.5)
     made = plan_flash(*board_image("microbit", DATA), method=method, host=LINUX_HOST)
