@@ -19,6 +19,7 @@ EXPECTED_S = {
     "test_sets_exact.py": 12.0,
     "test_emit.py": 11.0,
     "test_never_slower.py": 10.0,
+    "test_emulated_sessions.py": 8.0,
     "test_clean_c.py": 8.0,
     "quantization/test_zoo.py": 8.0,
     "test_road.py": 240.0,

@@ -32,7 +32,7 @@ class ClientPort(Protocol):
         """Returns what a client has sent, or ``b""``."""
 
     def write(self, data: bytes) -> None:
-        """Sends to the client; where there is none, or it does not read, bytes are dropped."""
+        """Sends to the client; bytes for nobody, or for one who does not read, are dropped."""
 
     def close(self) -> None:
         """Ends it."""

@@ -111,13 +111,18 @@ class BoardClient:
                 f" {list(expected)}",
                 hint="one array per input, in the model's order and dtypes, and at least one run",
             )
-        for _ in range(_TRIES):
+        for _ in range(1 if keep_state else _TRIES):  # what it remembered is lost, or has moved on
             try:
                 return self._infer(inputs, runs, profile, keep_state)
             except SessionLostError:
                 self._again()
             except _ChangedError:
                 continue
+        if keep_state:
+            raise TargetError(
+                "the board lost the inference, and what the model remembered of earlier ones",
+                hint="begin the sequence of inferences again",
+            )
         raise TargetError(
             f"the board lost the inference {_TRIES} times: it was reset, or the line changed data",
             hint="check its power and cable, and that no other program uses the line",

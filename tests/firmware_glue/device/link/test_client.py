@@ -89,6 +89,13 @@ def test_a_board_that_was_reset_in_between(client: BoardClient, board: HostBoard
     assert client.memory().stack_bytes == 256
 
 
+def test_what_a_model_remembers_is_not_made_up(client: BoardClient, board: HostBoard) -> None:
+    client.infer(DATA, keep_state=True)
+    board.boot()
+    with pytest.raises(TargetError, match="what the model remembered"):
+        client.infer(DATA, keep_state=True)
+
+
 def test_a_step_that_hangs_is_named(client: BoardClient, board: HostBoard) -> None:
     board.set(hang_step=3)
     with pytest.raises(TargetError, match="step 3 of the model did not end"):
@@ -110,6 +117,28 @@ def test_wrong_inputs(client: BoardClient) -> None:
             client.infer(wrong)
     with pytest.raises(TargetError, match="for 0 runs"):
         client.infer(DATA, runs=0)
+
+
+@pytest.mark.parametrize(("kind", "times"), [(0x83, 1), (0x83, 1000), (0x02, 1), (0x02, 1000)])
+def test_tensors_are_checked_as_a_whole(board: HostBoard, kind: int, times: int) -> None:
+    """Frames that are right each, with other data in them: as if another program used the board."""
+    left = [times]
+
+    def change(data: bytes) -> bytes:
+        frames = FrameReader().feed(data)
+        for at, frame in enumerate(frames):
+            if frame.type == kind and left[0]:
+                left[0] -= 1
+                payload = frame.payload[:-1] + bytes((frame.payload[-1] ^ 1,))
+                frames[at] = Frame(frame.type, frame.sequence, payload)
+        return b"".join(map(encode_frame, frames))
+
+    line = HostLine(board, down=change, up=change)
+    if times == 1:
+        assert client_of(line).infer(DATA).outputs == reference(DATA)
+    else:
+        with pytest.raises(TargetError, match="lost the inference 4 times"):
+            client_of(line).infer(DATA)
 
 
 def test_nobody_answers(board: HostBoard) -> None:
