@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from firmware_glue.device.board import Board
 
 CHIP_HEADERS = (
-    "chip.h", "clock_systick.h", "kept_cause.h", "line_wait.h", "nvic.h", "stm32_gpio.h",
+    "chip.h", "clock_systick.h", "kept_cause.h", "line_wait.h", "nvic.h", "rp_chip.h",
+    "stm32_gpio.h", "usb_controller.h", "usb_descriptors.h",
 )  # fmt: skip
 """Headers of ``app/chips`` that the C files there may include."""
 _PIN = re.compile(r"(?:P([A-K])(\d{1,2})|P(\d)\.(\d{1,2})|GPIO(\d{1,2}))")
@@ -169,6 +170,9 @@ def config_header(board: Board) -> str:
         found = pin_number(pin)
         if found is not None:
             rows |= {f"LINE_{key}_PORT": found[0], f"LINE_{key}_PIN": found[1]}
+    if line.kind == "usb" and line.usb:
+        vendor, product = line.usb[0].split(":")
+        rows |= {"USB_VENDOR": int(vendor, 16), "USB_PRODUCT": int(product, 16)}
     defines = [f"#define EDGECNN_{key} {_unsigned(value)}" for key, value in rows.items()]
     if board.clock.signal:
         defines.append("#define EDGECNN_CRYSTAL_BYPASS 1")

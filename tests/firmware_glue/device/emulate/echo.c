@@ -6,6 +6,7 @@
  *   c MILLIONS         runs a loop of two instructions so many million times, then sends 'c'
  *   t                  sends the clock, four bytes
  *   l                  sends how many bytes the ring had no room for, four bytes
+ *   g                  sends the greeting again
  *   h                  asks the watchdog for little patience, and hangs
  *   r                  resets the chip */
 #include <stdint.h>
@@ -96,6 +97,9 @@ int main(void) {
       put_word(edgecnn_clock_us());
     } else if (command == 'l') {
       put_word(lost);
+    } else if (command == 'g') {
+      edgecnn_line_put('G');
+      edgecnn_line_put((uint8_t)('0' + (unsigned)cause));
     } else if (command == 'h') {
       edgecnn_watchdog_start(20u);
       for (;;) {

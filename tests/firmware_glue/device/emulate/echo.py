@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import time
 from dataclasses import replace
@@ -9,7 +10,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from firmware_glue.device.board import Board
-from firmware_glue.device.families import CHIP_HEADERS, chip_files, config_header
+from firmware_glue.device.families import CHIP_HEADERS, FAMILIES, chip_files, config_header
+from firmware_glue.device.flash.boot2 import finish_boot2
 from firmware_glue.device.link.base import Line
 from firmware_glue.device.toolchain import Toolchain, start_up_sources
 
@@ -29,17 +31,27 @@ def echo_sources(board: Board) -> dict[str, str]:
 
 def build_echo(board: Board, toolchain: Toolchain) -> bytes:
     """The ELF image of the echo program."""
-    return toolchain.build(
+    image = toolchain.build(
         board,
         echo_sources(board),
         flags=["-DEDGECNN_FIRMWARE", f"-I{APP}", "-Wall", "-Wextra", "-Wconversion", "-Werror"],
     )
+    return finish_boot2(image) if FAMILIES[board.family].checksummed_boot else image
 
 
 def with_line(board: Board, **changes: object) -> Board:
     """The board with another line."""
     assert board.line is not None
     return replace(board, line=replace(board.line, **changes))
+
+
+def cpu_s(process: int) -> float:
+    """Seconds of the processor that a process has taken; 0 where the system does not say."""
+    path = Path(f"/proc/{process}/stat")
+    if not path.exists():
+        return 0.0
+    words = path.read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Talk:
@@ -66,6 +78,18 @@ class Talk:
         said = self.hear(2)
         assert said[:1] == b"G", said
         return CAUSES[int(said[1:])]
+
+    def cause(self, limit_s: float = 60.0) -> str:
+        """The same, asked for until it comes: what is sent before a USB host listens is lost."""
+        deadline = time.monotonic() + limit_s
+        while time.monotonic() < deadline:
+            self.say(b"g")
+            said = self.hear(2, 0.5)
+            if said:
+                while self.hear(1, 0.5):  # answers to what was asked more than once
+                    pass
+                return CAUSES[int(said[1:])]
+        raise AssertionError("no answer")
 
     def echo(self, data: bytes) -> bytes:
         """What comes back of ``data``."""

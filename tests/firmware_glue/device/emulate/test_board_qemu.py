@@ -9,7 +9,6 @@ import struct
 import time
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 
 import pytest
 
@@ -18,7 +17,7 @@ from firmware_glue.device.board_file import load_board
 from firmware_glue.device.emulate.board import start_board
 from firmware_glue.device.emulate.board_qemu import QemuBoard
 from firmware_glue.device.toolchain import find_toolchain
-from tests.firmware_glue.device.emulate.echo import Talk, build_echo
+from tests.firmware_glue.device.emulate.echo import Talk, build_echo, cpu_s
 
 BOARDS = ("microbit", "netduino-plus2", "mps2-an386", "mps3-an547", "riscv-virt")
 WATCHED = ("mps2-an386", "mps3-an547")
@@ -79,20 +78,12 @@ def test_the_clock_goes_on_over_the_wrap_of_its_counter_and_an_idle_board_sleeps
     talk = Talk(board.line())
     talk.greeting()
     here, begin = time.monotonic(), talk.clock()
-    used = _cpu_s(board)
+    used = cpu_s(board.pid)
     time.sleep(1.2)
-    used = _cpu_s(board) - used
+    used = cpu_s(board.pid) - used
     passed = (talk.clock() - begin) % 2**32 / 1e6
     assert 1.0 <= passed <= time.monotonic() - here
     assert used <= 0.3, "an idle board takes the host's processor"
-
-
-def _cpu_s(board: QemuBoard) -> float:
-    path = Path(f"/proc/{board.pid}/stat")
-    if not path.exists():
-        return 0.0
-    words = path.read_text().rpartition(")")[2].split()
-    return (int(words[11]) + int(words[12])) / 100
 
 
 @pytest.mark.parametrize("board", WATCHED, indirect=True)
