@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,8 @@ from tests.firmware_glue.device.protocol.host_board import (
     STEPS,
     HostBoard,
     HostLine,
+    HostModel,
+    build,
     reference,
 )
 
@@ -139,6 +142,25 @@ def test_tensors_are_checked_as_a_whole(board: HostBoard, kind: int, times: int)
     else:
         with pytest.raises(TargetError, match="lost the inference 4 times"):
             client_of(line).infer(DATA)
+
+
+def test_replies_that_come_late_and_again(tmp_path: Path) -> None:
+    """Each reply comes a second time behind the next one: none is taken for another request's."""
+    inputs, outputs = (1200, 3), (1111, 777)
+    board = HostBoard(build(tmp_path, HostModel(inputs, outputs)))
+    board.boot()
+    board.take()
+    last = [b""]
+
+    def late(data: bytes) -> bytes:
+        last[0], before = data, last[0]
+        return before + data
+
+    given = (bytes(i * i & 0xFF for i in range(1200)), b"abc")
+    client = client_of(HostLine(board, up=late))
+    before = board.get("invocations")
+    assert client.infer(given, runs=2).outputs == reference(given, 1, outputs)
+    assert board.get("invocations") - before == 2, "at once, and not begun anew"
 
 
 def test_nobody_answers(board: HostBoard) -> None:

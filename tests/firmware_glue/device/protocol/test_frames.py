@@ -128,6 +128,19 @@ def test_crc32_and_sha256_are_those_of_zlib_and_hashlib(board_library: ctypes.CD
         assert struct.pack(">8I", *state[:8]) == hashlib.sha256(data).digest()
 
 
+def test_the_ring_holds_what_it_says_and_counts_the_rest(board: HostBoard) -> None:
+    library = board.library
+    for turn in range(3):
+        data = Random(turn).randbytes(1024)
+        assert all(library.edgecnn_ring_put(byte) for byte in data)
+        assert not library.edgecnn_ring_has_room() and not library.edgecnn_ring_put(7)
+        assert library.edgecnn_ring_lost() == turn + 1
+        assert bytes(library.edgecnn_ring_get() for _ in data) == data
+        assert library.edgecnn_ring_get() == -1 and library.edgecnn_ring_is_empty()
+        for byte in data[:333]:
+            assert library.edgecnn_ring_put(byte) and library.edgecnn_ring_get() == byte
+
+
 def test_the_examples_of_the_page(board: HostBoard) -> None:
     said: list[tuple[str, bytearray]] = []
     for line in PAGE.read_text(encoding="utf-8").split("### Examples")[1].splitlines():
@@ -136,7 +149,7 @@ def test_the_examples_of_the_page(board: HostBoard) -> None:
             said.append((found[1], bytearray()))
         if found is not None:
             said[-1][1].extend(bytes.fromhex(found[2]))
-    assert len(said) == 14
+    assert len(said) == 16
     for (who, asked), (other, reply) in zip(said[::2], said[1::2], strict=True):
         assert (who, other) == ("host", "board")
         assert board.ask(bytes(asked)).hex(" ") == reply.hex(" ")
@@ -258,6 +271,29 @@ def test_text_ends_the_session_and_hello_ends_text(stranger: Stranger) -> None:
     board.feed(b"timest")
     stranger.hello()
     assert b"Unknown command: amp" in board.ask("amp%"), "what stood before the frame is gone"
+
+
+def test_hello_ends_what_text_began(board: HostBoard) -> None:
+    data = bytes(527).hex()
+    for long_one in ("infer 100000 0%", "infer 1 100000%", "db print%"):
+        board.ask(f"db load 527%db {data}%")
+        board.feed(long_one.encode())
+        board.run(100_000)
+        board.take()
+        reply = board.ask(wrapped(HELLO, 1, b"\x01wxyz"))
+        text, magic, frame = reply.partition(MAGIC)
+        assert unwrapped(magic + frame)[0][0] == HELLO | 0x80, "and nothing behind it"
+        assert b"m-ready" not in text
+
+
+def test_inputs_that_frames_brought_are_not_those_of_db(board: HostBoard) -> None:
+    board.ask(f"db load 527%db {bytes(527).hex()}%")
+    stranger = Stranger(board)
+    stranger.hello()
+    assert b"m-results" in board.ask("infer 1 0%")
+    stranger.hello()
+    stranger.ask(WRITE, struct.pack("<BBHI", 0, 0, 1, 0) + b"x")
+    assert board.ask("infer 1 0%").startswith(b"e-[Input db has 0 bytes, expected 527]")
 
 
 def test_reset(stranger: Stranger) -> None:
