@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Clock of RP2350 (RP2350 datasheet): the core and the peripherals from the PLL behind the board's
- * crystal, the reference clock from the crystal itself, and TIMER0 as microseconds. Registers have
- * an alias that sets bits, at +0x2000, and one that clears bits, at +0x3000 (section 2.1.3). */
-#include "bits.h"
+ * crystal, the reference clock from the crystal itself, and TIMER0 as microseconds. */
 #include "board_config.h"
 #include "chip.h"
 #include "nvic.h"
-
-#define SET 0x2000u
-#define CLEAR 0x3000u
+#include "rp_chip.h"
 
 /* Section 8.1.7: CLOCKS. SELECTED has a bit for each source of a glitch-free multiplexer. */
 #define CLK_REF_CTRL 0x40010030u
@@ -31,19 +27,9 @@
 #define XOSC_STATUS_STABLE (1u << 31u)
 #define XOSC_STARTUP 0x4004800Cu
 
-/* Section 8.6.5: PLL. */
-#define PLL_CS 0x40050000u
-#define PLL_CS_LOCK (1u << 31u)
-#define PLL_PWR 0x40050004u
-#define PLL_PWR_PD (1u << 0u)
-#define PLL_PWR_POSTDIVPD (1u << 3u)
-#define PLL_PWR_VCOPD (1u << 5u)
-#define PLL_FBDIV_INT 0x40050008u
-#define PLL_PRIM 0x4005000Cu
+#define PLL_SYS 0x40050000u
 
 /* Section 7.5.3: RESETS. */
-#define RESETS_RESET 0x40020000u
-#define RESETS_RESET_DONE 0x40020008u
 #define RESET_PLL_SYS (1u << 14u)
 #define RESET_TIMER0 (1u << 23u)
 
@@ -86,11 +72,6 @@
 #endif
 #define POSTDIV2 (POSTDIV / POSTDIV1)
 
-static void unreset(uint32_t blocks) {
-  EDGECNN_REG(RESETS_RESET + CLEAR) = blocks;
-  (void)edgecnn_wait_for(RESETS_RESET_DONE, blocks, blocks);
-}
-
 static void start_crystal(void) {
   /* Section 8.2.4: 256 cycles a step, a millisecond in all. */
   EDGECNN_REG(XOSC_STARTUP) = (EDGECNN_CRYSTAL_HZ / 1000u + 128u) / 256u;
@@ -98,7 +79,7 @@ static void start_crystal(void) {
   (void)edgecnn_wait_for(XOSC_STATUS, XOSC_STATUS_STABLE, XOSC_STATUS_STABLE);
 
   /* Section 8.1.5: clk_sys leaves the PLL, which is about to stop, before clk_ref changes. */
-  EDGECNN_REG(CLK_SYS_CTRL + CLEAR) = CLK_SYS_CTRL_SRC;
+  EDGECNN_REG(CLK_SYS_CTRL + EDGECNN_RP_CLEAR) = CLK_SYS_CTRL_SRC;
   (void)edgecnn_wait_for(CLK_SYS_SELECTED, 3u, 1u);
   EDGECNN_REG(CLK_REF_CTRL) = CLK_REF_CTRL_XOSC;
   (void)edgecnn_wait_for(CLK_REF_SELECTED, 0xFu, 1u << CLK_REF_CTRL_XOSC);
@@ -106,19 +87,11 @@ static void start_crystal(void) {
 }
 
 static void start_pll(void) {
-  /* Section 8.6.4: dividers, power, lock, then the post dividers. */
-  EDGECNN_REG(RESETS_RESET + SET) = RESET_PLL_SYS;
-  unreset(RESET_PLL_SYS);
-  EDGECNN_REG(PLL_CS) = 1u;
-  EDGECNN_REG(PLL_FBDIV_INT) = FBDIV;
-  EDGECNN_REG(PLL_PWR + CLEAR) = PLL_PWR_PD | PLL_PWR_VCOPD;
-  (void)edgecnn_wait_for(PLL_CS, PLL_CS_LOCK, PLL_CS_LOCK);
-  EDGECNN_REG(PLL_PRIM) = (POSTDIV1 << 16u) | (POSTDIV2 << 12u);
-  EDGECNN_REG(PLL_PWR + CLEAR) = PLL_PWR_POSTDIVPD;
-
+  edgecnn_rp_restart(RESET_PLL_SYS);
+  edgecnn_rp_pll(PLL_SYS, FBDIV, POSTDIV1, POSTDIV2);
   EDGECNN_REG(CLK_SYS_DIV) = DIV_1;
-  EDGECNN_REG(CLK_SYS_CTRL + CLEAR) = CLK_SYS_CTRL_AUXSRC;
-  EDGECNN_REG(CLK_SYS_CTRL + SET) = CLK_SYS_CTRL_SRC;
+  EDGECNN_REG(CLK_SYS_CTRL + EDGECNN_RP_CLEAR) = CLK_SYS_CTRL_AUXSRC;
+  EDGECNN_REG(CLK_SYS_CTRL + EDGECNN_RP_SET) = CLK_SYS_CTRL_SRC;
   (void)edgecnn_wait_for(CLK_SYS_SELECTED, 3u, 2u);
   EDGECNN_REG(CLK_PERI_CTRL) = CLK_PERI_CTRL_ENABLE;
 }
@@ -132,8 +105,7 @@ static void start_timer(void) {
   EDGECNN_REG(TICKS_WATCHDOG_CYCLES) = EDGECNN_CRYSTAL_HZ / 1000000u;
   EDGECNN_REG(TICKS_WATCHDOG_CTRL) = TICKS_ENABLE;
 
-  EDGECNN_REG(RESETS_RESET + SET) = RESET_TIMER0;
-  unreset(RESET_TIMER0);
+  edgecnn_rp_restart(RESET_TIMER0);
   EDGECNN_REG(TIMER0_INTE) = ALARM0;
   edgecnn_clock_irq();
   edgecnn_nvic_resume(EDGECNN_CLOCK_IRQ);

@@ -3,6 +3,8 @@
  * section 6.4, POWMAN). It counts the microseconds of TICKS, which clock_rp2350.c starts. */
 #include "board_config.h"
 #include "chip.h"
+#include "kept_cause.h"
+#include "rp_chip.h"
 
 #define CTRL 0x400D8000u
 #define CTRL_ENABLE (1u << 30u)
@@ -12,8 +14,6 @@
 #define REASON 0x400D8008u
 #define REASON_TIMER (1u << 0u)
 #define REASON_FORCE (1u << 1u)
-#define SET 0x2000u
-#define CLEAR 0x3000u
 
 /* What a watchdog resets: all but the oscillators (section 7.4.4, register WDSEL). */
 #define PSM_WDSEL 0x40018008u
@@ -31,21 +31,24 @@ static uint32_t load;
 
 void edgecnn_watchdog_start(uint32_t milliseconds) {
   load = milliseconds > LOAD_MOST / 1000u ? LOAD_MOST : milliseconds * 1000u;
-  EDGECNN_REG(CTRL + CLEAR) = CTRL_ENABLE;
+  edgecnn_keep_cause(EDGECNN_RESET_WATCHDOG);
+  EDGECNN_REG(CTRL + EDGECNN_RP_CLEAR) = CTRL_ENABLE;
   EDGECNN_REG(PSM_WDSEL) = PSM_ALL & ~(PSM_ROSC | PSM_XOSC);
   EDGECNN_REG(LOAD) = load;
-  EDGECNN_REG(CTRL + SET) = CTRL_ENABLE;
+  EDGECNN_REG(CTRL + EDGECNN_RP_SET) = CTRL_ENABLE;
 }
 
 void edgecnn_watchdog_feed(void) { EDGECNN_REG(LOAD) = load; }
 
-/* REASON is cleared by every reset that is none of the watchdog's; nothing is to be written. */
+/* The boot ROM too resets by this timer when it has written a program: it is our watchdog that
+ * ended a hang only where RAM says that it was on. Every other reset clears REASON. */
 edgecnn_reset_cause edgecnn_chip_reset_cause(void) {
   const uint32_t reason = EDGECNN_REG(REASON);
   const uint32_t chip = EDGECNN_REG(CHIP_RESET);
+  const edgecnn_reset_cause kept = edgecnn_kept_cause(EDGECNN_RESET_SOFTWARE);
 
   if ((reason & REASON_TIMER) != 0u) {
-    return EDGECNN_RESET_WATCHDOG;
+    return kept;
   }
   if ((reason & REASON_FORCE) != 0u) {
     return EDGECNN_RESET_SOFTWARE;
@@ -57,8 +60,9 @@ edgecnn_reset_cause edgecnn_chip_reset_cause(void) {
 }
 
 void edgecnn_chip_reset(void) {
+  edgecnn_keep_cause(EDGECNN_RESET_SOFTWARE);
   EDGECNN_REG(PSM_WDSEL) = PSM_ALL & ~(PSM_ROSC | PSM_XOSC);
-  EDGECNN_REG(CTRL + SET) = CTRL_TRIGGER;
+  EDGECNN_REG(CTRL + EDGECNN_RP_SET) = CTRL_TRIGGER;
   for (;;) {
     __asm__ volatile("dsb" ::: "memory");
   }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 
-from firmware_glue.device.board import Board
+from firmware_glue.device.board import Board, LinePort
 from firmware_glue.device.board_file import load_board
 from firmware_glue.device.elf import Elf, read_elf
 from firmware_glue.device.families import chip_files, config_header
@@ -42,15 +43,28 @@ int main(void) {{
 """
 
 
+def board(name: str) -> Board:
+    """A board of the package, or ``NAME-uart``: with its UART0 on GPIO0 and GPIO1 as the line."""
+    if not name.endswith("-uart"):
+        return load_board(name)
+    line = LinePort("uart", "UART0", "GPIO0", "GPIO1", function=2)
+    return replace(load_board(name.removesuffix("-uart")), name=name, line=line)
+
+
 @cache
 def image(name: str, compiler: str = "auto") -> Elf:
-    """The image of a board of that name."""
-    board = load_board(name)
-    return build(board, compiler)
+    """The image of a board of that name; see :func:`board`."""
+    return read_elf(file(name, compiler))
 
 
-def build(board: Board, compiler: str = "auto") -> Elf:
-    """The image of a board."""
+@cache
+def file(name: str, compiler: str = "auto") -> bytes:
+    """The ELF file of a board of that name."""
+    return build(board(name), compiler)
+
+
+def build(board: Board, compiler: str = "auto") -> bytes:
+    """The ELF file of a board."""
     headers = [
         entry.name
         for entry in (files("firmware_glue.device") / "app" / "chips").iterdir()
@@ -62,4 +76,4 @@ def build(board: Board, compiler: str = "auto") -> Elf:
     sources[f"{APP_FOLDER}/board_config.h"] = config_header(board)
     sources[f"{APP_FOLDER}/main.c"] = _MAIN
     flags = ("-DEDGECNN_FIRMWARE", *STRICT)
-    return read_elf(find_toolchain(board, compiler).build(board, sources, flags=flags))
+    return find_toolchain(board, compiler).build(board, sources, flags=flags)

@@ -16,11 +16,12 @@ class Layout:
     Attributes:
         blocks: name → address of the peripherals.
         resets: name → bit of RESETS.
-        ref_selected: CLK_REF's sources.
+        fraction_bits: of clk_sys's divider.
     """
 
     blocks: Mapping[str, int]
     resets: Mapping[str, int]
+    fraction_bits: int
 
 
 RP2350 = Layout(
@@ -30,6 +31,7 @@ RP2350 = Layout(
         "UART0": 0x40070000, "TIMER0": 0x400B0000, "WATCHDOG": 0x400D8000,
     },
     {"IO_BANK0": 6, "PADS_BANK0": 9, "PLL_SYS": 14, "PLL_USB": 15, "TIMER0": 23, "UART0": 26},
+    16,
 )  # fmt: skip
 RP2040 = Layout(
     {
@@ -41,6 +43,7 @@ RP2040 = Layout(
         "IO_BANK0": 5, "PADS_BANK0": 8, "PLL_SYS": 12, "PLL_USB": 13, "TIMER0": 21, "UART0": 22,
         "USBCTRL": 24,
     },
+    8,
 )  # fmt: skip
 
 
@@ -138,7 +141,8 @@ def core_hz(layout: Layout, state: State, crystal_hz: int) -> int:
     assert 750e6 <= vco <= 1600e6
     assert 16 <= state[pll + 8] <= 320
     prim = state[pll + 0xC]
-    return round(vco / (prim >> 16 & 7) / (prim >> 12 & 7) / (state[clocks + 0x40] >> 16 or 65536))
+    divider = state[clocks + 0x40] / 2**layout.fraction_bits
+    return round(vco / (prim >> 16 & 7) / (prim >> 12 & 7) / divider)
 
 
 def baud(layout: Layout, state: State, core: int, crystal_hz: int) -> float:

@@ -23,10 +23,20 @@ from tests.firmware_glue.device.chips.machine import (
 from tests.firmware_glue.device.chips.registers import Registers, svd, svd_names, table
 from tests.firmware_glue.device.chips.rules import Gate, Rule
 
+CAUSES = ("UNKNOWN", "POWER", "PIN", "SOFTWARE", "WATCHDOG")
 NRF51 = ("CLOCK", "POWER", "UART0", "TIMER0", "WDT", "GPIO")
 NRF52 = ("CLOCK", "POWER", "UART0", "TIMER0", "WDT", "P0", "P1")
 STM32F4 = ("RCC", "PWR", "FLASH", "GPIOA", "USART1", "USART2", "IWDG")
 STM32L4 = ("RCC", "PWR", "FLASH", "GPIOG", "LPUART1", "IWDG")
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why a chip started: registers after that reset, and the cause that RAM kept over it."""
+
+    why: str
+    registers: tuple[tuple[int, int], ...] = ()
+    kept: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,9 +47,10 @@ class Specimen:
         svd: one of pyOCD's files and its peripherals; None: none is shipped for the chip.
         tables: registers that the SVD lacks or has otherwise; they count first.
         rates: state → (core's Hz, baud).
-        causes: the register of reset causes: address, and value → what it means.
+        causes: what registers hold at reset, what RAM keeps, and why the chip started, then.
         resets: register that resets the chip when these bits are written.
         receiver: how a byte arrives.
+        sent_at: the register that bytes to be sent are written to.
     """
 
     name: str
@@ -49,14 +60,15 @@ class Specimen:
     gates: tuple[Gate, ...]
     rules: tuple[Rule, ...]
     rates: Callable[[State], tuple[float, float]]
-    causes: tuple[int, dict[int, str]]
+    causes: tuple[Cause, ...]
     resets: dict[int, int]
     receiver: Receiver
+    sent_at: int
     aliases: bool = False
 
     @property
     def board(self) -> Board:
-        return load_board(self.name)
+        return firmware.board(self.name)
 
     @property
     def registers(self) -> Registers:
@@ -85,7 +97,7 @@ def _stm32(
     layout: stm32.Layout,
     clocks: Callable[[State, int, stm32.Layout], stm32.Clocks],
     wait_states: int,
-    causes: tuple[int, dict[int, str]],
+    causes: tuple[Cause, ...],
     source: tuple[str, tuple[str, ...]] | None,
     tables: tuple[str, ...],
     **wanted: tuple[int, int, int],
@@ -106,7 +118,7 @@ def _stm32(
     return Specimen(
         name, source, tables, answer, stm32.gates(ours, {pin[0] for pin in pins if pin}),
         stm32.rules(ours, wait_states, **wanted), rates, causes, dict(_AIRCR),
-        _byte_at(port.base + layout.data),
+        _byte_at(port.base + layout.data), port.base + layout.sent,
     )  # fmt: skip
 
 
@@ -114,13 +126,13 @@ def _nordic(name: str, source: tuple[str, tuple[str, ...]]) -> Specimen:
     hz = load_board(name).clock.hz
     return Specimen(
         name, source, (), nordic.answer, (), nordic.rules(), lambda s: (hz, nordic.baud(s)),
-        (0x40000400, {0: "POWER", 1: "PIN", 2: "WATCHDOG", 4: "SOFTWARE"}), dict(_AIRCR),
-        _byte_at(nordic.UART + 0x518, nordic.UART + 0x108),
+        _causes(0x40000400, POWER=0, PIN=1, WATCHDOG=2, SOFTWARE=4), dict(_AIRCR),
+        _byte_at(nordic.UART + 0x518, nordic.UART + 0x108), nordic.UART + 0x51C,
     )  # fmt: skip
 
 
-def _raspberry(name: str, layout: raspberry.Layout, causes: tuple[int, dict[int, str]]) -> Specimen:
-    board = load_board(name)
+def _raspberry(name: str, layout: raspberry.Layout, causes: tuple[Cause, ...]) -> Specimen:
+    board = firmware.board(name)
 
     def rates(state: State) -> tuple[float, float]:
         crystal = board.clock.crystal_hz
@@ -130,7 +142,7 @@ def _raspberry(name: str, layout: raspberry.Layout, causes: tuple[int, dict[int,
     return Specimen(
         name, None, (board.family,), partial(raspberry.answer, layout), raspberry.gates(layout),
         raspberry.rules(layout), rates, causes, {layout.blocks["WATCHDOG"]: 1 << 31},
-        _byte_at(layout.blocks["UART0"]), aliases=True,
+        _byte_at(layout.blocks["UART0"]), layout.blocks["UART0"], aliases=True,
     )  # fmt: skip
 
 
@@ -140,22 +152,38 @@ def specimen(name: str) -> Specimen:
     return _MAKERS[name]()
 
 
-_F4_CAUSES = (
-    0x40023874,
-    {1 << 29 | 1 << 26: "WATCHDOG", 1 << 28 | 1 << 26: "SOFTWARE", 0x0E000000: "POWER",
-     1 << 26: "PIN", 0: "UNKNOWN"},
+def _causes(address: int, **values: int) -> tuple[Cause, ...]:
+    """Causes that one register tells; where it tells none, RAM does: emulators lack it."""
+    told = tuple(Cause(why, ((address, value),)) for why, value in values.items())
+    return (*told, Cause("SOFTWARE", ((address, 0),), "SOFTWARE"))
+
+
+# Every reset pulls the pin, too; power-on is a brown-out as well.
+_F4_CAUSES = _causes(
+    0x40023874, WATCHDOG=0x24000000, SOFTWARE=0x14000000, POWER=0x0E000000, PIN=0x04000000,
+    UNKNOWN=0,
 )  # fmt: skip
-_L4_CAUSES = (
-    0x40021094,
-    {1 << 29 | 1 << 26: "WATCHDOG", 1 << 28 | 1 << 26: "SOFTWARE", 0x0C000000: "POWER",
-     1 << 26: "PIN", 0: "UNKNOWN"},
+_L4_CAUSES = _causes(
+    0x40021094, WATCHDOG=0x24000000, SOFTWARE=0x14000000, POWER=0x0C000000, PIN=0x04000000,
+    UNKNOWN=0,
 )  # fmt: skip
-_H7_CAUSES = (
-    0x580244D0,
-    {1 << 26 | 1 << 22: "WATCHDOG", 1 << 24 | 1 << 22: "SOFTWARE", 0x00FA0000: "POWER",
-     1 << 22 | 1 << 17: "PIN", 0: "UNKNOWN"},
+_H7_CAUSES = _causes(
+    0x580244D0, WATCHDOG=0x04420000, SOFTWARE=0x01420000, POWER=0x00FA0000, PIN=0x00420000,
+    UNKNOWN=0,
 )  # fmt: skip
-_RP2350_CAUSES = (0x400D8008, {1: "WATCHDOG", 2: "SOFTWARE"})
+
+
+def _raspberry_causes(reason: int, chip_reset: int, power: int, pin: int) -> tuple[Cause, ...]:
+    """The boot ROM resets by the watchdog, too: it was ours where RAM says that it ran."""
+    return (
+        Cause("WATCHDOG", ((reason, 1), (chip_reset, power)), "WATCHDOG"),
+        Cause("SOFTWARE", ((reason, 1), (chip_reset, power))),
+        Cause("SOFTWARE", ((reason, 2), (chip_reset, power)), "SOFTWARE"),
+        Cause("POWER", ((chip_reset, power),)),
+        Cause("PIN", ((chip_reset, pin),)),
+        Cause("UNKNOWN"),
+    )
+
 
 _MAKERS: dict[str, Callable[[], Specimen]] = {
     "microbit": lambda: _nordic("microbit", ("nrf51.svd", NRF51)),
@@ -183,6 +211,12 @@ _MAKERS: dict[str, Callable[[], Specimen]] = {
         latency=(0x52002000, 0x3F, 0x22), voltage=(0x58024818, 7 << 13, 7 << 13),
         supply=(0x58024804, 1 << 13, 1 << 13),
     ),
+    "pico2": lambda: _raspberry(
+        "pico2", raspberry.RP2350, _raspberry_causes(0x400D8008, 0x4010002C, 1 << 16, 1 << 18)
+    ),
+    "pico-uart": lambda: _raspberry(
+        "pico-uart", raspberry.RP2040, _raspberry_causes(0x40058008, 0x40064008, 1 << 8, 1 << 16)
+    ),
 }  # fmt: skip
 BOARDS: Sequence[str] = tuple(_MAKERS)
 
@@ -205,6 +239,7 @@ def traced(
     preset: dict[int, int] | None = None,
     *,
     fixed: dict[int, int] | None = None,
+    kept: str = "",
     compiler: str = "auto",
     instructions: int = INSTRUCTIONS,
 ) -> Run:
@@ -214,11 +249,14 @@ def traced(
         name: of the board.
         preset: registers with another value than after reset.
         fixed: registers that read the same whatever is written.
+        kept: the reset cause that RAM kept.
         compiler: that builds the image.
         instructions: after so many it ends.
     """
     presets = tuple(sorted((preset or {}).items()))
-    return _traced(name, presets, tuple(sorted((fixed or {}).items())), compiler, instructions)
+    return _traced(
+        name, presets, tuple(sorted((fixed or {}).items())), kept, compiler, instructions
+    )
 
 
 @cache
@@ -226,6 +264,7 @@ def _traced(
     name: str,
     preset: tuple[tuple[int, int], ...],
     fixed: tuple[tuple[int, int], ...],
+    kept: str,
     compiler: str,
     instructions: int,
 ) -> Run:
@@ -240,6 +279,9 @@ def _traced(
     machine = TracedMachine(
         elf, what.board, state, answer, what.receiver, aliases=what.aliases, resets=what.resets
     )
+    if kept:
+        word = 0xED9E0000 | CAUSES.index(kept)
+        machine.machine.write(elf.address("edgecnn_kept_word"), word.to_bytes(4, "little"))
     machine.run(instructions)
 
     def variable(symbol: str) -> int:

@@ -35,7 +35,7 @@ class Layout:
         power: a register of PWR, and PWR's clock bit; 0: it has none.
         baud_at: offset of BRR; ``enable``: UE's bit in CR1 at ``control``.
         status: the USART's status register, and what it answers while nothing has arrived.
-        data: where a byte is read.
+        data: where a byte is read; ``sent``: where one is written.
         watchdog: address of IWDG.
     """
 
@@ -56,6 +56,7 @@ class Layout:
     baud_at: int
     status: tuple[int, int]
     data: int
+    sent: int
     watchdog: int
     cfgr: int = 0x08
 
@@ -64,21 +65,21 @@ F4 = Layout(
     rcc=0x40023800, ready=((0, 1), (16, 17), (24, 25)), pll_on=24, pll_registers=(0x40023804,),
     switch=(3, 2), acr=0x40023C00, latency=0xF, ports=(0x40020000, 0x40023830),
     line=0, line_gate=(0, 0), power=0x40007000, power_gate=(0x40023840, 28), control=0x0C,
-    enable=13, baud_at=0x08, status=(0x00, 0x80), data=0x04, watchdog=0x40003000,
+    enable=13, baud_at=0x08, status=(0x00, 0x80), data=0x04, sent=0x04, watchdog=0x40003000,
 )  # fmt: skip
 L4 = Layout(
     rcc=0x40021000, ready=((0, 1), (8, 10), (16, 17), (24, 25)), pll_on=24,
     pll_registers=(0x4002100C,), switch=(3, 3), acr=0x40022000, latency=0xF,
     ports=(0x48000000, 0x4002104C), line=0, line_gate=(0, 0), power=0x40007000,
     power_gate=(0x40021058, 28), control=0x00, enable=0, baud_at=0x0C, status=(0x1C, 0xC0),
-    data=0x24, watchdog=0x40003000,
+    data=0x24, sent=0x28, watchdog=0x40003000,
 )  # fmt: skip
 H7 = Layout(
     rcc=0x58024400, ready=((0, 2), (16, 17), (24, 25)), pll_on=24,
     pll_registers=(0x58024428, 0x5802442C, 0x58024430), switch=(7, 3), acr=0x52002000, latency=0xF,
     ports=(0x58020000, 0x580244E0), line=0, line_gate=(0, 0), power=0x58024800, power_gate=None,
-    control=0x00, enable=0, baud_at=0x0C, status=(0x1C, 0xC0), data=0x24, watchdog=0x58004800,
-    cfgr=0x10,
+    control=0x00, enable=0, baud_at=0x0C, status=(0x1C, 0xC0), data=0x24, sent=0x28,
+    watchdog=0x58004800, cfgr=0x10,
 )  # fmt: skip
 
 

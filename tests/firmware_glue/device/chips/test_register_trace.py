@@ -13,11 +13,17 @@ from firmware_glue.device.families import pin_number
 from tests.firmware_glue.device.chips import firmware
 from tests.firmware_glue.device.chips.machine import Access
 from tests.firmware_glue.device.chips.rules import check, readable
-from tests.firmware_glue.device.chips.specimens import BOARDS, Specimen, specimen, traced
+from tests.firmware_glue.device.chips.specimens import (
+    BOARDS,
+    CAUSES,
+    Cause,
+    Specimen,
+    specimen,
+    traced,
+)
 from tests.firmware_glue.device.programs import toolchain
 
 GOLDEN = Path(__file__).parent / "golden"
-CAUSES = ("UNKNOWN", "POWER", "PIN", "SOFTWARE", "WATCHDOG")
 STM32 = tuple(name for name in BOARDS if specimen(name).board.family.startswith("stm32"))
 PHASES = ("", "reset cause", "clock", "line", "watchdog", "put", "time", "receive", "reset")
 
@@ -46,7 +52,7 @@ def test_the_sequence_is_the_one_that_was_read_against_the_manual(name: str) -> 
 @pytest.mark.parametrize("name", BOARDS)
 def test_both_compilers_make_the_same_sequence(name: str) -> None:
     what = specimen(name)
-    toolchain(name, "gcc")
+    toolchain(what.board.name.removesuffix("-uart"), "gcc")
     ours, theirs = (
         readable(traced(name, compiler=each).trace, what.registers) for each in ("zig", "gcc")
     )
@@ -77,17 +83,13 @@ def test_a_byte_goes_out_and_one_comes_in(name: str) -> None:
     assert (run.ring_count, run.ring_byte) == (1, firmware.RECEIVED)
 
 
-CAUSE_CASES = [
-    (name, value, cause) for name in BOARDS for value, cause in specimen(name).causes[1].items()
-]
-
-
-@pytest.mark.parametrize(("name", "value", "cause"), CAUSE_CASES)
-def test_why_the_chip_started(name: str, value: int, cause: str) -> None:
-    what = specimen(name)
-    run = traced(name, {what.causes[0]: value})
-    assert CAUSES[run.cause] == cause
-    assert faults(what, run.trace) == []
+@pytest.mark.parametrize(
+    ("name", "cause"), [(name, cause) for name in BOARDS for cause in specimen(name).causes]
+)
+def test_why_the_chip_started(name: str, cause: Cause) -> None:
+    run = traced(name, dict(cause.registers), kept=cause.kept)
+    assert CAUSES[run.cause] == cause.why
+    assert faults(specimen(name), run.trace) == []
 
 
 @pytest.mark.parametrize("name", BOARDS)
