@@ -106,9 +106,9 @@ _CAUSES: tuple[_Cause, ...] = (
         _always("unplug the board, plug it in again and repeat; try another USB cable"),
     ),
     _Cause(
-        r"No ACK|Unexpected ACK|cannot read IDR|unable to connect to the target"
+        r"No ACK|Unexpected ACK|Invalid ACK|cannot read IDR|unable to connect to the target"
         r"|Error connecting DP|Error while initing target|[Mm]emory transfer fault"
-        r"|SWD/JTAG|Target not examined",
+        r"|SWD/JTAG|Target not examined|scan chain interrogation failed|Unable to reset target",
         "the debug probe does not reach the chip",
         _always("check the board's power and the wires of the probe, hold reset while you repeat"),
     ),

@@ -1,9 +1,8 @@
 """An nRF51822 behind a debug probe, for the real pyOCD: a server of its remote probe protocol.
 
 pyOCD loads its flash algorithm into the chip's RAM and runs it there; unicorn runs it here. What is
-simulated: debug port, one access port, ROM table, the core's debug registers (Arm, ARMv6-M
-architecture reference manual, C1), RAM, flash and its controller (Nordic, nRF51 reference manual,
-NVMC).
+simulated beside the core: debug port, one access port, and the flash controller (Nordic, nRF51
+reference manual, NVMC).
 """
 
 import json
@@ -13,131 +12,31 @@ import threading
 from types import TracebackType
 from typing import Any
 
-from unicorn import UC_ARCH_ARM, UC_HOOK_MEM_WRITE, UC_MODE_MCLASS, UC_MODE_THUMB, Uc, UcError
-from unicorn import arm_const as arm
+from tests.firmware_glue.device.flash.fake_core import ROM_TABLE, Core
 
-FLASH, FLASH_BYTES, RAM, RAM_BYTES = 0, 0x40000, 0x20000000, 0x4000
 PAGE = 0x400
 NVMC, WATCHDOG, FACTORY, USER = 0x4001E000, 0x40010000, 0x10000000, 0x10001000
 READY, CONFIG, ERASE_PAGE, ERASE_ALL = NVMC + 0x400, NVMC + 0x504, NVMC + 0x508, NVMC + 0x50C
-CPUID, AIRCR, DHCSR, DCRSR, DCRDR, DEMCR = (
-    0xE000ED00, 0xE000ED0C, 0xE000EDF0, 0xE000EDF4, 0xE000EDF8, 0xE000EDFC,
-)  # fmt: skip
-HALT, REGISTER_READY, HALTED, RESET_SEEN = 1 << 1, 1 << 16, 1 << 17, 1 << 25
-CATCH_RESET = 1
-ROM_TABLE, SCS = 0xF0000000, 0xE000E000
-_REGISTERS = (
-    *(getattr(arm, f"UC_ARM_REG_R{number}") for number in range(13)),
-    arm.UC_ARM_REG_SP, arm.UC_ARM_REG_LR, arm.UC_ARM_REG_PC,
-)  # fmt: skip
 
 
-def _ids(base: int, kind: int, part: int) -> dict[int, int]:
-    """Peripheral and component identification registers (ADIv5, chapter 13)."""
-    values = {0xFD0: 4, 0xFE0: part, 0xFE4: 0xB0, 0xFE8: 0x0B, 0xFEC: 0}
-    values |= {0xFF0: 0x0D, 0xFF4: kind << 4, 0xFF8: 0x05, 0xFFC: 0xB1}
-    return {base + offset: value for offset, value in values.items()}
-
-
-class Nrf51:
+class Nrf51(Core):
     def __init__(self) -> None:
-        self.uc = Uc(UC_ARCH_ARM, UC_MODE_THUMB | UC_MODE_MCLASS)
-        self.uc.mem_map(FLASH, FLASH_BYTES)
-        self.uc.mem_map(RAM, RAM_BYTES)
+        super().__init__(cpuid=0x410CC200, part=0x08)
         for registers in (NVMC, WATCHDOG, FACTORY, USER):
             self.uc.mem_map(registers, 0x1000)
         self.uc.mem_write(USER, b"\xff" * 0x1000)
-        self.uc.mem_write(FACTORY + 0x10, struct.pack("<II", PAGE, FLASH_BYTES // PAGE))
-        self.uc.hook_add(UC_HOOK_MEM_WRITE, self._on_write)
+        self.uc.mem_write(FACTORY + 0x10, struct.pack("<II", PAGE, self.flash_bytes // PAGE))
         self.uc.mem_write(READY, struct.pack("<I", 1))
-        self.uc.mem_write(FLASH, b"\xff" * FLASH_BYTES)
-        self.words = _ids(ROM_TABLE, 1, 0x71) | _ids(SCS, 14, 0x08) | {CPUID: 0x410CC200}
-        self.words |= {ROM_TABLE: (SCS - ROM_TABLE & 0xFFFFFFFF) | 3, ROM_TABLE + 4: 0}
-        self.halted, self.reset_seen, self.demcr, self.dcrdr = False, False, 0, 0
-        self.resets, self.erased, self.faults = 0, [], []
 
-    def flash(self, size: int) -> bytes:
-        return bytes(self.uc.mem_read(FLASH, size))
-
-    def program(self, data: bytes) -> None:
-        self.uc.mem_write(FLASH, data)
-
-    def read(self, address: int) -> int:
-        if address == DHCSR:
-            seen, self.reset_seen = self.reset_seen, False
-            return 1 | REGISTER_READY | (HALTED | HALT if self.halted else 0) | RESET_SEEN * seen
-        if address == DCRDR:
-            return self.dcrdr
-        if address == DEMCR:
-            return self.demcr
-        if self._mapped(address):
-            return int(struct.unpack("<I", self.uc.mem_read(address, 4))[0])
-        return self.words.get(address, 0)
-
-    def write(self, address: int, value: int) -> None:
-        if address == DHCSR:
-            self._debug(value)
-        elif address == DCRDR:
-            self.dcrdr = value
-        elif address == DCRSR:
-            self._register(value)
-        elif address == DEMCR:
-            self.demcr = value
-        elif address == AIRCR and value & 4:
-            self._reset()
-        elif self._mapped(address):
-            if NVMC <= address < NVMC + 0x1000:
-                self._on_write(self.uc, 0, address, 4, value, None)
-            self.uc.mem_write(address, struct.pack("<I", value))
-
-    def read_bytes(self, address: int, size: int) -> bytes:
-        return bytes(self.uc.mem_read(address, size))
-
-    def write_bytes(self, address: int, data: bytes) -> None:
-        self.uc.mem_write(address, data)
-
-    def _mapped(self, address: int) -> bool:
-        return any(start <= address <= end for start, end, _ in self.uc.mem_regions())
-
-    def _debug(self, value: int) -> None:
-        if value >> 16 != 0xA05F:
-            return
-        was, self.halted = self.halted, bool(value & HALT)
-        counter = self.uc.reg_read(arm.UC_ARM_REG_PC)
-        # Code in RAM is pyOCD's; it ends at a breakpoint. The program in flash just "runs".
-        if was and not self.halted and RAM <= counter < RAM + RAM_BYTES:
-            try:
-                self.uc.emu_start(counter | 1, RAM, count=20_000_000)
-            except UcError as error:
-                self.faults.append(str(error))
-            self.halted = True
-
-    def _register(self, value: int) -> None:
-        number, write = value & 0x1F, value >> 16 & 1
-        if number >= len(_REGISTERS):
-            if not write:
-                self.dcrdr = 0x01000000 if number == 16 else 0
-        elif write:
-            self.uc.reg_write(_REGISTERS[number], self.dcrdr)
-        else:
-            self.dcrdr = int(self.uc.reg_read(_REGISTERS[number]))
-
-    def _reset(self) -> None:
-        self.resets += 1
-        self.reset_seen, self.halted = True, bool(self.demcr & CATCH_RESET)
-        stack, start = struct.unpack("<II", self.flash(8))
-        self.uc.reg_write(arm.UC_ARM_REG_SP, stack)
-        self.uc.reg_write(arm.UC_ARM_REG_PC, start)
-
-    def _on_write(self, uc: Uc, _: int, address: int, size: int, value: int, __: Any) -> None:
+    def written(self, address: int, size: int, value: int) -> None:
         if address == ERASE_PAGE:
             self.erased.append(value)
-            uc.mem_write(value, b"\xff" * PAGE)
+            self.uc.mem_write(value, b"\xff" * PAGE)
         elif address == ERASE_ALL:
-            uc.mem_write(FLASH, b"\xff" * FLASH_BYTES)
-        elif address < FLASH_BYTES:
-            enabled = struct.unpack("<I", uc.mem_read(CONFIG, 4))[0] == 1
-            if not enabled or uc.mem_read(address, size) != b"\xff" * size:
+            self.program(b"\xff" * self.flash_bytes)
+        elif address < self.flash_bytes:
+            enabled = struct.unpack("<I", self.uc.mem_read(CONFIG, 4))[0] == 1
+            if not enabled or self.uc.mem_read(address, size) != b"\xff" * size:
                 self.faults.append(f"write to {address:#x}, not enabled or not erased")
 
 

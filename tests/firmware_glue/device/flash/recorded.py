@@ -132,3 +132,15 @@ OPENOCD_VERIFY_FAILED = f"""{_BANNER}** Programming Finished **
 ** Verify Failed **
 shutdown command invoked
 """
+# run here, on a simulated chip that does not answer (JTAG)
+OPENOCD_NO_CHIP = f"""{_BANNER}Error: JTAG scan chain interrogation failed: all ones
+Error: Check JTAG interface, timings, target power, etc.
+Error: Trying to use configured scan chain anyway...
+Error: stm32f4x.cpu: IR capture error; saw 0x0f not 0x01
+Warn : Bypassing JTAG setup events due to errors
+Error: Invalid ACK (7) in DAP response
+Error: JTAG-DP STICKY ERROR
+in procedure 'program'
+** OpenOCD init failed **
+shutdown command invoked
+"""

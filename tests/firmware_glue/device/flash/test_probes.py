@@ -144,6 +144,7 @@ CASES = (
     ("openocd", recorded.OPENOCD_NO_HID, NO_RIGHT, "plugdev"),
     ("openocd", recorded.OPENOCD_NO_FILE, "no configuration 'target/rp2350.cfg'", "newer OpenOCD"),
     ("openocd", recorded.OPENOCD_NO_TARGET, "does not reach the chip", "power"),
+    ("openocd", recorded.OPENOCD_NO_CHIP, "does not reach the chip", "power"),
     ("openocd", recorded.OPENOCD_BUSY, "another program uses", "close"),
     ("openocd", recorded.OPENOCD_VERIFY_FAILED, "does not hold what was written", "repeat"),
 )  # fmt: skip
@@ -282,6 +283,7 @@ def test_pyocd_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
         assert caught.value.extra == "flash"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", (PyOcd(), OpenOcd()))
 def test_the_real_programs_understand_the_command(method: PyOcd | OpenOcd) -> None:
     """Read only, and from a probe that nobody has: nothing that is plugged in is touched."""

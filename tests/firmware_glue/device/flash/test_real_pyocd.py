@@ -1,4 +1,4 @@
-"""The real pyOCD, on a simulated nRF51: the commands as they are, and what they do to flash."""
+"""The real pyOCD, on a simulated nRF51: the commands as they are, and what they do."""
 
 import random
 import shutil
