@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from firmware_glue.device.board import Board
 
 CHIP_HEADERS = (
-    "chip.h", "clock_systick.h", "kept_cause.h", "line_wait.h", "nvic.h", "rp_chip.h",
+    "bits.h", "chip.h", "clock_systick.h", "kept_cause.h", "line_wait.h", "nvic.h", "rp_chip.h",
     "stm32_gpio.h", "usb_controller.h", "usb_descriptors.h",
 )  # fmt: skip
 """Headers of ``app/chips`` that the C files there may include."""

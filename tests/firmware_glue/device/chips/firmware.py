@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
-from importlib.resources import files
 
 from firmware_glue.device.board import Board, LinePort
 from firmware_glue.device.board_file import load_board
 from firmware_glue.device.elf import Elf, read_elf
-from firmware_glue.device.families import chip_files, config_header
+from firmware_glue.device.families import CHIP_HEADERS, chip_files, config_header
 from firmware_glue.device.toolchain import (
     APP_FOLDER,
     app_file,
@@ -65,13 +64,8 @@ def file(name: str, compiler: str = "auto") -> bytes:
 
 def build(board: Board, compiler: str = "auto") -> bytes:
     """The ELF file of a board."""
-    headers = [
-        entry.name
-        for entry in (files("firmware_glue.device") / "app" / "chips").iterdir()
-        if entry.name.endswith(".h")
-    ]
     sources: dict[str, str | bytes] = {**start_up_sources(board)}
-    for file in (*chip_files(board), *headers):
+    for file in (*chip_files(board), *CHIP_HEADERS):
         sources[f"{APP_FOLDER}/{file}"] = app_file(f"chips/{file}")
     sources[f"{APP_FOLDER}/board_config.h"] = config_header(board)
     sources[f"{APP_FOLDER}/main.c"] = _MAIN
