@@ -14,6 +14,9 @@
 #include "requests.h"
 #include "text.h"
 
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "numbers are sent as they lie in memory: little-endian"
+#endif
 #ifndef EDGECNN_MAX_PAYLOAD
 #define EDGECNN_MAX_PAYLOAD 256u
 #endif
@@ -109,39 +112,36 @@ void edgecnn_frames_lost(void) {
   gathered = 0u;
 }
 
-void edgecnn_frames_put(const uint8_t *data, uint32_t count) {
-  sent_crc = edgecnn_crc32(sent_crc, data, count);
+void edgecnn_frames_put(const void *data, uint32_t count) {
+  const uint8_t *byte = data;
+  sent_crc = edgecnn_crc32(sent_crc, byte, count);
   while (count-- != 0u) {
-    edgecnn_line_put(*data++);
+    edgecnn_line_put(*byte++);
   }
 }
 
-void edgecnn_frames_put8(uint32_t byte) {
-  const uint8_t one = (uint8_t)byte;
-  edgecnn_frames_put(&one, 1u);
-}
-
-void edgecnn_frames_put16(uint32_t half) {
-  edgecnn_frames_put8(half);
-  edgecnn_frames_put8(half >> 8);
-}
-
-void edgecnn_frames_put32(uint32_t word) {
-  edgecnn_frames_put16(word);
-  edgecnn_frames_put16(word >> 16);
-}
-
 void edgecnn_frames_begin(uint8_t type, uint8_t sequence, uint32_t length) {
+  uint8_t header[HEADER] = {MAGIC_0, MAGIC_1};
+  uint32_t check;
+  header[2] = type;
+  header[3] = sequence;
+  header[4] = (uint8_t)length;
+  header[5] = (uint8_t)(length >> 8);
+  check = edgecnn_crc32(0u, header, 6u);
+  header[6] = (uint8_t)check;
+  header[7] = (uint8_t)(check >> 8);
   sent_crc = 0u;
-  edgecnn_frames_put8(MAGIC_0);
-  edgecnn_frames_put8(MAGIC_1);
-  edgecnn_frames_put8(type);
-  edgecnn_frames_put8(sequence);
-  edgecnn_frames_put16(length);
-  edgecnn_frames_put16(sent_crc);
+  edgecnn_frames_put(header, HEADER);
 }
 
 void edgecnn_frames_end(void) {
-  edgecnn_frames_put32(sent_crc);
+  const uint32_t crc = sent_crc;
+  edgecnn_frames_put(&crc, CRC);
   edgecnn_line_flush();
+}
+
+void edgecnn_frames_send(uint8_t type, uint8_t sequence, const void *payload, uint32_t length) {
+  edgecnn_frames_begin(type, sequence, length);
+  edgecnn_frames_put(payload, length);
+  edgecnn_frames_end();
 }

@@ -33,10 +33,9 @@ void edgecnn_frames_lost(void);
 
 /* Sends a frame: begin, as many bytes as announced, end. */
 void edgecnn_frames_begin(uint8_t type, uint8_t sequence, uint32_t length);
-void edgecnn_frames_put(const uint8_t *data, uint32_t count);
-void edgecnn_frames_put32(uint32_t word);
-void edgecnn_frames_put16(uint32_t half);
-void edgecnn_frames_put8(uint32_t byte);
+void edgecnn_frames_put(const void *data, uint32_t count);
 void edgecnn_frames_end(void);
+/* All three, for payloads that lie in memory as they are sent: cores are little-endian. */
+void edgecnn_frames_send(uint8_t type, uint8_t sequence, const void *payload, uint32_t length);
 
 #endif

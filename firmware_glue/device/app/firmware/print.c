@@ -17,7 +17,9 @@ void edgecnn_print_safely(const char *text, uint32_t count) {
   }
 }
 
-void edgecnn_print_number(uint64_t number) {
+void edgecnn_print_number(uint32_t number) { edgecnn_print_long(number); }
+
+void edgecnn_print_long(uint64_t number) {
   uint8_t digits[20];
   uint32_t count = 0u;
   do {

@@ -10,7 +10,8 @@
 void edgecnn_print(const char *text);
 /* Bytes outside printable ASCII as '?': whatever was received may be repeated. */
 void edgecnn_print_safely(const char *text, uint32_t count);
-void edgecnn_print_number(uint64_t number);
+void edgecnn_print_number(uint32_t number);
+void edgecnn_print_long(uint64_t number);
 void edgecnn_print_real(edgecnn_real real);
 void edgecnn_print_hex(uint8_t byte);
 

@@ -15,6 +15,10 @@
 #include "sha256.h"
 #include "text.h"
 
+#include <stddef.h>
+
+void *memcpy(void *restrict to, const void *restrict from, size_t size);
+
 #ifndef EDGECNN_MAX_PAYLOAD
 #define EDGECNN_MAX_PAYLOAD 256u
 #endif
@@ -48,25 +52,24 @@ static uint32_t word_at(const uint8_t *data) { return half_at(data + 2) << 16 | 
 
 static uint32_t at_most(uint32_t number, uint32_t most) { return number < most ? number : most; }
 
-static void begin(const edgecnn_frame *frame, uint32_t length) {
-  edgecnn_frames_begin((uint8_t)(frame->type | EDGECNN_REPLY), frame->sequence, length);
+static void reply(const edgecnn_frame *frame, const void *payload, uint32_t length) {
+  edgecnn_frames_send((uint8_t)(frame->type | EDGECNN_REPLY), frame->sequence, payload, length);
+}
+
+static void send_two(uint8_t type, uint8_t sequence, uint32_t first, uint32_t second) {
+  const uint16_t both = (uint16_t)(first | second << 8);
+  edgecnn_frames_send(type, sequence, &both, 2u);
 }
 
 static void refuse(const edgecnn_frame *frame, edgecnn_error code) {
-  edgecnn_frames_begin(EDGECNN_ERROR, frame->sequence, 2u);
-  edgecnn_frames_put8(frame->type);
-  edgecnn_frames_put8((uint32_t)code);
-  edgecnn_frames_end();
+  send_two(EDGECNN_ERROR, frame->sequence, frame->type, (uint32_t)code);
 }
 
 void edgecnn_requests_refuse(edgecnn_nak reason, int known, uint8_t sequence) {
   if (!known && !session.open) {
     return; /* no host that speaks in frames is there to be asked */
   }
-  edgecnn_frames_begin(EDGECNN_NAK, known ? sequence : 0u, 2u);
-  edgecnn_frames_put8((uint32_t)reason);
-  edgecnn_frames_put8(known ? 1u : 0u);
-  edgecnn_frames_end();
+  send_two(EDGECNN_NAK, known ? sequence : 0u, (uint32_t)reason, known != 0);
 }
 
 /* HELLO */
@@ -80,37 +83,44 @@ static uint32_t name_length(const char *name) {
 }
 
 static void put_name(const char *name) {
-  const uint32_t length = name_length(name);
-  edgecnn_frames_put8(length);
-  edgecnn_frames_put((const uint8_t *)name, length);
+  const uint8_t length = (uint8_t)name_length(name);
+  edgecnn_frames_put(&length, 1u);
+  edgecnn_frames_put(name, length);
+}
+
+static void put_sizes(const edgecnn_tensor *tensors, uint32_t count) {
+  for (; count != 0u; --count, ++tensors) {
+    edgecnn_frames_put(&tensors->bytes, 4u);
+  }
 }
 
 static void hello(const edgecnn_frame *frame) {
   const edgecnn_model_info *model = &edgecnn_model;
-  const uint32_t tensors = model->input_count + model->output_count;
-  uint32_t i;
+  const char *const names[] = {model->board, model->model_id, model->firmware};
+  uint32_t length = 48u + 4u * (model->input_count + model->output_count), i;
+  uint16_t figures[6];
+  figures[0] = (uint16_t)(EDGECNN_PROTOCOL_VERSION | (uint32_t)session.cause << 8);
+  figures[1] = (uint16_t)session.hung_step;
+  figures[2] = EDGECNN_MAX_PAYLOAD;
+  figures[3] = EDGECNN_RING_BYTES;
+  figures[4] = (uint16_t)model->steps;
+  figures[5] = (uint16_t)(model->input_count | model->output_count << 8);
   edgecnn_requests_close();
   edgecnn_text_stop();
   session.open = 1u;
-  begin(frame, 48u + 4u * tensors + 3u + name_length(model->board) +
-                   name_length(model->model_id) + name_length(model->firmware));
-  edgecnn_frames_put8(EDGECNN_PROTOCOL_VERSION);
-  edgecnn_frames_put8((uint32_t)session.cause);
-  edgecnn_frames_put16(session.hung_step);
-  edgecnn_frames_put(frame->payload + 1, 4u); /* the host's number */
-  edgecnn_frames_put16(EDGECNN_MAX_PAYLOAD);
-  edgecnn_frames_put16(EDGECNN_RING_BYTES);
-  edgecnn_frames_put16(model->steps);
-  edgecnn_frames_put8(model->input_count);
-  edgecnn_frames_put8(model->output_count);
-  edgecnn_frames_put(model->model_sha256, 32u);
-  for (i = 0u; i < tensors; ++i) {
-    edgecnn_frames_put32(i < model->input_count ? model->inputs[i].bytes
-                                                : model->outputs[i - model->input_count].bytes);
+  for (i = 0u; i < 3u; ++i) {
+    length += 1u + name_length(names[i]);
   }
-  put_name(model->board);
-  put_name(model->model_id);
-  put_name(model->firmware);
+  edgecnn_frames_begin(EDGECNN_HELLO | EDGECNN_REPLY, frame->sequence, length);
+  edgecnn_frames_put(figures, 4u);
+  edgecnn_frames_put(frame->payload + 1, 4u); /* the host's number */
+  edgecnn_frames_put(figures + 2, 8u);
+  edgecnn_frames_put(model->model_sha256, 32u);
+  put_sizes(model->inputs, model->input_count);
+  put_sizes(model->outputs, model->output_count);
+  for (i = 0u; i < 3u; ++i) {
+    put_name(names[i]);
+  }
   edgecnn_frames_end();
 }
 
@@ -142,11 +152,8 @@ static void write(const edgecnn_frame *frame) {
     to += edgecnn_model.inputs[i].bytes;
   }
   edgecnn_text_forget_db();
-  for (i = 0u; i < s.count; ++i) {
-    to[s.offset + i] = frame->payload[SPAN_BYTES + i];
-  }
-  begin(frame, 0u);
-  edgecnn_frames_end();
+  memcpy(to + s.offset, frame->payload + SPAN_BYTES, s.count);
+  reply(frame, frame->payload, 0u);
 }
 
 static void read(const edgecnn_frame *frame) {
@@ -156,9 +163,7 @@ static void read(const edgecnn_frame *frame) {
     refuse(frame, EDGECNN_E_RANGE);
     return;
   }
-  begin(frame, s.count);
-  edgecnn_frames_put(edgecnn_model.outputs[s.index].data + s.offset, s.count);
-  edgecnn_frames_end();
+  reply(frame, edgecnn_model.outputs[s.index].data + s.offset, s.count);
 }
 
 /* STATUS, and the reply to INVOKE */
@@ -173,16 +178,14 @@ static uint32_t crc_of_outputs(void) {
 
 static void put_status(uint8_t type, uint8_t sequence) {
   const edgecnn_run *run = &edgecnn_running;
-  edgecnn_frames_begin(type, sequence, STATUS_BYTES);
-  edgecnn_frames_put8((uint32_t)run->state);
-  edgecnn_frames_put8(session.working);
-  edgecnn_frames_put16(run->step);
-  edgecnn_frames_put32(run->done);
-  edgecnn_frames_put32(run->last_us);
-  edgecnn_frames_put32(run->total_us);
-  edgecnn_frames_put32(run->state == EDGECNN_RUN_DONE ? crc_of_outputs() : 0u);
-  edgecnn_frames_put32(edgecnn_ring_lost());
-  edgecnn_frames_end();
+  uint32_t words[6];
+  words[0] = (uint32_t)run->state | (uint32_t)session.working << 8 | run->step << 16;
+  words[1] = run->done;
+  words[2] = run->last_us;
+  words[3] = run->total_us;
+  words[4] = run->state == EDGECNN_RUN_DONE ? crc_of_outputs() : 0u;
+  words[5] = edgecnn_ring_lost();
+  edgecnn_frames_send(type, sequence, words, STATUS_BYTES);
 }
 
 /* INVOKE, HASH: begun here, ended in later turns */
@@ -219,13 +222,13 @@ static void start_hash(const edgecnn_frame *frame) {
 }
 
 static void put_hash(void) {
+  uint8_t digest[EDGECNN_SHA256_BYTES];
   uint32_t i;
-  edgecnn_frames_begin(EDGECNN_HASH | EDGECNN_REPLY, session.working_sequence,
-                       EDGECNN_SHA256_BYTES);
   for (i = 0u; i < EDGECNN_SHA256_BYTES; ++i) {
-    edgecnn_frames_put8(hash.hash[i / 4u] >> (24u - 8u * (i % 4u)));
+    digest[i] = (uint8_t)(hash.hash[i / 4u] >> (24u - 8u * (i % 4u)));
   }
-  edgecnn_frames_end();
+  edgecnn_frames_send(EDGECNN_HASH | EDGECNN_REPLY, session.working_sequence, digest,
+                      EDGECNN_SHA256_BYTES);
 }
 
 static int is_working(void) {
@@ -284,33 +287,27 @@ void edgecnn_requests_close(void) {
 /* The others */
 
 static void memory(const edgecnn_frame *frame) {
-  begin(frame, 16u);
-  edgecnn_frames_put32(edgecnn_model.memory_bytes);
-  edgecnn_frames_put32(edgecnn_static_bytes());
-  edgecnn_frames_put32(edgecnn_stack_bytes());
-  edgecnn_frames_put32(edgecnn_stack_used());
-  edgecnn_frames_end();
+  uint32_t words[4];
+  words[0] = edgecnn_model.memory_bytes;
+  words[1] = edgecnn_static_bytes();
+  words[2] = edgecnn_stack_bytes();
+  words[3] = edgecnn_stack_used();
+  reply(frame, words, sizeof words);
 }
 
 static void profile(const edgecnn_frame *frame) {
   const uint32_t first = half_at(frame->payload), count = half_at(frame->payload + 2);
-  uint32_t i;
   if (first > edgecnn_model.steps || count > edgecnn_model.steps - first ||
       count > EDGECNN_MAX_PAYLOAD / 4u) {
     refuse(frame, EDGECNN_E_RANGE);
     return;
   }
-  begin(frame, 4u * count);
-  for (i = 0u; i < count; ++i) {
-    edgecnn_frames_put32(edgecnn_run_step_us(first + i));
-  }
-  edgecnn_frames_end();
+  reply(frame, edgecnn_run_step_us() + first, 4u * count);
 }
 
 static void restart(const edgecnn_frame *frame) {
   uint32_t start, tries;
-  begin(frame, 0u);
-  edgecnn_frames_end();
+  reply(frame, frame->payload, 0u);
   start = edgecnn_clock_us();
   for (tries = 0u; tries < 10000000u && edgecnn_clock_us() - start < RESET_AFTER_US; ++tries) {
   }

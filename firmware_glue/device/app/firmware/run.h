@@ -38,7 +38,7 @@ void edgecnn_run_start(edgecnn_holds holds, uint32_t count, int profile, int kee
 int edgecnn_run_turn(void);
 /* Gives up inferences that run; the results of those that have ended stay. */
 void edgecnn_run_stop(void);
-/* Microseconds of a step in the last inference that kept them. */
-uint32_t edgecnn_run_step_us(uint32_t step);
+/* Microseconds of each step in the last inference that kept them. */
+const uint32_t *edgecnn_run_step_us(void);
 
 #endif

@@ -55,7 +55,7 @@ static void error(const char *what) {
   edgecnn_print("]\r\n");
 }
 
-static void line_with(const char *before, uint64_t number, const char *after) {
+static void line_with(const char *before, uint32_t number, const char *after) {
   edgecnn_print(before);
   edgecnn_print_number(number);
   edgecnn_print(after);
@@ -67,7 +67,11 @@ static void bracket(const char *before, const char *text) {
   edgecnn_print("]\r\n");
 }
 
-static void lap(uint64_t us) { line_with("m-lap-us-", us, "\r\n"); }
+static void lap(uint64_t us) {
+  edgecnn_print("m-lap-us-");
+  edgecnn_print_long(us);
+  edgecnn_print("\r\n");
+}
 
 /* A decimal number; returns 0 where the word is none or does not fit. */
 static int number_of(const char *word, uint32_t *number) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import struct
 import subprocess
@@ -52,11 +53,15 @@ static inline float m_dequantize_output0(int8_t value) { return (float)value; }
 """
 
 
-@pytest.mark.parametrize("compiler", TOOLCHAINS)
+PIXELS = "#define EDGECNN_DB_PIXELS 1\n"
+CORES = ("cortex-m0plus", "cortex-m4", "rv32imc")
+BUILDS = list(itertools.product(CORES, TOOLCHAINS, ("", PIXELS, FLOATS)))
+
+
 @pytest.mark.parametrize(
-    "core", long_but_for(("cortex-m0plus", "cortex-m4", "rv32imc"), "cortex-m0plus")
+    ("core", "compiler", "kind"),
+    long_but_for(BUILDS, ("cortex-m0plus", "zig", FLOATS), ("cortex-m0plus", "gcc", PIXELS)),
 )
-@pytest.mark.parametrize("kind", ["", "#define EDGECNN_DB_PIXELS 1\n", FLOATS])
 def test_strict_warnings(core: str, compiler: str, kind: str, tmp_path: Path) -> None:
     write_sources(tmp_path, HostModel())
     board, builder = load_board(core), toolchain(core, compiler)
