@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import struct
+
 from edgecnn.core.errors import TargetError
 from firmware_glue.device.board import Board
 from firmware_glue.device.elf import read_elf
 from firmware_glue.device.emulate.board_process import BoardProcess
 from firmware_glue.device.emulate.qemu_program import qemu_program, qemu_version
 from firmware_glue.device.emulate.qmp import Qmp
+from firmware_glue.device.flash.formats.flat import FlatImage, flatten
 from firmware_glue.device.link.tcp import TcpLine
 
+_HEADER = struct.Struct("<16sHHIIIIIHHHHHH")
+_SEGMENT = struct.Struct("<8I")
+_LOAD, _ALL_ACCESS = 1, 7
 _PER_US = 1000.0  # -icount shift=0: an instruction takes one nanosecond of the machine's time
 
 
@@ -31,11 +37,12 @@ class QemuBoard:
                 hint="add [emulation] to the board's TOML",
             )
         program = qemu_program(board)
-        read_elf(image)  # a damaged image is better refused here than by QEMU
+        memory = board.memory
+        flat = flatten(read_elf(image), memory.flash_origin, memory.flash_bytes)
         self.description = f"QEMU {qemu_version(program)} ({emulation.machine})"
         self._process = BoardProcess("qemu", board.name, tcp=tcp)
         file = self._process.folder / "image.elf"
-        file.write_bytes(image)
+        file.write_bytes(_as_flashed(image, flat))
         line, control = self._process.line_door, self._process.control_door
         command = (
             program, "-M", emulation.machine, *emulation.arguments, "-kernel", str(file),
@@ -84,6 +91,19 @@ class QemuBoard:
     def close(self) -> None:
         """Ends QEMU; may be called again."""
         self._process.close()
+
+
+def _as_flashed(image: bytes, flat: FlatImage) -> bytes:
+    """The image as one segment: gaps hold what flash would hold, and not what QEMU's memory does.
+
+    The header keeps the core and the entry (ELF specification 1.2, figures 1-3 and 2-1).
+    """
+    fields = list(_HEADER.unpack_from(image))
+    fields[5:] = [_HEADER.size, 0, fields[7], _HEADER.size, _SEGMENT.size, 1, 0, 0, 0]
+    offset = _HEADER.size + _SEGMENT.size
+    size = len(flat.data)
+    segment = _SEGMENT.pack(_LOAD, offset, flat.origin, flat.origin, size, size, _ALL_ACCESS, 4)
+    return _HEADER.pack(*fields) + segment + flat.data
 
 
 def start_qemu_board(board: Board, image: bytes) -> QemuBoard:
