@@ -11,9 +11,8 @@ from firmware_glue.device.flash.formats.hex import write_hex
 from firmware_glue.device.flash.host import LINUX, MACOS, Host
 from firmware_glue.device.flash.probe_program import (
     READ_BACK,
-    WRITE_S,
     check_size,
-    read_timeout_s,
+    probe_timeout_s,
     run_probe_program,
 )
 
@@ -58,7 +57,7 @@ class OpenOcd:
             TargetError, ToolError: no OpenOCD, no probe, or it failed.
         """
         files = {plan.file_name: plan.content}
-        self._run(plan.command, host, files, WRITE_S, _VERIFIED)
+        self._run(plan.command, host, files, probe_timeout_s(plan.bytes), _VERIFIED)
 
     def read(self, board: Board, size: int, choice: BoardChoice, host: Host) -> bytes:
         """Flash from its origin on, read while the program runs.
@@ -68,7 +67,7 @@ class OpenOcd:
         """
         dump = f"init; dump_image {READ_BACK} 0x{board.memory.flash_origin:08x} {size}; shutdown"
         command = (*_start(board, choice), "-c", dump)
-        data = self._run(command, host, {}, read_timeout_s(size), "")
+        data = self._run(command, host, {}, probe_timeout_s(size), "")
         return check_size("openocd", data, size)
 
     def reset(self, board: Board, choice: BoardChoice, host: Host) -> None:
@@ -78,7 +77,7 @@ class OpenOcd:
             TargetError, ToolError: no OpenOCD, no probe, or it failed.
         """
         command = (*_start(board, choice), "-c", "init; reset run; shutdown")
-        self._run(command, host, {}, WRITE_S, "")
+        self._run(command, host, {}, probe_timeout_s(), "")
 
     def _run(
         self,

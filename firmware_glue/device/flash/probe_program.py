@@ -11,11 +11,10 @@ from firmware_glue.device.flash.cures import explain
 from firmware_glue.device.flash.host import Host
 from firmware_glue.device.process import run_to_end
 
-WRITE_S = 300.0
-READ_S = 120.0
+BASE_S = 120.0
 READ_BACK = "flash.bin"
 _BYTES_PER_S = 2000
-"""The slowest reading seen of probes: full-speed HID, one word at a time."""
+"""Less than the slowest probes do: full-speed HID, one word at a time."""
 
 
 def run_probe_program(
@@ -64,9 +63,9 @@ def run_probe_program(
         return result.read_bytes() if result.exists() else b""
 
 
-def read_timeout_s(size: int) -> float:
-    """How long reading ``size`` bytes may take."""
-    return READ_S + size / _BYTES_PER_S
+def probe_timeout_s(size: int = 0) -> float:
+    """How long connecting, and then writing or reading ``size`` bytes of flash, may take."""
+    return BASE_S + size / _BYTES_PER_S
 
 
 def check_size(tool: str, data: bytes, size: int) -> bytes:

@@ -14,9 +14,8 @@ from firmware_glue.device.flash.formats.hex import write_hex
 from firmware_glue.device.flash.host import Host
 from firmware_glue.device.flash.probe_program import (
     READ_BACK,
-    WRITE_S,
     check_size,
-    read_timeout_s,
+    probe_timeout_s,
     run_probe_program,
 )
 
@@ -54,7 +53,7 @@ class PyOcd:
         if missing := self.missing(host):
             raise missing
         files = {plan.file_name: plan.content}
-        self._run(plan.command, host, files, WRITE_S)
+        self._run(plan.command, host, files, probe_timeout_s(plan.bytes))
 
     def read(self, board: Board, size: int, choice: BoardChoice, host: Host) -> bytes:
         """Flash from its origin on, read while the program runs.
@@ -70,7 +69,7 @@ class PyOcd:
         options = ("-O", "auto_unlock=false", "-O", "resume_on_disconnect=true")
         save = f"savemem 0x{board.memory.flash_origin:08x} {size} {READ_BACK}"
         command = (*_command(host), "commander", *where, *options, "-c", save)
-        data = self._run(command, host, {}, read_timeout_s(size))
+        data = self._run(command, host, {}, probe_timeout_s(size))
         return check_size("pyocd", data, size)
 
     def reset(self, board: Board, choice: BoardChoice, host: Host) -> None:
@@ -81,7 +80,7 @@ class PyOcd:
         """
         if missing := self.missing(host):
             raise missing
-        self._run((*_command(host), "reset", *_where(board, choice)), host, {}, WRITE_S)
+        self._run((*_command(host), "reset", *_where(board, choice)), host, {}, probe_timeout_s())
 
     def _run(
         self, command: tuple[str, ...], host: Host, files: dict[str, bytes], timeout_s: float
