@@ -1,0 +1,99 @@
+"""A board's whole program in unicorn, with the chip's model for peripherals, behind a line.
+
+For boards that no emulator has. Unicorn knows no interrupts: a byte that has arrived interrupts the
+program where its main loop begins a turn (it feeds the watchdog there), by a call of the line's
+handler; where the program waits for an interrupt (WFI) and none is due, the run ends until the host
+sends more. No time passes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from firmware_glue.device.elf import Elf
+from tests.firmware_glue.device.chips.machine import State, TracedMachine
+from tests.firmware_glue.device.chips.specimens import Specimen
+
+_WFI = b"\x30\xbf"
+_CLOBBERED = ("R0", "R1", "R2", "R3", "R12", "LR")
+_INSTRUCTIONS, _RUNS = 50_000_000, 10
+
+
+class ModelledLine:
+    """A line to the program; time does not pass for it."""
+
+    def __init__(self, what: Specimen, elf: Elf) -> None:
+        self.description = f"model of {what.name}"
+        reset = {address: each.reset for address, each in what.registers.by_address.items()}
+        self.state = State(reset)
+        self._traced = TracedMachine(
+            elf, what.board, self.state, what.answer, what.receiver,
+            aliases=what.aliases, resets=what.resets,
+        )  # fmt: skip
+        self._what, self._elf = what, elf
+        self._uc: Any = self._traced.machine._uc
+        self._const = self._traced.machine._unicorn.arm_const
+        self._input, self._sent = bytearray(), bytearray()
+        self._at: int | None = elf.address("edgecnn_reset")
+        self._saved: dict[str, int] = {}
+        self._turn = elf.address("edgecnn_watchdog_feed")
+        uc, hook = self._uc, self._traced.machine._unicorn.UC_HOOK_CODE
+        uc.hook_add(hook, self._interrupt, None, self._turn, self._turn)
+        for at in self._waits():
+            uc.hook_add(hook, self._wait, None, at, at)
+
+    def read(self, timeout_s: float) -> bytes:
+        """Runs the program until it waits for more; returns what it has sent."""
+        del timeout_s
+        for _ in range(_RUNS):
+            self._run()
+            if not self._input:
+                break
+        sent, self._sent = bytes(self._sent), bytearray()
+        return sent
+
+    def write(self, data: bytes) -> None:
+        """Bytes for the program."""
+        self._input += data
+
+    def close(self) -> None:
+        """Nothing is to be closed."""
+
+    def _run(self) -> None:
+        if self._at is None:
+            return
+        self._uc.emu_start(self._at | 1, 0xFFFFFFFE, count=_INSTRUCTIONS)
+        self._at = None if self._traced.was_reset else self._traced.machine.pc
+        data, trace = self._what.sent_at, self._traced.trace
+        self._sent += bytes(a.value & 0xFF for a in trace if a.write and a.address == data)
+        trace.clear()
+
+    def _waits(self) -> list[int]:
+        """Where the program waits: a hook at each, so that other code stays fast."""
+        origin = self._what.board.memory.flash_origin
+        (code,) = [s.data for s in self._elf.segments if s.address == origin]
+        return [origin + at for at in range(0, len(code), 2) if code[at : at + 2] == _WFI]
+
+    def _register(self, name: str) -> int:
+        return int(getattr(self._const, f"UC_ARM_REG_{name}"))
+
+    def _wait(self, uc: Any, _address: int, _size: int, _user: object) -> None:
+        if not self._input:
+            uc.emu_stop()
+
+    def _interrupt(self, uc: Any, address: int, _size: int, _user: object) -> None:
+        """Calls the handler, which returns to where it was called; there nothing has changed."""
+        if self._saved:
+            for name, value in self._saved.items():
+                uc.reg_write(self._register(name), value)
+            self._saved = {}
+            return
+        if not self._input:
+            return
+        self.state.arrived.append(self._input.pop(0))
+        receiver = self._what.receiver
+        if receiver.event:
+            self.state.words[receiver.event] = 1
+        self._saved = {name: uc.reg_read(self._register(name)) for name in _CLOBBERED}
+        uc.reg_write(self._register("LR"), address | 1)
+        uc.reg_write(self._register("PC"), self._elf.address("edgecnn_line_irq") | 1)
