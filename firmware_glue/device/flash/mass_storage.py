@@ -75,14 +75,18 @@ class MassStorage:
         left = host.wait_until(
             lambda: not is_there(drive, host) or _remounts(drive) != remounts, LEAVE_S
         )
-        if left and not host.wait_until(lambda: is_there(drive, host), RETURN_S):
+        # It may come back in another folder, where the old one is still taken.
+        if left:
+            host.wait_until(lambda: bool(_drives(flashing, plan.choice, host)), RETURN_S)
+        back = _drives(flashing, plan.choice, host)
+        if not back:
             progress.say(
                 f"the drive {drive.label} has not come back, so its verdict is unknown"
                 " (where drives are not mounted by themselves, that is as expected)"
             )
             return
         # A verdict of an earlier copy stays until the drive has left.
-        verdict = _failure(drive)
+        verdict = _failure(back[0])
         if verdict and (left or verdict != failure):
             raise TargetError(
                 f"the probe of '{plan.board.name}' could not write the program: {verdict}",

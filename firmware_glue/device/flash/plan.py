@@ -148,7 +148,7 @@ def board_choice(board: Board, port: str | None) -> BoardChoice:
     if port is None:
         return BoardChoice()
     if Path(port).is_dir():
-        return BoardChoice(drive=Path(port))
+        return BoardChoice(drive=Path(port).resolve())  # as the system's tables have it
     return BoardChoice(serial_number=probe_serial_number(board, port))
 
 

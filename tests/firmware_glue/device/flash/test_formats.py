@@ -22,6 +22,7 @@ from firmware_glue.device.flash.formats.hex import write_hex
 from firmware_glue.device.flash.formats.uf2 import write_uf2
 from tests.firmware_glue.device.flash.images import FLASH, FLASH_BYTES, elf, segments
 from tests.firmware_glue.device.programs import TOOLCHAINS, image
+from tests.share import long_but_for
 
 RP2040, RP2350 = 0xE48BFF56, 0xE48BFF59
 READER = """
@@ -145,7 +146,7 @@ def test_the_uf2_package_of_npm_finds_the_bytes(family: int, name: str) -> None:
         assert name in blocks[0]["family"].upper()
 
 
-@pytest.mark.parametrize("compiler", TOOLCHAINS)
+@pytest.mark.parametrize("compiler", long_but_for(TOOLCHAINS, "zig"))
 @pytest.mark.parametrize("core", ("cortex-m0plus", "rv32imc"))
 def test_a_linked_image_as_pyelftools_sees_it(core: str, compiler: str) -> None:
     """Program headers by pyelftools; the segments' bytes lie in the flat image at their place."""

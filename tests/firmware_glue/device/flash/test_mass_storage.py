@@ -142,6 +142,20 @@ def test_a_drive_that_is_back_before_anyone_looked(desk: Desk) -> None:
     assert desk.now < 1
 
 
+def test_a_drive_that_comes_back_in_another_folder(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, LINUX)
+    drive = desk.plug("MICROBIT", MICROBIT_NOTE)
+    notes = MICROBIT_NOTE | {"FAIL.TXT": TIMED_OUT}
+
+    def move() -> None:
+        desk.unplug("MICROBIT")
+        desk.at(2, lambda: desk.plug("MICROBIT", notes, folder="MICROBIT1"))
+
+    desk.when_copied(drive / FILE, move)
+    with pytest.raises(TargetError, match="timed out"):
+        flash(desk)
+
+
 def test_a_drive_that_does_not_come_back(desk: Desk) -> None:
     drive = desk.plug("MICROBIT", MICROBIT_NOTE)
     desk.when_copied(drive / FILE, lambda: desk.unplug("MICROBIT"))
