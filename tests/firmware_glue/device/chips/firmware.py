@@ -42,12 +42,26 @@ int main(void) {{
 """
 
 
+VARIANTS = ("pico-uart", "pico2-usb")
+"""Boards whose chip has a further kind of line."""
+
+
 def board(name: str) -> Board:
-    """A board of the package, or ``NAME-uart``: with its UART0 on GPIO0 and GPIO1 as the line."""
-    if not name.endswith("-uart"):
+    """A board of the package, or one of :data:`VARIANTS`."""
+    plain, _dash, kind = name.rpartition("-")
+    if name not in VARIANTS:
         return load_board(name)
-    line = LinePort("uart", "UART0", "GPIO0", "GPIO1", function=2)
-    return replace(load_board(name.removesuffix("-uart")), name=name, line=line)
+    lines = {
+        "uart": LinePort("uart", "UART0", "GPIO0", "GPIO1", function=2),
+        "usb": LinePort("usb", "USB", usb=("2e8a:0009",)),
+    }
+    return replace(load_board(plain), name=name, line=lines[kind])
+
+
+def on_usb(name: str) -> bool:
+    """Whether the board's line is USB."""
+    line = board(name).line
+    return line is not None and line.kind == "usb"
 
 
 @cache

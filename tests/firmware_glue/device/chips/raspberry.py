@@ -28,16 +28,19 @@ RP2350 = Layout(
     {
         "CLOCKS": 0x40010000, "RESETS": 0x40020000, "IO_BANK0": 0x40028000,
         "PADS_BANK0": 0x40038000, "XOSC": 0x40048000, "PLL_SYS": 0x40050000, "PLL_USB": 0x40058000,
-        "UART0": 0x40070000, "TIMER0": 0x400B0000, "WATCHDOG": 0x400D8000,
+        "UART0": 0x40070000, "TIMER0": 0x400B0000, "WATCHDOG": 0x400D8000, "CLK_USB": 0x40010060,
     },
-    {"IO_BANK0": 6, "PADS_BANK0": 9, "PLL_SYS": 14, "PLL_USB": 15, "TIMER0": 23, "UART0": 26},
+    {
+        "IO_BANK0": 6, "PADS_BANK0": 9, "PLL_SYS": 14, "PLL_USB": 15, "TIMER0": 23, "UART0": 26,
+        "USBCTRL": 28,
+    },
     16,
 )  # fmt: skip
 RP2040 = Layout(
     {
         "CLOCKS": 0x40008000, "RESETS": 0x4000C000, "IO_BANK0": 0x40014000,
         "PADS_BANK0": 0x4001C000, "XOSC": 0x40024000, "PLL_SYS": 0x40028000, "PLL_USB": 0x4002C000,
-        "UART0": 0x40034000, "TIMER0": 0x40054000, "WATCHDOG": 0x40058000,
+        "UART0": 0x40034000, "TIMER0": 0x40054000, "WATCHDOG": 0x40058000, "CLK_USB": 0x40008054,
     },
     {
         "IO_BANK0": 5, "PADS_BANK0": 8, "PLL_SYS": 12, "PLL_USB": 13, "TIMER0": 21, "UART0": 22,
@@ -45,6 +48,10 @@ RP2040 = Layout(
     },
     8,
 )  # fmt: skip
+
+
+USB_MEMORY = range(0x50100000, 0x50101000)
+_USB = 0x50110000
 
 
 def answer(layout: Layout, state: State, address: int) -> int:
@@ -72,10 +79,11 @@ def answer(layout: Layout, state: State, address: int) -> int:
 def gates(layout: Layout) -> tuple[Gate, ...]:
     """Peripherals answer once their bit of RESETS is clear, and RESET_DONE was awaited."""
     resets = layout.blocks["RESETS"]
+    ranges = {name: (layout.blocks[name], 0x1000) for name in layout.resets if name != "USBCTRL"}
+    ranges["USBCTRL"] = (USB_MEMORY.start, 0x20000)
     return tuple(
-        Gate(layout.blocks[name], 0x1000, resets, bit, off=True, seen=resets + 8)
+        Gate(*ranges[name], resets, bit, off=True, seen=resets + 8)
         for name, bit in layout.resets.items()
-        if name in layout.blocks
     )
 
 
@@ -127,9 +135,21 @@ def rules(layout: Layout) -> tuple[Rule, ...]:
             return None if step.state.words.get(uart + 0x2C) else "UARTLCR_H was not written"
         return None
 
+    def usb_pulls_up_last(step: Step) -> str | None:
+        """The host sees a device from then on: clocked, enabled, its memory clear."""
+        if not step.changes(_USB + 0x4C, 1 << 16) or not step.access.after >> 16 & 1:
+            return None
+        if not step.seen(blocks["PLL_USB"], 1 << 31, 1 << 31):
+            return "the PLL's lock was not awaited"
+        if not step.state[blocks["CLK_USB"]] >> 11 & 1:
+            return "clk_usb is off"
+        if step.state[_USB + 0x40] & 5 != 1 or step.state[_USB + 0x74] & 1 != 1:
+            return "the controller is off, isolated, or not connected to its transceiver"
+        return "pulled down, too" if step.access.after >> 15 & 1 else None
+
     return (
         reference_is_stable, pll_is_set_while_off, fast_clock, peripheral_clock, watchdog_is_loaded,
-        baud_rate_before_format,
+        baud_rate_before_format, usb_pulls_up_last,
     )  # fmt: skip
 
 
@@ -152,3 +172,12 @@ def baud(layout: Layout, state: State, core: int, crystal_hz: int) -> float:
     source = {0: core, 4: crystal_hz}[control >> 5 & 7]
     uart = layout.blocks["UART0"]
     return source / 16 / (state[uart + 0x24] + state[uart + 0x28] / 64)
+
+
+def usb_hz(layout: Layout, state: State, crystal_hz: int) -> float:
+    """clk_usb, from PLL_USB; has to be 48 MHz."""
+    pll = layout.blocks["PLL_USB"]
+    assert state[layout.blocks["CLK_USB"]] & 0x8E0 == 0x800  # on, PLL_USB, not divided after reset
+    vco = crystal_hz / (state[pll] & 0x3F) * state[pll + 8]
+    assert 750e6 <= vco <= 1600e6
+    return vco / (state[pll + 0xC] >> 16 & 7) / (state[pll + 0xC] >> 12 & 7)

@@ -17,8 +17,9 @@ from xml.etree import ElementTree
 
 TABLES = Path(__file__).parent / "tables"
 _LINE = re.compile(
-    r"(?P<name>[A-Za-z0-9_.]+)\s+(?P<address>0x[0-9A-Fa-f]+)\s+(?P<access>rw|r|w)"
-    r"(?:\s+reset=(?P<reset>0x[0-9A-Fa-f]+))?\s*:\s*(?P<fields>.*)"
+    r"(?P<name>[A-Za-z0-9_.%]+)\s+(?P<address>0x[0-9A-Fa-f]+)\s+(?P<access>rw|r|w)"
+    r"(?:\s+reset=(?P<reset>0x[0-9A-Fa-f]+))?(?:\s+for=(?P<names>[\w,-]+)\+(?P<step>0x[0-9A-Fa-f]+))?"
+    r"\s*:\s*(?P<fields>.*)"
 )
 _FIELD = re.compile(r"(\w+)\[(\d+)(?::(\d+))?\](?:=([0-9A-Fa-fx|]+))?")
 
@@ -75,7 +76,10 @@ class Registers:
 
 
 def table(name: str) -> Registers:
-    """Reads ``tables/NAME.txt``: sections as comments, one register a line."""
+    """Reads ``tables/NAME.txt``: sections as comments, one register a line.
+
+    ``for=A-K+0x400`` stands for registers at that distance, ``%`` in the name for A to K.
+    """
     found, section = {}, ""
     for line in (TABLES / f"{name}.txt").read_text(encoding="utf-8").splitlines():
         if line.startswith("#"):
@@ -84,13 +88,26 @@ def table(name: str) -> Registers:
             parts = _LINE.fullmatch(line.strip())
             assert parts is not None, line
             assert section, "a register without the manual's section"
-            register = Register(
-                parts["name"], int(parts["address"], 16), int(parts["reset"] or "0", 16),
-                parts["access"], tuple(_table_fields(parts["fields"])), f"{name}: {section}",
-            )  # fmt: skip
-            assert register.address not in found, line
-            found[register.address] = register
+            base, reset = int(parts["address"], 16), int(parts["reset"] or "0", 16)
+            fields = tuple(_table_fields(parts["fields"]))
+            source, step = f"{name}: {section}", int(parts["step"] or "0", 16)
+            for index, each in enumerate(_names(parts["names"])):
+                at, full = base + index * step, parts["name"].replace("%", each)
+                assert at not in found, line
+                found[at] = Register(full, at, reset, parts["access"], fields, source)
     return Registers(found)
+
+
+def _names(text: str | None) -> list[str]:
+    """``A-C`` and ``0-2`` are three names, ``A,C`` two; none: one that is empty."""
+    if text is None:
+        return [""]
+    first, dash, last = text.partition("-")
+    if not dash:
+        return text.split(",")
+    if first.isdecimal():
+        return [str(number) for number in range(int(first), int(last) + 1)]
+    return [chr(letter) for letter in range(ord(first), ord(last) + 1)]
 
 
 def _table_fields(text: str) -> Iterator[Field]:

@@ -53,14 +53,17 @@ def check(
     registers: Registers,
     gates: Sequence[Gate] = (),
     rules: Sequence[Rule] = (),
+    memory: range = range(0),
 ) -> list[str]:
-    """All that is wrong with a trace, in its order."""
+    """All that is wrong with a trace, in its order; ``memory`` holds no registers."""
     reset = {address: each.reset for address, each in registers.by_address.items()}
     state, reads, faults = State(reset), list[Access](), list[str]()
     for access in trace:
         register = registers.by_address.get(access.address)
         step = Step(access, state, reads)
-        if register is None:
+        if access.address in memory:
+            faults += [f"{_verb(access)} 0x{access.address:08X}: {f}" for f in _gated(step, gates)]
+        elif register is None:
             faults.append(f"{_verb(access)} 0x{access.address:08X}: no such register")
         else:
             found = [*_bits(access, register), *_gated(step, gates)]
@@ -73,14 +76,18 @@ def check(
     return faults
 
 
-def readable(trace: Iterable[Access], registers: Registers) -> list[str]:
-    """The writes as text, for people and for the golden sequences."""
-    return [
-        f"{registers.by_address[access.address].name}{access.alias and '.' + access.alias}"
-        f" = 0x{access.value:08X}"
-        for access in trace
-        if access.write
-    ]
+def readable(trace: Iterable[Access], registers: Registers, memory: range = range(0)) -> list[str]:
+    """The writes as text, for people and for the golden sequences; runs in one memory as one."""
+    lines: list[str] = []
+    for access in trace:
+        if access.write and access.address in memory:
+            line = f"memory from 0x{memory.start:08X} = 0x{access.value:08X}"
+            if lines[-1:] != [line]:
+                lines.append(line)
+        elif access.write:
+            name = registers.by_address[access.address].name
+            lines.append(f"{name}{access.alias and '.' + access.alias} = 0x{access.value:08X}")
+    return lines
 
 
 def _verb(access: Access) -> str:

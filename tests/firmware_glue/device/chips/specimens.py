@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
 import pytest
 
+from firmware_glue.device.board import BOARDS as PACKAGED
 from firmware_glue.device.board import Board
 from firmware_glue.device.board_file import load_board
 from firmware_glue.device.families import FAMILIES, pin_number
@@ -26,8 +27,14 @@ from tests.firmware_glue.device.chips.rules import Gate, Rule
 CAUSES = ("UNKNOWN", "POWER", "PIN", "SOFTWARE", "WATCHDOG")
 NRF51 = ("CLOCK", "POWER", "UART0", "TIMER0", "WDT", "GPIO")
 NRF52 = ("CLOCK", "POWER", "UART0", "TIMER0", "WDT", "P0", "P1")
-STM32F4 = ("RCC", "PWR", "FLASH", "GPIOA", "USART1", "USART2", "IWDG")
-STM32L4 = ("RCC", "PWR", "FLASH", "GPIOG", "LPUART1", "IWDG")
+STM32F4 = (
+    "RCC", "PWR", "FLASH", "IWDG", "USART1", "USART2", "USART3", "USART6", "GPIOA", "GPIOB",
+    "GPIOC", "GPIOD", "GPIOE", "GPIOF", "GPIOG",
+)  # fmt: skip
+STM32L4 = (
+    "RCC", "PWR", "FLASH", "IWDG", "LPUART1", "USART2", "GPIOA", "GPIOB", "GPIOC", "GPIOD",
+    "GPIOE", "GPIOF", "GPIOG",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,7 @@ class Specimen:
         resets: register that resets the chip when these bits are written.
         receiver: how a byte arrives.
         sent_at: the register that bytes to be sent are written to.
+        memory: of a peripheral, that holds no registers.
     """
 
     name: str
@@ -64,6 +72,7 @@ class Specimen:
     resets: dict[int, int]
     receiver: Receiver
     sent_at: int
+    memory: range = range(0)
     aliases: bool = False
 
     @property
@@ -93,7 +102,7 @@ def _byte_at(data: int, event: int = 0) -> Receiver:
 
 
 def _stm32(
-    name: str,
+    board: Board,
     layout: stm32.Layout,
     clocks: Callable[[State, int, stm32.Layout], stm32.Clocks],
     wait_states: int,
@@ -102,7 +111,6 @@ def _stm32(
     tables: tuple[str, ...],
     **wanted: tuple[int, int, int],
 ) -> Specimen:
-    board = load_board(name)
     assert board.line is not None
     port = FAMILIES[board.family].ports[board.line.peripheral]
     pins = [pin_number(pin) for pin in (board.line.tx, board.line.rx)]
@@ -116,40 +124,10 @@ def _stm32(
         return stm32.answer(layout, ours, state, address)
 
     return Specimen(
-        name, source, tables, answer, stm32.gates(ours, {pin[0] for pin in pins if pin}),
+        board.name, source, tables, answer, stm32.gates(ours, {pin[0] for pin in pins if pin}),
         stm32.rules(ours, wait_states, **wanted), rates, causes, dict(_AIRCR),
         _byte_at(port.base + layout.data), port.base + layout.sent,
     )  # fmt: skip
-
-
-def _nordic(name: str, source: tuple[str, tuple[str, ...]]) -> Specimen:
-    hz = load_board(name).clock.hz
-    return Specimen(
-        name, source, (), nordic.answer, (), nordic.rules(), lambda s: (hz, nordic.baud(s)),
-        _causes(0x40000400, POWER=0, PIN=1, WATCHDOG=2, SOFTWARE=4), dict(_AIRCR),
-        _byte_at(nordic.UART + 0x518, nordic.UART + 0x108), nordic.UART + 0x51C,
-    )  # fmt: skip
-
-
-def _raspberry(name: str, layout: raspberry.Layout, causes: tuple[Cause, ...]) -> Specimen:
-    board = firmware.board(name)
-
-    def rates(state: State) -> tuple[float, float]:
-        crystal = board.clock.crystal_hz
-        core = raspberry.core_hz(layout, state, crystal)
-        return core, raspberry.baud(layout, state, core, crystal)
-
-    return Specimen(
-        name, None, (board.family,), partial(raspberry.answer, layout), raspberry.gates(layout),
-        raspberry.rules(layout), rates, causes, {layout.blocks["WATCHDOG"]: 1 << 31},
-        _byte_at(layout.blocks["UART0"]), layout.blocks["UART0"], aliases=True,
-    )  # fmt: skip
-
-
-@cache
-def specimen(name: str) -> Specimen:
-    """The specimen of a board."""
-    return _MAKERS[name]()
 
 
 def _causes(address: int, **values: int) -> tuple[Cause, ...]:
@@ -158,24 +136,80 @@ def _causes(address: int, **values: int) -> tuple[Cause, ...]:
     return (*told, Cause("SOFTWARE", ((address, 0),), "SOFTWARE"))
 
 
-# Every reset pulls the pin, too; power-on is a brown-out as well.
-_F4_CAUSES = _causes(
-    0x40023874, WATCHDOG=0x24000000, SOFTWARE=0x14000000, POWER=0x0E000000, PIN=0x04000000,
-    UNKNOWN=0,
-)  # fmt: skip
-_L4_CAUSES = _causes(
-    0x40021094, WATCHDOG=0x24000000, SOFTWARE=0x14000000, POWER=0x0C000000, PIN=0x04000000,
-    UNKNOWN=0,
-)  # fmt: skip
-_H7_CAUSES = _causes(
-    0x580244D0, WATCHDOG=0x04420000, SOFTWARE=0x01420000, POWER=0x00FA0000, PIN=0x00420000,
-    UNKNOWN=0,
-)  # fmt: skip
+def _stm32f4(board: Board) -> Specimen:
+    """pyOCD ships no SVD of the F446; of the registers used here the F429 has the same, PWR's
+    over-drive included (RM0090 and RM0390 share those sections), but for PLLR."""
+    fast = board.clock.hz > 168_000_000
+    # RM0090 table 10 and RM0390 table 5, 2.7 V to 3.6 V: one wait state for each 30 MHz.
+    waits = -(-board.clock.hz // 30_000_000) - 1
+    wanted = {"latency": (0x40023C00, 0xF, waits)}
+    if fast:
+        wanted["over-drive"] = (0x40007004, 3 << 16, 3 << 16)
+    # Every reset pulls the pin, too; power-on is a brown-out as well.
+    causes = _causes(
+        0x40023874, WATCHDOG=0x24000000, SOFTWARE=0x14000000, POWER=0x0E000000, PIN=0x04000000,
+        UNKNOWN=0,
+    )  # fmt: skip
+    return _stm32(
+        board, stm32.F4, stm32.clocks_f4, waits, causes,
+        ("STM32F429x.svd" if fast else "STM32F41x.svd", STM32F4),
+        ("stm32f446" if fast else "stm32f405",), **wanted,
+    )  # fmt: skip
 
 
-def _raspberry_causes(reason: int, chip_reset: int, power: int, pin: int) -> tuple[Cause, ...]:
-    """The boot ROM resets by the watchdog, too: it was ours where RAM says that it ran."""
-    return (
+def _stm32l4(board: Board) -> Specimen:
+    """pyOCD ships no SVD of the L4+; the L4x5 has the same registers (RM0351 and RM0432) but for
+    those in the table."""
+    # RM0432 section 3.3.3, range 1 boost mode: one wait state for each 20 MHz.
+    waits = -(-board.clock.hz // 20_000_000) - 1
+    causes = _causes(
+        0x40021094, WATCHDOG=0x24000000, SOFTWARE=0x14000000, POWER=0x0C000000, PIN=0x04000000,
+        UNKNOWN=0,
+    )  # fmt: skip
+    return _stm32(
+        board, stm32.L4, stm32.clocks_l4, waits, causes, ("STM32L4x5.svd", STM32L4),
+        ("stm32l4plus",), latency=(0x40022000, 0xF, waits),
+    )  # fmt: skip
+
+
+def _stm32h7(board: Board) -> Specimen:
+    """No SVD of an H7 is shipped with pyOCD: all is in the table."""
+    # RM0433 table 17, voltage scale 1: wait states and delay by the AXI clock, half of the core's.
+    rows = ((70, 0x00), (140, 0x11), (185, 0x12), (210, 0x22))
+    timing = next(value for limit, value in rows if board.clock.hz / 2e6 <= limit)
+    causes = _causes(
+        0x580244D0, WATCHDOG=0x04420000, SOFTWARE=0x01420000, POWER=0x00FA0000, PIN=0x00420000,
+        UNKNOWN=0,
+    )  # fmt: skip
+    return _stm32(
+        board, stm32.H7, stm32.clocks_h7, timing & 0xF, causes, None, ("stm32h743",),
+        latency=(0x52002000, 0x3F, timing), voltage=(0x58024818, 7 << 13, 7 << 13),
+        supply=(0x58024804, 1 << 13, 1 << 13),
+    )  # fmt: skip
+
+
+def _nordic(board: Board, source: tuple[str, tuple[str, ...]]) -> Specimen:
+    hz = board.clock.hz
+    return Specimen(
+        board.name, source, (), nordic.answer, (), nordic.rules(), lambda s: (hz, nordic.baud(s)),
+        _causes(0x40000400, POWER=0, PIN=1, WATCHDOG=2, SOFTWARE=4), dict(_AIRCR),
+        _byte_at(nordic.UART + 0x518, nordic.UART + 0x108), nordic.UART + 0x51C,
+    )  # fmt: skip
+
+
+def _raspberry(
+    board: Board, layout: raspberry.Layout, reason: int, chip_reset: int, power: int, pin: int
+) -> Specimen:
+    crystal, usb = board.clock.crystal_hz, board.line is not None and board.line.kind == "usb"
+
+    def rates(state: State) -> tuple[float, float]:
+        core = raspberry.core_hz(layout, state, crystal)
+        if usb:
+            return core, raspberry.usb_hz(layout, state, crystal)
+        return core, raspberry.baud(layout, state, core, crystal)
+
+    # The boot ROM resets by the watchdog, too: it was ours where RAM says that it ran.
+    causes = (
         Cause("WATCHDOG", ((reason, 1), (chip_reset, power)), "WATCHDOG"),
         Cause("SOFTWARE", ((reason, 1), (chip_reset, power))),
         Cause("SOFTWARE", ((reason, 2), (chip_reset, power)), "SOFTWARE"),
@@ -183,42 +217,40 @@ def _raspberry_causes(reason: int, chip_reset: int, power: int, pin: int) -> tup
         Cause("PIN", ((chip_reset, pin),)),
         Cause("UNKNOWN"),
     )
+    return Specimen(
+        board.name, None, (board.family,), partial(raspberry.answer, layout),
+        raspberry.gates(layout), raspberry.rules(layout), rates, causes,
+        {layout.blocks["WATCHDOG"]: 1 << 31}, _byte_at(layout.blocks["UART0"]),
+        layout.blocks["UART0"], raspberry.USB_MEMORY, aliases=True,
+    )  # fmt: skip
 
 
-_MAKERS: dict[str, Callable[[], Specimen]] = {
-    "microbit": lambda: _nordic("microbit", ("nrf51.svd", NRF51)),
-    "microbit-v2": lambda: _nordic("microbit-v2", ("nrf52833.svd", NRF52)),
-    # RM0090 table 10 and RM0390 table 5, 2.7 V to 3.6 V: one wait state for each 30 MHz.
-    "netduino-plus2": lambda: _stm32(
-        "netduino-plus2", stm32.F4, stm32.clocks_f4, 5, _F4_CAUSES, ("STM32F41x.svd", STM32F4),
-        ("stm32f405",), latency=(0x40023C00, 0xF, 5),
+_MAKERS: dict[str, Callable[[Board], Specimen]] = {
+    "nrf51": lambda board: _nordic(board, ("nrf51.svd", NRF51)),
+    "nrf52": lambda board: _nordic(board, ("nrf52833.svd", NRF52)),
+    "stm32f4": _stm32f4,
+    "stm32l4": _stm32l4,
+    "stm32h7": _stm32h7,
+    "rp2040": lambda board: _raspberry(
+        board, raspberry.RP2040, 0x40058008, 0x40064008, 1 << 8, 1 << 16
     ),
-    # pyOCD ships no SVD of the F446; of the registers used here the F429 has the same, PWR's
-    # over-drive included (RM0090 and RM0390 share those sections), but for PLLR.
-    "nucleo-f446re": lambda: _stm32(
-        "nucleo-f446re", stm32.F4, stm32.clocks_f4, 5, _F4_CAUSES, ("STM32F429x.svd", STM32F4),
-        ("stm32f446",), over_drive=(0x40007004, 3 << 16, 3 << 16), latency=(0x40023C00, 0xF, 5),
+    "rp2350": lambda board: _raspberry(
+        board, raspberry.RP2350, 0x400D8008, 0x4010002C, 1 << 16, 1 << 18
     ),
-    # pyOCD ships no SVD of the L4+; the L4x5 has the same registers (RM0351 and RM0432) but for
-    # those in the table.
-    "nucleo-l4r5zi": lambda: _stm32(
-        "nucleo-l4r5zi", stm32.L4, stm32.clocks_l4, 5, _L4_CAUSES, ("STM32L4x5.svd", STM32L4),
-        ("stm32l4plus",), latency=(0x40022000, 0xF, 5),
-    ),
-    # RM0433 table 17, VOS1: AXI clock of 185 to 210 MHz.
-    "nucleo-h743zi": lambda: _stm32(
-        "nucleo-h743zi", stm32.H7, stm32.clocks_h7, 2, _H7_CAUSES, None, ("stm32h743",),
-        latency=(0x52002000, 0x3F, 0x22), voltage=(0x58024818, 7 << 13, 7 << 13),
-        supply=(0x58024804, 1 << 13, 1 << 13),
-    ),
-    "pico2": lambda: _raspberry(
-        "pico2", raspberry.RP2350, _raspberry_causes(0x400D8008, 0x4010002C, 1 << 16, 1 << 18)
-    ),
-    "pico-uart": lambda: _raspberry(
-        "pico-uart", raspberry.RP2040, _raspberry_causes(0x40058008, 0x40064008, 1 << 8, 1 << 16)
-    ),
-}  # fmt: skip
-BOARDS: Sequence[str] = tuple(_MAKERS)
+}
+TRACED = (
+    *(name for name in PACKAGED if load_board(name).family in _MAKERS), *firmware.VARIANTS,
+)  # fmt: skip
+"""Every board of a family whose registers are known here, and further lines of some."""
+BOARDS = tuple(name for name in TRACED if not firmware.on_usb(name))
+"""Those of them with a UART."""
+
+
+@cache
+def specimen(name: str) -> Specimen:
+    """The specimen of a board."""
+    board = firmware.board(name)
+    return _MAKERS[board.family](board)
 
 
 @dataclass(frozen=True)
