@@ -20,6 +20,8 @@ EXPECTED_S = {
     "test_emit.py": 11.0,
     "test_never_slower.py": 10.0,
     "test_emulated_sessions.py": 8.0,
+    "test_a_step_that_hangs_is_named_after_the_watchdog": 40.0,
+    "test_sanitizers_find_nothing": 15.0,
     "test_clean_c.py": 8.0,
     "quantization/test_zoo.py": 8.0,
     "test_road.py": 240.0,

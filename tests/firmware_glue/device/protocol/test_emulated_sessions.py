@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -105,3 +107,26 @@ def text_until(line: Line, end: bytes) -> str:
         assert more, data
         data += more
     return data.decode("ascii", "replace")
+
+
+@pytest.mark.long
+def test_a_step_that_hangs_is_named_after_the_watchdog(name: str = "mps2-an386") -> None:
+    """QEMU has no watchdog in the micro:bit, the Netduino and the RISC-V machine."""
+    if shutil.which(PROGRAMS[name]) is None:
+        pytest.skip(f"no {PROGRAMS[name]}")
+    data, board = tiny_classifier(), load_board(name)
+    compiled = compile_model(read_model(data), name="tiny", optimize="size")
+    call = re.search(r"case 1:\n( +)tiny_step1\w*\(state\);", compiled.files["tiny.c"])
+    assert call is not None
+    hang = f"{call[0]}\n{call[1]}for (volatile int always = 1; always;) {{ }}"
+    files = compiled.files | {"tiny.c": compiled.files["tiny.c"].replace(call[0], hang)}
+    identity = ModelIdentity("tiny", hashlib.sha256(data).hexdigest())
+    firmware = link_firmware(
+        replace(compiled, files=files), board, toolchain(name, "auto"), identity
+    )
+    with start_board(board, firmware.image) as machine:
+        client = BoardClient(machine.line(), QUICK)
+        size = client.hello().inputs[0]
+        with pytest.raises(TargetError, match="step 1 of the model did not end"):
+            client.infer([bytes(size)])
+        assert client.hello().reset_cause == "watchdog"
