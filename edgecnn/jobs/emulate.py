@@ -13,9 +13,11 @@ from edgecnn.jobs.on_targets import named_options
 from edgecnn.jobs.reference import ModelRef, model_file
 from firmware_glue.device.emulate.board import start_board
 from firmware_glue.device.link.bridge import Bridge, open_bridge
+from firmware_glue.device.link.client import BoardClient
 from firmware_glue.device.model_config import benchmark_model
 from targets.base import RunOptions
 from targets.mcu.board_target import BoardTarget
+from targets.mcu.on_board import require_ours
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,9 @@ def emulate(request: EmulateRequest) -> Iterator[RunningBoard]:
             f"answers 'profile' as MLPerf Tiny's {row.id}: {given.nbytes} inputs and"
             f" {made.nbytes} outputs of int8 are that model's; db takes its {row.db} bytes",
         )
-    with (
-        start_board(board, firmware.image) as machine,
-        open_bridge(machine.line(), request.port) as bridge,
-    ):
-        yield RunningBoard(board.name, bridge.device, machine.description, notes, bridge)
+    with start_board(board, firmware.image) as machine:
+        line = machine.line()
+        # It has started, and its greeting has gone by: clients take no unasked line for an answer.
+        require_ours(BoardClient(line), firmware)
+        with open_bridge(line, request.port) as bridge:
+            yield RunningBoard(board.name, bridge.device, machine.description, notes, bridge)

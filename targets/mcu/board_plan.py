@@ -164,6 +164,8 @@ def _within_ram(
 ) -> BoardPlan:
     """A plan of one level that fits the board's RAM if there is one, else the smallest."""
     plan = _linked(board, make(None), link)
+    if plan.compiled.weight_bytes > board.memory.flash_bytes:
+        return plan  # a smaller arena does not help
     for _ in range(_TRIES):
         over = plan.fits.ram_bytes - board.memory.ram_bytes
         if over <= 0:

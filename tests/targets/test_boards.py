@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -31,6 +32,24 @@ from tests.share import long_but_for
 def model() -> ModelFile:
     data = tiny_classifier()
     return ModelFile(Path("tiny.tflite"), data, sha256_bytes(data), read_model(data))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_link_each() -> Iterator[None]:
+    """The same program is linked once in this file: a C compiler takes a second."""
+    from targets.mcu import board_target
+
+    original, made = board_target.link_firmware, {}
+
+    def link(compiled, board, toolchain, identity):  # type: ignore[no-untyped-def]
+        key = (board, toolchain, identity, hash(tuple(sorted(compiled.files.items()))))
+        if key not in made:
+            made[key] = original(compiled, board, toolchain, identity)
+        return made[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(board_target, "link_firmware", link)
+        yield
 
 
 @cache
@@ -75,10 +94,9 @@ def test_what_a_board_says_is_what_the_linker_makes(name: str) -> None:
     assert whole == use.flash_bytes and min(use.program_bytes, use.model_code_bytes) > 500
 
 
-@pytest.mark.parametrize("compiler", programs.TOOLCHAINS)
 @pytest.mark.parametrize(
-    "name",
-    long_but_for([*BOARDS], "microbit"),
+    ("name", "compiler"),
+    long_but_for([(n, c) for n in BOARDS for c in programs.TOOLCHAINS], ("microbit", "zig")),
 )
 def test_the_image_is_that_of_a_linker_with_limits(name: str, compiler: str) -> None:
     """What is counted in memory without limits is what is flashed: byte for byte."""
@@ -101,7 +119,10 @@ def smaller(name: str, **memory: int) -> BoardTarget:
     return BoardTarget(parse_board(text, source="own.toml"))
 
 
-@pytest.mark.parametrize(("key", "what"), [("flash_bytes", "flash"), ("ram_bytes", "RAM")])
+@pytest.mark.parametrize(
+    ("key", "what"),
+    [("flash_bytes", "flash"), pytest.param("ram_bytes", "RAM", marks=pytest.mark.long)],
+)
 def test_one_byte_too_large_is_refused_with_numbers(key: str, what: str) -> None:
     options = RunOptions(optimize="size")
     enough = {"flash_bytes": 20480, "ram_bytes": 3072}[key]
