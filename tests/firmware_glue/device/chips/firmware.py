@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 
-from firmware_glue.device.board import Board, LinePort
+from firmware_glue.device.board import Board, Clock, LinePort
 from firmware_glue.device.board_file import load_board
 from firmware_glue.device.elf import Elf, read_elf
 from firmware_glue.device.families import CHIP_HEADERS, chip_files, config_header
@@ -42,20 +43,40 @@ int main(void) {{
 """
 
 
-VARIANTS = ("pico-uart", "pico2-usb")
-"""Boards whose chip has a further kind of line."""
+UART0 = LinePort("uart", "UART0", "GPIO0", "GPIO1", function=2)
+VARIANTS: Mapping[str, tuple[str, Clock | None, LinePort | None]] = {
+    "pico-uart": ("pico", None, UART0),
+    "pico2-usb": ("pico2", None, LinePort("usb", "USB", usb=("2e8a:0009",))),
+    "pico-100": ("pico", Clock(100_000_000, 12_000_000), UART0),
+    "pico2-100": (
+        "pico2", Clock(100_000_000, 12_000_000), LinePort("uart", "UART0", "GPIO12", "GPIO13"),
+    ),
+    "f405-84": (
+        "netduino-plus2", Clock(84_000_000, 8_000_000), LinePort("uart", "USART6", "PC6", "PC7", 8),
+    ),
+    "f405-internal": ("netduino-plus2", Clock(168_000_000), None),
+    "f446-100": (
+        "nucleo-f446re", Clock(100_000_000, 8_000_000, True),
+        LinePort("uart", "USART3", "PB10", "PC5", 7, baud=9600),
+    ),
+    "l4r5-80": (
+        "nucleo-l4r5zi", Clock(80_000_000),
+        LinePort("uart", "USART2", "PD5", "PD6", 7, baud=921600),
+    ),
+    "h743-internal": ("nucleo-h743zi", Clock(400_000_000), None),
+    "h743-240": ("nucleo-h743zi", Clock(240_000_000, 24_000_000), None),
+    "nrf52-fast": (
+        "microbit-v2", None, LinePort("uart", "UART0", "P1.02", "P0.31", baud=1_000_000),
+    ),
+}  # fmt: skip
+"""A board of the package with another clock or line: a board of the same family."""
 
 
 def board(name: str) -> Board:
     """A board of the package, or one of :data:`VARIANTS`."""
-    plain, _dash, kind = name.rpartition("-")
-    if name not in VARIANTS:
-        return load_board(name)
-    lines = {
-        "uart": LinePort("uart", "UART0", "GPIO0", "GPIO1", function=2),
-        "usb": LinePort("usb", "USB", usb=("2e8a:0009",)),
-    }
-    return replace(load_board(plain), name=name, line=lines[kind])
+    plain, clock, line = VARIANTS.get(name, (name, None, None))
+    known = load_board(plain)
+    return replace(known, name=name, clock=clock or known.clock, line=line or known.line)
 
 
 def on_usb(name: str) -> bool:

@@ -198,7 +198,8 @@ def clocks_l4(state: State, crystal_hz: int, layout: Layout) -> Clocks:
     assert state[0x40021088] == 0  # CCIPR: LPUART1 runs from PCLK1
     core = 16e6 / m * n / r / _ahb(cfgr >> 4 & 0xF)
     line = core / _apb(cfgr >> 8 & 7)
-    return Clocks(round(core), line, 256 * line / state[layout.line + 0xC], core / 8)
+    low_power = 256 if layout.line == 0x40008000 else 1  # LPUART1, section 51.4.8
+    return Clocks(round(core), line, low_power * line / state[layout.line + 0xC], core / 8)
 
 
 def clocks_h7(state: State, crystal_hz: int, layout: Layout) -> Clocks:

@@ -5,10 +5,13 @@ What a register, its reserved bits and its allowed values are comes from the chi
 what order, from rules that cite it. None of it comes from the firmware. No board was touched.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from edgecnn.core.errors import ToolError
+from firmware_glue.device.board import Clock
 from firmware_glue.device.families import pin_number
 from tests.firmware_glue.device.chips import firmware
 from tests.firmware_glue.device.chips.machine import Access
@@ -16,6 +19,7 @@ from tests.firmware_glue.device.chips.rules import check, readable
 from tests.firmware_glue.device.chips.specimens import (
     BOARDS,
     CAUSES,
+    SHORT,
     TRACED,
     Cause,
     Specimen,
@@ -34,7 +38,7 @@ def faults(what: Specimen, trace: tuple[Access, ...]) -> list[str]:
     return check(trace, what.registers, what.gates, what.rules, what.memory)
 
 
-@pytest.mark.parametrize("name", TRACED)
+@pytest.mark.parametrize("name", long_but_for(TRACED, *SHORT))
 def test_every_access_is_as_the_manual_has_it(name: str) -> None:
     run = traced(name)
     assert faults(specimen(name), run.trace) == []
@@ -68,7 +72,7 @@ def test_both_compilers_make_the_same_sequence(name: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", TRACED)
+@pytest.mark.parametrize("name", long_but_for(TRACED, *SHORT))
 def test_clock_and_baud_rate_that_the_registers_give(name: str) -> None:
     what, run = specimen(name), traced(name)
     core, rate = what.rates(run.state)
@@ -81,7 +85,7 @@ def test_clock_and_baud_rate_that_the_registers_give(name: str) -> None:
         assert rate == pytest.approx(line.baud, rel=0.02)
 
 
-@pytest.mark.parametrize("name", BOARDS)
+@pytest.mark.parametrize("name", long_but_for(BOARDS, *SHORT))
 def test_a_byte_goes_out_and_one_comes_in(name: str) -> None:
     what, run = specimen(name), traced(name)
     sent = [
@@ -94,7 +98,7 @@ def test_a_byte_goes_out_and_one_comes_in(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "cause"), [(name, cause) for name in BOARDS for cause in specimen(name).causes]
+    ("name", "cause"), [(n, cause) for n in BOARDS if n in SHORT for cause in specimen(n).causes]
 )
 def test_why_the_chip_started(name: str, cause: Cause) -> None:
     run = traced(name, dict(cause.registers), kept=cause.kept)
@@ -102,7 +106,7 @@ def test_why_the_chip_started(name: str, cause: Cause) -> None:
     assert faults(specimen(name), run.trace) == []
 
 
-@pytest.mark.parametrize("name", BOARDS)
+@pytest.mark.parametrize("name", long_but_for(BOARDS, *SHORT))
 def test_the_watchdog_waits_as_long_as_it_was_told(name: str) -> None:
     what, state = specimen(name), traced(name).state
     known = {each.name: each.address for each in what.registers.by_address.values()}
@@ -119,7 +123,7 @@ def test_the_watchdog_waits_as_long_as_it_was_told(name: str) -> None:
     assert seconds == pytest.approx(firmware.WATCHDOG_MS / 1000, rel=0.01)
 
 
-@pytest.mark.parametrize("name", STM32)
+@pytest.mark.parametrize("name", long_but_for(STM32, *SHORT))
 def test_microseconds_of_systick(name: str) -> None:
     """SysTick counts down; a wrap whose handler has not run yet is seen in ICSR."""
     hz = specimen(name).board.clock.hz // 8
@@ -134,7 +138,7 @@ def test_microseconds_of_systick(name: str) -> None:
             assert traced(name, fixed=fixed).us == ticks * 1_000_000 // hz
 
 
-@pytest.mark.parametrize("name", BOARDS)
+@pytest.mark.parametrize("name", long_but_for(BOARDS, *SHORT))
 def test_pins_are_those_of_the_board(name: str) -> None:
     what, state = specimen(name), traced(name).state
     line = what.board.line
@@ -160,3 +164,43 @@ def test_pins_are_those_of_the_board(name: str) -> None:
             pad = state[known[f"PADS_BANK0.GPIO{pin}"]]
             assert not pad & 0x180  # neither isolated nor off
             assert pad & 0x40 or pin_name == line.tx  # what is read is an input
+
+
+@pytest.mark.parametrize(
+    ("name", "clock", "message"),
+    [
+        ("nucleo-l4r5zi", Clock(121_000_000), "32 to 120 MHz here, in steps of 2 MHz"),
+        ("nucleo-h743zi", Clock(400_000_000, 25_000_000), "must have a multiple of 4 MHz"),
+        ("nucleo-f446re", Clock(200_000_000, 8_000_000), "50 to 180 MHz"),
+        ("pico2", Clock(144_000_000, 12_000_000), "a whole part of 1500 MHz"),
+        ("microbit-v2", None, "baud rate of an nRF board"),
+    ],
+)
+def test_a_clock_that_cannot_be_made_is_refused(name: str, clock: Clock, message: str) -> None:
+    board = firmware.board(name)
+    assert board.line is not None
+    odd = replace(board, clock=clock) if clock else replace(board, line=replace(board.line, baud=7))
+    with pytest.raises(ToolError) as caught:
+        firmware.build(odd)
+    assert any(message in line for line in caught.value.details)
+
+
+FALLBACKS = [
+    ("netduino-plus2", 0x40023800, 0x02000083), ("nucleo-f446re", 0x40023800, 0x02000083),
+    ("nucleo-h743zi", 0x58024400, 0x02000087),
+]  # fmt: skip
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("name", "control", "without"), FALLBACKS)
+def test_a_crystal_that_does_not_start_is_done_without(
+    name: str, control: int, without: int
+) -> None:
+    """RCC_CR never says HSERDY: the internal oscillator feeds the PLL, to the same clock."""
+    what = specimen(name)
+    run = traced(name, fixed={control: without}, instructions=60_000_000)
+    core, baud = what.rates(run.state)
+    assert what.board.line is not None
+    assert core == what.board.clock.hz
+    assert baud == pytest.approx(what.board.line.baud, rel=0.02)
+    assert run.was_reset

@@ -25,7 +25,8 @@ from tests.firmware_glue.device.chips.session import ModelledLine
 from tests.firmware_glue.device.chips.specimens import BOARDS, specimen
 from tests.share import long_but_for
 
-NO_EMULATOR = ("microbit-v2", "nucleo-f446re", "nucleo-l4r5zi", "nucleo-h743zi", "pico2")
+SHORT = ("nucleo-l4r5zi", "nucleo-h743zi", "pico2")
+"""Of the usual run: three that nothing else runs."""
 
 
 @cache
@@ -37,7 +38,7 @@ def program(name: str) -> Firmware:
     return link_firmware(compiled, board, find_toolchain(board), identity)
 
 
-@pytest.mark.parametrize("name", long_but_for(BOARDS, *NO_EMULATOR))
+@pytest.mark.parametrize("name", long_but_for(BOARDS, *SHORT))
 def test_it_greets_infers_and_tells_of_itself(name: str) -> None:
     built = program(name)
     line = ModelledLine(specimen(name), built.elf)
