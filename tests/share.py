@@ -22,6 +22,7 @@ EXPECTED_S = {
     "test_emulated_sessions.py": 8.0,
     "test_a_step_that_hangs_is_named_after_the_watchdog": 40.0,
     "test_sanitizers_find_nothing": 15.0,
+    "device/emulate/test_firmware.py": 8.0,
     "test_clean_c.py": 8.0,
     "quantization/test_zoo.py": 8.0,
     "test_road.py": 240.0,

@@ -18,6 +18,7 @@ from firmware_glue.device.emulate.board import start_board
 from firmware_glue.device.emulate.board_qemu import QemuBoard
 from firmware_glue.device.toolchain import find_toolchain
 from tests.firmware_glue.device.emulate.echo import Talk, build_echo, cpu_s
+from tests.share import long_but_for
 
 BOARDS = ("microbit", "netduino-plus2", "mps2-an386", "mps3-an547", "riscv-virt")
 WATCHED = ("mps2-an386", "mps3-an547")
@@ -137,7 +138,7 @@ def test_a_damaged_image_is_refused() -> None:
         start_board(load_board("microbit"), b"\x7fELF\x01\x01 and no more")
 
 
-@pytest.mark.parametrize("name", [*BOARDS, "nucleo-f446re"])
+@pytest.mark.parametrize("name", long_but_for([*BOARDS, "nucleo-f446re"], "riscv-virt"))
 def test_gcc_compiles_the_drivers_without_a_warning(name: str) -> None:
     board = load_board(name)
     try:

@@ -24,6 +24,7 @@ from firmware_glue.device.emulate.node_packages import NodePackage, find_rp2040j
 from firmware_glue.device.flash.formats.flat import flatten
 from firmware_glue.device.toolchain import find_toolchain
 from tests.firmware_glue.device.emulate.echo import Talk, build_echo, cpu_s, with_line
+from tests.share import long_but_for
 
 EVERY_BYTE = bytes(range(256))
 PORTS = ("usb", "uart")
@@ -168,7 +169,7 @@ def test_an_emulator_that_was_killed_is_an_error_and_no_hang(board: Rp2040jsBoar
         board.executed()
 
 
-@pytest.mark.parametrize("port", PORTS)
+@pytest.mark.parametrize("port", long_but_for(PORTS, "usb"))
 def test_gcc_compiles_the_drivers_without_a_warning(port: str) -> None:
     try:
         toolchain = find_toolchain(_board(port), "gcc")
