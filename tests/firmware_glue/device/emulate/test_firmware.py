@@ -27,7 +27,7 @@ from tests.firmware_glue.compiler.harness import Reference
 from tests.firmware_glue.device.emulate.echo import with_line
 
 EMULATED = tuple(name for name in BOARDS if load_board(name).emulation is not None)
-WATCHED = ("pico", "mps2-an386", "mps3-an547")
+WATCHED = ("pico", "mps3-an547")
 
 
 @cache
