@@ -47,8 +47,7 @@ class SerialLine:
     def write(self, data: bytes) -> None:
         """See :class:`Line`."""
         try:
-            self._serial.write(data)
-            self._serial.flush()
+            self._serial.write(data)  # not flushed: that may wait for ever
         except (OSError, TypeError) as error:
             raise self._gone(error) from error
 

@@ -310,6 +310,7 @@ static void restart(const edgecnn_frame *frame) {
   reply(frame, frame->payload, 0u);
   start = edgecnn_clock_us();
   for (tries = 0u; tries < 10000000u && edgecnn_clock_us() - start < RESET_AFTER_US; ++tries) {
+    edgecnn_line_poll();
   }
   edgecnn_chip_reset();
 }
@@ -319,13 +320,13 @@ static void status(const edgecnn_frame *frame) {
 }
 
 typedef struct {
-  uint8_t least, most_extra; /* bytes of the payload; up to 255 more of them are allowed */
+  uint8_t bytes, more; /* of the payload; whether more may follow */
   void (*carry_out)(const edgecnn_frame *frame);
 } request;
 
 static const request requests[] = {
     [EDGECNN_HELLO] = {HELLO_BYTES, 0u, hello},
-    [EDGECNN_WRITE] = {SPAN_BYTES, 255u, write},
+    [EDGECNN_WRITE] = {SPAN_BYTES, 1u, write},
     [EDGECNN_READ] = {SPAN_BYTES, 0u, read},
     [EDGECNN_INVOKE] = {8u, 0u, invoke},
     [EDGECNN_STATUS] = {0u, 0u, status},
@@ -357,8 +358,7 @@ void edgecnn_requests_take(const edgecnn_frame *frame) {
   }
   if (found == 0 || found->carry_out == 0) {
     refuse(frame, EDGECNN_E_UNKNOWN);
-  } else if (frame->length < found->least ||
-             (frame->length > found->least && found->most_extra == 0u)) {
+  } else if (frame->length < found->bytes || (frame->length > found->bytes && !found->more)) {
     refuse(frame, EDGECNN_E_LENGTH);
   } else if (frame->type != EDGECNN_HELLO && !session.open) {
     refuse(frame, EDGECNN_E_NO_SESSION);
