@@ -15,7 +15,7 @@ from edgecnn.jobs.reference import ModelRef, model_file
 from firmware_glue.device.board import Board
 from firmware_glue.device.firmware import Firmware
 from firmware_glue.device.flash.base import FlashPlan
-from firmware_glue.device.flash.identity import OURS, FlashOwner, may_overwrite
+from firmware_glue.device.flash.identity import UNKNOWN, may_overwrite
 from firmware_glue.device.flash.plan import carry_out, look_at_flash, plan_flash
 from targets.base import RunOptions
 from targets.mcu.board_target import BoardTarget
@@ -144,24 +144,44 @@ def _require_ours(board: Board, device: str | None, line: str | None) -> None:
     """Refuses to overwrite a program that is not ours: asked of the board, then of its flash.
 
     Raises:
-        TargetError: it is not ours, or unknown.
+        TargetError: it is not ours, or unknown, or another board answers.
     """
-    owner = FlashOwner(OURS) if _answers(board, line) else look_at_flash(board, port=device)
-    decision = may_overwrite(owner)
-    if not decision.allowed:
-        raise TargetError(decision.reason, hint=decision.hint)
-
-
-def _answers(board: Board, device: str | None) -> bool:
-    """Whether a program of ours answers on the line; without a line nobody can say."""
     try:
-        with real_board(board, device) as reached:
-            reached.client.hello()
+        with real_board(board, line) as reached:
+            said = reached.client.hello()
     except UsageError:
         raise
-    except EdgecnnError:
-        return False
-    return True
+    except EdgecnnError as error:
+        _require_ours_in_flash(board, device, error)
+        return
+    if said.board != board.name:
+        raise TargetError(
+            f"the board on {reached.description} says that it is a '{said.board}', not a"
+            f" '{board.name}'",
+            hint=f"give its own name (-t {said.board}) or another -d; --force flashes it all the"
+            " same",
+        )
+
+
+def _require_ours_in_flash(board: Board, device: str | None, silence: EdgecnnError) -> None:
+    """The same of a board that does not answer, by reading its flash through a probe.
+
+    Raises:
+        TargetError: its program is not ours, or unknown.
+    """
+    owner = look_at_flash(board, port=device)
+    decision = may_overwrite(owner)
+    if decision.allowed:
+        return
+    if owner.kind != UNKNOWN:
+        raise TargetError(decision.reason, hint=decision.hint)
+    why = f" ({owner.reason})" if owner.reason else ""
+    raise TargetError(
+        f"no program of edgecnn's answers ({silence.message}), and what flash holds cannot be"
+        f" read{why}",
+        hint="plug the board in; if it is, and holds nothing that you need, repeat with --force:"
+        " a new board wants that once",
+    )
 
 
 def _patiently(board: Board, device: str | None, ask: Callable[[ReachedBoard], T]) -> T:

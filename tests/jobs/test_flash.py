@@ -13,6 +13,7 @@ from edgecnn.core.errors import TargetError
 from edgecnn.jobs.emulate import EmulateRequest, emulate
 from edgecnn.jobs.flash import FlashRequest, FlashResult, flash
 from edgecnn.jobs.reference import ModelRef
+from firmware_glue.device.board_file import load_board
 from targets.base import RunOptions
 from tests.builders import tiny_classifier
 from tests.firmware_glue.device.flash.fake_probe import FakeProbe
@@ -96,3 +97,19 @@ def test_a_dry_run_calls_nothing(probe: FakeProbe, model: ModelRef) -> None:
     assert result.command[:2] == ("pyocd", "flash")
     assert "read" in result.steps[-1]
     assert probe.calls() == []
+
+
+def test_another_board_on_the_line_is_not_overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its program is ours, but it was made for another board."""
+    from contextlib import nullcontext
+    from types import SimpleNamespace
+
+    from edgecnn.jobs import flash as job
+
+    client = SimpleNamespace(hello=lambda: SimpleNamespace(board="pico"))
+    reached = SimpleNamespace(client=client, description="/dev/ttyACM0")
+    monkeypatch.setattr(job, "real_board", lambda board, line: nullcontext(reached))
+    with pytest.raises(TargetError, match="says that it is a 'pico', not a 'microbit'") as error:
+        job._require_ours(load_board("microbit"), None, None)
+    assert "-t pico" in error.value.hint
+    job._require_ours(load_board("pico"), None, None)
