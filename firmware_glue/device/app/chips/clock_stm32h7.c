@@ -69,10 +69,26 @@
 #define AXI_TARG7_FN_MOD 0x51008108u
 #define READ_ISS_OVERRIDE 1u
 
-/* Armv7-M architecture reference manual (DDI 0403), section B2.2.7 and B3.2.8. */
+/* Armv7-M architecture reference manual (DDI 0403): caches, sections B2.2.7, B3.2.8 and B3.2.21; MPU,
+ * section B3.5. The data cache has 128 sets of 4 lines of 32 bytes (RM0433, section 2.1; Cortex-M7
+ * technical reference manual, DDI 0489, section 5.7). */
 #define CCR 0xE000ED14u
+#define CCR_DC (1u << 16u)
 #define CCR_IC (1u << 17u)
 #define ICIALLU 0xE000EF50u
+#define DCISW 0xE000EF60u
+#define DCISW_SET 5u
+#define DCISW_WAY 30u
+#define SETS 128u
+#define WAYS 4u
+#define LINE 32u
+#define MPU_CTRL 0xE000ED94u
+#define MPU_CTRL_ON 5u /* and the default map wherever no region is */
+#define MPU_RBAR 0xE000ED9Cu
+#define RBAR_VALID (1u << 4u) /* the lowest bits say which region */
+#define MPU_RASR 0xE000EDA0u
+#define RASR_LINE_UNCACHED ((1u << 28u) | (3u << 24u) | (1u << 19u) | (4u << 1u) | 1u)
+#define REGIONS 8u
 
 /* Section 8.5.5 and DS12110, table "PLL characteristics (wide VCO frequency range)": 4 MHz go in,
  * 192 to 836 MHz come out (twice the core's clock), and P halves them. */
@@ -99,6 +115,8 @@
 #define FLASH_TIMING 0x22u
 #endif
 
+extern uint32_t edgecnn_noinit_begin[], edgecnn_noinit_end[];
+
 static void supply(void) {
   /* Section 6.4.1: how the core is supplied can be written once after power-on, and has to be before
    * voltage or clock change. The regulator inside, which is what the board has. */
@@ -123,6 +141,34 @@ static uint32_t reference(void) {
   return PLLCKSELR_HSI | ((HSI_HZ / PLL_INPUT_HZ) << PLLCKSELR_M1);
 }
 
+static void barrier(void) { __asm__ volatile("dsb\n\tisb" ::: "memory"); }
+
+/* Both caches: flash at half the core's clock, with wait states, and the AXI SRAM are far away. No
+ * other master reads or writes memory here. What is kept over a reset must not lie in a cache that
+ * the reset throws away: those lines are not cached. Writing all through instead would hit an erratum
+ * of this core (ST ES0392, section 2.1, "data cache configured in write-through"). */
+static void start_caches(void) {
+  uint32_t line = (uint32_t)(uintptr_t)edgecnn_noinit_begin & ~(LINE - 1u);
+  uint32_t region, set, way;
+
+  for (region = 0u; region < REGIONS && line < (uint32_t)(uintptr_t)edgecnn_noinit_end; ++region) {
+    EDGECNN_REG(MPU_RBAR) = line | RBAR_VALID | region;
+    EDGECNN_REG(MPU_RASR) = RASR_LINE_UNCACHED;
+    line += LINE;
+  }
+  EDGECNN_REG(MPU_CTRL) = MPU_CTRL_ON;
+  barrier();
+  EDGECNN_REG(ICIALLU) = 0u;
+  for (set = 0u; set < SETS; ++set) {
+    for (way = 0u; way < WAYS; ++way) {
+      EDGECNN_REG(DCISW) = (set << DCISW_SET) | (way << DCISW_WAY);
+    }
+  }
+  barrier();
+  edgecnn_change(CCR, 0u, CCR_IC | CCR_DC);
+  barrier();
+}
+
 void edgecnn_clock_init(void) {
   if (EDGECNN_REG(DBGMCU_IDC) >> 16u < IDC_REVISION_X) {
     EDGECNN_REG(AXI_TARG7_FN_MOD) = READ_ISS_OVERRIDE;
@@ -145,14 +191,6 @@ void edgecnn_clock_init(void) {
   edgecnn_change(RCC_CFGR, CFGR_SW, CFGR_SW_PLL1);
   (void)edgecnn_wait_for(RCC_CFGR, CFGR_SWS, CFGR_SWS_PLL1);
 
-  /* The instruction cache alone. What is kept over a reset (.edgecnn.noinit) must not lie in a data
-   * cache that a reset throws away, and writing through hits an erratum of this core (ES0392,
-   * section 2.1, "data cache configured in write-through"). */
-  __asm__ volatile("dsb\n\tisb" ::: "memory");
-  EDGECNN_REG(ICIALLU) = 0u;
-  __asm__ volatile("dsb\n\tisb" ::: "memory");
-  edgecnn_change(CCR, 0u, CCR_IC);
-  __asm__ volatile("dsb\n\tisb" ::: "memory");
-
+  start_caches();
   edgecnn_systick_start();
 }

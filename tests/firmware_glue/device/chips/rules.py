@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from tests.firmware_glue.device.chips.machine import Access, State
 from tests.firmware_glue.device.chips.registers import Register, Registers
@@ -44,6 +45,7 @@ class Step:
         return last is not None and last.value & mask == wanted
 
 
+_LONG_RUN = 8
 Rule = Callable[[Step], str | None]
 """Looks at one access; says what is wrong with it."""
 
@@ -77,17 +79,21 @@ def check(
 
 
 def readable(trace: Iterable[Access], registers: Registers, memory: range = range(0)) -> list[str]:
-    """The writes as text, for people and for the golden sequences; runs in one memory as one."""
+    """The writes as text, for people and for the golden sequences; long runs as one line."""
     lines: list[str] = []
-    for access in trace:
-        if access.write and access.address in memory:
-            line = f"memory from 0x{memory.start:08X} = 0x{access.value:08X}"
-            if lines[-1:] != [line]:
-                lines.append(line)
-        elif access.write:
-            name = registers.by_address[access.address].name
-            lines.append(f"{name}{access.alias and '.' + access.alias} = 0x{access.value:08X}")
+    named = [(_place(access, registers, memory), access.value) for access in trace if access.write]
+    for name, run in groupby(named, key=lambda each: each[0]):
+        values = [f"0x{value:08X}" for _name, value in run]
+        if len(values) > _LONG_RUN:
+            values = [f"{values[0]} ... {values[-1]} ({len(values)} times)"]
+        lines += [f"{name} = {value}" for value in values]
     return lines
+
+
+def _place(access: Access, registers: Registers, memory: range) -> str:
+    if access.address in memory:
+        return f"memory from 0x{memory.start:08X}"
+    return registers.by_address[access.address].name + (access.alias and "." + access.alias)
 
 
 def _verb(access: Access) -> str:

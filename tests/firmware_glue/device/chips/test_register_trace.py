@@ -166,6 +166,29 @@ def test_pins_are_those_of_the_board(name: str) -> None:
             assert pad & 0x40 or pin_name == line.tx  # what is read is an input
 
 
+def test_the_h7_s_caches_are_clean_before_they_are_on() -> None:
+    """Every line of the data cache is invalidated; what a reset keeps is not cached."""
+    trace = [access for access in traced("nucleo-h743zi").trace if access.write]
+    on = next(i for i, a in enumerate(trace) if a.address == 0xE000ED14 and a.value & 3 << 16)
+    lines = {access.value for access in trace[:on] if access.address == 0xE000EF60}
+    assert lines == {way << 30 | each << 5 for way in range(4) for each in range(128)}
+    assert any(access.address == 0xE000EF50 for access in trace[:on])
+    elf = firmware.image("nucleo-h743zi")
+    kept = range(elf.address("edgecnn_noinit_begin"), elf.address("edgecnn_noinit_end"))
+    assert elf.address("edgecnn_kept_word") in kept
+    regions = [access.value for access in trace[:on] if access.address == 0xE000ED9C]
+    settings = [access.value for access in trace[:on] if access.address == 0xE000EDA0]
+    covered: set[int] = set()
+    for number, (region, setting) in enumerate(zip(regions, settings, strict=True)):
+        assert region & 0x1F == 0x10 | number
+        assert setting >> 16 & 0x3F == 8  # TEX 1, S, C and B 0: normal memory, not cached
+        size = 2 << (setting >> 1 & 0x1F)
+        assert region & ~0x1F & size - 1 == 0
+        covered |= set(range(region & ~0x1F, (region & ~0x1F) + size))
+    assert covered >= set(kept)
+    assert len(covered) <= 64
+
+
 @pytest.mark.parametrize(
     ("name", "clock", "message"),
     [
