@@ -21,7 +21,7 @@ from firmware_glue.device.link.tcp import TcpLine
 
 _START_S = 60.0
 _ANSWER_S = 60.0
-_HINT = "please report this with the lines above"
+_HINT = "is [emulation] in the board's TOML right? if so, please report this with the lines above"
 _Answer = TypeVar("_Answer")
 
 

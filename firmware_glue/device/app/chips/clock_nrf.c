@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Clock of Nordic's nRF51 and nRF52: the crystal (nRF51 Series reference manual 3.0, section 13;
- * nRF52833 product specification 1.6, section 5.4), and TIMER0 as 32 bits of microseconds
- * (sections 18 and 6.29). nRF51 has no SysTick. */
+/* Clock of Nordic's nRF51 and nRF52: the crystal, and TIMER0 as 32 bits of
+ * microseconds (nRF51 Series reference manual 3.0 and nRF52833 product specification 1.6, chapters
+ * CLOCK and TIMER). nRF51 has no SysTick. */
 #include "board_config.h"
 #include "chip.h"
 #include "nvic.h"

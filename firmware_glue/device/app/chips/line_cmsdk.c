@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* APB UART of Arm's Cortex-M System Design Kit (DDI 0479, section 4.3, table 4-3): one byte of
+/* APB UART of Arm's Cortex-M System Design Kit (DDI 0479, APB UART): one byte of
  * buffer in each direction. */
 #include "board_config.h"
 #include "chip.h"

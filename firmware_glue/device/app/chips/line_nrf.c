@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* UART of Nordic's nRF51 (nRF51 Series reference manual 3.0, section 29) and nRF52 (nRF52833
- * product specification 1.6, section 6.33): six bytes of buffer for what arrives. */
+/* UART of Nordic's nRF51 and nRF52 (nRF51 Series reference manual 3.0 and nRF52833 product
+ * specification 1.6, chapter UART): six bytes of buffer for what arrives. */
 #include "board_config.h"
 #include "chip.h"
 #include "line_wait.h"
@@ -35,7 +35,7 @@
 #error "the baud rate of an nRF board's line must be 9600, 115200 or 1000000"
 #endif
 
-/* GPIO (sections 14 and 6.8): port 1 of nRF52 lies 0x300 behind port 0. */
+/* Chapter GPIO: port 1 of nRF52 lies 0x300 behind port 0. */
 #define GPIO(port) (0x50000000u + 0x300u * (port))
 #define OUTSET(port) (GPIO(port) + 0x508u)
 #define DIRSET(port) (GPIO(port) + 0x518u)

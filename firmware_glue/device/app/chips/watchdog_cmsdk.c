@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Watchdog of Arm's Cortex-M System Design Kit (DDI 0479, section 4.6, table 4-7). When its counter
+/* Watchdog of Arm's Cortex-M System Design Kit (DDI 0479, APB watchdog). When its counter
  * ends it raises the NMI, starts again, and resets at the second end: each gets half the time. No
  * register tells of it after the reset, so that the NMI leaves word in RAM. */
 #include "board_config.h"

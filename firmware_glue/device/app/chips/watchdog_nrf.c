@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Watchdog and reset reasons of Nordic's nRF51 (nRF51 Series reference manual 3.0, sections 24 and
- * 12.1) and nRF52 (nRF52833 product specification 1.6, sections 6.36 and 5.3). It counts the
- * low-frequency oscillator, which it starts by itself, and cannot be stopped. */
+/* Watchdog and reset reasons of Nordic's nRF51 and nRF52 (nRF51 Series reference manual 3.0 and
+ * nRF52833 product specification 1.6, chapters WDT and POWER). It counts the low-frequency
+ * oscillator, which it starts by itself, and cannot be stopped. */
 #include "board_config.h"
 #include "chip.h"
 #include "kept_cause.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The independent watchdog of STM32 (RM0090, section 21.4; RM0432, section 42.4; RM0433, section
- * 47.4) and the reset flags of its RCC (RM0090, section 7.3.21; RM0432, section 6.4.33; RM0433,
- * section 8.7.35). It counts the low-speed oscillator: 32 kHz, of which an F4 may have 17 to 47. */
+/* The independent watchdog of STM32 and the reset flags of its RCC (RM0090, RM0390, RM0432 and
+ * RM0433, chapters IWDG and RCC, registers RCC_CSR and, of H7, RCC_RSR). It counts the low-speed
+ * oscillator: 32 kHz, of which an F4 may have 17 to 47. */
 #include "board_config.h"
 #include "chip.h"
 #include "kept_cause.h"
