@@ -15,7 +15,7 @@ ATTEMPTS = 12
 """How often a request is sent before the line is given up."""
 REPLY_S = 1.0
 SILENCE_S = 60.0
-"""How long a board that computes may say nothing: a step of the model may be as long."""
+"""How long a board may stay at the same step of the model."""
 _FIRST_POLL_S, _LAST_POLL_S = 0.25, 2.0
 
 
@@ -41,7 +41,7 @@ class Timing:
 
     Attributes:
         reply_s: until a request is sent again.
-        silence_s: until a board that computes is taken for dead.
+        silence_s: until a board that computes, and comes no further, is taken for dead.
         attempts: how often a request is sent that takes no time.
         clock: seconds, from any start.
     """
@@ -85,9 +85,9 @@ class Exchange:
             RequestRefusedError: the board will not do it.
             TargetError: the board does not answer, or the line is gone.
         """
-        frame, poll_s = self._frame(kind, payload), _FIRST_POLL_S
-        silent_since = self._timing.clock()
-        while self._timing.clock() - silent_since <= self._timing.silence_s:
+        frame, poll_s, progress = self._frame(kind, payload), _FIRST_POLL_S, b""
+        unchanged_since = self._timing.clock()
+        while self._timing.clock() - unchanged_since <= self._timing.silence_s:
             self.line.write(encode_frame(frame))
             reply = self._reply_to(frame, poll_s)
             if reply is None:
@@ -95,7 +95,8 @@ class Exchange:
             elif reply.type != Notice.WAIT:
                 return reply.payload
             else:
-                silent_since = self._timing.clock()
+                if reply.payload != progress:
+                    progress, unchanged_since = reply.payload, self._timing.clock()
                 finished = self._reply_to(frame, poll_s)
                 if finished is not None and finished.type != Notice.WAIT:
                     return finished.payload

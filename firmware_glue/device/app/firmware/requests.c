@@ -180,7 +180,7 @@ static void put_status(uint8_t type, uint8_t sequence) {
   const edgecnn_run *run = &edgecnn_running;
   uint32_t words[6];
   words[0] = (uint32_t)run->state | (uint32_t)session.working << 8 | run->step << 16;
-  words[1] = run->done;
+  words[1] = session.working == EDGECNN_HASH ? session.hashed : run->done;
   words[2] = run->last_us;
   words[3] = run->total_us;
   words[4] = run->state == EDGECNN_RUN_DONE ? crc_of_outputs() : 0u;

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edgecnn.core.errors import TargetError
 from firmware_glue.device.link.client import BoardClient
 from firmware_glue.device.link.exchange import Timing
 from firmware_glue.device.link.frames import Frame, FrameReader, encode_frame
 from firmware_glue.device.link.messages import BoardMemory, Request
+from tests.firmware_glue.device.link.test_frames import FRAMES
 from tests.firmware_glue.device.protocol.host_board import (
     FLASH,
     INPUTS,
@@ -187,9 +191,14 @@ class _Answers:
 
     def __init__(self, reply: Callable[[Frame], Frame]) -> None:
         self._reply, self._pending, self._reader = reply, b"", FrameReader()
+        self._now = 0.0
+
+    def clock(self) -> float:
+        return self._now
 
     def read(self, timeout_s: float) -> bytes:
         data, self._pending = self._pending, b""
+        self._now += 0.0 if data else timeout_s
         return data
 
     def write(self, data: bytes) -> None:
@@ -261,3 +270,61 @@ def test_a_board_flashed_anew_in_between(monkeypatch: pytest.MonkeyPatch) -> Non
 
     with pytest.raises(TargetError, match="flashed with another model"):
         BoardClient(_Answers(reply)).memory()
+
+
+class _Babble:
+    """A line with any bytes on it; each read takes its time by a clock of its own."""
+
+    description = "babble"
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks, self.now = chunks, 0.0
+
+    def read(self, timeout_s: float) -> bytes:
+        data = next(self._chunks, b"")
+        self.now += 0.001 if data else timeout_s
+        return data
+
+    def write(self, data: bytes) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def give_up(line: _Babble) -> None:
+    client = BoardClient(line, Timing(clock=lambda: line.now))
+    for use in (client.hello, client.memory, lambda: client.flash_hash(1), client.reset):
+        with pytest.raises(TargetError) as caught:
+            use()
+        assert caught.value.hint
+
+
+@settings(max_examples=50)
+@given(st.lists(st.one_of(st.binary(max_size=60), FRAMES.map(encode_frame)), max_size=20))
+def test_any_bytes_from_the_board_are_survived(chunks: list[bytes]) -> None:
+    give_up(_Babble(iter(chunks)))
+
+
+def test_a_board_that_comes_no_further_is_given_up() -> None:
+    """It says for ever that it is at work: with another status each time, and with the same."""
+    good, times = HELLO + bytes(8) + b"\x01a\x01b\x01c", [0]
+
+    def reply(frame: Frame) -> Frame:
+        if frame.type == Request.HELLO:
+            return Frame(0x81, frame.sequence, good.replace(b"echo", frame.payload[1:]))
+        times[0] += 1
+        status = bytes((1, 8, 0, 0, min(times[0], 200))) + bytes(19)
+        return Frame(0xFD, frame.sequence, status)
+
+    line = _Answers(reply)
+    with pytest.raises(TargetError, match="no board answers on made up .asked for 60 s"):
+        BoardClient(line, Timing(clock=line.clock)).flash_hash(9)
+    assert times[0] > 200
+
+
+def test_noise_without_end_is_given_up() -> None:
+    rng = Random(5)
+    give_up(_Babble(iter(lambda: rng.randbytes(30), b"")))
+    give_up(_Babble(iter(lambda: encode_frame(Frame(0xFF, 0, b"\3\0")), b"")))
+    give_up(_Babble(iter(lambda: encode_frame(Frame(0xFD, rng.randrange(256), bytes(24))), b"")))

@@ -43,7 +43,7 @@ def test_frames_are_found_between_text(pieces: list[tuple[bytes, Frame]], step: 
     assert reader.take_text() == b""
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(st.binary(max_size=600), FRAMES, st.integers(0, 311))
 def test_no_frame_is_missed_behind_noise_or_a_cut_one(
     noise: bytes, frame: Frame, kept: int

@@ -379,7 +379,7 @@ def test_text_with_lost_bytes_is_not_carried_out(board: HostBoard) -> None:
     assert b"e-[Bytes of the command were lost or damaged]\r\nm-ready\r\n" in reply
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @example([b"\xed\xc7\x02\x01\xff\xff"], 5)
 @given(
     st.lists(
