@@ -10,6 +10,10 @@
 #define TASKS_HFCLKSTART (CLOCK + 0x000u)
 #define EVENTS_HFCLKSTARTED (CLOCK + 0x100u)
 
+/* nRF52833 product specification 1.6, section 4.3 (NVMC): the flash's instruction cache. */
+#define ICACHECNF 0x4001E540u
+#define CACHEEN 1u
+
 #define TIMER0 0x40008000u
 #define TASKS_START (TIMER0 + 0x000u)
 #define TASKS_STOP (TIMER0 + 0x004u)
@@ -32,6 +36,9 @@
 
 void edgecnn_clock_init(void) {
   uint32_t tries;
+#if defined(EDGECNN_FAMILY_NRF52)
+  EDGECNN_REG(ICACHECNF) = CACHEEN;
+#endif
   /* The UART's baud rate wants the crystal; without one the chip goes on with its own oscillator. */
   EDGECNN_REG(EVENTS_HFCLKSTARTED) = 0u;
   EDGECNN_REG(TASKS_HFCLKSTART) = 1u;

@@ -48,7 +48,10 @@
 #define ALARM0 1u
 #define HALF_SECOND_US 500000u
 
-/* Section 8.6.3: the PLL's oscillator runs at 750 to 1600 MHz; two dividers of 1 to 7 follow. 1500 MHz
+/* The boot ROM leaves the flash clocked by a third of clk_sys, whatever that is then (pico-sdk, issue
+ * 2172; section 12.14.6, QMI M0_TIMING): 50 MHz at 150 MHz, which every serial flash takes.
+ *
+ * Section 8.6.3: the PLL's oscillator runs at 750 to 1600 MHz; two dividers of 1 to 7 follow. 1500 MHz
  * are ten times 150 MHz. */
 #define VCO_HZ 1500000000u
 #define FBDIV (VCO_HZ / EDGECNN_CRYSTAL_HZ)

@@ -26,7 +26,7 @@ from tests.firmware_glue.device.chips.rules import Gate, Rule
 
 CAUSES = ("UNKNOWN", "POWER", "PIN", "SOFTWARE", "WATCHDOG")
 NRF51 = ("CLOCK", "POWER", "UART0", "TIMER0", "WDT", "GPIO")
-NRF52 = ("CLOCK", "POWER", "UART0", "TIMER0", "WDT", "P0", "P1")
+NRF52 = ("CLOCK", "POWER", "UART0", "TIMER0", "WDT", "P0", "P1", "NVMC")
 STM32F4 = (
     "RCC", "PWR", "FLASH", "IWDG", "USART1", "USART2", "USART3", "USART6", "GPIOA", "GPIOB",
     "GPIOC", "GPIOD", "GPIOE", "GPIOF", "GPIOG",
