@@ -13,8 +13,9 @@ Made from the boards' TOML files by `firmware_glue.device.docs`; do not edit.
 `edgecnn run -t BOARD` compiles a model into a program for the board, says whether it fits, flashes
 it, replays the golden vector there and measures; with `--emulate` it does the same with no board,
 where an emulator is named. *Tried on* says where the program was run so far: **no board of this
-list was touched yet**. "linked only" means that it was linked, and its register accesses were
-compared with the chip's description; nothing ran it.
+list was touched yet**. "linked only" means that no emulator has the board: its program was linked,
+and ran in unicorn against a model of the chip's registers that was made for the tests, each access
+compared with the chip's description.
 
 | `-t` | part | core, clock | flash | RAM | line | flashed by | tried on |
 |---|---|---|--:|--:|---|---|---|
