@@ -23,6 +23,8 @@ PARTS: dict[str, tuple[str, str]] = {
     "scikit-learn": ("the embedded digits and photographs", "train"),
     "ziglang": ("compiling C for microcontrollers", "mcu"),
     "unicorn": ("running microcontroller programs in an emulator", "mcu"),
+    "pyserial": ("the serial line to a board", "flash"),
+    "pyocd": ("flashing and resetting boards through a debug probe", "flash"),
     "ethos-u-vela": ("compiling for Ethos-U", "ethos"),
 }
 #: Distributions any of which serves.
@@ -41,8 +43,20 @@ _PROGRAMS = {
         "optional; ziglang does it too (apt install gcc-arm-none-eabi)",
     ),
     "qemu-system-arm": (
-        "running Arm programs with --emulator qemu; Cortex-M55 always",
-        "optional but for Cortex-M55 (apt install qemu-system-arm)",
+        "emulated boards (--emulate); Arm programs with --emulator qemu, Cortex-M55 always",
+        "optional but for those (apt install qemu-system-arm)",
+    ),
+    "qemu-system-riscv32": (
+        "the emulated board riscv-virt",
+        "optional but for that board (apt install qemu-system-misc)",
+    ),
+    "node": (
+        "the emulated Pico, with rp2040js",
+        "optional but for that board (install Node.js, then npm install -g rp2040js@1.4.1)",
+    ),
+    "openocd": (
+        "flashing and resetting boards through an ST-LINK or another debug probe",
+        "optional; pyOCD or the board's drive do it too (apt install openocd)",
     ),
 }
 
