@@ -88,11 +88,13 @@ class TracedMachine:
         receiver: Receiver,
         *,
         aliases: bool,
+        effect: Callable[[State, int, int, int], None] | None = None,
         resets: Mapping[int, int],
     ) -> None:
         self.machine = UnicornMachine(elf, board)
         self.elf, self.state, self.trace = elf, state, list[Access]()
         self._answer, self._aliases, self._resets = answer, aliases, resets
+        self._effect = effect
         self._phase, self._receiver = 0, receiver
         self.was_reset = False
         uc: Any = self.machine._uc
@@ -137,6 +139,8 @@ class TracedMachine:
         }[alias]  # fmt: skip
         self.state.words[address] = after
         self.trace.append(Access(self._phase, True, address, value, alias, size, before, after))
+        if self._effect is not None:
+            self._effect(self.state, address, before, value)
         if address in self._resets and value & self._resets[address]:
             self.was_reset = True
             self._uc.emu_stop()

@@ -11,12 +11,14 @@ from __future__ import annotations
 from typing import Any
 
 from firmware_glue.device.elf import Elf
+from tests.firmware_glue.device.chips.firmware import on_usb
 from tests.firmware_glue.device.chips.machine import State, TracedMachine
 from tests.firmware_glue.device.chips.specimens import Specimen
+from tests.firmware_glue.device.chips.usb_host import UsbHost, clears_by_ones
 
 _WFI = b"\x30\xbf"
 _CLOBBERED = ("R0", "R1", "R2", "R3", "R12", "LR")
-_INSTRUCTIONS, _RUNS = 50_000_000, 10
+_INSTRUCTIONS, _RUNS = 50_000_000, 1000
 
 
 class ModelledLine:
@@ -26,9 +28,11 @@ class ModelledLine:
         self.description = f"model of {what.name}"
         reset = {address: each.reset for address, each in what.registers.by_address.items()}
         self.state = State(reset)
+        self.host = UsbHost(self.state) if on_usb(what.name) else None
         self._traced = TracedMachine(
             elf, what.board, self.state, what.answer, what.receiver,
             aliases=what.aliases, resets=what.resets,
+            effect=clears_by_ones if self.host else None,
         )  # fmt: skip
         self._what, self._elf = what, elf
         self._uc: Any = self._traced.machine._uc
@@ -36,9 +40,11 @@ class ModelledLine:
         self._input, self._sent = bytearray(), bytearray()
         self._at: int | None = elf.address("edgecnn_reset")
         self._saved: dict[str, int] = {}
-        self._turn = elf.address("edgecnn_watchdog_feed")
         uc, hook = self._uc, self._traced.machine._unicorn.UC_HOOK_CODE
-        uc.hook_add(hook, self._interrupt, None, self._turn, self._turn)
+        # A turn of the main loop; and where the program waits for its line, it reads the clock.
+        for name in ("edgecnn_watchdog_feed", "edgecnn_clock_us"):
+            at = elf.address(name)
+            uc.hook_add(hook, self._interrupt, None, at, at)
         for at in self._waits():
             uc.hook_add(hook, self._wait, None, at, at)
 
@@ -47,17 +53,24 @@ class ModelledLine:
         del timeout_s
         for _ in range(_RUNS):
             self._run()
-            if not self._input:
+            if self._at is None or not self._due():
                 break
         sent, self._sent = bytes(self._sent), bytearray()
         return sent
 
     def write(self, data: bytes) -> None:
         """Bytes for the program."""
-        self._input += data
+        if self.host is not None:
+            self.host.to_send += data
+        else:
+            self._input += data
 
     def close(self) -> None:
         """Nothing is to be closed."""
+
+    def _due(self) -> bool:
+        """Whether the line interrupts the core."""
+        return self.host.step() if self.host is not None else bool(self._input)
 
     def _run(self) -> None:
         if self._at is None:
@@ -65,7 +78,11 @@ class ModelledLine:
         self._uc.emu_start(self._at | 1, 0xFFFFFFFE, count=_INSTRUCTIONS)
         self._at = None if self._traced.was_reset else self._traced.machine.pc
         data, trace = self._what.sent_at, self._traced.trace
-        self._sent += bytes(a.value & 0xFF for a in trace if a.write and a.address == data)
+        if self.host is not None:
+            self._sent += self.host.received
+            self.host.received.clear()
+        else:
+            self._sent += bytes(a.value & 0xFF for a in trace if a.write and a.address == data)
         trace.clear()
 
     def _waits(self) -> list[int]:
@@ -78,7 +95,7 @@ class ModelledLine:
         return int(getattr(self._const, f"UC_ARM_REG_{name}"))
 
     def _wait(self, uc: Any, _address: int, _size: int, _user: object) -> None:
-        if not self._input:
+        if not self._due():
             uc.emu_stop()
 
     def _interrupt(self, uc: Any, address: int, _size: int, _user: object) -> None:
@@ -88,12 +105,12 @@ class ModelledLine:
                 uc.reg_write(self._register(name), value)
             self._saved = {}
             return
-        if not self._input:
+        if uc.reg_read(self._register("PRIMASK")) or not self._due():
             return
-        self.state.arrived.append(self._input.pop(0))
-        receiver = self._what.receiver
-        if receiver.event:
-            self.state.words[receiver.event] = 1
+        if self.host is None:
+            self.state.arrived.append(self._input.pop(0))
+            if self._what.receiver.event:
+                self.state.words[self._what.receiver.event] = 1
         self._saved = {name: uc.reg_read(self._register(name)) for name in _CLOBBERED}
         uc.reg_write(self._register("LR"), address | 1)
         uc.reg_write(self._register("PC"), self._elf.address("edgecnn_line_irq") | 1)
