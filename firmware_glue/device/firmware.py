@@ -32,6 +32,7 @@ FIRMWARE_FILES = (
     "memory_use.c", "memory_use.h", "model_io.c", "model_io.h", "number.c", "number.h",
     "print.c", "print.h", "requests.c", "requests.h", "ring.c", "ring.h", "run.c", "run.h",
     "serve.c", "serve.h", "sha256.c", "sha256.h", "stream.c", "stream.h", "text.c", "text.h",
+    "whole.h",
 )  # fmt: skip
 """C files of the program beside the chip's and the model's, and their headers."""
 

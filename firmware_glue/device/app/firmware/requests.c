@@ -14,6 +14,7 @@
 #include "run.h"
 #include "sha256.h"
 #include "text.h"
+#include "whole.h"
 
 #include <stddef.h>
 
@@ -33,7 +34,7 @@ typedef struct {
   uint32_t index, count, offset;
 } span;
 
-static struct {
+static EDGECNN_WHOLE struct {
   edgecnn_reset_cause cause;
   uint32_t hung_step;
   uint8_t open;               /* a HELLO came, and no text command since */

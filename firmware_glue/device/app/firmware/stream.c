@@ -6,13 +6,14 @@
 #include "model_config.h"
 #include "model_io.h"
 #include "print.h"
+#include "whole.h"
 
 #ifndef EDGECNN_DETECTIONS
 #define EDGECNN_DETECTIONS 8u
 #endif
 #define VALUES_A_LINE 16u
 
-static struct {
+static EDGECNN_WHOLE struct {
   uint32_t start_ms, count;
   uint32_t ms[EDGECNN_DETECTIONS];
   uint16_t thousandths[EDGECNN_DETECTIONS];

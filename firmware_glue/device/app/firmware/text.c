@@ -11,6 +11,7 @@
 #include "requests.h"
 #include "run.h"
 #include "stream.h"
+#include "whole.h"
 
 #define LINE_BYTES 48u
 #define WORDS 4u
@@ -21,23 +22,17 @@
 /* What takes more than one turn. */
 typedef enum { NOTHING, WARM_UP, TIMED, RESULTS, DB_PRINT, STREAMED } activity_kind;
 
-static struct {
-  char line[LINE_BYTES + 1u];
-  uint8_t length, damaged, too_long;
-  uint8_t hex, high; /* digits of db are coming; the first one of a pair */
-  uint8_t bad[2];    /* the first pair that was wrong; 0: none */
+static EDGECNN_WHOLE struct {
+  uint8_t length, damaged, too_long; /* of the command that is coming */
+  uint8_t hex, high;                 /* digits of db are coming; the first one of a pair */
+  uint8_t bad[2];                    /* the first pair that was wrong; 0: none */
+  uint8_t activity;                  /* activity_kind */
   uint32_t digits;
-} command;
-
-static struct {
-  uint32_t expected, count;
-} db;
-
-static struct {
-  activity_kind kind;
+  uint32_t db_expected, db_count;
   uint32_t runs, place;
   uint64_t start_us; /* of the timed inferences */
-} activity;
+  char line[LINE_BYTES + 1u];
+} state;
 
 static int hex_value(uint8_t digit) {
   if (digit >= '0' && digit <= '9') {
@@ -135,8 +130,8 @@ static void db_load(const char *word) {
     line_with("e-[Supplied buffer size ", size, " exceeds maximum of ");
     line_with("", edgecnn_model.db_bytes, "]\r\n");
   } else {
-    db.expected = size;
-    db.count = 0u;
+    state.db_expected = size;
+    state.db_count = 0u;
     line_with("m-[Expecting ", size, " bytes]\r\n");
   }
 }
@@ -145,8 +140,8 @@ static void do_db(char **words) {
   if (same(words[1], "load")) {
     db_load(words[2]);
   } else if (same(words[1], "print")) {
-    activity.kind = DB_PRINT;
-    activity.place = 0u;
+    state.activity = DB_PRINT;
+    state.place = 0u;
   } else if (*words[1] == '\0') {
     error("Command 'db' requires a subcommand");
   } else {
@@ -157,20 +152,20 @@ static void do_db(char **words) {
 }
 
 static int db_is_complete(void) {
-  if (db.count == edgecnn_model.db_bytes) {
+  if (state.db_count == edgecnn_model.db_bytes) {
     return 1;
   }
-  line_with("e-[Input db has ", db.count, " bytes, expected ");
+  line_with("e-[Input db has ", state.db_count, " bytes, expected ");
   line_with("", edgecnn_model.db_bytes, "]\r\n");
   return 0;
 }
 
 static void begin_timed(void) {
-  line_with("m-warmup-done\r\nm-infer-start-", activity.runs, "\r\n");
+  line_with("m-warmup-done\r\nm-infer-start-", state.runs, "\r\n");
   edgecnn_line_flush();
-  activity.kind = TIMED;
-  activity.start_us = edgecnn_time_us();
-  edgecnn_run_start(EDGECNN_HOLDS_DB, activity.runs, 0, 0);
+  state.activity = TIMED;
+  state.start_us = edgecnn_time_us();
+  edgecnn_run_start(EDGECNN_HOLDS_DB, state.runs, 0, 0);
 }
 
 static void do_infer(char **words) {
@@ -181,12 +176,12 @@ static void do_infer(char **words) {
     error("Inference warmup must be >=0");
   } else if (db_is_complete()) {
     line_with("m-warmup-start-", warm_ups, "\r\n");
-    activity.runs = runs;
+    state.runs = runs;
     if (warm_ups == 0u) {
       begin_timed();
       return;
     }
-    activity.kind = WARM_UP;
+    state.activity = WARM_UP;
     edgecnn_run_start(EDGECNN_HOLDS_DB, warm_ups, 0, 0);
   }
 }
@@ -197,8 +192,8 @@ static void do_results(char **words) {
     error("No results: 'infer' comes first");
     return;
   }
-  activity.kind = RESULTS;
-  activity.place = 0u;
+  state.activity = RESULTS;
+  state.place = 0u;
 }
 
 static void do_start(char **words) {
@@ -242,9 +237,9 @@ static const text_command *command_called(const char *name) {
 /* A command has come to its end. */
 
 static void split(char **words) {
-  char *at = command.line;
+  char *at = state.line;
   uint32_t i;
-  command.line[command.length] = '\0';
+  state.line[state.length] = '\0';
   for (i = 0u; i < WORDS; ++i) {
     while (*at == ' ') {
       ++at;
@@ -260,21 +255,21 @@ static void split(char **words) {
 }
 
 static void end_digits(void) {
-  if (db.expected == 0u) {
+  if (state.db_expected == 0u) {
     error("Command 'db' with digits requires 'db load' before");
-  } else if (command.bad[0] != 0u) {
+  } else if (state.bad[0] != 0u) {
     edgecnn_print("e-[Invalid hex digit '");
-    edgecnn_print_safely((const char *)command.bad, 2u);
+    edgecnn_print_safely((const char *)state.bad, 2u);
     edgecnn_print("']\r\n");
-  } else if ((command.digits & 1u) != 0u) {
+  } else if ((state.digits & 1u) != 0u) {
     error("Insufficent number of hex digits"); /* spelt as the reference firmware does */
-  } else if (db.count < db.expected) {
-    const uint32_t more = command.digits / 2u, room = db.expected - db.count;
-    db.count += more < room ? more : room;
-    if (db.count == db.expected) {
+  } else if (state.db_count < state.db_expected) {
+    const uint32_t more = state.digits / 2u, room = state.db_expected - state.db_count;
+    state.db_count += more < room ? more : room;
+    if (state.db_count == state.db_expected) {
       edgecnn_print("m-load-done\r\n");
       if (edgecnn_stream_is_on() && db_is_complete()) {
-        activity.kind = STREAMED;
+        state.activity = STREAMED;
         edgecnn_run_start(EDGECNN_HOLDS_DB, 1u, 0, 1);
       }
     }
@@ -289,12 +284,12 @@ static void take_over(void) {
 static void carry_out(void) {
   char *words[WORDS];
   const text_command *found;
-  if (command.damaged || command.too_long) {
+  if (state.damaged || state.too_long) {
     edgecnn_text_stop();
-    error(command.damaged ? "Bytes of the command were lost or damaged" : "Command too long");
+    error(state.damaged ? "Bytes of the command were lost or damaged" : "Command too long");
     return;
   }
-  if (command.hex) {
+  if (state.hex) {
     take_over();
     end_digits();
     return;
@@ -321,57 +316,57 @@ static void carry_out(void) {
 /* Bytes. */
 
 void edgecnn_text_discard(void) {
-  command.length = 0u;
-  command.damaged = 0u;
-  command.too_long = 0u;
-  command.hex = 0u;
+  state.length = 0u;
+  state.damaged = 0u;
+  state.too_long = 0u;
+  state.hex = 0u;
 }
 
-void edgecnn_text_damaged(void) { command.damaged = 1u; }
+void edgecnn_text_damaged(void) { state.damaged = 1u; }
 
 static void take_digit(uint8_t digit) {
-  const uint32_t at = db.count + command.digits / 2u;
-  const int low = hex_value(digit), high = hex_value(command.high);
-  if ((command.digits++ & 1u) == 0u) {
-    command.high = digit;
+  const uint32_t at = state.db_count + state.digits / 2u;
+  const int low = hex_value(digit), high = hex_value(state.high);
+  if ((state.digits++ & 1u) == 0u) {
+    state.high = digit;
     return;
   }
   if (low < 0 || high < 0) {
-    if (command.bad[0] == 0u) {
-      command.bad[0] = command.high;
-      command.bad[1] = digit;
+    if (state.bad[0] == 0u) {
+      state.bad[0] = state.high;
+      state.bad[1] = digit;
     }
-  } else if (at < db.expected) {
+  } else if (at < state.db_expected) {
     edgecnn_kept()[at] = (uint8_t)(high << 4 | low);
   }
 }
 
 static int digits_begin(void) {
-  return command.length == 4u && command.line[0] == 'd' && command.line[1] == 'b' &&
-         command.line[2] == ' ' && hex_value((uint8_t)command.line[3]) >= 0;
+  return state.length == 4u && state.line[0] == 'd' && state.line[1] == 'b' &&
+         state.line[2] == ' ' && hex_value((uint8_t)state.line[3]) >= 0;
 }
 
 void edgecnn_text_byte(uint8_t byte) {
   if (byte == '%') {
     carry_out();
     edgecnn_text_discard();
-    if (activity.kind == NOTHING) {
+    if (state.activity == NOTHING) {
       ready();
     }
   } else if (byte == '\r' || byte == '\n' || byte == '\0') {
     return; /* terminals send them */
   } else if (byte < 0x20u || byte > 0x7Eu) {
-    command.damaged = 1u;
-  } else if (command.hex) {
+    state.damaged = 1u;
+  } else if (state.hex) {
     take_digit(byte);
-  } else if (command.length == LINE_BYTES) {
-    command.too_long = 1u;
+  } else if (state.length == LINE_BYTES) {
+    state.too_long = 1u;
   } else {
-    command.line[command.length++] = (char)byte;
+    state.line[state.length++] = (char)byte;
     if (digits_begin()) {
-      command.hex = 1u;
-      command.digits = 0u;
-      command.bad[0] = 0u;
+      state.hex = 1u;
+      state.digits = 0u;
+      state.bad[0] = 0u;
       take_digit(byte);
     }
   }
@@ -380,32 +375,32 @@ void edgecnn_text_byte(uint8_t byte) {
 /* Turns. */
 
 void edgecnn_text_stop(void) {
-  if (activity.kind == WARM_UP || activity.kind == TIMED || activity.kind == STREAMED) {
+  if (state.activity == WARM_UP || state.activity == TIMED || state.activity == STREAMED) {
     edgecnn_run_stop();
   }
-  activity.kind = NOTHING;
+  state.activity = NOTHING;
 }
 
 void edgecnn_text_forget_db(void) {
-  db.expected = 0u;
-  db.count = 0u;
+  state.db_expected = 0u;
+  state.db_count = 0u;
 }
 
 static void end_activity(void) {
-  activity.kind = NOTHING;
+  state.activity = NOTHING;
   ready();
 }
 
 static void results_turn(void) {
-  const uint32_t count = edgecnn_result_count(), end = activity.place + BYTES_A_LINE;
-  if (activity.place == 0u) {
+  const uint32_t count = edgecnn_result_count(), end = state.place + BYTES_A_LINE;
+  if (state.place == 0u) {
     edgecnn_print("m-results-[");
   }
-  for (; activity.place < count && activity.place < end; ++activity.place) {
-    edgecnn_print(activity.place != 0u ? "," : "");
-    edgecnn_print_real(edgecnn_result(activity.place));
+  for (; state.place < count && state.place < end; ++state.place) {
+    edgecnn_print(state.place != 0u ? "," : "");
+    edgecnn_print_real(edgecnn_result(state.place));
   }
-  if (activity.place == count) {
+  if (state.place == count) {
     edgecnn_print("]\r\n");
     end_activity();
   }
@@ -413,15 +408,15 @@ static void results_turn(void) {
 
 static void db_print_turn(void) {
   uint32_t i;
-  if (activity.place < db.count) {
+  if (state.place < state.db_count) {
     edgecnn_print("m-buffer");
-    for (i = 0u; i < BYTES_A_LINE && activity.place < db.count; ++i, ++activity.place) {
+    for (i = 0u; i < BYTES_A_LINE && state.place < state.db_count; ++i, ++state.place) {
       edgecnn_print("-");
-      edgecnn_print_hex(edgecnn_kept()[activity.place]);
+      edgecnn_print_hex(edgecnn_kept()[state.place]);
     }
     edgecnn_print("\r\n");
   }
-  if (activity.place >= db.count) {
+  if (state.place >= state.db_count) {
     end_activity();
   }
 }
@@ -430,15 +425,15 @@ static void run_has_ended(void) {
   if (edgecnn_running.state == EDGECNN_RUN_FAILED) {
     error("The model failed");
     end_activity();
-  } else if (activity.kind == WARM_UP) {
+  } else if (state.activity == WARM_UP) {
     begin_timed();
-  } else if (activity.kind == TIMED) {
+  } else if (state.activity == TIMED) {
     const uint64_t end_us = edgecnn_time_us();
-    lap(activity.start_us); /* printed only now: at 9600 baud a line takes 20 ms */
+    lap(state.start_us); /* printed only now: at 9600 baud a line takes 20 ms */
     lap(end_us);
     edgecnn_print("m-infer-done\r\n");
-    activity.kind = RESULTS;
-    activity.place = 0u;
+    state.activity = RESULTS;
+    state.place = 0u;
   } else {
     edgecnn_stream_look();
     end_activity();
@@ -446,7 +441,7 @@ static void run_has_ended(void) {
 }
 
 int edgecnn_text_turn(void) {
-  switch (activity.kind) {
+  switch (state.activity) {
   case NOTHING:
     return 0;
   case RESULTS:
