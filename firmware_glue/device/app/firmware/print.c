@@ -13,7 +13,8 @@ void edgecnn_print(const char *text) {
 void edgecnn_print_safely(const char *text, uint32_t count) {
   while (count-- != 0u) {
     const uint8_t byte = (uint8_t)*text++;
-    edgecnn_line_put(byte >= 0x20u && byte < 0x7Fu && byte != ']' ? byte : (uint8_t)'?');
+    const int safe = byte >= 0x20u && byte < 0x7Fu && byte != ']' && byte != '-';
+    edgecnn_line_put(safe ? byte : (uint8_t)'?');
   }
 }
 

@@ -8,7 +8,8 @@
 #include "number.h"
 
 void edgecnn_print(const char *text);
-/* Bytes outside printable ASCII as '?': whatever was received may be repeated. */
+/* For what was received: bytes outside printable ASCII, ']' and '-' as '?', so that no reply is ended
+ * by it, and m-ready is not in it. */
 void edgecnn_print_safely(const char *text, uint32_t count);
 void edgecnn_print_number(uint32_t number);
 void edgecnn_print_long(uint64_t number);

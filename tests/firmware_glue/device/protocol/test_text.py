@@ -113,6 +113,7 @@ def test_db_print(board: HostBoard) -> None:
 ERRORS = {
     "what%": "e-[Unknown command: what]",
     "na]me%": "e-[Unknown command: na?me]",
+    "m-ready%": "e-[Unknown command: m?ready]",
     "db%": "e-[Command 'db' requires a subcommand]",
     "db load%": "e-[Command 'db load' requires the # of bytes]",
     "db load 0%": "e-[Command 'db load' must be >0 bytes]",
