@@ -46,7 +46,7 @@ int main(void) {{
 UART0 = LinePort("uart", "UART0", "GPIO0", "GPIO1", function=2)
 VARIANTS: Mapping[str, tuple[str, Clock | None, LinePort | None]] = {
     "pico-uart": ("pico", None, UART0),
-    "pico2-usb": ("pico2", None, LinePort("usb", "USB", usb=("2e8a:0009",))),
+    "pico2-uart": ("pico2", None, UART0),
     "pico-100": ("pico", Clock(100_000_000, 12_000_000), UART0),
     "pico2-100": (
         "pico2", Clock(100_000_000, 12_000_000), LinePort("uart", "UART0", "GPIO12", "GPIO13"),

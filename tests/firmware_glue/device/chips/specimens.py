@@ -244,7 +244,7 @@ TRACED = (
 """Every board of a family whose registers are known here, and further lines of some."""
 BOARDS = tuple(name for name in TRACED if not firmware.on_usb(name))
 """Those of them with a UART."""
-SHORT = (*PACKAGED, "pico-uart", "pico2-usb")
+SHORT = (*PACKAGED, "pico-uart", "pico2-uart")
 """Those of the usual run."""
 
 

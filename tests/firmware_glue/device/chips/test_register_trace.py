@@ -57,7 +57,7 @@ def test_the_sequence_is_the_one_that_was_read_against_the_manual(path: Path) ->
 
 @pytest.mark.parametrize(
     "name",
-    long_but_for(TRACED, "microbit-v2", "nucleo-l4r5zi", "nucleo-h743zi", "pico2", "pico2-usb"),
+    long_but_for(TRACED, "microbit-v2", "nucleo-l4r5zi", "nucleo-h743zi", "pico2", "pico2-uart"),
 )
 def test_both_compilers_make_the_same_sequence(name: str) -> None:
     what = specimen(name)

@@ -28,7 +28,7 @@ from tests.firmware_glue.device.chips.specimens import TRACED, specimen
 from tests.share import long_but_for
 
 NAMES = tuple(name for name in TRACED if name in specimens.SHORT)
-SHORT = ("nucleo-l4r5zi", "nucleo-h743zi", "pico2-usb")
+SHORT = ("nucleo-l4r5zi", "nucleo-h743zi", "pico2")
 """Of the usual run: three that nothing else runs."""
 
 
