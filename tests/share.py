@@ -25,6 +25,7 @@ EXPECTED_S = {
     "device/emulate/test_firmware.py": 8.0,
     "test_clean_c.py": 8.0,
     "quantization/test_zoo.py": 8.0,
+    "test_the_zoo_on_all_boards": 60.0,
     "test_road.py": 240.0,
     "test_venvs.py": 30.0,
     "test_ray_cluster.py": 60.0,
