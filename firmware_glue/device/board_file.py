@@ -215,9 +215,16 @@ def _check_hardware(board: Board, source: str) -> None:
         raise _wrong(source, "line.kind", line.kind, ", ".join(LINES))
     if line.peripheral not in family.ports:
         raise _wrong(source, "line.peripheral", line.peripheral, ", ".join(family.ports))
+    if line.kind != family.ports[line.peripheral].kind:
+        allowed = f"'{family.ports[line.peripheral].kind}', which {line.peripheral} is"
+        raise _wrong(source, "line.kind", line.kind, allowed)
+    if line.kind == "usb" and not line.usb:
+        raise _wrong(
+            source, "line.usb", [], "the vid:pid that the board shall have, such as 2e8a:000a"
+        )
     for key in ("tx", "rx"):
         pin = getattr(line, key)
-        if pin and pin_number(pin) is None:
+        if pin_number(pin) is None and (pin or (family.pins and line.kind == "uart")):
             raise _wrong(source, f"line.{key}", pin, "a pin such as PA2, P0.24 or GPIO0")
     for key, names in (("line.usb", line.usb),):
         for name in names:

@@ -49,6 +49,7 @@ class Family:
         lines: kind of the port → the C file for it.
         ports: the chip's name of a port → where it is.
         clock_irq: interrupt of the counter; −1: SysTick, or none.
+        pins: whether a UART has to be told which pins are its own.
         boot: C files that come before the vector table or describe the image to a boot ROM.
         checksummed_boot: the boot ROM wants a checksum behind the first 252 bytes of flash.
         manual: where this is written.
@@ -59,6 +60,7 @@ class Family:
     ports: Mapping[str, Port]
     manual: str
     clock_irq: int = -1
+    pins: bool = True
     boot: tuple[str, ...] = ()
     checksummed_boot: bool = False
 
@@ -71,11 +73,13 @@ FAMILIES: Mapping[str, Family] = {
         {"UART0": Port(0x40004000, 0)},
         "Arm MPS2 FPGA prototyping board technical reference manual (100112), AN386",
         clock_irq=8,
+        pins=False,
     ),
     "mps3": Family(
         ("clock_mps.c", "watchdog_cmsdk.c"), {"uart": "line_cmsdk.c"},
         {"UART0": Port(0x49303000, 33)},
         "Arm AN547: Corstone-300 on MPS3",
+        pins=False,
     ),
     "nrf51": Family(
         ("clock_nrf.c", "watchdog_nrf.c"), {"uart": "line_nrf.c"},
@@ -133,6 +137,7 @@ FAMILIES: Mapping[str, Family] = {
         ("clock_virt.c", "watchdog_virt.c"), {"uart": "line_ns16550.c"},
         {"UART0": Port(0x10000000, 10)},
         "QEMU documentation, 'virt' generic virtual platform (RISC-V)",
+        pins=False,
     ),
 }  # fmt: skip
 
