@@ -8,6 +8,7 @@ sends more. No time passes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from firmware_glue.device.elf import Elf
@@ -40,6 +41,8 @@ class ModelledLine:
         self._input, self._sent = bytearray(), bytearray()
         self._at: int | None = elf.address("edgecnn_reset")
         self._saved: dict[str, int] = {}
+        self._hung: Any = None
+        self._stuck = False
         uc, hook = self._uc, self._traced.machine._unicorn.UC_HOOK_CODE
         # A turn of the main loop; and where the program waits for its line, it reads the clock.
         for name in ("edgecnn_watchdog_feed", "edgecnn_clock_us"):
@@ -68,6 +71,30 @@ class ModelledLine:
     def close(self) -> None:
         """Nothing is to be closed."""
 
+    def hang_in(self, function: str) -> None:
+        """From now on the program never leaves that function."""
+        at, hook = self._elf.address(function) & ~1, self._traced.machine._unicorn.UC_HOOK_CODE
+        self._hung = self._uc.hook_add(hook, self._hang, None, at, at)
+
+    def reset(self, registers: Mapping[int, int]) -> None:
+        """What a reset does: registers as after it, these told; RAM keeps what it holds."""
+        self.state.words = dict(registers)
+        if self.host is not None:
+            self.host = UsbHost(self.state)
+        if self._hung is not None:
+            self._uc.hook_del(self._hung)
+            self._hung = None
+        self._input.clear()
+        self._sent.clear()
+        self._saved = {}
+        self._uc.reg_write(self._register("SP"), self._elf.address("edgecnn_stack_top"))
+        self._uc.reg_write(self._register("PRIMASK"), 0)
+        self._at = self._elf.address("edgecnn_reset")
+
+    def _hang(self, uc: Any, _address: int, _size: int, _user: object) -> None:
+        self._stuck = True
+        uc.emu_stop()
+
     def _due(self) -> bool:
         """Whether the line interrupts the core."""
         return self.host.step() if self.host is not None else bool(self._input)
@@ -76,7 +103,8 @@ class ModelledLine:
         if self._at is None:
             return
         self._uc.emu_start(self._at | 1, 0xFFFFFFFE, count=_INSTRUCTIONS)
-        self._at = None if self._traced.was_reset else self._traced.machine.pc
+        ended, self._stuck = self._traced.was_reset or self._stuck, False
+        self._at = None if ended else self._traced.machine.pc
         data, trace = self._what.sent_at, self._traced.trace
         if self.host is not None:
             self._sent += self.host.received

@@ -31,12 +31,14 @@ NAMES = tuple(name for name in TRACED if name in specimens.SHORT)
 SHORT = ("nucleo-l4r5zi", "nucleo-h743zi", "pico2")
 """Of the usual run: three that nothing else runs."""
 
+MODEL = read_model(tiny_classifier())
+
 
 @cache
 def program(name: str) -> Firmware:
     data = tiny_classifier()
     board = firmware.board(name)
-    compiled = compile_model(read_model(data), name="tiny", kernels=board.kernels)
+    compiled = compile_model(MODEL, name="tiny", kernels=board.kernels)
     identity = ModelIdentity("tiny", sha256_bytes(data))
     return link_firmware(compiled, board, find_toolchain(board), identity)
 
@@ -58,7 +60,7 @@ def test_it_greets_infers_and_tells_of_itself(name: str) -> None:
     assert info.model_sha256 == built.identity.sha256
     rng, reference = np.random.default_rng(7), Reference(tiny_classifier())
     for _ in range(2):
-        inputs = random_inputs(read_model(tiny_classifier()), rng)
+        inputs = random_inputs(MODEL, rng)
         run = client.infer([each.tobytes() for each in inputs])
         assert run.outputs == tuple(each.tobytes() for each in reference(inputs))
 
@@ -67,6 +69,31 @@ def test_it_greets_infers_and_tells_of_itself(name: str) -> None:
     assert 0 < memory.stack_used_bytes < use.stack_bytes
     flash = stored(built)
     assert client.flash_hash(len(flash)) == sha256_bytes(flash)
+
+
+@pytest.mark.parametrize("name", long_but_for(NAMES, *SHORT))
+def test_a_hang_in_a_step_is_told_after_the_watchdog_s_reset(name: str) -> None:
+    """RAM and the chip's register of reset causes tell together."""
+    what, built = specimen(name), program(name)
+    watchdog = next(cause for cause in what.causes if cause.why == "WATCHDOG")
+    line = ModelledLine(what, built.elf)
+    line.read(1.0)
+    pool = next(s.name for s in built.elf.symbols if s.name.startswith("tiny_step2_"))
+    line.hang_in(pool)
+    (size,) = (array.nbytes for array in random_inputs(MODEL, np.random.default_rng(0)))
+    for command in (f"db load {size}%", *[f"db {'07' * 32}%"] * (size // 32), "infer 1 0%"):
+        line.write(command.encode("ascii"))
+        line.read(1.0)
+    line.write(b"name%")
+    assert line.read(1.0) == b""  # it hangs
+    line.reset(dict(watchdog.registers))
+    line.read(1.0)
+    info = BoardClient(line).hello()
+    assert (info.reset_cause, info.hung_step) == ("watchdog", 2)
+
+    line.reset({})  # and it is not told again
+    line.read(1.0)
+    assert BoardClient(line).hello().hung_step is None
 
 
 def check_descriptors(found: Mapping[str, bytes], built: Firmware) -> None:
