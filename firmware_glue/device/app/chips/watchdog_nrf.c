@@ -37,14 +37,16 @@ edgecnn_reset_cause edgecnn_chip_reset_cause(void) {
   const uint32_t reasons = EDGECNN_REG(RESETREAS);
   /* QEMU reads 1 here whatever happened: RAM knows better. */
   const edgecnn_reset_cause kept = edgecnn_kept_cause(EDGECNN_RESET_UNKNOWN);
+  /* A pin reset may set the bits of others too (nRF52 anomaly 136). */
+  const int by_pin = (reasons & RESETREAS_PIN) != 0u;
   EDGECNN_REG(RESETREAS) = reasons;
-  if ((reasons & RESETREAS_DOG) != 0u) {
+  if ((reasons & RESETREAS_DOG) != 0u && !by_pin) {
     return EDGECNN_RESET_WATCHDOG;
   }
-  if ((reasons & RESETREAS_SREQ) != 0u || kept == EDGECNN_RESET_SOFTWARE) {
+  if (((reasons & RESETREAS_SREQ) != 0u && !by_pin) || kept == EDGECNN_RESET_SOFTWARE) {
     return EDGECNN_RESET_SOFTWARE;
   }
-  if ((reasons & RESETREAS_PIN) != 0u) {
+  if (by_pin) {
     return EDGECNN_RESET_PIN;
   }
   return reasons == 0u ? EDGECNN_RESET_POWER : EDGECNN_RESET_UNKNOWN;

@@ -192,7 +192,11 @@ def _nordic(board: Board, source: tuple[str, tuple[str, ...]]) -> Specimen:
     hz = board.clock.hz
     return Specimen(
         board.name, source, (), nordic.answer, (), nordic.rules(), lambda s: (hz, nordic.baud(s)),
-        _causes(0x40000400, POWER=0, PIN=1, WATCHDOG=2, SOFTWARE=4), dict(_AIRCR),
+        (
+            *_causes(0x40000400, POWER=0, PIN=1, WATCHDOG=2, SOFTWARE=4),
+            Cause("PIN", ((0x40000400, 7),)),  # nRF52 anomaly 136
+        ),
+        dict(_AIRCR),
         _byte_at(nordic.UART + 0x518, nordic.UART + 0x108), nordic.UART + 0x51C,
     )  # fmt: skip
 
