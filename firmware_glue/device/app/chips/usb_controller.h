@@ -73,6 +73,10 @@ static inline uint8_t usb_load(uint32_t offset) {
   return (uint8_t)(EDGECNN_REG(DPRAM + (offset & ~3u)) >> (8u * (offset & 3u)));
 }
 
+#if 1200000000u % EDGECNN_CRYSTAL_HZ != 0u
+#error "USB on an RP2040 or RP2350 needs a crystal that divides 1200 MHz"
+#endif
+
 /* 48 MHz: 1200 MHz / 5 / 5 behind the crystal; then the controller's registers can be reached. */
 static inline void usb_power_up(void) {
   edgecnn_rp_restart(EDGECNN_RP_RESET_PLL_USB);
