@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from functools import cache
+from random import Random
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from firmware_glue.device.toolchain import find_toolchain
 from tests.builders import tiny_classifier
 from tests.firmware_glue.compiler.harness import Reference
 from tests.firmware_glue.device.emulate.echo import with_line
+from tests.firmware_glue.device.protocol.test_emulated_sessions import NoisyLine, right_result
 
 EMULATED = tuple(name for name in BOARDS if load_board(name).emulation is not None)
 WATCHED = ("pico", "mps3-an547")
@@ -111,3 +113,21 @@ def test_results_are_right_over_a_uart_that_nothing_holds_back() -> None:
         assert done.outputs == (wanted,)
         assert len(done.run_us) == 3 and min(done.run_us) > 0
         assert machine.overruns() == 0
+
+
+@pytest.mark.long
+def test_sessions_over_a_bad_line_to_a_pico() -> None:
+    """As those to QEMU's boards: noise over USB, resets at times; the next session works."""
+    data, compiled = _model()
+    reference, results = Reference(data), 0
+    with _started(load_board("pico"), _program(load_board("pico"), compiled).image) as machine:
+        line = machine.line()
+        for session in range(8):
+            rng = Random(f"pico {session}")
+            try:
+                results += right_result(NoisyLine(line, machine, rng), reference, rng)
+            except TargetError as error:
+                assert error.hint
+            line.write(rng.choice((b"", b"db 0", b"\xed\xc7\x02\x09", b"infer 1", b"\xed")))
+            assert right_result(line, reference, rng), "the next session works"
+    assert results > 4
