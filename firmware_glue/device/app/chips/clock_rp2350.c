@@ -81,7 +81,7 @@ static void start_crystal(void) {
   EDGECNN_REG(XOSC_CTRL) = XOSC_CTRL_ENABLE;
   (void)edgecnn_wait_for(XOSC_STATUS, XOSC_STATUS_STABLE, XOSC_STATUS_STABLE);
 
-  /* Section 8.1.5: clk_sys leaves the PLL, which is about to stop, before clk_ref changes. */
+  /* Section 8.1.6: clk_sys leaves the PLL, which is about to stop, before clk_ref changes. */
   EDGECNN_REG(CLK_SYS_CTRL + EDGECNN_RP_CLEAR) = CLK_SYS_CTRL_SRC;
   (void)edgecnn_wait_for(CLK_SYS_SELECTED, 3u, 1u);
   EDGECNN_REG(CLK_REF_CTRL) = CLK_REF_CTRL_XOSC;

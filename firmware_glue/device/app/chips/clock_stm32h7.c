@@ -11,7 +11,7 @@
 #define EDGECNN_SYSTICK_ROUNDS 4u
 #include "clock_systick.h"
 
-/* Section 6.8: PWR registers. */
+/* Chapter PWR. */
 #define PWR_CSR1 0x58024804u
 #define CSR1_ACTVOSRDY (1u << 13u)
 #define PWR_CR3 0x5802480Cu
@@ -23,12 +23,12 @@
 #define D3CR_VOS (3u << 14u)
 #define D3CR_VOS_1 (3u << 14u)
 
-/* Section 4.9.1. */
+/* Chapter FLASH. */
 #define FLASH_ACR 0x52002000u
 #define ACR_LATENCY 0xFu
 #define ACR_WRHIGHFREQ (3u << 4u)
 
-/* Section 8.7: RCC registers. */
+/* Chapter RCC. */
 #define RCC_CR 0x58024400u
 #define CR_HSEON (1u << 16u)
 #define CR_HSERDY (1u << 17u)
@@ -63,15 +63,15 @@
 #define PLL1DIVR_MASK 0xFFFFu
 
 /* Revisions Z and Y, erratum "Reading from AXI SRAM may lead to data read corruption" (ST ES0392,
- * section 2.2): its workaround is AXI_TARG7_FN_MOD's READ_ISS_OVERRIDE, one read at a time. */
+ * system errata): its workaround is AXI_TARG7_FN_MOD's READ_ISS_OVERRIDE, one read at a time. */
 #define DBGMCU_IDC 0x5C001000u
 #define IDC_REVISION_X 0x2001u
 #define AXI_TARG7_FN_MOD 0x51008108u
 #define READ_ISS_OVERRIDE 1u
 
-/* Armv7-M architecture reference manual (DDI 0403): caches, sections B2.2.7, B3.2.8 and B3.2.21; MPU,
- * section B3.5. The data cache has 128 sets of 4 lines of 32 bytes (RM0433, section 2.1; Cortex-M7
- * technical reference manual, DDI 0489, section 5.7). */
+/* Armv7-M architecture reference manual (DDI 0403): caches, sections B2.2.7 and B3.2.8; MPU, section
+ * B3.5. The data cache has 128 sets of 4 lines of 32 bytes (Cortex-M7 technical reference
+ * manual, DDI 0489, chapter Memory System). */
 #define CCR 0xE000ED14u
 #define CCR_DC (1u << 16u)
 #define CCR_IC (1u << 17u)
@@ -90,7 +90,7 @@
 #define RASR_LINE_UNCACHED ((1u << 28u) | (3u << 24u) | (1u << 19u) | (4u << 1u) | 1u)
 #define REGIONS 8u
 
-/* Section 8.5.5 and DS12110, table "PLL characteristics (wide VCO frequency range)": 4 MHz go in,
+/* Chapter RCC, "PLLs", and DS12110, table "PLL characteristics (wide VCO frequency range)": 4 MHz go in,
  * 192 to 836 MHz come out (twice the core's clock), and P halves them. */
 #define HSI_HZ 64000000u
 #define PLL_INPUT_HZ 4000000u
@@ -102,7 +102,7 @@
 #error "an STM32H743 runs at 100 to 400 MHz here, in steps of 2 MHz"
 #endif
 
-/* Section 4.3.8, table "FLASH recommended number of wait states and programming delay", voltage scale
+/* Chapter FLASH, table "FLASH recommended number of wait states and programming delay", voltage scale
  * 1: the flash runs at the AXI bus's clock, half of the core's. */
 #define AXI_HZ (EDGECNN_CLOCK_HZ / 2u)
 #if AXI_HZ <= 70000000u
@@ -118,11 +118,11 @@
 extern uint32_t edgecnn_noinit_begin[], edgecnn_noinit_end[];
 
 static void supply(void) {
-  /* Section 6.4.1: how the core is supplied can be written once after power-on, and has to be before
+  /* PWR_CR3: how the core is supplied can be written once after power-on, and has to be before
    * voltage or clock change. The regulator inside, which is what the board has. */
   edgecnn_change(PWR_CR3, CR3_BYPASS, CR3_LDOEN | CR3_SCUEN);
   (void)edgecnn_wait_for(PWR_CSR1, CSR1_ACTVOSRDY, CSR1_ACTVOSRDY);
-  /* Section 6.6.2: the voltage rises before the clock does. */
+  /* PWR_D3CR: the voltage rises before the clock does. */
   edgecnn_change(PWR_D3CR, D3CR_VOS, D3CR_VOS_1);
   (void)edgecnn_wait_for(PWR_D3CR, D3CR_VOSRDY, D3CR_VOSRDY);
 }
@@ -146,7 +146,7 @@ static void barrier(void) { __asm__ volatile("dsb\n\tisb" ::: "memory"); }
 /* Both caches: flash at half the core's clock, with wait states, and the AXI SRAM are far away. No
  * other master reads or writes memory here. What is kept over a reset must not lie in a cache that
  * the reset throws away: those lines are not cached. Writing all through instead would hit an erratum
- * of this core (ST ES0392, section 2.1, "data cache configured in write-through"). */
+ * of this core (ST ES0392, core errata, "data cache configured in write-through"). */
 static void start_caches(void) {
   uint32_t line = (uint32_t)(uintptr_t)edgecnn_noinit_begin & ~(LINE - 1u);
   uint32_t region, set, way;
@@ -175,7 +175,7 @@ void edgecnn_clock_init(void) {
   }
   supply();
 
-  /* Section 8.5.5: the PLL is set while it is off. */
+  /* Chapter RCC, "PLL initialization phase": the PLL is set while it is off. */
   edgecnn_change(RCC_PLLCKSELR, PLLCKSELR_MASK, reference());
   edgecnn_change(RCC_PLLCFGR, PLLCFGR_MASK, PLLCFGR_RGE_4_8 | PLLCFGR_P1EN);
   edgecnn_change(RCC_PLL1DIVR, PLL1DIVR_MASK, (PLL_N - 1u) | (1u << PLL1DIVR_P));

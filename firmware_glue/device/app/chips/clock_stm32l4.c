@@ -10,7 +10,7 @@
 #define EDGECNN_SYSTICK_CORE 0u
 #include "clock_systick.h"
 
-/* Section 6.4: RCC registers. */
+/* Chapter RCC. */
 #define RCC_CR 0x40021000u
 #define CR_HSION (1u << 8u)
 #define CR_HSIRDY (1u << 10u)
@@ -30,16 +30,16 @@
 #define RCC_APB1ENR1 0x40021058u
 #define APB1ENR1_PWREN 28u
 
-/* Section 5.4: PWR registers. */
+/* Chapter PWR. */
 #define PWR_CR5 0x40007080u
 #define CR5_R1MODE (1u << 8u) /* 0: range 1 boost mode, for more than 80 MHz */
 
-/* Section 3.7.1. */
+/* Chapter FLASH. */
 #define FLASH_ACR 0x40022000u
 #define ACR_LATENCY 0xFu
 #define ACR_PRFTEN (1u << 8u)
 
-/* Section 6.2.4 and DS12023, table "PLL characteristics": 2.66 to 16 MHz go into the PLL (here 4),
+/* RCC_PLLCFGR and DS12023, table "PLL characteristics": 2.66 to 16 MHz go into the PLL (here 4),
  * 64 to 344 MHz come out of it (here twice the core's clock), and N is 8 to 127. */
 #define PLL_INPUT_HZ 4000000u
 #define PLL_M (16000000u / PLL_INPUT_HZ)
@@ -48,11 +48,11 @@
 #error "an STM32L4+ runs at 32 to 120 MHz here, in steps of 2 MHz"
 #endif
 
-/* Section 3.3.3, table "Number of wait states according to CPU clock frequency", range 1 boost mode:
+/* Chapter FLASH, table "Number of wait states according to CPU clock frequency", range 1 boost mode:
  * one more for each 20 MHz. */
 #define WAIT_STATES ((EDGECNN_CLOCK_HZ - 1u) / 20000000u)
 
-/* Section 5.1.8, "Dynamic voltage scaling management": after reset it is range 1 in normal mode. To
+/* Chapter PWR, "Dynamic voltage scaling management": after reset it is range 1 in normal mode. To
  * get above 80 MHz: boost mode, wait states, PLL with HCLK halved, a microsecond later HCLK whole. */
 void edgecnn_clock_init(void) {
   uint32_t wait;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The newer USART of STM32 (separate data registers, FIFO of 8 bytes), and LPUART, which has the same
- * registers and another unit of the baud rate. ST RM0432 sections 50.8 (USART) and 51.7 (LPUART),
- * RM0433 section 48.7 (USART). Clocked by the APB bus: CCIPR and D2CCIP2R are 0 after reset. */
+/* The newer USART of STM32 (separate data registers, a FIFO of 8 bytes or more), and LPUART, which has the same
+ * registers and another unit of the baud rate. ST RM0432, chapters USART and LPUART,
+ * RM0433, chapter USART. Clocked by the APB bus: CCIPR and D2CCIP2R are 0 after reset. */
 #include "bits.h"
 #include "board_config.h"
 #include "chip.h"
@@ -31,8 +31,8 @@
 #define KERNEL_HZ EDGECNN_CLOCK_HZ
 #endif
 
-/* RM0432 section 51.4.8: LPUART's BRR is 256 clocks per baud, at least 0x300 and of 20 bits; section
- * 50.5.8: USART's is clocks per baud, at least 16 and of 16 bits. */
+/* RM0432, LPUART_BRR and USART_BRR: LPUART's is 256 clocks per baud, at least 0x300 and of 20 bits;
+ * USART's is clocks per baud, at least 16 and of 16 bits. */
 #if defined(EDGECNN_LINE_LPUART1)
 #define DIVIDER ((uint32_t)((256ull * KERNEL_HZ + EDGECNN_LINE_BAUD / 2u) / EDGECNN_LINE_BAUD))
 #if 256 * (KERNEL_HZ / EDGECNN_LINE_BAUD) < 0x300 || KERNEL_HZ / EDGECNN_LINE_BAUD > 4095u
@@ -45,7 +45,7 @@
 #endif
 #endif
 
-/* RM0432 section 5.1.3 and PWR_CR2 (section 5.4.2): pins PG2 to PG15 of STM32L4+ have a supply of
+/* RM0432, PWR_CR2: pins PG2 to PG15 of STM32L4+ have a supply of
  * their own, which the chip does not use before IOSV says that it is there. */
 #define PWR_CR2 0x40007004u
 #define CR2_IOSV (1u << 9u)

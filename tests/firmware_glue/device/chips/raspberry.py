@@ -88,7 +88,7 @@ def gates(layout: Layout) -> tuple[Gate, ...]:
 
 
 def rules(layout: Layout) -> tuple[Rule, ...]:
-    """RP2350 datasheet sections 8.1.5, 8.2.4, 8.5, 8.6.4, 12.9; RP2040's 2.15, 2.16, 2.18, 4.7."""
+    """RP2350 datasheet sections 8.1.6, 8.2.4, 8.5, 8.6.4, 12.9; RP2040's 2.15, 2.16, 2.18, 4.7."""
     blocks = layout.blocks
     clocks, pll, xosc = blocks["CLOCKS"], blocks["PLL_SYS"], blocks["XOSC"]
     watchdog, uart = blocks["WATCHDOG"], blocks["UART0"]

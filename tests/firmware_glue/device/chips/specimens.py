@@ -140,7 +140,7 @@ def _stm32f4(board: Board) -> Specimen:
     """pyOCD ships no SVD of the F446; of the registers used here the F429 has the same, PWR's
     over-drive included (RM0090 and RM0390 share those sections), but for PLLR."""
     fast = board.clock.hz > 168_000_000
-    # RM0090 table 10 and RM0390 table 5, 2.7 V to 3.6 V: one wait state for each 30 MHz.
+    # RM0090 and RM0390, chapter FLASH, 2.7 V to 3.6 V: one wait state for each 30 MHz.
     waits = -(-board.clock.hz // 30_000_000) - 1
     wanted = {"latency": (0x40023C00, 0xF, waits)}
     if fast:
@@ -160,7 +160,7 @@ def _stm32f4(board: Board) -> Specimen:
 def _stm32l4(board: Board) -> Specimen:
     """pyOCD ships no SVD of the L4+; the L4x5 has the same registers (RM0351 and RM0432) but for
     those in the table."""
-    # RM0432 section 3.3.3, range 1 boost mode: one wait state for each 20 MHz.
+    # RM0432, chapter FLASH, range 1 boost mode: one wait state for each 20 MHz.
     waits = -(-board.clock.hz // 20_000_000) - 1
     causes = _causes(
         0x40021094, WATCHDOG=0x24000000, SOFTWARE=0x14000000, POWER=0x0C000000, PIN=0x04000000,
@@ -174,7 +174,7 @@ def _stm32l4(board: Board) -> Specimen:
 
 def _stm32h7(board: Board) -> Specimen:
     """No SVD of an H7 is shipped with pyOCD: all is in the table."""
-    # RM0433 table 17, voltage scale 1: wait states and delay by the AXI clock, half of the core's.
+    # RM0433, chapter FLASH, voltage scale 1: wait states and delay by the AXI clock in MHz.
     rows = ((70, 0x00), (140, 0x11), (185, 0x12), (210, 0x22))
     timing = next(value for limit, value in rows if board.clock.hz / 2e6 <= limit)
     causes = _causes(

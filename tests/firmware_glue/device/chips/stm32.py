@@ -169,7 +169,7 @@ def rules(layout: Layout, wait_states: int, **wanted: tuple[int, int, int]) -> t
 
 
 def clocks_f4(state: State, crystal_hz: int, layout: Layout) -> Clocks:
-    """RM0090 section 7.2 and 7.3.2: f(VCO) = f(in) · N / M, f(PLL) = f(VCO) / P."""
+    """RM0090, RCC_PLLCFGR: f(VCO) = f(in) · N / M, f(PLL) = f(VCO) / P."""
     pll, cfgr = state[0x40023804], state[0x40023808]
     source = crystal_hz if pll >> 22 & 1 else 16_000_000
     m, n, p = pll & 0x3F, pll >> 6 & 0x1FF, ((pll >> 16 & 3) + 1) * 2
@@ -186,7 +186,7 @@ def clocks_f4(state: State, crystal_hz: int, layout: Layout) -> Clocks:
 
 
 def clocks_l4(state: State, crystal_hz: int, layout: Layout) -> Clocks:
-    """RM0432 section 6.4.4: f(VCO) = f(in) / M · N, f(PLLR) = f(VCO) / R."""
+    """RM0432, RCC_PLLCFGR: f(VCO) = f(in) / M · N, f(PLLR) = f(VCO) / R."""
     del crystal_hz
     pll, cfgr = state[0x4002100C], state[0x40021008]
     assert pll & 3 == 2  # HSI16
@@ -198,12 +198,12 @@ def clocks_l4(state: State, crystal_hz: int, layout: Layout) -> Clocks:
     assert state[0x40021088] == 0  # CCIPR: LPUART1 runs from PCLK1
     core = 16e6 / m * n / r / _ahb(cfgr >> 4 & 0xF)
     line = core / _apb(cfgr >> 8 & 7)
-    low_power = 256 if layout.line == 0x40008000 else 1  # LPUART1, section 51.4.8
+    low_power = 256 if layout.line == 0x40008000 else 1  # LPUART1's unit, RM0432
     return Clocks(round(core), line, low_power * line / state[layout.line + 0xC], core / 8)
 
 
 def clocks_h7(state: State, crystal_hz: int, layout: Layout) -> Clocks:
-    """RM0433 section 8.5.5: f(VCO) = f(in) / M · N, f(pll1_p) = f(VCO) / P."""
+    """RM0433, RCC_PLL1DIVR: f(VCO) = f(in) / M · N, f(pll1_p) = f(VCO) / P."""
     source = {0: 64_000_000, 1: 4_000_000, 2: crystal_hz}[state[0x58024428] & 3]
     m = state[0x58024428] >> 4 & 0x3F
     n, p = (state[0x58024430] & 0x1FF) + 1, (state[0x58024430] >> 9 & 0x7F) + 1
