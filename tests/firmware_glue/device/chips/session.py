@@ -13,7 +13,7 @@ from typing import Any
 
 from firmware_glue.device.elf import Elf
 from tests.firmware_glue.device.chips.firmware import on_usb
-from tests.firmware_glue.device.chips.machine import State, TracedMachine
+from tests.firmware_glue.device.chips.machine import Access, State, TracedMachine
 from tests.firmware_glue.device.chips.specimens import Specimen
 from tests.firmware_glue.device.chips.usb_host import UsbHost, clears_by_ones
 
@@ -39,6 +39,7 @@ class ModelledLine:
         self._uc: Any = self._traced.machine._uc
         self._const = self._traced.machine._unicorn.arm_const
         self._input, self._sent = bytearray(), bytearray()
+        self.accesses: list[Access] = []
         self._at: int | None = elf.address("edgecnn_reset")
         self._saved: dict[str, int] = {}
         self._hung: Any = None
@@ -111,6 +112,7 @@ class ModelledLine:
             self.host.received.clear()
         else:
             self._sent += bytes(a.value & 0xFF for a in trace if a.write and a.address == data)
+        self.accesses += trace
         trace.clear()
 
     def _waits(self) -> list[int]:

@@ -23,6 +23,7 @@ from firmware_glue.device.toolchain import find_toolchain
 from tests.builders import tiny_classifier
 from tests.firmware_glue.compiler.harness import Reference, random_inputs
 from tests.firmware_glue.device.chips import firmware, specimens
+from tests.firmware_glue.device.chips.rules import check
 from tests.firmware_glue.device.chips.session import ModelledLine
 from tests.firmware_glue.device.chips.specimens import TRACED, specimen
 from tests.share import long_but_for
@@ -69,6 +70,8 @@ def test_it_greets_infers_and_tells_of_itself(name: str) -> None:
     assert 0 < memory.stack_used_bytes < use.stack_bytes
     flash = stored(built)
     assert client.flash_hash(len(flash)) == sha256_bytes(flash)
+    what = specimen(name)
+    assert check(line.accesses, what.registers, what.gates, what.rules, what.memory) == []
 
 
 @pytest.mark.parametrize("name", long_but_for(NAMES, *SHORT))
