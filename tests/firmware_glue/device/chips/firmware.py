@@ -72,6 +72,7 @@ VARIANTS: Mapping[str, tuple[str, Clock | None, LinePort | None]] = {
 """A board of the package with another clock or line: a board of the same family."""
 
 
+@cache
 def board(name: str) -> Board:
     """A board of the package, or one of :data:`VARIANTS`."""
     plain, clock, line = VARIANTS.get(name, (name, None, None))

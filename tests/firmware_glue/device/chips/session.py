@@ -3,7 +3,7 @@
 For boards that no emulator has. Unicorn knows no interrupts: a byte that has arrived interrupts the
 program where its main loop begins a turn (it feeds the watchdog there), by a call of the line's
 handler; where the program waits for an interrupt (WFI) and none is due, the run ends until the host
-sends more. No time passes.
+sends more. No time passes, but on the Picos: a little with each look at their timer.
 """
 
 from __future__ import annotations
@@ -22,20 +22,24 @@ _CLOBBERED = ("R0", "R1", "R2", "R3", "R12", "LR")
 _INSTRUCTIONS, _RUNS = 50_000_000, 1000
 
 
+_TIMERS, _STEP_US = {"rp2040": 0x40054028, "rp2350": 0x400B0028}, 100
+
+
 class ModelledLine:
-    """A line to the program; time does not pass for it."""
+    """A line to the program."""
 
     def __init__(self, what: Specimen, elf: Elf) -> None:
         self.description = f"model of {what.name}"
         reset = {address: each.reset for address, each in what.registers.by_address.items()}
         self.state = State(reset)
         self.host = UsbHost(self.state) if on_usb(what.name) else None
+        self._what, self._elf, self._us = what, elf, 0
+        self._timer = _TIMERS.get(what.board.family)
         self._traced = TracedMachine(
-            elf, what.board, self.state, what.answer, what.receiver,
+            elf, what.board, self.state, self._answer, what.receiver,
             aliases=what.aliases, resets=what.resets,
             effect=clears_by_ones if self.host else None,
         )  # fmt: skip
-        self._what, self._elf = what, elf
         self._uc: Any = self._traced.machine._uc
         self._const = self._traced.machine._unicorn.arm_const
         self._input, self._sent = bytearray(), bytearray()
@@ -95,6 +99,12 @@ class ModelledLine:
     def _hang(self, uc: Any, _address: int, _size: int, _user: object) -> None:
         self._stuck = True
         uc.emu_stop()
+
+    def _answer(self, state: State, address: int) -> int:
+        if address == self._timer:
+            self._us += _STEP_US
+            return self._us
+        return self._what.answer(state, address)
 
     def _due(self) -> bool:
         """Whether the line interrupts the core."""

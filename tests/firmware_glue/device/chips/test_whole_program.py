@@ -74,6 +74,20 @@ def test_it_greets_infers_and_tells_of_itself(name: str) -> None:
     assert check(line.accesses, what.registers, what.gates, what.rules, what.memory) == []
 
 
+@pytest.mark.parametrize("name", long_but_for([n for n in NAMES if firmware.on_usb(n)], "pico2"))
+def test_a_board_that_is_plugged_in_again_answers(name: str) -> None:
+    line = ModelledLine(specimen(name), program(name).elf)
+    for cut in (b"", b"na", b"name%", b"\xed\xc7\x01", b"db load 768%" + b"db " + b"07" * 40):
+        assert line.host is not None
+        line.write(cut)
+        line.read(1.0)
+        line.host.reconnect()
+        line.read(1.0)
+        line.write(b"%%name%")
+        assert b"m-name-dut-[edgecnn " in line.read(1.0)
+        assert BoardClient(line).hello().board == name
+
+
 @pytest.mark.parametrize("name", long_but_for(NAMES, *SHORT))
 def test_a_hang_in_a_step_is_told_after_the_watchdog_s_reset(name: str) -> None:
     """RAM and the chip's register of reset causes tell together."""

@@ -42,6 +42,16 @@ class UsbHost:
             next(self._script)
         return self._interrupts()
 
+    def reconnect(self) -> None:
+        """The cable is pulled and plugged in again: a bus reset, wherever the device was."""
+        self._script, self._in_toggle, self._out_toggle = self._live(), 0, 0
+        self.received.clear()
+        self.to_send.clear()
+        for control in (0x80, 0x84, 0x90, 0x94):
+            word = self._state[MEMORY + control] & ~AVAILABLE
+            self._state.words[MEMORY + control] = word
+        self._state.words[BUFF_STATUS] = 0
+
     def _interrupts(self) -> bool:
         state, enabled = self._state, self._state[INTE]
         flags = state[SIE_STATUS]
