@@ -340,6 +340,7 @@ class RunOptions:
         c_only: write C, build no ELF (mcu).
         selftest: also write a main that runs known inputs and prints PASS (mcu).
         emulator: ``auto``, ``unicorn`` or ``qemu`` (mcu).
+        model_id: what a board answers MLPerf Tiny's ``profile`` with; None: by the model (boards).
     """
 
     name: str | None = None
@@ -358,6 +359,7 @@ class RunOptions:
     c_only: bool = False
     selftest: bool = False
     emulator: str = "auto"
+    model_id: str | None = None
     progress: Progress = field(default_factory=SilentProgress, compare=False)
 
 

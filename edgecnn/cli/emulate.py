@@ -11,6 +11,7 @@ from edgecnn.cli.options import (
     board_file_option,
     common,
     model_argument,
+    model_id_option,
     numerics_option,
     optimize_option,
     project_option,
@@ -29,6 +30,7 @@ from edgecnn.cli.output import print_json, progress
 @click.option("--port", type=click.IntRange(0, 65535), default=None,
               help="A TCP port instead of a pseudo-terminal; 0: any free one.")  # fmt: skip
 @variant_option
+@model_id_option
 @toolchain_option
 @region_option
 @optimize_option
@@ -41,6 +43,7 @@ def command(
     board_file: Path | None,
     port: int | None,
     variant: str | None,
+    model_id: str | None,
     toolchain: str,
     regions: tuple[tuple[str, int], ...],
     optimize: str,
@@ -62,8 +65,8 @@ def command(
     with ExitStack() as stack:
         with progress(silent=as_json or quiet) as bar:
             options = RunOptions(
-                toolchain=toolchain, regions=regions, optimize=optimize, numerics=numerics,
-                progress=bar,
+                model_id=model_id, toolchain=toolchain, regions=regions, optimize=optimize,
+                numerics=numerics, progress=bar,
             )  # fmt: skip
             request = EmulateRequest(reference, target, options, variant, board_file, port)
             running = stack.enter_context(emulate(request))

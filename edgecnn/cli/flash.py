@@ -14,6 +14,7 @@ from edgecnn.cli.options import (
     limit_options,
     line_option,
     model_argument,
+    model_id_option,
     numerics_option,
     optimize_option,
     project_option,
@@ -32,6 +33,7 @@ from edgecnn.cli.output import print_json, progress, thousands
 @board_file_option
 @flash_options
 @variant_option
+@model_id_option
 @toolchain_option
 @region_option
 @limit_options
@@ -48,6 +50,7 @@ def command(
     method: str | None,
     force: bool,
     variant: str | None,
+    model_id: str | None,
     toolchain: str,
     regions: tuple[tuple[str, int], ...],
     max_ram: int | None,
@@ -68,7 +71,7 @@ def command(
     reference = resolve(model, project)
     with progress(silent=as_json or quiet) as bar:
         options = RunOptions(
-            device=device, toolchain=toolchain, regions=regions, max_ram=max_ram,
+            model_id=model_id, device=device, toolchain=toolchain, regions=regions, max_ram=max_ram,
             max_flash=max_flash, optimize=optimize, numerics=numerics, progress=bar,
         )  # fmt: skip
         request = FlashRequest(method=method, force=force, dry_run=dry_run)

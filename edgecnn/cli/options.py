@@ -110,6 +110,15 @@ def line_option(function: F) -> F:
     )(function)
 
 
+def model_id_option(function: F) -> F:
+    """``--id``: the model's id on the line."""
+    return click.option(
+        "--id", "model_id", default=None, metavar="ID",
+        help="What the board answers MLPerf Tiny's 'profile' with; default: by the model's shapes,"
+        " else its name.",
+    )(function)  # fmt: skip
+
+
 def flash_options(function: F) -> F:
     """``--method`` and ``--force``: how a board is flashed."""
     for option in (

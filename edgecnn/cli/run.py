@@ -16,6 +16,7 @@ from edgecnn.cli.options import (
     limit_options,
     line_option,
     model_argument,
+    model_id_option,
     numerics_option,
     optimize_option,
     project_option,
@@ -44,6 +45,7 @@ _HINT = "the steps above say how far it came; edgecnn check says more of memory,
 @variant_option
 @click.option("--runs", type=click.IntRange(1, 100000), default=50, show_default=True,
               help="Timed inferences; an emulated board runs at most 3.")  # fmt: skip
+@model_id_option
 @toolchain_option
 @region_option
 @limit_options
@@ -62,6 +64,7 @@ def command(
     force: bool,
     variant: str | None,
     runs: int,
+    model_id: str | None,
     toolchain: str,
     regions: tuple[tuple[str, int], ...],
     max_ram: int | None,
@@ -85,8 +88,9 @@ def command(
     reference = resolve(model, project)
     with progress(silent=as_json or quiet) as bar:
         options = RunOptions(
-            device=device, runs=runs, toolchain=toolchain, regions=regions, max_ram=max_ram,
-            max_flash=max_flash, optimize=optimize, numerics=numerics, progress=bar,
+            model_id=model_id, device=device, runs=runs, toolchain=toolchain, regions=regions,
+            max_ram=max_ram, max_flash=max_flash, optimize=optimize, numerics=numerics,
+            progress=bar,
         )  # fmt: skip
         flashing = FlashRequest(method=method, force=force)
         result = run(

@@ -119,7 +119,7 @@ def link_firmware(
     sources[f"{APP_FOLDER}/model_config.h"] = model_config(compiled, board, identity)
     sources[f"{APP_FOLDER}/model_memory.h"] = memory_header(compiled)
     sources |= compiled.files
-    flags = ["-DEDGECNN_FIRMWARE=1", f"-I{APP_FOLDER}"]
+    flags = ["-DEDGECNN_FIRMWARE=1"]
     flags += SIZE_FLAGS if compiled.optimize == "size" else ()
     linked = toolchain.link(board, sources, flags=flags, small=APP_FOLDER, unlimited=not limited)
     image = linked.image

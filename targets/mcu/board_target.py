@@ -125,7 +125,9 @@ class BoardTarget:
         toolchain = self._toolchain(options)
         link = None
         if toolchain is not None:
-            identity = ModelIdentity(options.name or model.path.stem, model.sha256)
+            identity = ModelIdentity(
+                options.name or model.path.stem, model.sha256, options.model_id or ""
+            )
             link = partial(link_firmware, board=board, toolchain=toolchain, identity=identity)
         make = maker(self.board, model, options)
         options.progress.stage(f"link {self.name}")

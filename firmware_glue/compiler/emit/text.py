@@ -92,15 +92,16 @@ _KEYWORDS = frozenset(
 
 
 def sanitize_name(stem: str) -> str:
-    """A valid C and C++ identifier close to ``stem``.
+    """A valid C and C++ identifier close to ``stem``, and none that begins as our own symbols do.
 
-    >>> sanitize_name("vww-96.int8"), sanitize_name("3d"), sanitize_name("")
-    ('vww_96_int8', 'model_3d', 'model')
+    >>> sanitize_name("vww-96.int8"), sanitize_name("3d"), sanitize_name("edgecnn")
+    ('vww_96_int8', 'model_3d', 'model_edgecnn')
     """
     name = re.sub(r"[^0-9A-Za-z]+", "_", stem).strip("_")
     if not name:
         return "model"
-    return f"model_{name}" if name[0].isdigit() or name in _KEYWORDS else name
+    taken = name in _KEYWORDS or name == "edgecnn" or name.startswith(("edgecnn_", "ec_"))
+    return f"model_{name}" if taken or name[0].isdigit() else name
 
 
 def label(layer: str) -> str:

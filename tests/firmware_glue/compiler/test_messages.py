@@ -122,6 +122,8 @@ def test_names() -> None:
     assert sanitize_name("vww-96.int8") == "vww_96_int8"
     assert sanitize_name("96") == "model_96"
     assert sanitize_name("class") == "model_class"
+    assert sanitize_name("edgecnn") == "model_edgecnn"
+    assert sanitize_name("edgecnn-model") == "model_edgecnn_model"
     assert sanitize_name("…") == "model"
     with pytest.raises(UnknownNameError, match="numerics"):
         compile_model(read_model(tiny_classifier()), name="m", numerics="fast")
