@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -63,6 +64,9 @@ def command(
 
     reference = resolve(model, project)
     with ExitStack() as stack:
+        # A program that started it in the background ends it with SIGTERM; nothing is left behind.
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        stack.callback(signal.signal, signal.SIGTERM, before)
         with progress(silent=as_json or quiet) as bar:
             options = RunOptions(
                 model_id=model_id, toolchain=toolchain, regions=regions, optimize=optimize,

@@ -1,6 +1,7 @@
 """From a model to a board that computes it: edgecnn run and emulate, as a user types them."""
 
 import json
+import os
 import re
 import signal
 import socket
@@ -173,13 +174,17 @@ class Client:
 
 
 @pytest.mark.parametrize("name", long_but_for([*EMULATED], "mps2-an386"))
-def test_an_emulated_board_serves_clients_that_come_and_go(name: str) -> None:
-    """As MLPerf Tiny's runner does: name and profile, away, and again for the inferences."""
+def test_an_emulated_board_serves_clients_that_come_and_go(name: str, tmp_path: Path) -> None:
+    """As MLPerf Tiny's runner does: name and profile, away, and again for the inferences.
+
+    SIGTERM ends it like Ctrl-C: a shell's background jobs do not hear the latter.
+    """
     need_emulator(name)
     model = shared() / KWS
     process = subprocess.Popen(
         [sys.executable, "-m", "edgecnn", "emulate", model, "-t", name, "--port", "0", "--json"],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
     )  # fmt: skip
     try:
         assert process.stdout is not None
@@ -211,5 +216,6 @@ def test_an_emulated_board_serves_clients_that_come_and_go(name: str) -> None:
         assert np.abs(np.array(values) - wanted).max() < 1e-3
         second.close()
     finally:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT if name == "pico" else signal.SIGTERM)
         assert process.wait(20) == 0
+    assert not list(tmp_path.iterdir())
