@@ -147,6 +147,20 @@ def svd(name: str, peripherals: Iterable[str]) -> Registers:
     return Registers(found)
 
 
+def svd_interrupts(name: str) -> dict[str, tuple[int, frozenset[int]]]:
+    """Peripherals of an SVD file: where each is, and the numbers of its interrupts."""
+    archive = _archive()
+    assert archive is not None
+    device = ElementTree.fromstring(archive.read(name))
+    return {
+        _text(node, "name"): (
+            _number(_text(node, "baseAddress")),
+            frozenset(_number(_text(each, "value")) for each in node.iterfind("interrupt")),
+        )
+        for node in device.iterfind("peripherals/peripheral")
+    }
+
+
 def _archive() -> zipfile.ZipFile | None:
     spec = find_spec("pyocd")
     if spec is None or not spec.submodule_search_locations:
