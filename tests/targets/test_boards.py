@@ -15,12 +15,12 @@ from edgecnn.core.errors import PlanError, TargetError, UsageError
 from edgecnn.core.files import sha256_bytes
 from edgecnn.core.tflite.reader import read_model
 from edgecnn.models.table import model_names
-from firmware_glue.compiler.api import compile_model
 from firmware_glue.device.board import BOARDS
 from firmware_glue.device.board_file import load_board, parse_board
 from firmware_glue.device.firmware import Firmware, link_firmware
-from firmware_glue.device.model_config import ModelIdentity
+from firmware_glue.device.toolchain import find_toolchain
 from targets.base import ModelFile, RunOptions
+from targets.mcu.board_plan import BoardFits
 from targets.mcu.board_target import BoardTarget, make
 from targets.table import EXPORTS, chosen_target, get_target
 from tests.builders import tiny_classifier
@@ -97,16 +97,14 @@ def test_what_a_board_says_is_what_the_linker_makes(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "compiler"),
-    long_but_for([(n, c) for n in BOARDS for c in programs.TOOLCHAINS], ("microbit", "zig")),
+    long_but_for([(n, c) for n in BOARDS for c in ("auto", "gcc")], ("microbit", "auto")),
 )
 def test_the_image_is_that_of_a_linker_with_limits(name: str, compiler: str) -> None:
     """What is counted in memory without limits is what is flashed: byte for byte."""
-    board = load_board(name)
-    toolchain = programs.toolchain(name, compiler)
-    compiled = compile_model(model().model, name="tiny", kernels=board.kernels)
-    identity = ModelIdentity("tiny", model().sha256)
-    free = link_firmware(compiled, board, toolchain, identity)
-    limited = link_firmware(compiled, board, toolchain, identity, limited=True)
+    programs.toolchain(name, compiler)
+    free = linked(name, compiler)
+    toolchain = find_toolchain(free.board, compiler)
+    limited = link_firmware(free.compiled, free.board, toolchain, free.identity, limited=True)
     assert free.image == limited.image
 
 
@@ -120,10 +118,19 @@ def smaller(name: str, **memory: int) -> BoardTarget:
     return BoardTarget(parse_board(text, source="own.toml"))
 
 
-@pytest.mark.parametrize(
-    ("key", "what"),
-    [("flash_bytes", "flash"), pytest.param("ram_bytes", "RAM", marks=pytest.mark.long)],
-)
+@pytest.mark.parametrize(("key", "what"), [("flash_bytes", "flash"), ("ram_bytes", "RAM")])
+def test_one_byte_decides(key: str, what: str) -> None:
+    firmware = linked("microbit")
+    needed = getattr(firmware.use, key)
+    for there, fits in ((needed, True), (needed - 1, False)):
+        said = BoardFits(smaller("microbit", **{key: there}).board, firmware.compiled, firmware.use)
+        assert said.fits is fits
+        why = f"{what}: {needed:,} bytes needed, {there:,} there, 1 too many"
+        assert said.why == (None if fits else why)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("key", "what"), [("flash_bytes", "flash"), ("ram_bytes", "RAM")])
 def test_one_byte_too_large_is_refused_with_numbers(key: str, what: str) -> None:
     options = RunOptions(optimize="size")
     enough = {"flash_bytes": 20480, "ram_bytes": 3072}[key]
