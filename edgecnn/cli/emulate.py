@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,14 +13,9 @@ from edgecnn.cli.options import (
     board_file_option,
     common,
     model_argument,
-    model_id_option,
-    numerics_option,
-    optimize_option,
+    program_options,
     project_option,
-    region_option,
     target_option,
-    toolchain_option,
-    variant_option,
 )
 from edgecnn.cli.output import print_json, progress
 
@@ -30,12 +26,7 @@ from edgecnn.cli.output import print_json, progress
 @board_file_option
 @click.option("--port", type=click.IntRange(0, 65535), default=None,
               help="A TCP port instead of a pseudo-terminal; 0: any free one.")  # fmt: skip
-@variant_option
-@model_id_option
-@toolchain_option
-@region_option
-@optimize_option
-@numerics_option("Whose integer arithmetic the C follows.", default="litert-ref")
+@program_options
 @project_option
 @common
 def command(
@@ -44,11 +35,7 @@ def command(
     board_file: Path | None,
     port: int | None,
     variant: str | None,
-    model_id: str | None,
-    toolchain: str,
-    regions: tuple[tuple[str, int], ...],
-    optimize: str,
-    numerics: str,
+    program: dict[str, Any],
     project: Path,
     as_json: bool,
     verbose: bool,
@@ -68,10 +55,7 @@ def command(
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         stack.callback(signal.signal, signal.SIGTERM, before)
         with progress(silent=as_json or quiet) as bar:
-            options = RunOptions(
-                model_id=model_id, toolchain=toolchain, regions=regions, optimize=optimize,
-                numerics=numerics, progress=bar,
-            )  # fmt: skip
+            options = RunOptions(**program, progress=bar)
             request = EmulateRequest(reference, target, options, variant, board_file, port)
             running = stack.enter_context(emulate(request))
         if as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,17 +12,11 @@ from edgecnn.cli.options import (
     common,
     dry_run_option,
     flash_options,
-    limit_options,
     line_option,
     model_argument,
-    model_id_option,
-    numerics_option,
-    optimize_option,
+    program_options,
     project_option,
-    region_option,
     target_option,
-    toolchain_option,
-    variant_option,
 )
 from edgecnn.cli.output import print_json, progress, thousands
 
@@ -32,13 +27,7 @@ from edgecnn.cli.output import print_json, progress, thousands
 @line_option
 @board_file_option
 @flash_options
-@variant_option
-@model_id_option
-@toolchain_option
-@region_option
-@limit_options
-@optimize_option
-@numerics_option("Whose integer arithmetic the C follows.", default="litert-ref")
+@program_options
 @dry_run_option
 @project_option
 @common
@@ -50,13 +39,7 @@ def command(
     method: str | None,
     force: bool,
     variant: str | None,
-    model_id: str | None,
-    toolchain: str,
-    regions: tuple[tuple[str, int], ...],
-    max_ram: int | None,
-    max_flash: int | None,
-    optimize: str,
-    numerics: str,
+    program: dict[str, Any],
     dry_run: bool,
     project: Path,
     as_json: bool,
@@ -70,10 +53,7 @@ def command(
 
     reference = resolve(model, project)
     with progress(silent=as_json or quiet) as bar:
-        options = RunOptions(
-            model_id=model_id, device=device, toolchain=toolchain, regions=regions, max_ram=max_ram,
-            max_flash=max_flash, optimize=optimize, numerics=numerics, progress=bar,
-        )  # fmt: skip
+        options = RunOptions(device=device, **program, progress=bar)
         request = FlashRequest(method=method, force=force, dry_run=dry_run)
         result = flash(
             reference, target, options, request, variant=variant, board_file=board_file

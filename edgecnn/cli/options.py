@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,9 @@ from edgecnn.core.errors import UsageError
 _REGION = re.compile(r"([A-Za-z]\w{0,30})=(\d{1,9})([kKmM]?)")
 _BYTES = re.compile(r"(\d{1,9})([kKmM]?)")
 _UNITS = {"": 1, "k": 1024, "m": 1024 * 1024}
+_PROGRAM_OPTIONS = (
+    "model_id", "toolchain", "regions", "max_ram", "max_flash", "optimize", "numerics",
+)  # fmt: skip
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -257,6 +261,24 @@ def input_options(function: F) -> F:
     ):  # fmt: skip
         function = option(function)
     return function
+
+
+def program_options(function: F) -> F:
+    """How a board's program is made: one parameter ``program``, keywords of ``RunOptions``."""
+
+    @functools.wraps(function)
+    def collected(**given: Any) -> Any:
+        program = {name: given.pop(name) for name in _PROGRAM_OPTIONS}
+        return function(**given, program=program)
+
+    wrapped: Any = collected
+    for option in (
+        numerics_option("Whose integer arithmetic the C follows.", default="litert-ref"),
+        optimize_option, limit_options, region_option, toolchain_option, model_id_option,
+        variant_option,
+    ):  # fmt: skip
+        wrapped = option(wrapped)
+    return wrapped
 
 
 def force_option(function: F) -> F:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,20 +13,14 @@ from edgecnn.cli.options import (
     board_file_option,
     common,
     flash_options,
-    limit_options,
     line_option,
     model_argument,
-    model_id_option,
-    numerics_option,
-    optimize_option,
+    program_options,
     project_option,
-    region_option,
     target_option,
-    toolchain_option,
-    variant_option,
 )
 from edgecnn.cli.output import print_json, print_table, progress
-from edgecnn.core.errors import GateMissedError
+from edgecnn.core.errors import GateMissedError, UsageError
 
 if TYPE_CHECKING:
     from edgecnn.jobs.run import RunResult
@@ -42,15 +36,9 @@ _HINT = "the steps above say how far it came; edgecnn check says more of memory,
 @board_file_option
 @click.option("--logs", is_flag=True, help="Afterwards print what the board says, until Ctrl-C.")
 @flash_options
-@variant_option
 @click.option("--runs", type=click.IntRange(1, 100000), default=50, show_default=True,
               help="Timed inferences; an emulated board runs at most 3.")  # fmt: skip
-@model_id_option
-@toolchain_option
-@region_option
-@limit_options
-@optimize_option
-@numerics_option("Whose integer arithmetic the C follows.", default="litert-ref")
+@program_options
 @project_option
 @common
 def command(
@@ -64,13 +52,7 @@ def command(
     force: bool,
     variant: str | None,
     runs: int,
-    model_id: str | None,
-    toolchain: str,
-    regions: tuple[tuple[str, int], ...],
-    max_ram: int | None,
-    max_flash: int | None,
-    optimize: str,
-    numerics: str,
+    program: dict[str, Any],
     project: Path,
     as_json: bool,
     verbose: bool,
@@ -85,13 +67,14 @@ def command(
     from edgecnn.jobs.run import RunRequest, run
     from targets.base import RunOptions
 
+    if logs and emulate:
+        raise UsageError(
+            "--logs follows a real board's line, and --emulate uses none",
+            hint="leave one of them out; edgecnn emulate keeps an emulated board's line open",
+        )
     reference = resolve(model, project)
     with progress(silent=as_json or quiet) as bar:
-        options = RunOptions(
-            model_id=model_id, device=device, runs=runs, toolchain=toolchain, regions=regions,
-            max_ram=max_ram, max_flash=max_flash, optimize=optimize, numerics=numerics,
-            progress=bar,
-        )  # fmt: skip
+        options = RunOptions(device=device, runs=runs, **program, progress=bar)
         flashing = FlashRequest(method=method, force=force)
         result = run(
             RunRequest(reference, target, options, variant, emulate, board_file, flashing)

@@ -41,7 +41,7 @@ class Port:
 
 
 @dataclass(frozen=True)
-class Family:
+class ChipFamily:
     """Chips that share their clock, serial port and watchdog.
 
     Attributes:
@@ -67,33 +67,33 @@ class Family:
 
 _F4_APB1, _F4_APB2 = 0x40023840, 0x40023844
 
-FAMILIES: Mapping[str, Family] = {
-    "mps2": Family(
+FAMILIES: Mapping[str, ChipFamily] = {
+    "mps2": ChipFamily(
         ("clock_mps.c", "watchdog_cmsdk.c"), {"uart": "line_cmsdk.c"},
         {"UART0": Port(0x40004000, 0)},
         "Arm MPS2 FPGA prototyping board technical reference manual (100112), AN386",
         clock_irq=8,
         pins=False,
     ),
-    "mps3": Family(
+    "mps3": ChipFamily(
         ("clock_mps.c", "watchdog_cmsdk.c"), {"uart": "line_cmsdk.c"},
         {"UART0": Port(0x49303000, 33)},
         "Arm AN547: Corstone-300 on MPS3",
         pins=False,
     ),
-    "nrf51": Family(
+    "nrf51": ChipFamily(
         ("clock_nrf.c", "watchdog_nrf.c"), {"uart": "line_nrf.c"},
         {"UART0": Port(0x40002000, 2)},
         "Nordic nRF51 Series reference manual 3.0",
         clock_irq=8,
     ),
-    "nrf52": Family(
+    "nrf52": ChipFamily(
         ("clock_nrf.c", "watchdog_nrf.c"), {"uart": "line_nrf.c"},
         {"UART0": Port(0x40002000, 2)},
         "Nordic nRF52833 product specification 1.6",
         clock_irq=8,
     ),
-    "rp2040": Family(
+    "rp2040": ChipFamily(
         ("clock_rp2040.c", "watchdog_rp2040.c"),
         {"uart": "line_pl011.c", "usb": "line_rp_usb.c"},
         {"UART0": Port(0x40034000, 20), "USB": Port(0x50110000, 5, kind="usb")},
@@ -102,7 +102,7 @@ FAMILIES: Mapping[str, Family] = {
         boot=("boot_rp2040.c",),
         checksummed_boot=True,
     ),
-    "rp2350": Family(
+    "rp2350": ChipFamily(
         ("clock_rp2350.c", "watchdog_rp2350.c"),
         {"uart": "line_pl011.c", "usb": "line_rp_usb.c"},
         {"UART0": Port(0x40070000, 33), "USB": Port(0x50110000, 14, kind="usb")},
@@ -110,7 +110,7 @@ FAMILIES: Mapping[str, Family] = {
         clock_irq=0,
         boot=("boot_rp2350.c",),
     ),
-    "stm32f4": Family(
+    "stm32f4": ChipFamily(
         ("clock_stm32f4.c", "watchdog_stm32.c"), {"uart": "line_stm32_usart.c"},
         {
             "USART1": Port(0x40011000, 37, _F4_APB2, 4),
@@ -120,7 +120,7 @@ FAMILIES: Mapping[str, Family] = {
         },
         "ST RM0090 (STM32F405) and RM0390 (STM32F446)",
     ),
-    "stm32l4": Family(
+    "stm32l4": ChipFamily(
         ("clock_stm32l4.c", "watchdog_stm32.c"), {"uart": "line_stm32_new_usart.c"},
         {
             "LPUART1": Port(0x40008000, 70, 0x4002105C, 0),
@@ -128,12 +128,12 @@ FAMILIES: Mapping[str, Family] = {
         },
         "ST RM0432 (STM32L4+)",
     ),
-    "stm32h7": Family(
+    "stm32h7": ChipFamily(
         ("clock_stm32h7.c", "watchdog_stm32.c"), {"uart": "line_stm32_new_usart.c"},
         {"USART3": Port(0x40004800, 39, 0x580244E8, 18)},
         "ST RM0433 (STM32H743)",
     ),
-    "riscv-virt": Family(
+    "riscv-virt": ChipFamily(
         ("clock_virt.c", "watchdog_virt.c"), {"uart": "line_ns16550.c"},
         {"UART0": Port(0x10000000, 10)},
         "QEMU documentation, 'virt' generic virtual platform (RISC-V)",

@@ -19,9 +19,7 @@ from firmware_glue.device.firmware_files import firmware_files
 from firmware_glue.device.model_config import ModelIdentity
 from firmware_glue.device.toolchain import Toolchain, find_toolchain
 from targets.base import (
-    API,
     BenchReport,
-    Capabilities,
     CheckReport,
     CompileResult,
     Deployment,
@@ -31,6 +29,7 @@ from targets.base import (
     StepInfo,
 )
 from targets.mcu.board_plan import BoardPlan, board_plan
+from targets.mcu.compiled_target import CompiledTarget
 from targets.mcu.findings import findings, interface_findings
 from targets.mcu.make import c_files, maker
 from targets.mcu.plan import limits_of
@@ -43,33 +42,8 @@ _NO_COMPILER = (
 
 
 @dataclass(frozen=True)
-class BoardTarget:
+class BoardTarget(CompiledTarget):
     """A board: the model as C, in a program that answers on the board's line."""
-
-    board: Board
-    api: int = API
-    capabilities: Capabilities = Capabilities(
-        dtypes=("int8", "int16", "uint8", "float32"),
-        granularity="per-channel",
-        delegate="",
-        unit="instructions",
-        extra="mcu",
-    )
-
-    @property
-    def name(self) -> str:
-        """The name for ``-t``."""
-        return self.board.name
-
-    @property
-    def summary(self) -> str:
-        """One line for ``edgecnn targets``."""
-        return self.board.summary
-
-    @property
-    def tried(self) -> str:
-        """Where the program was run so far."""
-        return self.board.tried
 
     def check(self, model: ModelFile) -> CheckReport:
         """Says op by op whether there is a kernel, and whether the whole program fits."""

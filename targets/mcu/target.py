@@ -12,15 +12,12 @@ from firmware_glue.compiler.api import (
     memory_map,
 )
 from firmware_glue.compiler.ir import Numerics
-from firmware_glue.device.board import Board
 from firmware_glue.device.board_file import load_board
 from firmware_glue.device.emulate.table import find_emulator
 from firmware_glue.device.image import build_model
 from firmware_glue.device.toolchain import Toolchain, find_toolchain
 from targets.base import (
-    API,
     BenchReport,
-    Capabilities,
     CheckReport,
     CompileResult,
     Deployment,
@@ -28,6 +25,7 @@ from targets.base import (
     RunOptions,
     StepInfo,
 )
+from targets.mcu.compiled_target import CompiledTarget
 from targets.mcu.findings import findings, interface_findings
 from targets.mcu.fit import memory_rows, missing, needs_note, require_fit
 from targets.mcu.make import c_files, maker
@@ -38,33 +36,8 @@ _CODE_NOTE = "code comes on top of the weights; compile tells how much"
 
 
 @dataclass(frozen=True)
-class McuTarget:
+class McuTarget(CompiledTarget):
     """A microcontroller: the model as C, built and counted on an emulated core."""
-
-    board: Board
-    api: int = API
-    capabilities: Capabilities = Capabilities(
-        dtypes=("int8", "int16", "uint8", "float32"),
-        granularity="per-channel",
-        delegate="",
-        unit="instructions",
-        extra="mcu",
-    )
-
-    @property
-    def name(self) -> str:
-        """The name for ``-t``."""
-        return self.board.name
-
-    @property
-    def summary(self) -> str:
-        """One line for ``edgecnn targets``."""
-        return self.board.summary
-
-    @property
-    def tried(self) -> str:
-        """Where what is made for it was run so far."""
-        return self.board.tried
 
     def check(self, model: ModelFile) -> CheckReport:
         """Says op by op whether there is a kernel, and what memory the model takes.

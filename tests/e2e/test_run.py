@@ -134,6 +134,7 @@ def test_run_on_the_host_is_golden_and_bench(tiny: Path) -> None:
     [
         (("-t", "pi5"), 1, "edgecnn deploy"),
         (("-t", "host", "--emulate"), 2, "--emulate is for boards"),
+        (("-t", "pico", "--emulate", "--logs"), 2, "--logs follows a real board's line"),
         (("-t", "pico2", "--emulate"), 2, "no emulator is known"),
         (("-t", "nucleo-f446re", "-d", "user@host"), 2, "over a serial line"),
         (("-t", "nucleo-f446re", "-d", "local"), 2, "over a serial line"),
@@ -152,7 +153,7 @@ def test_what_cannot_be_run_says_so(
 
 
 class Client:
-    """Of the text commands, written from docs/protocol.md."""
+    """Speaks the text commands, as docs/protocol.md describes them."""
 
     def __init__(self, address: str) -> None:
         host, port = address.removeprefix("tcp://").split(":")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from edgecnn.core.errors import TargetError
 from firmware_glue.device.link.base import Line
-from firmware_glue.device.link.frames import Frame, FrameReader, encode_frame
+from firmware_glue.device.link.frames import FrameReader, LineFrame, encode_frame
 from firmware_glue.device.link.messages import REPLY, Notice, Refusal, Request
 
 ATTEMPTS = 12
@@ -111,11 +111,11 @@ class Exchange:
             " (edgecnn flash)? A reset of the board may help",
         )
 
-    def _frame(self, kind: Request, payload: bytes) -> Frame:
+    def _frame(self, kind: Request, payload: bytes) -> LineFrame:
         self._sequence = (self._sequence + 1) & 0xFF
-        return Frame(int(kind), self._sequence, payload)
+        return LineFrame(int(kind), self._sequence, payload)
 
-    def _reply_to(self, request: Frame, timeout_s: float) -> Frame | None:
+    def _reply_to(self, request: LineFrame, timeout_s: float) -> LineFrame | None:
         """The reply, or WAIT; None: none came, or the board asks for the request again."""
         deadline = self._timing.clock() + timeout_s
         while True:
@@ -134,7 +134,7 @@ class Exchange:
                 return None  # noise without end
 
     @staticmethod
-    def _answers(frame: Frame, request: Frame) -> bool:
+    def _answers(frame: LineFrame, request: LineFrame) -> bool:
         if frame.type == Notice.ERROR and len(frame.payload) == 2:
             kind, code = frame.payload
             if kind != request.type:
@@ -145,7 +145,7 @@ class Exchange:
         return frame.type in (request.type | REPLY, int(Notice.WAIT))
 
 
-def _is_asked_again(nak: Frame, request: Frame) -> bool:
+def _is_asked_again(nak: LineFrame, request: LineFrame) -> bool:
     """Whether the board wants this request again: its own number, or whatever was lost."""
     if len(nak.payload) != 2:
         return False

@@ -14,7 +14,7 @@ LONGEST_PAYLOAD = 4096
 
 
 @dataclass(frozen=True)
-class Frame:
+class LineFrame:
     """A frame that came whole.
 
     Attributes:
@@ -27,7 +27,7 @@ class Frame:
     payload: bytes
 
 
-def encode_frame(frame: Frame) -> bytes:
+def encode_frame(frame: LineFrame) -> bytes:
     """The frame's bytes on the line.
 
     Raises:
@@ -55,7 +55,7 @@ class FrameReader:
         self._data = bytearray()
         self._text = bytearray()
 
-    def feed(self, data: bytes) -> list[Frame]:
+    def feed(self, data: bytes) -> list[LineFrame]:
         """Takes bytes; returns the frames that they complete."""
         self.damaged = False
         self._data += data
@@ -72,7 +72,7 @@ class FrameReader:
                     found.append(frame)
         return found
 
-    def cut(self) -> list[Frame]:
+    def cut(self) -> list[LineFrame]:
         """Nothing follows what has begun: looks for frames behind its beginning."""
         found = []
         while self._data:
@@ -108,7 +108,7 @@ class FrameReader:
             return None
         return int(_HEADER.size + length + _CRC_BYTES)
 
-    def _decoded(self, size: int) -> Frame | None:
+    def _decoded(self, size: int) -> LineFrame | None:
         body = bytes(self._data[: size - _CRC_BYTES])
         crc = int.from_bytes(self._data[size - _CRC_BYTES : size], "little")
         if zlib.crc32(body) != crc:
@@ -116,4 +116,4 @@ class FrameReader:
             self._skip(1)
             return None
         del self._data[:size]
-        return Frame(body[2], body[3], body[_HEADER.size :])
+        return LineFrame(body[2], body[3], body[_HEADER.size :])

@@ -104,7 +104,7 @@ class TracedMachine:
             uc.mmio_map(base, size, self._read, base, self._write, base)
 
     def run(self, instructions: int = INSTRUCTIONS) -> None:
-        """From reset until the chip is reset, or the program ends, or that many instructions."""
+        """Runs from reset until the chip is reset, the program ends, or so many instructions."""
         uc = self._uc
         start = self.elf.address("edgecnn_reset") | 1
         uc.emu_start(start, self.elf.address("edgecnn_fault"), count=instructions)

@@ -77,7 +77,7 @@ class ModelledLine:
         """Nothing is to be closed."""
 
     def hang_in(self, function: str) -> None:
-        """From now on the program never leaves that function."""
+        """Makes the program stay in that function from now on."""
         at, hook = self._elf.address(function) & ~1, self._traced.machine._unicorn.UC_HOOK_CODE
         self._hung = self._uc.hook_add(hook, self._hang, None, at, at)
 

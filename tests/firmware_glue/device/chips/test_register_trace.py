@@ -47,7 +47,7 @@ def test_every_access_is_as_the_manual_has_it(name: str) -> None:
 
 @pytest.mark.parametrize("path", sorted(GOLDEN.iterdir()), ids=lambda path: path.stem)
 def test_the_sequence_is_the_one_that_was_read_against_the_manual(path: Path) -> None:
-    """To be read: each golden file is the whole of what a board's start-up writes."""
+    """Compares with golden files, each the whole of what a board's start-up writes."""
     what, lines = specimen(path.stem), list[str]()
     for phase in range(firmware.CAUSE, firmware.RESET + 1):
         writes = [access for access in traced(path.stem).trace if access.phase == phase]

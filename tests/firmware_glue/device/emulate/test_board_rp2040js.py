@@ -179,7 +179,7 @@ def test_gcc_compiles_the_drivers_without_a_warning(port: str) -> None:
 
 
 def test_enumeration_as_operating_systems_do_it() -> None:
-    """By a host of the test's own: usb_host.cjs says what it asks, and in which order."""
+    """Enumerates with a host of its own: usb_host.cjs says what it asks, in which order."""
     package = _package()
     flat = flatten(read_elf(_image("usb")), 0x10000000, 1 << 21)
     host = Path(__file__).parent / "usb_host.cjs"

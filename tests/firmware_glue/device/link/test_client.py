@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from edgecnn.core.errors import TargetError
 from firmware_glue.device.link.client import BoardClient
 from firmware_glue.device.link.exchange import Timing
-from firmware_glue.device.link.frames import Frame, FrameReader, encode_frame
+from firmware_glue.device.link.frames import FrameReader, LineFrame, encode_frame
 from firmware_glue.device.link.messages import BoardMemory, Request
 from tests.firmware_glue.device.link.test_frames import FRAMES
 from tests.firmware_glue.device.protocol.host_board import (
@@ -137,7 +137,7 @@ def test_tensors_are_checked_as_a_whole(board: HostBoard, kind: int, times: int)
             if frame.type == kind and left[0]:
                 left[0] -= 1
                 payload = frame.payload[:-1] + bytes((frame.payload[-1] ^ 1,))
-                frames[at] = Frame(frame.type, frame.sequence, payload)
+                frames[at] = LineFrame(frame.type, frame.sequence, payload)
         return b"".join(map(encode_frame, frames))
 
     line = HostLine(board, down=change, up=change)
@@ -189,7 +189,7 @@ class _Answers:
 
     description = "made up"
 
-    def __init__(self, reply: Callable[[Frame], Frame]) -> None:
+    def __init__(self, reply: Callable[[LineFrame], LineFrame]) -> None:
         self._reply, self._pending, self._reader = reply, b"", FrameReader()
         self._now = 0.0
 
@@ -209,8 +209,8 @@ class _Answers:
         pass
 
 
-def answer(kind: int, payload: bytes) -> Callable[[Frame], Frame]:
-    return lambda frame: Frame(kind or frame.type | 0x80, frame.sequence, payload)
+def answer(kind: int, payload: bytes) -> Callable[[LineFrame], LineFrame]:
+    return lambda frame: LineFrame(kind or frame.type | 0x80, frame.sequence, payload)
 
 
 HELLO = struct.pack("<BBH4sHHHBB32s", 1, 9, 0xFFFF, b"echo", 256, 1024, 1, 1, 1, bytes(32))
@@ -244,15 +244,15 @@ def test_nonsense_later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.urandom", lambda count: b"echo")
     good = HELLO + bytes(8) + b"\x01a\x01b\x01c"
 
-    def reply(frame: Frame) -> Frame:
-        return Frame(frame.type | 0x80, frame.sequence, good if frame.type == 1 else b"?")
+    def reply(frame: LineFrame) -> LineFrame:
+        return LineFrame(frame.type | 0x80, frame.sequence, good if frame.type == 1 else b"?")
 
     client = BoardClient(_Answers(reply))
     for use in (client.memory, client.status, lambda: client.flash_hash(1)):
         with pytest.raises(TargetError, match="makes no sense"):
             use()
     refusing = BoardClient(
-        _Answers(lambda frame: Frame(0xFE, frame.sequence, bytes((frame.type, 9))))
+        _Answers(lambda frame: LineFrame(0xFE, frame.sequence, bytes((frame.type, 9))))
     )
     with pytest.raises(TargetError, match="HELLO was refused"):
         refusing.hello()
@@ -262,11 +262,11 @@ def test_a_board_flashed_anew_in_between(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("os.urandom", lambda count: b"echo")
     names, hellos = bytes(8) + b"\x01a\x01b\x01c", []
 
-    def reply(frame: Frame) -> Frame:
+    def reply(frame: LineFrame) -> LineFrame:
         if frame.type != Request.HELLO:
-            return Frame(0xFE, frame.sequence, bytes((frame.type, 1)))
+            return LineFrame(0xFE, frame.sequence, bytes((frame.type, 1)))
         hellos.append(frame)
-        return Frame(0x81, frame.sequence, HELLO[:-32] + bytes([len(hellos)]) * 32 + names)
+        return LineFrame(0x81, frame.sequence, HELLO[:-32] + bytes([len(hellos)]) * 32 + names)
 
     with pytest.raises(TargetError, match="flashed with another model"):
         BoardClient(_Answers(reply)).memory()
@@ -310,12 +310,12 @@ def test_a_board_that_comes_no_further_is_given_up() -> None:
     """It says for ever that it is at work: with another status each time, and with the same."""
     good, times = HELLO + bytes(8) + b"\x01a\x01b\x01c", [0]
 
-    def reply(frame: Frame) -> Frame:
+    def reply(frame: LineFrame) -> LineFrame:
         if frame.type == Request.HELLO:
-            return Frame(0x81, frame.sequence, good.replace(b"echo", frame.payload[1:]))
+            return LineFrame(0x81, frame.sequence, good.replace(b"echo", frame.payload[1:]))
         times[0] += 1
         status = bytes((1, 8, 0, 0, min(times[0], 200))) + bytes(19)
-        return Frame(0xFD, frame.sequence, status)
+        return LineFrame(0xFD, frame.sequence, status)
 
     line = _Answers(reply)
     with pytest.raises(TargetError, match="no board answers on made up .asked for 60 s"):
@@ -326,5 +326,7 @@ def test_a_board_that_comes_no_further_is_given_up() -> None:
 def test_noise_without_end_is_given_up() -> None:
     rng = Random(5)
     give_up(_Babble(iter(lambda: rng.randbytes(30), b"")))
-    give_up(_Babble(iter(lambda: encode_frame(Frame(0xFF, 0, b"\3\0")), b"")))
-    give_up(_Babble(iter(lambda: encode_frame(Frame(0xFD, rng.randrange(256), bytes(24))), b"")))
+    give_up(_Babble(iter(lambda: encode_frame(LineFrame(0xFF, 0, b"\3\0")), b"")))
+    give_up(
+        _Babble(iter(lambda: encode_frame(LineFrame(0xFD, rng.randrange(256), bytes(24))), b""))
+    )

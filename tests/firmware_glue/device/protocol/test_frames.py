@@ -343,7 +343,7 @@ def test_a_payload_too_long(stranger: Stranger) -> None:
 
 
 def test_bytes_arrive_while_a_step_computes(stranger: Stranger) -> None:
-    """At 115,200 baud a step of 80 ms is 920 bytes: the ring holds them, and more are noticed."""
+    """The ring holds what comes in 80 ms at 115,200 baud (920 bytes); more is noticed."""
     board = stranger.board
     crc = stranger.write(some_inputs(6))
     board.set(step_us=80_000, byte_us=87)

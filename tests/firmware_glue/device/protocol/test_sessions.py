@@ -10,7 +10,7 @@ import pytest
 from edgecnn.core.errors import TargetError
 from firmware_glue.device.link.client import BoardClient
 from firmware_glue.device.link.exchange import Timing
-from firmware_glue.device.link.frames import Frame, encode_frame
+from firmware_glue.device.link.frames import LineFrame, encode_frame
 from firmware_glue.device.link.messages import Request
 from tests.firmware_glue.device.protocol.host_board import (
     INPUTS,
@@ -35,7 +35,7 @@ def some_inputs(rng: Random) -> tuple[bytes, bytes]:
 
 def leave_behind(board: HostBoard, rng: Random) -> None:
     """A host that goes in the middle of something."""
-    whole = encode_frame(Frame(int(Request.HELLO), rng.randrange(256), b"\x01abcd"))
+    whole = encode_frame(LineFrame(int(Request.HELLO), rng.randrange(256), b"\x01abcd"))
     pieces = (b"na", b"db 00", b"infer 100000 0%", b"\xed", whole[:9], whole[: rng.randint(1, 16)])
     board.feed(rng.choice(pieces))
     for _ in range(rng.randint(0, 50)):
