@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edgecnn.core.errors import MissingExtraError, PlanError, TargetError
+from edgecnn.core.errors import MissingExtraError, PlanError, TargetError, UsageError
 from edgecnn.core.files import write_atomic
 from firmware_glue.compiler.api import check_ops, memory_map
 from firmware_glue.compiler.ir import Numerics
@@ -210,8 +210,15 @@ class BoardTarget(CompiledTarget):
         ``edgecnn run`` measures on the board itself.
 
         Raises:
+            UsageError: a device was named.
             UnsupportedModelError, PlanError, MissingExtraError, ToolError: as for the bare core.
         """
+        if options.device not in (None, "local"):
+            raise UsageError(
+                f"edgecnn bench counts on the bare {self.board.cpu}, and asks no"
+                f" '{options.device}'",
+                hint=f"edgecnn run -t {self.name} -d {options.device} measures on the board",
+            )
         report = McuTarget(self.board).benchmark(model, options)
         note = (
             f"counted on the bare {self.board.cpu}: edgecnn run -t {self.name} measures on the"

@@ -194,6 +194,25 @@ def test_own_board_by_file(tmp_path: Path) -> None:
     assert done.returncode == 0 and json.loads(done.stdout)["target"] == "mine"
 
 
+def test_bench_counts_on_the_core_and_asks_no_device(tmp_path: Path) -> None:
+    file = tmp_path / "tiny.tflite"
+    file.write_bytes(model().data)
+    done = in_process("bench", file, "-t", "pico", "-d", "/dev/ttyACM0")
+    assert done.returncode == 2 and "edgecnn run -t pico -d /dev/ttyACM0" in done.stderr
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", BOARDS)
+def test_bench_counts_every_board(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "tiny.tflite"
+    file.write_bytes(model().data)
+    done = in_process("bench", file, "-t", name, "--json")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["bit_exact"] and said["unit"] == "instructions"
+    assert any("edgecnn run" in note for note in said["notes"])
+
+
 @pytest.mark.parametrize("name", sorted(EXPORTS))
 def test_boards_not_here_say_through_which_export(name: str) -> None:
     with pytest.raises(TargetError, match=f"edgecnn export --format {EXPORTS[name]}") as error:

@@ -56,7 +56,11 @@ MACHINES: Mapping[str, _Machine] = {
     "mps2-an500": _Machine("thumb", _SMALL),
     # Not mps3-an524, with its large memory: its first core has neither FPU nor DSP instructions.
     "mps2-an505": _Machine("thumb", ((0x10000000, 4 * _MIB), (0x38000000, 4 * _MIB))),
-    "mps3-an547": _Machine("thumb", ((0x60000000, 2048 * _MIB),)),
+    "mps3-an547": _Machine(
+        "thumb",
+        # DDR; code and data memory close to the core.
+        ((0x60000000, 2048 * _MIB), (0x0, _MIB // 2), (0x20000000, _MIB // 2)),
+    ),
     "virt": _Machine(
         "riscv", ((0x80000000, 256 * _MIB),), ("-bios", "none", "-cpu", "rv32", "-m", "256M")
     ),
@@ -301,7 +305,7 @@ def _require_fit(elf: Elf, board: Board, name: str, machine: _Machine) -> None:
             first <= address and address + size <= first + length
             for first, length in machine.memory
         ):
-            has = ", ".join(f"{n // _MIB} MiB at 0x{first:08x}" for first, n in machine.memory)
+            has = ", ".join(f"{_size(n)} at 0x{first:08x}" for first, n in machine.memory)
             raise TargetError(
                 f"the image for '{board.name}' has {size:,} bytes at 0x{address:08x};"
                 f" QEMU's machine {name} has {has}",
