@@ -311,3 +311,7 @@ def _require_fit(elf: Elf, board: Board, name: str, machine: _Machine) -> None:
                 f" QEMU's machine {name} has {has}",
                 hint="use --emulator unicorn, or a smaller model",
             )
+
+
+def _size(size: int) -> str:
+    return f"{size // _MIB} MiB" if size >= _MIB else f"{size // 1024} KiB"
