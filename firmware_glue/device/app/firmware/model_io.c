@@ -6,6 +6,7 @@
 #include EDGECNN_MODEL_HEADER
 #include "model_memory.h"
 
+#include <float.h>
 #include <stddef.h>
 
 void *memcpy(void *restrict to, const void *restrict from, size_t size);
@@ -162,13 +163,16 @@ uint32_t edgecnn_result_count(void) {
 
 #if defined(EDGECNN_RESULT_MSE)
 
+/* Kahan's summation: what an addition cuts off goes into the next one (Comm. ACM 8, 1965). */
 static edgecnn_real mean_squared_error(void) {
-  float sum = 0.0f;
+  float sum = 0.0f, over = 0.0f;
   uint32_t i, bits;
   for (i = 0u; i < MODEL(_INPUT0_ELEMENTS); ++i) {
     const float error =
         db_float(i) - MODEL(_dequantize_output0)(MODEL(_output0)(&state)[i]);
-    sum += error * error;
+    const float term = error * error - over, more = sum + term;
+    over = more <= FLT_MAX ? (more - sum) - term : 0.0f; /* infinite stays so */
+    sum = more;
   }
   sum /= (float)MODEL(_INPUT0_ELEMENTS);
   memcpy(&bits, &sum, sizeof bits);
