@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,13 +11,17 @@ from pathlib import Path
 from edgecnn.core.errors import UsageError
 from firmware_glue.device.board import BOARDS, Board
 from firmware_glue.device.emulate.board import start_board
+from firmware_glue.device.emulate.emulated_clock import emulated_clock
 from firmware_glue.device.firmware import Firmware
 from firmware_glue.device.flash.ports import find_port
 from firmware_glue.device.link.base import Line
 from firmware_glue.device.link.client import BoardClient
 from firmware_glue.device.link.open import open_line
+from firmware_glue.device.link.pty import is_pty
 from targets.mcu.on_board import DeviceClock
 from targets.table import chosen_target
+
+_THIS_MACHINE = re.compile(r"tcp://(?:127\.|localhost[:/]|\[::1\])")
 
 
 @dataclass(frozen=True)
@@ -92,9 +97,22 @@ def real_board(board: Board, device: str | None) -> Iterator[ReachedBoard]:
     where = device_of(board, device)
     line = open_line(where, serial_baud(board))
     try:
-        yield ReachedBoard(BoardClient(line), line, DeviceClock("ms", 1e-3, where), where)
+        yield ReachedBoard(BoardClient(line), line, _clock_behind(where, board), where)
     finally:
         line.close()
+
+
+def _clock_behind(where: str, board: Board) -> DeviceClock:
+    """What the times of a board behind ``where`` are: an emulator's are never a latency.
+
+    A pseudo-terminal and a port of this machine are what ``edgecnn emulate`` gives out; boards
+    that nothing flashes are there in emulators alone.
+    """
+    counted = emulated_clock(board)
+    local = is_pty(where) or _THIS_MACHINE.match(where) is not None
+    if counted is None or not (local or board.flashing is None):
+        return DeviceClock("ms", 1e-3, where)
+    return DeviceClock(counted.unit, counted.per_us, f"emulator:{board.name}")
 
 
 @contextmanager

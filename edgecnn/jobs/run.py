@@ -183,7 +183,8 @@ def _on_board(request: RunRequest, target: BoardTarget, model: ModelFile) -> Run
                 flash_firmware(firmware, request.flash, options)
                 board = stack.enter_context(real_board(target.board, options.device))
                 require_ours(board.client, firmware)
-        result = replace(result, device=board.clock.device)
+        emulated = board.clock.unit != "ms"
+        result = replace(result, device=board.clock.device, emulated=emulated)
         return _measured(request, _Programmed(target, model, plan, firmware), board, way, result)
 
 
@@ -210,7 +211,7 @@ def _measured(
         why = "; ".join(verdict.reasons) if verdict else why
         return replace(result, steps=tuple(way.steps), golden=_golden(verdict), failed=why)
     with way.step("bench"):
-        report = _bench(made, board, verdict, options, emulated=request.emulate)
+        report = _bench(made, board, verdict, options)
         fits = result.fits | {"measured": _memory(report, made)} if result.fits else None
     overflow = _overflow(report, made)
     if overflow is not None:
@@ -231,10 +232,9 @@ def _bench(
     board: ReachedBoard,
     verdict: Verdict,
     options: RunOptions,
-    *,
-    emulated: bool,
 ) -> BenchReport:
     clock, target = board.clock, made.target
+    emulated = clock.unit != "ms"
     runs = min(options.runs, EMULATED_RUNS) if emulated else options.runs
     conditions = {
         "board": target.board.part,

@@ -8,6 +8,7 @@ from edgecnn.core.errors import TargetError
 from firmware_glue.device.board import Board
 from firmware_glue.device.elf import read_elf
 from firmware_glue.device.emulate.board_process import BoardProcess
+from firmware_glue.device.emulate.emulated_clock import QEMU_PER_US
 from firmware_glue.device.emulate.qemu_program import qemu_program, qemu_version
 from firmware_glue.device.emulate.qmp import Qmp
 from firmware_glue.device.flash.formats.flat import FlatImage, flatten
@@ -16,7 +17,6 @@ from firmware_glue.device.link.tcp import TcpLine
 _HEADER = struct.Struct("<16sHHIIIIIHHHHHH")
 _SEGMENT = struct.Struct("<8I")
 _LOAD, _ALL_ACCESS = 1, 7
-_PER_US = 1000.0  # -icount shift=0: an instruction takes one nanosecond of the machine's time
 
 
 class QemuBoard:
@@ -27,7 +27,7 @@ class QemuBoard:
     """
 
     unit = "instructions"
-    per_us = _PER_US
+    per_us = QEMU_PER_US
 
     def __init__(self, board: Board, image: bytes, *, tcp: bool = False) -> None:
         emulation = board.emulation

@@ -10,13 +10,13 @@ from edgecnn.core.errors import TargetError
 from firmware_glue.device.board import Board
 from firmware_glue.device.elf import read_elf
 from firmware_glue.device.emulate.board_process import BoardProcess
+from firmware_glue.device.emulate.emulated_clock import cycles_per_us
 from firmware_glue.device.emulate.gdb import LinkError
 from firmware_glue.device.emulate.node_packages import find_rp2040js
 from firmware_glue.device.flash.formats.flat import flatten
 from firmware_glue.device.link.tcp import TcpLine
 
 _RUNNER = "rp2040js_runner.cjs"
-_MHZ = 1e6
 
 
 class Rp2040jsBoard:
@@ -47,7 +47,7 @@ class Rp2040jsBoard:
         package = find_rp2040js()
         flat = flatten(read_elf(image), memory.flash_origin, memory.flash_bytes)
         self.description = f"rp2040js {package.version}"
-        self.per_us = board.clock.hz / _MHZ
+        self.per_us = cycles_per_us(board)
         self._process = BoardProcess("rp2040js", board.name, tcp=tcp)
         file = self._process.folder / "flash.bin"
         file.write_bytes(flat.data)
