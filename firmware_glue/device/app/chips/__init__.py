@@ -1,0 +1,1 @@
+"""C files of the chips: clock, line and watchdog of each family."""
