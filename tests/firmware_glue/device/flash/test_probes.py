@@ -1,7 +1,6 @@
 """pyOCD and OpenOCD as programs: what they are called with, and what their failures mean."""
 
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -286,7 +285,7 @@ def test_pyocd_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("method", (PyOcd(), OpenOcd()))
 def test_the_real_programs_understand_the_command(method: PyOcd | OpenOcd) -> None:
     """Read only, and from a probe that nobody has: nothing that is plugged in is touched."""
-    if shutil.which(method.name) is None:
+    if method.missing(LINUX_HOST) is not None:
         pytest.skip(f"no {method.name}")
     choice = BoardChoice(serial_number="no-such-probe-edgecnn")
     with pytest.raises(TargetError) as caught:
