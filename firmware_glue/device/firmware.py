@@ -6,9 +6,10 @@ that fits the board is the very image that a linker with the board's limits woul
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
-from edgecnn.core.errors import TargetError
+from edgecnn.core.errors import TargetError, ToolError
 from firmware_glue.compiler.api import CompiledModel
 from firmware_glue.device.board import Board
 from firmware_glue.device.elf import Elf, read_elf
@@ -35,6 +36,9 @@ FIRMWARE_FILES = (
     "whole.h",
 )  # fmt: skip
 """C files of the program beside the chip's and the model's, and their headers."""
+
+
+_DRIVER_ERROR = re.compile(r'error: (?:#error )?"([^"]+)"')
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,12 @@ def link_firmware(
     sources |= compiled.files
     flags = ["-DEDGECNN_FIRMWARE=1"]
     flags += SIZE_FLAGS if compiled.optimize == "size" else ()
-    linked = toolchain.link(board, sources, flags=flags, small=APP_FOLDER, unlimited=not limited)
+    try:
+        linked = toolchain.link(
+            board, sources, flags=flags, small=APP_FOLDER, unlimited=not limited
+        )  # fmt: skip
+    except ToolError as error:
+        raise _refused_by_a_driver(error, board) from error
     image = linked.image
     if FAMILIES[board.family].checksummed_boot:
         image = finish_boot2(image, board.memory.flash_origin)
@@ -129,6 +138,18 @@ def link_firmware(
     return Firmware(
         compiled, board, identity, image, elf, linked.map_text, _use(elf, linked, compiled, board)
     )
+
+
+def _refused_by_a_driver(error: ToolError, board: Board) -> TargetError | ToolError:
+    """A driver's own #error is about the board's figures; other errors stay what they are."""
+    for line in error.details:
+        found = _DRIVER_ERROR.search(line)
+        if found:
+            return TargetError(
+                f"board '{board.name}': {found[1]}",
+                hint="correct [clock] and [line] in the board's TOML",
+            )
+    return error
 
 
 def _use(elf: Elf, linked: LinkedImage, compiled: CompiledModel, board: Board) -> FirmwareUse:

@@ -145,6 +145,15 @@ def test_one_byte_too_large_is_refused_with_numbers(key: str, what: str) -> None
         target.program(plan, options)
 
 
+@pytest.mark.parametrize("compiler", ["auto", pytest.param("gcc", marks=pytest.mark.long)])
+def test_figures_that_cannot_be_are_the_boards_fault(compiler: str) -> None:
+    """An RP2040 at 140 MHz: its clock's driver says so, and no report of ours is asked for."""
+    target = smaller("pico", hz=140_000_000)
+    with pytest.raises(TargetError, match="board 'pico': an RP2040 runs at 62.5 to 133 MHz") as e:
+        target.plan(model(), RunOptions(toolchain=compiler))
+    assert "[clock]" in e.value.hint
+
+
 def test_too_large_by_itself_needs_no_c_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_building(*_: object, **__: object) -> None:
         raise AssertionError("it was built")
