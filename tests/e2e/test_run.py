@@ -186,6 +186,8 @@ def test_an_emulated_board_serves_clients_that_come_and_go(name: str, tmp_path: 
         [sys.executable, "-m", "edgecnn", "emulate", model, "-t", name, "--port", "0", "--json"],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "TMPDIR": str(tmp_path)},
+        # A shell's background job, as these tests may be, hands down that SIGINT is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     try:
         assert process.stdout is not None
