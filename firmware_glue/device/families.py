@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from firmware_glue.device.board import Board
 
 CHIP_HEADERS = (
-    "bits.h", "chip.h", "clock_systick.h", "kept_cause.h", "line_wait.h", "nvic.h", "rp_chip.h",
-    "stm32_gpio.h", "usb_controller.h", "usb_descriptors.h",
+    "bits.h", "chip.h", "clock_systick.h", "kept_cause.h", "line_hold.h", "line_wait.h", "nvic.h",
+    "rp_chip.h", "stm32_gpio.h", "usb_controller.h", "usb_descriptors.h",
 )  # fmt: skip
 """Headers of ``app/chips`` that the C files there may include."""
 _PIN = re.compile(r"(?:P([A-K])(\d{1,2})|P(\d)\.(\d{1,2})|GPIO(\d{1,2}))")

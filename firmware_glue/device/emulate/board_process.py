@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, Self, TypeVar
 
 from edgecnn.core.errors import ToolError
 from firmware_glue.device.emulate.doorway import Doorway
@@ -134,3 +134,30 @@ class BoardProcess:
         self._process_end()
         self._folder_end()
         self.log.close()
+
+
+class ProcessBoard:
+    """What emulated boards of every kind do with their process, which ``_process`` is."""
+
+    _process: BoardProcess
+
+    def __enter__(self) -> Self:
+        """The board itself."""
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        """Ends the emulator."""
+        self.close()
+
+    @property
+    def pid(self) -> int:
+        """The number of the emulator's process."""
+        return self._process.pid
+
+    def line(self) -> TcpLine:
+        """See :class:`firmware_glue.device.emulate.board.EmulatedBoard`."""
+        return self._process.line()
+
+    def close(self) -> None:
+        """Ends the emulator; may be called again."""
+        self._process.close()

@@ -7,19 +7,18 @@ import struct
 from edgecnn.core.errors import TargetError
 from firmware_glue.device.board import Board
 from firmware_glue.device.elf import read_elf
-from firmware_glue.device.emulate.board_process import BoardProcess
+from firmware_glue.device.emulate.board_process import BoardProcess, ProcessBoard
 from firmware_glue.device.emulate.emulated_clock import QEMU_PER_US
 from firmware_glue.device.emulate.qemu_program import qemu_program, qemu_version
 from firmware_glue.device.emulate.qmp import Qmp
 from firmware_glue.device.flash.formats.flat import FlatImage, flatten
-from firmware_glue.device.link.tcp import TcpLine
 
 _HEADER = struct.Struct("<16sHHIIIIIHHHHHH")
 _SEGMENT = struct.Struct("<8I")
 _LOAD, _ALL_ACCESS = 1, 7
 
 
-class QemuBoard:
+class QemuBoard(ProcessBoard):
     """See :class:`firmware_glue.device.emulate.board.EmulatedBoard`.
 
     The core sleeps when the program waits, and so does QEMU; the machine's time then is the
@@ -56,23 +55,6 @@ class QemuBoard:
         link = self._process.start(command)
         self._qmp = self._process.asked(lambda deadline: Qmp(link, deadline))
 
-    def __enter__(self) -> QemuBoard:
-        """The board itself."""
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        """Ends QEMU."""
-        self.close()
-
-    @property
-    def pid(self) -> int:
-        """The number of QEMU's process."""
-        return self._process.pid
-
-    def line(self) -> TcpLine:
-        """See :class:`EmulatedBoard`."""
-        return self._process.line()
-
     def reset(self) -> None:
         """See :class:`EmulatedBoard`."""
         self._process.asked(lambda deadline: self._qmp.ask("system_reset", deadline))
@@ -87,10 +69,6 @@ class QemuBoard:
         count = self._qmp.instructions(deadline)
         self._qmp.ask("cont", deadline)
         return count
-
-    def close(self) -> None:
-        """Ends QEMU; may be called again."""
-        self._process.close()
 
 
 def _as_flashed(image: bytes, flat: FlatImage) -> bytes:

@@ -9,17 +9,16 @@ from typing import Any
 from edgecnn.core.errors import TargetError
 from firmware_glue.device.board import Board
 from firmware_glue.device.elf import read_elf
-from firmware_glue.device.emulate.board_process import BoardProcess
+from firmware_glue.device.emulate.board_process import BoardProcess, ProcessBoard
 from firmware_glue.device.emulate.emulated_clock import cycles_per_us
 from firmware_glue.device.emulate.gdb import LinkError
 from firmware_glue.device.emulate.node_packages import find_rp2040js
 from firmware_glue.device.flash.formats.flat import flatten
-from firmware_glue.device.link.tcp import TcpLine
 
 _RUNNER = "rp2040js_runner.cjs"
 
 
-class Rp2040jsBoard:
+class Rp2040jsBoard(ProcessBoard):
     """See :class:`firmware_glue.device.emulate.board.EmulatedBoard`.
 
     It boots as the chip does: the boot ROM's checksum of the first 256 bytes, the second-stage boot
@@ -62,23 +61,6 @@ class Rp2040jsBoard:
         with as_file(files(__package__) / _RUNNER) as runner:
             self._control = self._process.start((package.node, str(runner), json.dumps(options)))
 
-    def __enter__(self) -> Rp2040jsBoard:
-        """The board itself."""
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        """Ends the emulator."""
-        self.close()
-
-    @property
-    def pid(self) -> int:
-        """The number of the emulator's process."""
-        return self._process.pid
-
-    def line(self) -> TcpLine:
-        """See :class:`EmulatedBoard`."""
-        return self._process.line()
-
     def reset(self) -> None:
         """See :class:`EmulatedBoard`."""
         self._ask("reset")
@@ -110,10 +92,6 @@ class Rp2040jsBoard:
             return answer
 
         return self._process.asked(ask)
-
-    def close(self) -> None:
-        """Ends the emulator; may be called again."""
-        self._process.close()
 
 
 def start_rp2040js_board(board: Board, image: bytes) -> Rp2040jsBoard:

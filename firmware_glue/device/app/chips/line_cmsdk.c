@@ -3,6 +3,7 @@
  * buffer in each direction. */
 #include "board_config.h"
 #include "chip.h"
+#include "line_hold.h"
 #include "line_wait.h"
 #include "nvic.h"
 
@@ -22,7 +23,6 @@
 /* AN547, section 4: the peripherals run at 25 MHz, whatever the core does. */
 #define PERIPHERAL_HZ 25000000u
 
-static volatile uint8_t held;
 static uint8_t stuck;
 
 void edgecnn_line_init(void) {
@@ -39,21 +39,14 @@ void edgecnn_line_put(uint8_t byte) {
 
 void edgecnn_line_flush(void) {}
 
-void edgecnn_line_poll(void) {
-  if (held != 0u && edgecnn_ring_has_room()) {
-    held = 0u;
-    edgecnn_nvic_resume(EDGECNN_LINE_IRQ);
-  }
-}
+void edgecnn_line_poll(void) { edgecnn_line_go_on(); }
 
 void edgecnn_line_irq(void) {
   EDGECNN_REG(STATE) = STATE_OVERRUNS;
   /* Cleared first: a byte that arrives while the loop runs raises it again. */
   EDGECNN_REG(INTCLEAR) = INT_RX;
   while ((EDGECNN_REG(STATE) & STATE_RX_FULL) != 0u) {
-    if (!edgecnn_ring_has_room()) {
-      held = 1u;
-      edgecnn_nvic_hold(EDGECNN_LINE_IRQ);
+    if (!edgecnn_line_may_take()) {
       return;
     }
     (void)edgecnn_ring_put((uint8_t)EDGECNN_REG(DATA));

@@ -3,6 +3,7 @@
  * specification 1.6, chapter UART): six bytes of buffer for what arrives. */
 #include "board_config.h"
 #include "chip.h"
+#include "line_hold.h"
 #include "line_wait.h"
 #include "nvic.h"
 
@@ -41,7 +42,6 @@
 #define PIN_CNF(port, pin) (GPIO(port) + 0x700u + 4u * (pin))
 #define PIN_CNF_PULL_UP (3u << 2u) /* an input, connected */
 
-static volatile uint8_t held;
 static uint8_t sending;
 static uint8_t stuck;
 
@@ -75,18 +75,11 @@ void edgecnn_line_put(uint8_t byte) {
 
 void edgecnn_line_flush(void) {}
 
-void edgecnn_line_poll(void) {
-  if (held != 0u && edgecnn_ring_has_room()) {
-    held = 0u;
-    edgecnn_nvic_resume(EDGECNN_LINE_IRQ);
-  }
-}
+void edgecnn_line_poll(void) { edgecnn_line_go_on(); }
 
 void edgecnn_line_irq(void) {
   while (EDGECNN_REG(EVENTS_RXDRDY) != 0u) {
-    if (!edgecnn_ring_has_room()) {
-      held = 1u;
-      edgecnn_nvic_hold(EDGECNN_LINE_IRQ);
+    if (!edgecnn_line_may_take()) {
       return;
     }
     /* Cleared before RXD is read: the read raises it for the next byte of the buffer. */

@@ -3,6 +3,7 @@
  * PrimeCell PL011: 32 bytes of buffer in each direction. */
 #include "board_config.h"
 #include "chip.h"
+#include "line_hold.h"
 #include "line_wait.h"
 #include "nvic.h"
 #include "rp_chip.h"
@@ -33,7 +34,6 @@
 /* The divisor in 64ths of clk_peri / 16 / baud; clk_peri is the core's clock. */
 #define DIVISOR ((EDGECNN_CLOCK_HZ * 4u + EDGECNN_LINE_BAUD / 2u) / EDGECNN_LINE_BAUD)
 
-static volatile uint8_t held;
 static uint8_t stuck;
 
 void edgecnn_line_init(void) {
@@ -62,19 +62,12 @@ void edgecnn_line_put(uint8_t byte) {
 
 void edgecnn_line_flush(void) {}
 
-void edgecnn_line_poll(void) {
-  if (held != 0u && edgecnn_ring_has_room()) {
-    held = 0u;
-    edgecnn_nvic_resume(EDGECNN_LINE_IRQ);
-  }
-}
+void edgecnn_line_poll(void) { edgecnn_line_go_on(); }
 
 void edgecnn_line_irq(void) {
   EDGECNN_REG(UARTICR) = INT_RECEIVED; /* first: a byte that arrives later raises it again */
   while ((EDGECNN_REG(UARTFR) & FR_RXFE) == 0u) {
-    if (!edgecnn_ring_has_room()) {
-      held = 1u;
-      edgecnn_nvic_hold(EDGECNN_LINE_IRQ);
+    if (!edgecnn_line_may_take()) {
       return;
     }
     (void)edgecnn_ring_put((uint8_t)EDGECNN_REG(UARTDR));

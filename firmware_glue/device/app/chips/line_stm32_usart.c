@@ -2,6 +2,7 @@
 /* USART of STM32F4 (RM0090, section 30.6; RM0390, section 25.6): one byte of buffer. */
 #include "board_config.h"
 #include "chip.h"
+#include "line_hold.h"
 #include "line_wait.h"
 #include "nvic.h"
 #include "stm32_gpio.h"
@@ -22,7 +23,6 @@
 #define APB2 0x40010000u
 #define LINE_HZ (EDGECNN_LINE_BASE >= APB2 ? EDGECNN_CLOCK_HZ / 2u : EDGECNN_CLOCK_HZ / 4u)
 
-static volatile uint8_t held;
 static uint8_t stuck;
 
 void edgecnn_line_init(void) {
@@ -43,21 +43,14 @@ void edgecnn_line_put(uint8_t byte) {
 
 void edgecnn_line_flush(void) {}
 
-void edgecnn_line_poll(void) {
-  if (held != 0u && edgecnn_ring_has_room()) {
-    held = 0u;
-    edgecnn_nvic_resume(EDGECNN_LINE_IRQ);
-  }
-}
+void edgecnn_line_poll(void) { edgecnn_line_go_on(); }
 
 /* Reading SR, then DR clears both flags; SR is never written: that would take the next byte's. */
 void edgecnn_line_irq(void) {
   uint32_t status;
   while (((status = EDGECNN_REG(SR)) & (SR_RXNE | SR_ORE)) != 0u) {
     uint8_t byte;
-    if (!edgecnn_ring_has_room()) {
-      held = 1u;
-      edgecnn_nvic_hold(EDGECNN_LINE_IRQ);
+    if (!edgecnn_line_may_take()) {
       return;
     }
     byte = (uint8_t)EDGECNN_REG(DR);
