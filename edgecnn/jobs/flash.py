@@ -109,15 +109,13 @@ def flash_firmware(firmware: Firmware, request: FlashRequest, options: RunOption
     plan = plan_flash(board, firmware.elf, method=request.method, port=device)
     if request.dry_run:
         return _result(plan, verified=False)
-    # -d may name the board's drive: its line is then found by the USB ids.
-    line = None if device is not None and Path(device).is_dir() else device
     if not request.force:
-        _require_ours(board, device, line)
+        _require_ours(board, device)
     options.progress.stage(f"flash by {plan.method}")
     outcome = carry_out(plan, progress=options.progress)
     options.progress.stage("hash")
     try:
-        said = _patiently(board, line, lambda reached: reached.client.flash_hash(plan.bytes))
+        said = _patiently(board, device, lambda reached: reached.client.flash_hash(plan.bytes))
     except EdgecnnError as error:
         if outcome.verified:
             return _result(plan, verified=True)  # by its probe: the line may not be plugged in
@@ -140,14 +138,14 @@ def _result(plan: FlashPlan, *, verified: bool) -> FlashResult:
     )  # fmt: skip
 
 
-def _require_ours(board: Board, device: str | None, line: str | None) -> None:
+def _require_ours(board: Board, device: str | None) -> None:
     """Refuses to overwrite a program that is not ours: asked of the board, then of its flash.
 
     Raises:
         TargetError: it is not ours, or unknown, or another board answers.
     """
     try:
-        with real_board(board, line) as reached:
+        with real_board(board, device) as reached:
             said = reached.client.hello()
     except UsageError:
         raise

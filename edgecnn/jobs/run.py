@@ -15,10 +15,10 @@ from typing import Any
 from edgecnn.core.errors import UsageError
 from edgecnn.jobs.board_line import (
     ReachedBoard,
-    device_of,
     emulated_board,
     real_board,
     require_emulation,
+    require_line,
 )
 from edgecnn.jobs.flash import FlashRequest, flash_firmware
 from edgecnn.jobs.on_targets import keep_bench, named_options
@@ -162,8 +162,8 @@ def _on_board(request: RunRequest, target: BoardTarget, model: ModelFile) -> Run
     way, options = _Way(request.options), request.options
     if request.emulate:
         require_emulation(target.board)
-    elif options.device is not None:
-        device_of(target.board, options.device)  # refused before anything is built
+    else:
+        require_line(options.device)  # refused before anything is built
     with way.step("compile"):
         plan = target.plan(model, options)
     way.steps.append(RunStep("fits", plan.fits.fits is not False, 0.0))

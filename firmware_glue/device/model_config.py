@@ -98,7 +98,6 @@ def model_config(compiled: CompiledModel, board: Board, identity: ModelIdentity)
         "MODEL_SHA256": sha256,
         "BOARD_NAME": f'"{board.name[:_LONGEST_ID]}"',
         "FIRMWARE_VERSION": f'"edgecnn {__version__}"',
-        "FLASH_ORIGIN": f"0x{memory.flash_origin:08X}u",
         "FLASH_BYTES": f"{memory.flash_bytes}u",
         "INPUTS": _rows(compiled, "INPUT", compiled.inputs),
         "OUTPUTS": _rows(compiled, "OUTPUT", compiled.outputs),

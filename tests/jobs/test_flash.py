@@ -110,6 +110,6 @@ def test_another_board_on_the_line_is_not_overwritten(monkeypatch: pytest.Monkey
     reached = SimpleNamespace(client=client, description="/dev/ttyACM0")
     monkeypatch.setattr(job, "real_board", lambda board, line: nullcontext(reached))
     with pytest.raises(TargetError, match="says that it is a 'pico', not a 'microbit'") as error:
-        job._require_ours(load_board("microbit"), None, None)
+        job._require_ours(load_board("microbit"), None)
     assert "-t pico" in error.value.hint
-    job._require_ours(load_board("pico"), None, None)
+    job._require_ours(load_board("pico"), None)
