@@ -26,6 +26,10 @@ class Sample:
         label: class index (classification), else None.
         boxes: float32 (n, 4) x1, y1, x2, y2 in pixels of ``image`` (detection), else None.
         box_labels: int64 (n,) class indices, else None.
+        ignored: bool (n,) boxes that are neither counted nor trained on (VOC's ``difficult``,
+            COCO's ``iscrowd``); None: none.
+        crowd: bool (n,) of the ignored boxes those that stand for a group, in which any number of
+            detections may lie; None: none.
         audio: a recording, else None.
         arrays: real values by input name (any name where the model has one input), float32 of the
             input's shape, sizes of 1 left out or not, else None.
@@ -36,6 +40,8 @@ class Sample:
     label: int | None = None
     boxes: NDArray[np.float32] | None = None
     box_labels: NDArray[np.int64] | None = None
+    ignored: NDArray[np.bool_] | None = None
+    crowd: NDArray[np.bool_] | None = None
     audio: Recording | None = None
     arrays: Mapping[str, NDArray[np.float32]] | None = None
 
