@@ -84,7 +84,7 @@ def score_scenes(
 
     The outputs are told apart by their last axis: 4 box codes, or one score per label.
     """
-    spec = replace(spec, score_threshold=CURVE_THRESHOLD, max_detections=MAX_DETECTIONS)
+    spec = replace(spec.with_threshold(CURVE_THRESHOLD), max_detections=MAX_DETECTIONS)
     by_axis = {array.shape[-1]: array for array in outputs}
     named = {spec.boxes: by_axis[4], spec.scores: by_axis[len(spec.labels)]}
     infos = [TensorInfo(name, (1, *array.shape[1:]), "float32") for name, array in named.items()]

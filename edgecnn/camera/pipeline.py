@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from edgecnn.camera.capture import Image
 from edgecnn.camera.result import Item, items_of
@@ -37,7 +36,7 @@ class Pipeline:
         score_threshold: float | None = None,
     ) -> None:
         if isinstance(postprocess, DetectSpec) and score_threshold is not None:
-            postprocess = replace(postprocess, score_threshold=score_threshold)
+            postprocess = postprocess.with_threshold(score_threshold)
         self._predictor = predictor
         self._postprocess = postprocess
         self._threshold = score_threshold or 0.0

@@ -3,7 +3,8 @@
 The rule for detectors, which the C twin follows:
 
 1. the candidate's class is the one with the highest score (the first of equal ones); candidates
-   whose score is below ``score_threshold`` go;
+   whose score is below ``score_threshold``, or below that class's of ``thresholds``, go; of more
+   than ``max_candidates`` the best stay (of equal scores the first);
 2. the rest are decoded to boxes in tensor pixels;
 3. greedy NMS in order of score (of equal ones the first candidate first): a box goes if one of its
    class that was kept overlaps it by intersection > ``nms_iou`` · union; at ``max_detections`` it
@@ -83,7 +84,9 @@ def detect(
     if boxes[0].size != count * 4:
         _misfit(spec.boxes, boxes[0], f"{count} candidates × 4")
     best, label = _best_scores(spec, scores[0].reshape(count, classes), scores[1])
-    chosen = np.flatnonzero(best >= np.float32(spec.score_threshold))
+    limits = np.asarray(spec.thresholds or (spec.score_threshold,), np.float32)
+    chosen = np.flatnonzero(best >= (limits[label] if spec.thresholds else limits))
+    chosen = best_candidates(chosen, best, spec.max_candidates)
     codes = boxes[1].dequantize(boxes[0].reshape(count, 4)[chosen])
     corners = _corners(spec, codes, chosen)
     best, label = best[chosen], label[chosen]
@@ -129,6 +132,20 @@ def nms(
         overlap = (shared > np.float32(iou) * union) & (classes[rest] == classes[first])
         order = rest[~overlap]
     return np.asarray(kept, np.intp)
+
+
+def best_candidates(chosen: NDArray[np.intp], scores: Float, most: int) -> NDArray[np.intp]:
+    """The ``most`` candidates of ``chosen`` with the highest scores, in their old order.
+
+    Args:
+        chosen: ascending candidates.
+        scores: of all candidates.
+        most: how many may stay; of equal scores the first do.
+    """
+    if len(chosen) <= most:
+        return chosen
+    order = np.argsort(-scores[chosen], kind="stable")
+    return np.sort(chosen[order[:most]])
 
 
 def activate(real: Float, kind: str) -> Float:

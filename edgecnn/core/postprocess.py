@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, NoReturn, get_args
 
 from edgecnn.core.errors import BundleError
@@ -74,7 +74,10 @@ class DetectSpec:
             ``box_scale`` × stride; ``center-size``: dy, dx, dh, dw against the anchor with
             ``variances`` (SSD, Liu et al. 2016).
         activation: applied to the scores' real values.
-        score_threshold, nms_iou, max_detections: of greedy per-class NMS.
+        score_threshold: the lowest score that counts, for all classes.
+        thresholds: instead of it one per class; a candidate is judged by its best class's.
+        max_candidates: if more candidates pass, the best ones stay (of equal scores the first).
+        nms_iou, max_detections: of greedy per-class NMS.
     """
 
     scores: str
@@ -88,6 +91,8 @@ class DetectSpec:
     score_threshold: float = 0.3
     nms_iou: float = 0.5
     max_detections: int = 100
+    thresholds: tuple[float, ...] = ()
+    max_candidates: int = 4096
     kind: Literal["detect"] = "detect"
 
     def __post_init__(self) -> None:
@@ -104,8 +109,15 @@ class DetectSpec:
             value = getattr(self, key)
             if not 0 <= value <= 1:
                 _bad(key, value, "0 to 1")
-        if self.max_detections < 1:
-            _bad("max_detections", self.max_detections, "1 or more")
+        for key in ("max_detections", "max_candidates"):
+            value = getattr(self, key)
+            if not isinstance(value, int) or value < 1:
+                _bad(key, value, "1 or more")
+        given = self.thresholds
+        if not isinstance(given, tuple) or not all(0 <= value <= 1 for value in given):
+            _bad("thresholds", given, "a list of numbers from 0 to 1")
+        if given and len(given) != len(self.labels):
+            _bad("thresholds", given, f"none, or {len(self.labels)}: one per label")
         if self.coding == "center-size" and not all(level.anchors for level in self.levels):
             _bad("levels", "a level without anchors", "anchors for center-size coding")
 
@@ -113,6 +125,10 @@ class DetectSpec:
     def candidates(self) -> int:
         """How many boxes the model proposes."""
         return sum(lv.rows * lv.cols * max(1, len(lv.anchors)) for lv in self.levels)
+
+    def with_threshold(self, score: float) -> DetectSpec:
+        """The same spec with one threshold for all classes."""
+        return replace(self, score_threshold=score, thresholds=())
 
 
 PostprocessSpec = ClassifySpec | DetectSpec

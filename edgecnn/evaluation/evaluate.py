@@ -188,8 +188,7 @@ def _whole_curve(spec: PostprocessSpec) -> PostprocessSpec:
     if isinstance(spec, ClassifySpec):
         return spec
     return replace(
-        spec,
-        score_threshold=min(spec.score_threshold, CURVE_THRESHOLD),
+        spec.with_threshold(min(spec.score_threshold, CURVE_THRESHOLD)),
         max_detections=max(spec.max_detections, MAX_DETECTIONS),
     )
 

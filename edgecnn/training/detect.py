@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +159,7 @@ class Validation:
         self, dataset: Dataset, image: ImageInput, spec: DetectSpec, score: Score | None
     ) -> None:
         self._batches = DetectBatches(dataset, image, spec, _VAL_BATCH, 0)
-        self._spec = replace(spec, score_threshold=min(spec.score_threshold, _CURVE_THRESHOLD))
+        self._spec = spec.with_threshold(min(spec.score_threshold, _CURVE_THRESHOLD))
         self._score = score
         self._fitted = [fit_sample(dataset[i], image) for i in range(len(dataset))]
         self._targets = np.stack([self._batches.target(item) for item in self._fitted])

@@ -212,6 +212,7 @@ def _detect(
         (
             ("scores", scores),
             ("candidates", spec.candidates),
+            ("max_candidates", min(spec.max_candidates, spec.candidates)),
             ("max_detections", spec.max_detections),
             ("center_size", int(spec.coding == "center-size")),
             ("box_bytes", _BYTES[boxes.dtype]),

@@ -1,6 +1,7 @@
 """Decoding against plain loops, and NMS against cv2's."""
 
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -112,10 +113,12 @@ def slow_detect(spec, scores, boxes):
                         cx, cy = cx + b * vx * anchor[0], cy + a * vy * anchor[1]
                         w, h = anchor[0] * math.exp(d * vw), anchor[1] * math.exp(c * vh)
                         box = [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2]
-                    if score >= spec.score_threshold:
+                    limit = spec.thresholds[label] if spec.thresholds else spec.score_threshold
+                    if score >= limit:
                         found.append((box, score, label))
                     k += 1
-    return found
+    best = sorted(range(len(found)), key=lambda k: (-found[k][1], k))[: spec.max_candidates]
+    return [found[k] for k in sorted(best)]
 
 
 def check_detect(spec: DetectSpec, shapes, seed: int) -> None:
@@ -145,6 +148,15 @@ def check_detect(spec: DetectSpec, shapes, seed: int) -> None:
 def test_anchor_free_levels(seed: int) -> None:
     spec = DetectSpec("cls", "box", LABELS, LEVELS, box_scale=0.7, score_threshold=0.4)
     check_detect(spec, ((1, COUNT, 3), (1, COUNT, 4)), seed)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_thresholds_per_class_and_a_bound(seed: int) -> None:
+    spec = DetectSpec("cls", "box", LABELS, LEVELS, thresholds=(0.2, 0.9, 0.0))
+    check_detect(spec, ((1, COUNT, 3), (1, COUNT, 4)), seed)
+    for most in (6, 12, 30):
+        check_detect(replace(spec, max_candidates=most), ((1, COUNT, 3), (1, COUNT, 4)), seed)
+    assert spec.with_threshold(0.5) == DetectSpec("cls", "box", LABELS, LEVELS, score_threshold=0.5)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -35,6 +35,9 @@ def test_preprocess_round_trip(spec: PreprocessSpec) -> None:
         ClassifySpec("s", ("a", "b"), "softmax"),
         DETECT,
         DetectSpec("s", "b", ("a",), (GridLevel(1, 2, 3),)),
+        DetectSpec(
+            "s", "b", ("a", "b"), (GridLevel(1, 2, 3),), thresholds=(0.25, 0.5), max_candidates=7
+        ),
     ],
 )
 def test_postprocess_round_trip(spec) -> None:
@@ -87,6 +90,13 @@ def test_bad_preprocess_fields_are_named(change: dict, text: str) -> None:
         ({"score_threshold": 1.5}, "score_threshold"),
         ({"nms_iou": "x"}, "cannot be read"),
         ({"max_detections": 0}, "max_detections"),
+        ({"max_candidates": 0}, "max_candidates"),
+        ({"max_candidates": 1.5}, "max_candidates"),
+        ({"thresholds": [0.5]}, "one per label"),
+        ({"thresholds": [0.5, 1.5]}, "thresholds"),
+        ({"thresholds": [0.5, float("nan")]}, "thresholds"),
+        ({"thresholds": 0.5}, "thresholds"),
+        ({"thresholds": ["a", "b"]}, "cannot be read"),
         ({"variances": [1]}, "variances"),
         ({"box_scale": 0}, "box_scale"),
         ({"scores": None}, "scores"),

@@ -97,8 +97,8 @@ int {n}_postprocess(
         return {n}_BAD_ARGUMENT;
     }}
     return ec_detect(
-        &params, {n}_output{scores}(state), {n}_output{boxes}(state), {table}, {n}_levels,
-        {anchors}, map, boxes, max_boxes, scratch, max_candidates);
+        &params, {n}_output{scores}(state), {n}_output{boxes}(state), {table}, {thresholds},
+        {n}_levels, {anchors}, map, boxes, max_boxes, scratch, max_candidates);
 }}
 """
 
@@ -142,8 +142,9 @@ def _function(stage: ClassifyStage | DetectStage, name: str) -> str:
     scores, boxes = stage.outputs
     anchors = f"{name}_anchors" if stage.anchors else "NULL"
     return _DETECT.format(
-        n=name, params=params, scores=scores, boxes=boxes, table=table, anchors=anchors
-    )
+        n=name, params=params, scores=scores, boxes=boxes, table=table, anchors=anchors,
+        thresholds=f"{name}_thresholds" if stage.spec.thresholds else "NULL",
+    )  # fmt: skip
 
 
 def _levels(stage: DetectStage, name: str) -> str:
@@ -153,6 +154,9 @@ def _levels(stage: DetectStage, name: str) -> str:
     if stage.anchors:
         sides = np.asarray(stage.anchors, np.float32)
         data += _array(f"{name}_anchors", sides, "Width, height of each anchor, tensor pixels.")
+    if stage.spec.thresholds:
+        limits = np.asarray(stage.spec.thresholds, np.float32)
+        data += _array(f"{name}_thresholds", limits, "The lowest score of each class.")
     return data
 
 

@@ -2,8 +2,8 @@
 /* Boxes from a dense detector's raw outputs. The Python twin is edgecnn/core/decode.py:
  *
  * 1. a candidate's class is its highest score's (the first of equal ones); those below the
- *    threshold go; if more are left than the scratch holds, the best stay (of equal ones the
- *    first);
+ *    threshold, or that class's own one, go; if more are left than max_candidates or than the
+ *    scratch holds, the best stay (of equal ones the first);
  * 2. in order of score (of equal ones the first) each is decoded to a box in tensor pixels, and
  *    goes if one of its class that was kept overlaps it by intersection > iou * union;
  * 3. boxes are mapped to the frame and clipped; those with nothing left inside it go.
@@ -24,7 +24,7 @@ typedef struct {
 /* box_zero: zero point after the flip. box_unit: ltrb distances per stride. */
 typedef struct {
     ec_score_params scores;
-    int32_t candidates, max_detections, center_size;
+    int32_t candidates, max_candidates, max_detections, center_size;
     int32_t box_bytes, box_flip, box_zero;
     float box_scale, box_unit;
     float variances[4];
@@ -38,9 +38,11 @@ EC_INLINE float ec_product(float a, float b) {
     return product;
 }
 
-/* A candidate's class and score; -1 if it is below the threshold or not a number. */
+/* A candidate's class and score; -1 if it is below the threshold (of its class, where thresholds is
+ * not NULL) or not a number. */
 EC_INLINE int32_t ec_best_class(
-    const ec_detect_params *p, const void *raw, const float *table, float *score) {
+    const ec_detect_params *p, const void *raw, const float *table, const float *thresholds,
+    float *score) {
     const ec_score_params *s = &p->scores;
     const uint8_t *bytes = (const uint8_t *)raw;
     float max = ec_value(s, raw, table, 0);
@@ -61,7 +63,7 @@ EC_INLINE int32_t ec_best_class(
         sum = ec_powers_sum(s, raw, table, max);
     }
     *score = max == max ? ec_activate(s, max, max, sum) : max;
-    return *score >= p->threshold ? best : -1;
+    return *score >= (thresholds == NULL ? p->threshold : thresholds[best]) ? best : -1;
 }
 
 /* Puts a candidate into the list, best first; a full list loses its last. Returns the new count. */
@@ -175,14 +177,15 @@ EC_INLINE int32_t ec_map_boxes(const ec_frame_map *m, ec_box *boxes, int32_t cou
 /* Returns the number of boxes, best first. map may be NULL: tensor pixels, unclipped. */
 EC_KERNEL(ec_detect) int ec_detect(
     const ec_detect_params *p, const void *scores, const void *codes, const float *table,
-    const ec_level *levels, const float *anchors, const ec_frame_map *map, ec_box *boxes,
-    int32_t max_boxes, ec_candidate *list, int32_t room) {
+    const float *thresholds, const ec_level *levels, const float *anchors, const ec_frame_map *map,
+    ec_box *boxes, int32_t max_boxes, ec_candidate *list, int32_t max_list) {
     const int32_t most = max_boxes < p->max_detections ? max_boxes : p->max_detections;
+    const int32_t room = max_list < p->max_candidates ? max_list : p->max_candidates;
     const uint8_t *row = (const uint8_t *)scores;
     int32_t count = 0, kept = 0;
     for (int32_t i = 0; i < p->candidates; ++i, row += p->scores.count * p->scores.element_bytes) {
         ec_candidate one;
-        const int32_t label = ec_best_class(p, row, table, &one.score);
+        const int32_t label = ec_best_class(p, row, table, thresholds, &one.score);
         if (label >= 0) {
             one.index = i;
             one.label = (int16_t)label;

@@ -63,6 +63,7 @@ DETECTORS = {
     "ltrb": _detect(FREE),
     "ltrbcrop": _detect(FREE, image=CROP, box_scale=1.5, nms_iou=0.3, max_detections=12),
     "ltrbfloat": _detect(FREE, "float32", score_threshold=0.55),
+    "ltrbthresholds": _detect(FREE, thresholds=(0.3, 0.95, 0.0, 0.6), max_candidates=20),
     "ltrbanchors": _detect(ANCHORED, "uint8", activation="none", score_threshold=0.2),
     "ssd": _detect(ANCHORED, coding="center-size", activation="softmax"),
     "ssdu8": _detect(ANCHORED, "uint8", coding="center-size", nms_iou=0.0, image=CROP),
