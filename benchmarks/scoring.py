@@ -16,14 +16,9 @@ from edgecnn.core.postprocess import DetectSpec
 from edgecnn.core.runtime import TensorInfo
 from edgecnn.core.sample import Sample
 from edgecnn.evaluation.classification import classification_metric
-from edgecnn.evaluation.detection import (
-    MAX_DETECTIONS,
-    ClassTable,
-    ImageResult,
-    average_precision,
-    class_table,
-)
+from edgecnn.evaluation.detection import average_precision
 from edgecnn.evaluation.evaluate import CURVE_THRESHOLD
+from edgecnn.evaluation.matching import MAX_DETECTIONS, ClassTable, ImageResult, class_table
 from quantization.parity import drop
 from quantization.types import Drop
 

@@ -1,108 +1,26 @@
 """Average precision of a detector, by COCO's rules (Lin et al. 2014).
 
-Greedy matching per image and class in score order, 101 recall points, at most 100 boxes per image
-and class, classes without ground truth left out. The interval is a bootstrap over images.
+Matching is that of :mod:`edgecnn.evaluation.matching`; 101 recall points, at most 100 boxes per
+image and class, classes without ground truth left out. The interval is a bootstrap over images.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.core.detections import Detections
 from edgecnn.core.metric import Metric
-
-IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
-RECALL_POINTS = np.linspace(0.0, 1.0, 101)
-MAX_DETECTIONS = 100
-
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class ImageResult:
-    """What was found on one image and what is there.
-
-    Attributes:
-        found: the decoder's boxes, best first.
-        boxes: (n, 4) x1, y1, x2, y2 of the ground truth, same pixels as ``found``.
-        classes: (n,) their classes.
-    """
-
-    found: Detections
-    boxes: NDArray[np.float32]
-    classes: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class ClassTable:
-    """Every candidate of one class over all images, by falling score.
-
-    Attributes:
-        image: int64 (n,) which image it is on.
-        hits: bool (thresholds, n): it matched a ground truth box.
-        truths: int64 (images,) ground truth boxes per image.
-    """
-
-    image: NDArray[np.int64]
-    hits: NDArray[np.bool_]
-    truths: NDArray[np.int64]
-
-
-def iou_matrix(a: NDArray[np.floating], b: NDArray[np.floating]) -> Floats:
-    """Intersection over union of (n, 4) and (m, 4) boxes x1, y1, x2, y2: float64 (n, m)."""
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    inter = np.clip(high - low, 0.0, None).prod(axis=2)
-    area_a, area_b = ((box[:, 2:] - box[:, :2]).prod(axis=1) for box in (a, b))
-    union = area_a[:, None] + area_b[None, :] - inter
-    return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
-
-
-def match(ious: Floats, thresholds: Floats) -> NDArray[np.bool_]:
-    """Matches candidates (rows, best first) to ground truth (columns), each column once.
-
-    A candidate takes the free box it overlaps most, the last one among equals, as COCO does.
-
-    Returns:
-        bool (thresholds, candidates).
-    """
-    found, truths = ious.shape
-    hits = np.zeros((len(thresholds), found), bool)
-    if not truths:
-        return hits
-    limit = np.minimum(thresholds, 1.0 - 1e-10)
-    free = np.ones((len(thresholds), truths), bool)
-    rows = np.arange(len(thresholds))
-    for index in range(found):
-        overlap = np.where(free, ious[index], -1.0)
-        best = truths - 1 - np.argmax(overlap[:, ::-1], axis=1)
-        hit = overlap[rows, best] >= limit
-        hits[:, index] = hit
-        free[rows[hit], best[hit]] = False
-    return hits
-
-
-def class_table(results: Sequence[ImageResult], which: int, thresholds: Floats) -> ClassTable:
-    """Gathers and matches all candidates of class ``which``."""
-    images, scores, hits = [], [], []
-    truths = np.zeros(len(results), np.int64)
-    for index, result in enumerate(results):
-        wanted = result.boxes[result.classes == which]
-        truths[index] = len(wanted)
-        chosen = np.flatnonzero(result.found.classes == which)
-        score = result.found.scores[chosen]
-        order = np.argsort(-score, kind="stable")[:MAX_DETECTIONS]
-        chosen, score = chosen[order], score[order]
-        images.append(np.full(len(chosen), index, np.int64))
-        scores.append(score)
-        hits.append(match(iou_matrix(result.found.boxes[chosen], wanted), thresholds))
-    order = np.argsort(-np.concatenate(scores), kind="stable")
-    return ClassTable(np.concatenate(images)[order], np.concatenate(hits, axis=1)[:, order], truths)
+from edgecnn.evaluation.matching import (
+    IOU_THRESHOLDS,
+    RECALL_POINTS,
+    ClassTable,
+    Floats,
+    ImageResult,
+    class_table,
+)
 
 
 def average_precision(table: ClassTable, weights: Floats | None = None) -> Floats:
@@ -121,7 +39,7 @@ def average_precision(table: ClassTable, weights: Floats | None = None) -> Float
         return np.full(len(table.hits), np.nan)
     per_box = count[table.image]
     true = np.cumsum(table.hits * per_box, axis=1)
-    false = np.cumsum(~table.hits * per_box, axis=1)
+    false = np.cumsum(~(table.hits | table.ignored) * per_box, axis=1)
     precision = true / (true + false + np.spacing(1.0))
     envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
     padded = np.pad(envelope, ((0, 0), (0, 1)))
@@ -164,7 +82,7 @@ def detection_metric(
         extra={
             "map5095": _mean(values),
             "per_class": dict(zip(labels, at50, strict=True)),
-            "boxes": int(sum(len(result.boxes) for result in results)),
+            "boxes": int(sum((~result.uncounted).sum() for result in results)),
         },
     )
 
@@ -186,7 +104,7 @@ def _bootstrap(
     tables: Sequence[ClassTable], images: int, seed: int, rounds: int
 ) -> tuple[float, float]:
     rng = np.random.default_rng(seed)
-    first = [ClassTable(table.image, table.hits[:1], table.truths) for table in tables]
+    first = [table.at_first_threshold() for table in tables]
     means = []
     for _ in range(rounds):
         counts = np.bincount(rng.integers(images, size=images), minlength=images).astype(float)

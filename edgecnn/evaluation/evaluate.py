@@ -26,7 +26,8 @@ from edgecnn.core.progress import Progress, SilentProgress
 from edgecnn.core.runtime import Predictor, predict_stream
 from edgecnn.core.sample import Dataset, Sample, spread
 from edgecnn.evaluation.classification import classification_metric
-from edgecnn.evaluation.detection import MAX_DETECTIONS, ImageResult, detection_metric
+from edgecnn.evaluation.detection import detection_metric
+from edgecnn.evaluation.matching import MAX_DETECTIONS, ImageResult
 
 # Average precision needs the whole curve, whatever threshold the user looks at.
 CURVE_THRESHOLD = 0.02
@@ -217,7 +218,10 @@ def _detection(
             or not isinstance(outcome.result, Detections)
         ):
             raise _unlabelled(sample, "boxes")
-        results.append(ImageResult(outcome.result, sample.boxes, classes[sample.box_labels]))
+        known = classes[sample.box_labels]
+        results.append(
+            ImageResult(outcome.result, sample.boxes, known, sample.ignored, sample.crowd)
+        )
     return detection_metric(results, labels)
 
 

@@ -11,26 +11,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecnn.core.detections import Detections
-from edgecnn.evaluation.detection import (
-    ImageResult,
-    average_precision,
-    class_table,
-    detection_metric,
-    iou_matrix,
-    map50,
-    match,
-)
+from edgecnn.evaluation.detection import average_precision, detection_metric, map50
+from edgecnn.evaluation.matching import ImageResult, class_table, iou_matrix, match
+from edgecnn.evaluation.thresholds import GRID, best_thresholds
 
 coco = pytest.importorskip("pycocotools.coco")
 cocoeval = pytest.importorskip("pycocotools.cocoeval")
 LABELS = ("a", "b", "c")
 
 
-def reference(results: list[ImageResult]) -> tuple[float, float]:
-    """(mAP@0.5:0.95, mAP@0.5) by pycocotools; 0 where it says -1 (nothing to find)."""
+class Judge(cocoeval.COCOeval):
+    """pycocotools takes ``ignore`` from ``iscrowd`` alone; here a box may be ignored by itself."""
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        for boxes in self._gts.values():
+            for box in boxes:
+                box["ignore"] = box["ignore"] or box["difficult"]
+
+
+def judged(results: list[ImageResult]) -> Judge | None:
+    """The results as pycocotools sees them; None where nothing was found."""
     truth, found = [], []
     for image, result in enumerate(results, 1):
-        for box, which in zip(result.boxes.tolist(), result.classes.tolist(), strict=True):
+        rows = (result.boxes, result.classes, result.uncounted, result.groups)
+        for box, which, ignored, crowd in zip(*(row.tolist() for row in rows), strict=True):
             size = [box[2] - box[0], box[3] - box[1]]
             truth.append(
                 {
@@ -39,7 +44,8 @@ def reference(results: list[ImageResult]) -> tuple[float, float]:
                     "category_id": which + 1,
                     "bbox": [*box[:2], *size],
                     "area": size[0] * size[1],
-                    "iscrowd": 0,
+                    "iscrowd": int(crowd),
+                    "difficult": int(ignored),
                 }
             )
         rows = zip(
@@ -66,19 +72,27 @@ def reference(results: list[ImageResult]) -> tuple[float, float]:
         }
         api.createIndex()
         if not found:
-            return 0.0, 0.0
-        judge = cocoeval.COCOeval(api, api.loadRes(found), "bbox")
+            return None
+        judge = Judge(api, api.loadRes(found), "bbox")
         judge.evaluate()
         judge.accumulate()
         judge.summarize()
-    return max(0.0, judge.stats[0]), max(0.0, judge.stats[1])
+    return judge
+
+
+def reference(results: list[ImageResult]) -> tuple[float, float]:
+    """(mAP@0.5:0.95, mAP@0.5) by pycocotools; 0 where it says -1 (nothing to find)."""
+    judge = judged(results)
+    return (0.0, 0.0) if judge is None else (max(0.0, judge.stats[0]), max(0.0, judge.stats[1]))
 
 
 def result(found, truth) -> ImageResult:
-    """From rows (x1, y1, x2, y2, class, score) and (x1, y1, x2, y2, class)."""
+    """From rows (x1, y1, x2, y2, class, score) and (x1, y1, x2, y2, class[, ignored, crowd])."""
     found = np.array(found, np.float64).reshape(-1, 6)
     found = found[np.argsort(-found[:, 5], kind="stable")]
-    truth = np.array(truth, np.float64).reshape(-1, 5)
+    marks = [tuple(row[5:]) or (False, False) for row in truth]
+    truth = np.array([row[:5] for row in truth], np.float64).reshape(-1, 5)
+    ignored, crowd = np.array(marks, bool).reshape(-1, 2).T
     return ImageResult(
         Detections(
             found[:, :4].astype(np.float32),
@@ -87,6 +101,8 @@ def result(found, truth) -> ImageResult:
         ),
         truth[:, :4].astype(np.float32),
         truth[:, 4].astype(np.int64),
+        ignored,
+        crowd,
     )
 
 
@@ -98,6 +114,19 @@ _found = st.tuples(_row, st.integers(0, 2), st.integers(1, 8)).map(
     lambda t: (*t[0], t[1], t[2] / 8)
 )
 _image = st.tuples(st.lists(_found, max_size=8), st.lists(_truth, max_size=5))
+_mark = st.sampled_from([(False, False), (False, False), (True, False), (True, True)])
+_marked = st.tuples(_truth, _mark).map(lambda t: (*t[0], *t[1]))
+_marked_image = st.tuples(st.lists(_found, max_size=8), st.lists(_marked, max_size=5))
+
+
+@given(st.lists(_marked_image, min_size=1, max_size=4))
+@settings(max_examples=80, deadline=None)
+def test_ignored_boxes_and_crowds_count_as_pycocotools_counts_them(images) -> None:
+    results = [result(*image) for image in images]
+    metric = detection_metric(results, LABELS, rounds=2)
+    whole, half = reference(results)
+    assert metric.value == pytest.approx(half, abs=1e-6)
+    assert metric.extra["map5095"] == pytest.approx(whole, abs=1e-6)
 
 
 @given(st.lists(_image, min_size=1, max_size=4))
@@ -171,7 +200,46 @@ def test_iou_and_matching() -> None:
     assert iou_matrix(a, b).tolist() == [[0.5, 0.0], [0.0, 0.0]]
     # The better candidate takes the box; the second one has nothing left at 0.5.
     ious = np.array([[0.6, 0.2], [0.9, 0.4]])
-    assert match(ious, np.array([0.5, 0.3])).tolist() == [[True, False], [True, True]]
+    assert match(ious, np.array([0.5, 0.3])).tolist() == [[0, -1], [0, 1]]
+    # A box that counts is taken before an ignored one; a crowd may be taken again.
+    ious = np.array([[0.6, 0.9], [0.0, 0.9], [0.0, 0.9]])
+    ignored = np.array([False, True])
+    assert match(ious, np.array([0.5]), ignored).tolist() == [[0, 1, -1]]
+    assert match(ious, np.array([0.5]), ignored, ignored).tolist() == [[0, 1, 1]]
+
+
+def shown_f1(results: list[ImageResult], which: int, threshold: float) -> float:
+    """F1 of one class, from the boxes that are left at ``threshold``: counted afresh."""
+    right = shown = wanted = 0
+    for item in results:
+        chosen = (item.found.classes == which) & (item.found.scores >= np.float32(threshold))
+        mine = item.classes == which
+        ious = iou_matrix(item.found.boxes[chosen], item.boxes[mine])
+        hits = int((match(ious, np.array([0.5])) >= 0).sum())
+        right, shown, wanted = right + hits, shown + int(chosen.sum()), wanted + int(mine.sum())
+    return 2 * right / (shown + wanted)
+
+
+def test_no_other_threshold_has_a_better_f1() -> None:
+    results = lifelike(8, 30)
+    chosen = best_thresholds(results, LABELS, 0.3)
+    for which, threshold in enumerate(chosen):
+        best = shown_f1(results, which, threshold)
+        assert best == pytest.approx(max(shown_f1(results, which, t) for t in GRID[::3]), abs=0.02)
+        assert all(best >= shown_f1(results, which, t) - 1e-12 for t in GRID[::3])
+
+
+def test_thresholds_of_a_clear_case_and_without_evidence() -> None:
+    here, there = (0, 0, 10, 10), (20, 20, 30, 30)
+    results = [
+        result([(*here, 0, 0.9), (*there, 0, 0.5), (*here, 1, 0.4)], [(*here, 0), (*there, 2)])
+    ]
+    # The first class: any score above 0.5 and up to 0.9 will do, so the middle is taken.
+    assert best_thresholds(results, LABELS, 0.33) == (pytest.approx(0.71, abs=0.011), 0.33, 0.33)
+    assert best_thresholds([], LABELS, 0.25) == (0.25,) * 3
+    # What matches an ignored box is not held against the class.
+    easy = [result([(*here, 0, 0.9), (*there, 0, 0.5)], [(*here, 0), (*there, 0, True, False)])]
+    assert best_thresholds(easy, LABELS, 0.3)[0] == pytest.approx(0.48, abs=0.02)
 
 
 def test_weights_count_an_image_several_times() -> None:
