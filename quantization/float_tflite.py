@@ -25,6 +25,7 @@ from edgecnn.core.tflite.model import (
     frozen_array,
 )
 from edgecnn.core.tflite.reader import read_model
+from edgecnn.core.tflite.values import real_values
 from edgecnn.core.tflite.writer import write_model
 from quantization.float_rules import has_control_flow, require_builtin, require_float
 from quantization.graph.edit import drop_unused, unique_name, with_main, with_operators
@@ -115,15 +116,9 @@ def _is_code(tensor: TfTensor) -> bool:
 
 
 def _dequantized(tensor: TfTensor) -> TfTensor:
-    quantization, codes = tensor.quantization, tensor.data
-    if quantization is None or codes is None:
+    real = real_values(tensor)
+    if real is None:
         return tensor
-    shape = [1] * codes.ndim
-    if not quantization.per_tensor:
-        shape[quantization.axis] = -1
-    scale = np.asarray(quantization.scale, np.float64).reshape(shape)
-    zero = np.asarray(quantization.zero_point, np.float64).reshape(shape)
-    real = ((codes.astype(np.float64) - zero) * scale).astype(np.float32)
     return replace(tensor, dtype=DType.FLOAT32, quantization=None, data=frozen_array(real))
 
 

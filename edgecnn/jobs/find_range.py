@@ -17,6 +17,7 @@ import numpy as np
 from edgecnn.core.conventions import Convention, by_names
 from edgecnn.core.errors import DataError
 from edgecnn.core.imaging import Image
+from edgecnn.core.input_codes import coded_conventions
 from edgecnn.core.metric import paired_interval
 from edgecnn.core.postprocess import ClassifySpec
 from edgecnn.core.progress import Progress
@@ -24,7 +25,6 @@ from edgecnn.core.runtime import Predictor, TensorInfo
 from edgecnn.core.sample import Dataset
 from edgecnn.core.tflite.model import TfModel
 from edgecnn.evaluation.range_trial import InputReading, Trial, Tried, try_candidates
-from edgecnn.jobs.input_codes import coded_conventions
 from edgecnn.jobs.input_range import (
     SAY_RANGE,
     ImageFinder,

@@ -12,6 +12,7 @@ import numpy as np
 from edgecnn.core.tflite.compiled import EDGE_TPU_OP
 from edgecnn.core.tflite.custom_ops import custom_op_cure
 from edgecnn.core.tflite.model import NO_TENSOR, DType, TfModel, TfOperator, TfSubgraph, TfTensor
+from edgecnn.core.tflite.values import unpacked
 from firmware_glue.compiler.dynamic import resolve_shapes
 from firmware_glue.compiler.ir import Graph, Lifetime, Numerics, Op, Tensor
 from firmware_glue.compiler.limits import size_problems
@@ -32,7 +33,7 @@ IO_DTYPES = (
     DType.INT8, DType.UINT8, DType.INT16, DType.INT32, DType.INT64, DType.FLOAT32, DType.BOOL,
 )  # fmt: skip
 _DENSIFY = "convert the model without the sparsity optimization"
-_PACKED_BITS = {DType.INT4: 4, DType.INT2: 2}
+_PACKED = (DType.INT4, DType.INT2)
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,8 @@ def _tensors(subgraph: TfSubgraph) -> dict[int, Tensor]:
 
 def _tensor(tensor: TfTensor) -> Tensor:
     data, dtype = tensor.data, tensor.dtype
-    if dtype in _PACKED_BITS and data is not None:
-        data, dtype = _unpacked(tensor, data), DType.INT8
+    if dtype in _PACKED and data is not None:
+        data, dtype = unpacked(tensor, data), DType.INT8
     lifetime = Lifetime.ACTIVATION
     if tensor.is_variable:
         lifetime = Lifetime.STATE
@@ -121,17 +122,6 @@ def _tensor(tensor: TfTensor) -> Tensor:
         tensor.name, tensor.shape, dtype, lifetime, tensor.quantization,
         data if lifetime is Lifetime.CONSTANT else None,
     )  # fmt: skip
-
-
-def _unpacked(tensor: TfTensor, data: np.ndarray) -> np.ndarray:
-    """int4 and int2 constants as int8: the first element in the lowest bits of a byte."""
-    bits = _PACKED_BITS[tensor.dtype]
-    shifts = np.arange(0, 8, bits, dtype=np.uint8)
-    fields = (data.view(np.uint8)[:, None] >> shifts).ravel()[: tensor.elements]
-    top = 8 - bits
-    values = (fields << top).astype(np.uint8).view(np.int8) >> top
-    values.flags.writeable = False
-    return values.reshape(tensor.shape)
 
 
 def _op(subgraph: TfSubgraph, operator: TfOperator) -> Op | OpProblem:

@@ -9,13 +9,13 @@ import pytest
 
 from edgecnn.core.conventions import CONVENTIONS, NAMES, parse_convention
 from edgecnn.core.errors import DataError, UnknownNameError, UsageError
+from edgecnn.core.input_codes import coded_conventions
 from edgecnn.core.postprocess import ClassifySpec
 from edgecnn.core.preprocess import ImageInput, PreprocessSpec
 from edgecnn.core.progress import SilentProgress
 from edgecnn.core.runtime import LiteRTPredictor, TensorInfo
 from edgecnn.core.tflite.reader import read_model
 from edgecnn.jobs.find_range import Subject, find_input_range
-from edgecnn.jobs.input_codes import coded_conventions
 from edgecnn.jobs.input_range import RangeOptions, from_spec, with_options
 from tests.builders import ModelBuilder
 from tests.jobs.colour_model import CLASSES, Pictures, colour_model
