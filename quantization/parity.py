@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 from edgecnn.core.errors import QuantizationError
-from edgecnn.core.metric import Metric, paired_interval
+from edgecnn.core.metric import Metric, paired_interval, resampled_interval
 from edgecnn.core.progress import Progress
 from edgecnn.core.runtime import Predictor
 from quantization.types import Drop, MetricFunction
@@ -40,9 +41,10 @@ def drop(reference: Metric, quantized: Metric) -> Drop:
 
     Where both metrics carry one score per test sample the interval is paired: the mean of the
     differences with its adjusted Wald interval (:func:`edgecnn.core.metric.paired_interval`).
-    Otherwise the two metrics' own intervals are joined by
-    Newcombe's square-and-add rule (1998), which takes them as independent: too wide, never too
-    narrow, for one data set.
+    Where both carry the figure on the same resamples of the data (mAP) it is the paired bootstrap
+    of :func:`edgecnn.core.metric.resampled_interval`. Otherwise the two metrics' own intervals are
+    joined by Newcombe's square-and-add rule (1998), which takes them as independent: too wide,
+    never too narrow, for one data set.
 
     Args:
         reference: the float model's metric.
@@ -59,7 +61,10 @@ def drop(reference: Metric, quantized: Metric) -> Drop:
         )
     points = 100 * float(reference.value - quantized.value)
     if reference.per_sample is not None and quantized.per_sample is not None:
-        low, high = _paired(reference.per_sample, quantized.per_sample)
+        low, high = _paired(reference.per_sample, quantized.per_sample, paired_interval)
+        return Drop(points, 100 * low, 100 * high, reference.n, paired=True)
+    if reference.resampled is not None and quantized.resampled is not None:
+        low, high = _paired(reference.resampled, quantized.resampled, resampled_interval)
         return Drop(points, 100 * low, 100 * high, reference.n, paired=True)
     low = math.hypot(reference.value - reference.low, quantized.high - quantized.value)
     high = math.hypot(reference.high - reference.value, quantized.value - quantized.low)
@@ -71,10 +76,12 @@ def within(drop_points: float, max_drop: float | None) -> bool:
     return max_drop is None or drop_points <= max_drop + _TOLERANCE
 
 
-def _paired(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
+def _paired(
+    first: np.ndarray, second: np.ndarray, interval: Callable[..., tuple[float, float]]
+) -> tuple[float, float]:
     if first.shape != second.shape:
         raise QuantizationError(
-            f"{first.shape} and {second.shape} scores per sample cannot be paired",
+            f"{first.shape} and {second.shape} scores cannot be paired",
             hint="measure both models on the same test data",
         )
-    return paired_interval(first, second)
+    return interval(first, second)

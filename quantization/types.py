@@ -84,7 +84,8 @@ class Drop:
         points: the point estimate.
         low, high: 95 % interval.
         n: test samples.
-        paired: the interval comes from per-sample differences; else from the two own intervals.
+        paired: the interval comes from differences on the same samples or resamples; else from the
+            two own intervals.
     """
 
     points: float

@@ -70,7 +70,7 @@ def command(
 ) -> None:
     """Measure accuracy (classify) or mAP (detect) on labelled data.
 
-    Exit code 1 when a classifier is no better than chance.
+    Exit code 1 when a classifier is no better than chance, or a detector finds nothing.
     """
     from edgecnn.jobs.evaluate import EvalRequest, gate, run
     from edgecnn.jobs.input_range import RangeOptions
@@ -104,8 +104,8 @@ def command(
 def _print(result: EvalResult, *, verbose: bool) -> None:
     metric = result.metric
     rows = [(metric.name, f"{metric.value:.4f}", f"{metric.low:.4f} – {metric.high:.4f}")]
-    if isinstance(metric.extra.get("map5095"), float):
-        rows.append(("map5095", f"{metric.extra['map5095']:.4f}", ""))
+    further = {"map75": "", "map5095": "", "ar1": "", "ar10": "", "ar100": ""}
+    rows += [(key, f"{metric.extra[key]:.4f}", "") for key in further if key in metric.extra]
     of = f", {result.variant}" if result.variant else ""
     of += " (not quantized yet)" if result.float_only else ""
     print_table(f"{metric.n} images{of}", ("metric", "value", "95 % interval"), rows, numeric=(1,))

@@ -67,7 +67,8 @@ _STEPS = ["none", *STEPS]
 def command(model: Path | None, project: Path, **flags: Any) -> None:
     """Quantize a bundle, a .keras, .h5 or float .tflite file or a SavedModel, and prove the cost.
 
-    Exit code 1 when it loses more than --max-drop, or the float model is no better than chance.
+    Exit code 1 when it loses more than --max-drop, when the float model is no better than chance,
+    or when a detector finds nothing any more.
     """
     from edgecnn.jobs.quantize import gate, run
 
@@ -77,7 +78,7 @@ def command(model: Path | None, project: Path, **flags: Any) -> None:
         print_json(outcome.to_json())
     elif not flags["quiet"]:
         _print(outcome, verbose=flags["verbose"])
-    gate(outcome.result)
+    gate(outcome.result, force=flags["force"])
 
 
 def _job(model: Path | None, project: Path, flags: dict[str, Any]) -> Any:
@@ -170,6 +171,7 @@ def _print_metrics(result: QuantizationResult) -> None:
     if rows:
         metric_name = next(m.name for m in result.metrics.values() if m is not None)
         print_table("", ("model", metric_name, "95 % interval", "samples"), rows, numeric=(1, 3))
+    _print_classes(result)
     if result.drop is not None:
         drop = result.drop
         click.echo(
@@ -178,6 +180,27 @@ def _print_metrics(result: QuantizationResult) -> None:
             f" (95 % interval of the loss {drop.low:.2f} to {drop.high:.2f})"
             + ("" if result.passed else f": more than {result.max_drop:g}")
         )
+
+
+def _print_classes(result: QuantizationResult) -> None:
+    """A detector's average precision at IoU 0.5 by class, float beside quantized."""
+    after = result.metrics.get("quantized")
+    before = result.metrics.get("float") or result.metrics.get("float_tflite")
+    if after is None or before is None or after.name != "map50":
+        return
+    figures: dict[str, dict[str, Any]] = after.extra.get("by_class", {})
+    rows = []
+    for label, values in figures.items():
+        pair = [metric.extra["per_class"].get(label) for metric in (before, after)]
+        shown = ["–" if value is None else f"{100 * value:.2f} %" for value in pair]
+        change = "" if None in pair else f"{100 * (pair[1] - pair[0]):+.2f}"
+        rows.append((label, str(values["boxes"]), *shown, change))
+    print_table(
+        "average precision at IoU 0.5",
+        ("class", "boxes", "float", result.recipe.name, "points"),
+        rows,
+        numeric=(1, 2, 3, 4),
+    )
 
 
 def _print_steps(result: QuantizationResult) -> None:

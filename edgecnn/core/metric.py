@@ -21,6 +21,11 @@ class Metric:
         low, high: 95 % interval.
         per_sample: float64 (n,), one score per test image in the data's order, where the metric
             is a mean over images (accuracy); lets two models be compared pairwise. None otherwise.
+        resampled: float64 (rounds,), the figure on resamples of the test images that depend on
+            their number alone, where it is no mean over images (mAP); does the same. None
+            otherwise.
+        details: what the figure was counted from, for those who look at single images; stays in
+            memory.
         extra: further plain JSON values (``confusion``, ``map5095``, ``per_class``).
     """
 
@@ -30,10 +35,12 @@ class Metric:
     low: float
     high: float
     per_sample: NDArray[np.float64] | None = field(default=None, compare=False)
+    resampled: NDArray[np.float64] | None = field(default=None, compare=False)
+    details: Any = field(default=None, compare=False, repr=False)
     extra: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values; ``per_sample`` stays out."""
+        """Plain JSON values; ``per_sample``, ``resampled`` and ``details`` stay out."""
         return {
             "name": self.name,
             "value": self.value,
@@ -44,7 +51,7 @@ class Metric:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Metric:
-        """The inverse of :meth:`to_json` (without ``per_sample``)."""
+        """The inverse of :meth:`to_json`, without what stays in memory."""
         known = {"name", "value", "n", "interval95"}
         return cls(
             data["name"],
@@ -94,3 +101,16 @@ def paired_interval(
     variance = (float((differences**2).sum()) + 1) / n - mean * mean
     half = z * math.sqrt(max(variance, 0.0) / n)
     return max(-1.0, mean - half), min(1.0, mean + half)
+
+
+def resampled_interval(first: NDArray[Any], second: NDArray[Any]) -> tuple[float, float]:
+    """The 95 % interval of first − second from the two figures on the same resamples.
+
+    Two models that answer alike on every image give (0, 0): nothing in the data tells them apart.
+
+    >>> resampled_interval(np.array([0.5, 0.6]), np.array([0.5, 0.6]))
+    (0.0, 0.0)
+    """
+    differences = np.asarray(first, np.float64) - np.asarray(second, np.float64)
+    low, high = np.percentile(differences, (2.5, 97.5))
+    return float(low), float(high)

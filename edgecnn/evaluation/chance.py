@@ -1,4 +1,7 @@
-"""Is a classifier better than chance, and if not, what is the likely cause?"""
+"""Is a model better than chance, and if not, what is the likely cause?
+
+For a classifier chance is the share of the largest class, for a detector it is to find nothing.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,9 @@ from edgecnn.evaluation.classification import confusion_matrix
 LEAST = 50
 #: What a model must reach beyond the share of the largest class, as a share of the images.
 MARGIN = 0.05
+#: Boxes from which on the verdict on a detector is given, and the mAP@0.5 that it must reach.
+LEAST_BOXES = 20
+LEAST_PRECISION = 0.01
 # Accuracy that another numbering of the classes must give, beyond the largest class's share.
 _REORDERED = 0.2
 _ONE_ANSWER = 0.8
@@ -39,6 +45,18 @@ class Chance:
     name: str
 
     @property
+    def what(self) -> str:
+        """The verdict, as what one says of the model."""
+        return "is no better than chance"
+
+    @property
+    def hint(self) -> str:
+        """What to do about it."""
+        if self.other_order:
+            return "name the classes in the model's order (--labels or --postprocess), or --force"
+        return "try another --input-range or --colour, or a --preprocess FILE; --force goes on"
+
+    @property
     def other_order(self) -> bool:
         """Whether the classes are known but numbered in another way."""
         return self.reordered >= self.share + _REORDERED
@@ -61,19 +79,80 @@ class Chance:
         return f"{text}: the images reach the model in a wrong way, or it has learned nothing"
 
 
-def chance_level(metric: Metric | None, labels: Sequence[str]) -> Chance | None:
-    """What is wrong where the accuracy's upper 95 % bound is below the largest class + 5 points.
+@dataclass(frozen=True)
+class FindsNothing:
+    """A detector whose boxes do not fit those of the data.
+
+    Attributes:
+        metric: its mAP@0.5.
+        boxes: that are to be found.
+        shown: how many it shows at its thresholds.
+        other_class: how many of those fit a box of another class.
+    """
+
+    metric: Metric
+    boxes: int
+    shown: int
+    other_class: int
+
+    @property
+    def what(self) -> str:
+        """The verdict, as what one says of the model."""
+        return "finds as good as nothing"
+
+    @property
+    def other_order(self) -> bool:
+        """Whether the boxes fit but for their classes."""
+        return self.other_class >= _REORDERED * self.boxes
+
+    @property
+    def hint(self) -> str:
+        """What to do about it."""
+        if self.other_order:
+            return "name the classes in the model's order (--labels or --postprocess), or --force"
+        if not self.shown:
+            return "train for longer, or on data that shows what is here; --force goes on"
+        return "check the coordinates (edgecnn data check) and the specs; --force goes on"
+
+    def __str__(self) -> str:
+        """What was measured, and the likely cause: one line."""
+        metric = self.metric
+        text = (
+            f"mAP@0.5 {100 * metric.value:.1f} % on {metric.n} images with {self.boxes} boxes"
+            f" (95 % at most {100 * metric.high:.1f} %)"
+        )
+        if not self.shown:
+            return f"{text}; no score reaches its thresholds"
+        text += f"; {self.shown} boxes are shown"
+        if self.other_order:
+            return (
+                f"{text}, {self.other_class} of them fit a box of another class: the classes are"
+                " numbered in another order"
+            )
+        return (
+            f"{text}, next to none of them where one is: it has learned nothing, or the"
+            " coordinates are read in another way"
+        )
+
+
+def chance_level(metric: Metric | None, labels: Sequence[str]) -> Chance | FindsNothing | None:
+    """What is wrong with a model that is no better than chance.
 
     Args:
-        metric: of :func:`edgecnn.evaluation.classification.classification_metric`; others and
-            None give None, as do fewer than :data:`LEAST` samples.
+        metric: of :func:`edgecnn.evaluation.classification.classification_metric`: the accuracy's
+            upper 95 % bound must reach the largest class's share + 5 points, from :data:`LEAST`
+            samples on; of :func:`edgecnn.evaluation.detection.detection_metric` with thresholds:
+            the mAP's upper bound must reach :data:`LEAST_PRECISION`, from :data:`LEAST_BOXES` boxes
+            on. Others and None give None.
         labels: of the model.
     """
-    if metric is None or metric.name != "accuracy" or metric.n < LEAST:
-        return None
-    if "confusion" not in metric.extra:
+    if metric is None or "confusion" not in metric.extra:
         return None
     confusion = np.asarray(metric.extra["confusion"], np.int64)
+    if metric.name == "map50":
+        return _finds_nothing(metric, confusion)
+    if metric.name != "accuracy" or metric.n < LEAST:
+        return None
     share = float(confusion.sum(axis=1).max() / metric.n)
     if metric.high >= share + MARGIN:
         return None
@@ -83,11 +162,14 @@ def chance_level(metric: Metric | None, labels: Sequence[str]) -> Chance | None:
     return Chance(metric, share, matched, float(answers[most] / metric.n), labels[most])
 
 
-def chance_hint(chance: Chance) -> str:
-    """What to do about it."""
-    if chance.other_order:
-        return "name the classes in the model's order (--labels or --postprocess), or --force"
-    return "try another --input-range or --colour, or a --preprocess FILE; --force goes on"
+def _finds_nothing(metric: Metric, confusion: NDArray[np.int64]) -> FindsNothing | None:
+    """The verdict on a detector; the last row and column of ``confusion`` are the background."""
+    boxes = int(metric.extra.get("boxes", 0))
+    if boxes < LEAST_BOXES or metric.high >= LEAST_PRECISION:
+        return None
+    known = confusion[:-1, :-1]
+    other = int(known.sum() - np.trace(known))
+    return FindsNothing(metric, boxes, int(confusion[:, :-1].sum()), other)
 
 
 def best_matching(truth: NDArray[np.int64], guess: NDArray[np.int64], classes: int) -> float:

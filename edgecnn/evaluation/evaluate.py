@@ -28,6 +28,7 @@ from edgecnn.core.sample import Dataset, Sample, spread
 from edgecnn.evaluation.classification import classification_metric
 from edgecnn.evaluation.detection import detection_metric
 from edgecnn.evaluation.matching import MAX_DETECTIONS, ImageResult
+from edgecnn.evaluation.mistakes import DetectionDetails
 
 # Average precision needs the whole curve, whatever threshold the user looks at.
 CURVE_THRESHOLD = 0.02
@@ -81,7 +82,7 @@ def evaluate(
             hint=f"evaluate on data for {wanted}",
         )
     classes = class_map(dataset.labels, postprocess.labels)
-    spec = _whole_curve(postprocess)
+    spec = whole_curve(postprocess)
     skipped: list[str] = []
     outcomes = run_over(
         predictor, dataset, preprocess, spec, limit=limit, progress=progress, skipped=skipped
@@ -89,7 +90,7 @@ def evaluate(
     if isinstance(spec, ClassifySpec):
         metric = _classification(outcomes, classes, spec.labels)
     else:
-        metric = _detection(outcomes, classes, spec.labels)
+        metric = _detection(outcomes, classes, spec.labels, class_thresholds(postprocess))
     missing = [*dict.fromkeys([*dataset.skipped, *skipped])]
     if not metric.n:
         raise DataError(
@@ -185,13 +186,22 @@ def class_map(data: Sequence[str], model: Sequence[str]) -> NDArray[np.int64]:
     return np.arange(len(data), dtype=np.int64)
 
 
-def _whole_curve(spec: PostprocessSpec) -> PostprocessSpec:
+def whole_curve(spec: PostprocessSpec) -> PostprocessSpec:
+    """The spec with what average precision needs: low scores too, and enough boxes."""
     if isinstance(spec, ClassifySpec):
         return spec
     return replace(
-        spec.with_threshold(min(spec.score_threshold, CURVE_THRESHOLD)),
+        spec,
+        score_threshold=min(spec.score_threshold, CURVE_THRESHOLD),
         max_detections=max(spec.max_detections, MAX_DETECTIONS),
     )
+
+
+def class_thresholds(spec: PostprocessSpec) -> tuple[float, ...]:
+    """The score threshold of each class of a detector; empty for a classifier."""
+    if isinstance(spec, ClassifySpec):
+        return ()
+    return (spec.score_threshold,) * len(spec.labels)
 
 
 def _classification(
@@ -207,22 +217,36 @@ def _classification(
 
 
 def _detection(
-    outcomes: Iterator[Outcome], classes: NDArray[np.int64], labels: Sequence[str]
+    outcomes: Iterator[Outcome],
+    classes: NDArray[np.int64],
+    labels: Sequence[str],
+    thresholds: tuple[float, ...],
 ) -> Metric:
-    results = []
+    ids, results = [], []
     for outcome in outcomes:
-        sample = outcome.sample
-        if (
-            sample.boxes is None
-            or sample.box_labels is None
-            or not isinstance(outcome.result, Detections)
-        ):
-            raise _unlabelled(sample, "boxes")
-        known = classes[sample.box_labels]
-        results.append(
-            ImageResult(outcome.result, sample.boxes, known, sample.ignored, sample.crowd)
-        )
-    return detection_metric(results, labels)
+        ids.append(outcome.sample.id)
+        results.append(image_result(outcome, classes))
+    metric = detection_metric(results, labels, thresholds=thresholds)
+    return replace(metric, details=DetectionDetails(tuple(ids), tuple(results), thresholds))
+
+
+def image_result(outcome: Outcome, classes: NDArray[np.int64]) -> ImageResult:
+    """What was found on an image beside what is there.
+
+    Args:
+        outcome: a labelled image with a detector's boxes.
+        classes: the model's class of each of the data's, see :func:`class_map`.
+
+    Raises:
+        DataError: the image has no boxes, not even none.
+    """
+    sample = outcome.sample
+    if sample.boxes is None or sample.box_labels is None:
+        raise _unlabelled(sample, "boxes")
+    if not isinstance(outcome.result, Detections):
+        raise _unlabelled(sample, "a detector's result")
+    known = classes[sample.box_labels]
+    return ImageResult(outcome.result, sample.boxes, known, sample.ignored, sample.crowd)
 
 
 def _unlabelled(sample: Sample, what: str) -> DataError:

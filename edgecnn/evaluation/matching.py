@@ -162,34 +162,66 @@ def class_table(
     area: Area = AREAS["all"],
 ) -> ClassTable:
     """Gathers and matches all candidates of class ``which``; boxes outside ``area`` are ignored."""
-    images, ranks, scores, hits, ignored = [], [], [], [], []
-    truths = np.zeros(len(results), np.int64)
+    return class_tables(results, which, thresholds, (area,))[0]
+
+
+def class_tables(
+    results: Sequence[ImageResult], which: int, thresholds: Floats, areas: Sequence[Area]
+) -> tuple[ClassTable, ...]:
+    """One :func:`class_table` per range of areas; overlaps are worked out once for all of them."""
+    gathered: list[list[_Matched]] = [[] for _ in areas]
+    truths = np.zeros((len(areas), len(results)), np.int64)
     for index, result in enumerate(results):
-        mine = result.classes == which
+        mine, said = result.classes == which, result.found.classes == which
+        if not (mine.any() or said.any()):
+            continue
+        chosen = np.flatnonzero(said)
+        order = np.argsort(-result.found.scores[chosen], kind="stable")[:MAX_DETECTIONS]
+        chosen = chosen[order]
         wanted, groups = result.boxes[mine], result.groups[mine]
-        passed = result.uncounted[mine] | _outside(wanted, area)
-        truths[index] = int((~passed).sum())
-        chosen = np.flatnonzero(result.found.classes == which)
-        score = result.found.scores[chosen]
-        order = np.argsort(-score, kind="stable")[:MAX_DETECTIONS]
-        chosen, score = chosen[order], score[order]
-        boxes = result.found.boxes[chosen]
-        matched = match(iou_matrix(boxes, wanted, groups), thresholds, passed, groups)
-        images.append(np.full(len(chosen), index, np.int64))
-        ranks.append(np.arange(len(chosen), dtype=np.int64))
-        scores.append(np.asarray(score, np.float32))
-        there = matched >= 0
-        unwanted = there & np.append(passed, False)[matched]
-        hits.append(there & ~unwanted)
-        ignored.append(unwanted | (~there & _outside(boxes, area)))
-    order = np.argsort(-np.concatenate(scores), kind="stable")
+        boxes, scores = result.found.boxes[chosen], result.found.scores[chosen]
+        ious = iou_matrix(boxes, wanted, groups)
+        known: dict[bytes, NDArray[np.int64]] = {}
+        for place, area in enumerate(areas):
+            passed = result.uncounted[mine] | _outside(wanted, area)
+            truths[place, index] = int((~passed).sum())
+            key = passed.tobytes()
+            if key not in known:
+                known[key] = match(ious, thresholds, passed, groups)
+            there = known[key] >= 0
+            unwanted = there & np.append(passed, False)[known[key]]
+            ignored = unwanted | (~there & _outside(boxes, area))
+            gathered[place].append(_Matched(index, scores, there & ~unwanted, ignored))
+    return tuple(
+        _joined(parts, counts, len(thresholds))
+        for parts, counts in zip(gathered, truths, strict=True)
+    )
+
+
+@dataclass(frozen=True)
+class _Matched:
+    """One image's candidates of one class, best first."""
+
+    image: int
+    scores: NDArray[np.float32]
+    hits: NDArray[np.bool_]
+    ignored: NDArray[np.bool_]
+
+
+def _joined(parts: list[_Matched], truths: NDArray[np.int64], thresholds: int) -> ClassTable:
+    """The candidates of all images by falling score; of equal scores the earlier image first."""
+    none = _Matched(0, *(np.zeros(shape, kind) for shape, kind in (
+        ((0,), np.float32), ((thresholds, 0), bool), ((thresholds, 0), bool))))  # fmt: skip
+    parts = parts or [none]
+    scores = np.concatenate([part.scores for part in parts]).astype(np.float32)
+    order = np.argsort(-scores, kind="stable")
     return ClassTable(
-        np.concatenate(images)[order],
-        np.concatenate(hits, axis=1)[:, order],
-        np.concatenate(ignored, axis=1)[:, order],
+        np.repeat([part.image for part in parts], [len(part.scores) for part in parts])[order],
+        np.concatenate([part.hits for part in parts], axis=1)[:, order],
+        np.concatenate([part.ignored for part in parts], axis=1)[:, order],
         truths,
-        np.concatenate(scores)[order],
-        np.concatenate(ranks)[order],
+        scores[order],
+        np.concatenate([np.arange(len(part.scores)) for part in parts])[order],
     )
 
 

@@ -5,12 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgecnn.evaluation.matching import ClassTable, Floats, ImageResult, class_table
 
 #: The thresholds that are compared: steps of one percent, as a person would set them.
 GRID = np.arange(5, 96) / 100
 _AT_50 = np.array([0.5])
+
+
+def operating_point(table: ClassTable, threshold: float) -> dict[str, float | None]:
+    """Precision, recall and F1 of one class where boxes from ``threshold`` on are shown.
+
+    By the table's first IoU threshold; None where nothing is shown, or nothing is to be found.
+    """
+    right, shown = _counts(table, np.array([threshold]))
+    wanted = int(table.truths.sum())
+    total = int(shown[0]) + wanted
+    return {
+        "precision": float(right[0] / shown[0]) if shown[0] else None,
+        "recall": float(right[0] / wanted) if wanted else None,
+        "f1": float(2.0 * right[0] / total) if total else None,
+    }
 
 
 def f1_curve(table: ClassTable, grid: Floats = GRID) -> Floats:
@@ -21,12 +37,18 @@ def f1_curve(table: ClassTable, grid: Floats = GRID) -> Floats:
     Returns:
         float64 (grid,); 0 where nothing is shown.
     """
+    right, shown = _counts(table, grid)
+    total = shown + int(table.truths.sum())
+    return np.divide(2.0 * right, total, out=np.zeros(len(grid)), where=total > 0)
+
+
+def _counts(table: ClassTable, grid: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """How many boxes are right, and how many are shown, at each score threshold."""
     counts = ~table.ignored[0]
     scores = table.scores[counts]  # falling
     right = np.concatenate([[0], np.cumsum(table.hits[0][counts])])
     shown = np.searchsorted(-scores, -np.asarray(grid, np.float32), side="right")
-    total = shown + int(table.truths.sum())
-    return np.divide(2.0 * right[shown], total, out=np.zeros(len(grid)), where=total > 0)
+    return right[shown], shown
 
 
 def best_thresholds(

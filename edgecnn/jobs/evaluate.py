@@ -12,7 +12,7 @@ from edgecnn.core.postprocess import ClassifySpec, DetectSpec
 from edgecnn.core.progress import Progress
 from edgecnn.core.sample import Dataset
 from edgecnn.data.table import evaluation_split, load_dataset, same_source
-from edgecnn.evaluation.chance import chance_hint, chance_level
+from edgecnn.evaluation.chance import chance_level
 from edgecnn.evaluation.evaluate import evaluate
 from edgecnn.jobs.find_range import Subject, range_finder
 from edgecnn.jobs.input_range import InputRange, RangeOptions
@@ -128,7 +128,7 @@ def run(request: EvalRequest, progress: Progress) -> EvalResult:
 
 
 def gate(result: EvalResult, *, force: bool) -> str | None:
-    """What is to be said of a classifier that is no better than chance; None: it is better.
+    """What is to be said of a model that is no better than chance; None: it is better.
 
     Raises:
         GateMissedError: it is not, and ``force`` is not set.
@@ -136,9 +136,10 @@ def gate(result: EvalResult, *, force: bool) -> str | None:
     chance = chance_level(result.metric, result.labels)
     if chance is None:
         return None
+    text = f"the model {chance.what}: {chance}"
     if not force:
-        raise GateMissedError(f"no better than chance: {chance}", hint=chance_hint(chance))
-    return f"no better than chance: {chance}"
+        raise GateMissedError(text, hint=chance.hint)
+    return text
 
 
 def _source(request: EvalRequest) -> str:

@@ -12,14 +12,14 @@ from edgecnn.core.bundle import Bundle
 from edgecnn.core.errors import DataError, GateMissedError, UsageError
 from edgecnn.core.files import dump_json, make_folder, write_atomic
 from edgecnn.core.metric import Metric
-from edgecnn.core.postprocess import ClassifySpec, PostprocessSpec
+from edgecnn.core.postprocess import PostprocessSpec
 from edgecnn.core.preprocess import PreprocessSpec
 from edgecnn.core.progress import Progress, SilentProgress
 from edgecnn.core.runtime import Predictor
 from edgecnn.core.sample import Dataset
 from edgecnn.core.tflite import metadata
 from edgecnn.data.table import load_dataset
-from edgecnn.evaluation.chance import chance_hint, chance_level
+from edgecnn.evaluation.chance import FindsNothing, chance_level
 from edgecnn.evaluation.evaluate import evaluate
 from edgecnn.jobs.bare_model import SpecChoice, open_bare
 from edgecnn.jobs.calibration_data import CalibrationData, open_data
@@ -193,27 +193,34 @@ def _float_quality(
         GateMissedError: it is no better than chance, and ``force`` is not set.
     """
     after = inputs.postprocess
-    if measure is None or not isinstance(after, ClassifySpec):
+    if measure is None or after is None:
         return None, None
     progress.stage("measure float_tflite")
     metric = measure(file_predictor(inputs.model.data, executor))
     chance = chance_level(metric, after.labels)
     if chance is None:
         return metric, None
-    text = f"the float model is no better than chance: {chance}"
+    text = f"the float model {chance.what}: {chance}"
     if not job.force:
-        raise GateMissedError(text, hint=chance_hint(chance))
+        raise GateMissedError(text, hint=chance.hint)
     return metric, text
 
 
-def gate(result: QuantizationResult) -> None:
-    """Raises GateMissedError where int8 lost more than ``max_drop``."""
-    if result.passed or result.drop is None or result.max_drop is None:
-        return
+def gate(result: QuantizationResult, *, force: bool = False) -> None:
+    """Raises GateMissedError where int8 lost more than ``max_drop``, or finds nothing any more."""
     worst = [
         f"#{layer.index} {layer.op} '{layer.name}': SQNR {layer.sqnr_db:.1f} dB"
         for layer in result.layers[:5]
     ]
+    after = chance_level(result.metrics.get("quantized"), ())
+    if isinstance(after, FindsNothing) and not force:
+        raise GateMissedError(
+            f"the {result.recipe.name} model {after.what}, the float model does not: {after}",
+            hint=_gate_hint(result),
+            details=worst,
+        )
+    if result.passed or result.drop is None or result.max_drop is None:
+        return
     raise GateMissedError(
         f"{result.recipe.name} loses {result.drop.points:.2f} points"
         f" (95 % {result.drop.low:.2f} to {result.drop.high:.2f}, n = {result.drop.n}),"

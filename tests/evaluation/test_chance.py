@@ -1,13 +1,16 @@
-"""Which classifiers are no better than chance, and what is said of them."""
+"""Which models are no better than chance, and what is said of them."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from edgecnn.core.detections import Detections
 from edgecnn.core.metric import Metric
-from edgecnn.evaluation.chance import chance_hint, chance_level
+from edgecnn.evaluation.chance import FindsNothing, chance_level
 from edgecnn.evaluation.classification import classification_metric
+from edgecnn.evaluation.detection import detection_metric
+from edgecnn.evaluation.matching import ImageResult
 
 LABELS = tuple("abcdefghij")
 RNG = np.random.default_rng(4)
@@ -21,7 +24,7 @@ def test_guessing_is_no_success_and_learning_is():
     truth = RNG.integers(0, 10, 600)
     guessed = level(truth, RNG.integers(0, 10, 600))
     assert guessed is not None and "always saying the commonest class gives" in str(guessed)
-    assert "--input-range" in chance_hint(guessed)
+    assert "--input-range" in guessed.hint
     assert level(truth, np.where(RNG.random(600) < 0.25, truth, RNG.integers(0, 10, 600))) is None
 
 
@@ -38,7 +41,7 @@ def test_another_order_of_classes_is_named():
     )
     assert found is not None and found.other_order
     assert "numbered in another order: in the best order 79.0 %" in str(found)
-    assert "--labels" in chance_hint(found)
+    assert "--labels" in found.hint
 
 
 @pytest.mark.parametrize(("n", "judged"), [(49, False), (50, True)])
@@ -57,3 +60,36 @@ def test_the_largest_class_is_the_measure():
 def test_other_metrics_are_not_judged():
     assert chance_level(None, LABELS) is None
     assert chance_level(Metric("map50", 0.0, 500, 0.0, 0.01), LABELS) is None
+
+
+def detector(boxes, *, classes=None, scores=0.9, images=25):
+    """The verdict on a detector that says the same on every image, where one box of class 0 is."""
+    boxes = np.array(boxes, np.float32).reshape(-1, 4)
+    found = Detections(
+        boxes,
+        np.full(len(boxes), scores, np.float32),
+        np.zeros(len(boxes), np.int64) if classes is None else np.array(classes),
+    )
+    there = np.array([[10, 10, 20, 20]], np.float32)
+    results = [ImageResult(found, there, np.zeros(1, np.int64))] * images
+    metric = detection_metric(results, ("cat", "dog"), thresholds=(0.5, 0.5), rounds=9)
+    return chance_level(metric, ("cat", "dog"))
+
+
+def test_a_detector_that_finds_nothing_is_named_with_its_cause():
+    silent = detector([])
+    assert str(silent) == (
+        "mAP@0.5 0.0 % on 25 images with 25 boxes (95 % at most 0.0 %); no score reaches its"
+        " thresholds"
+    )
+    assert isinstance(silent, FindsNothing) and "train for longer" in silent.hint
+    astray = detector([[50, 50, 60, 60]])
+    assert "25 boxes are shown, next to none of them where one is" in str(astray)
+    swapped = detector([[10, 10, 20, 20]], classes=[1])
+    assert "25 of them fit a box of another class" in str(swapped) and "--labels" in swapped.hint
+
+
+def test_a_detector_that_finds_something_or_has_few_boxes_to_find_is_not_refused():
+    assert detector([[10, 10, 20, 20]]) is None
+    assert detector([[10, 10, 20, 20]], scores=0.1) is None  # a threshold can be changed
+    assert detector([], images=19) is None

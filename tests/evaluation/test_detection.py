@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecnn.core.detections import Detections
-from edgecnn.evaluation.detection import average_precision, detection_metric, map50
+from edgecnn.evaluation.detection import average_precision, detection_metric, map50, resampled_map50
 from edgecnn.evaluation.matching import ImageResult, class_table, iou_matrix, match
 from edgecnn.evaluation.thresholds import GRID, best_thresholds
 
@@ -108,7 +108,12 @@ def result(found, truth) -> ImageResult:
 
 # Whole pixels and few sizes: many equal overlaps and scores, which is where rules differ.
 _box = st.tuples(*(st.integers(0, 6) for _ in range(2)), *(st.integers(1, 6) for _ in range(2)))
-_row = _box.map(lambda b: (b[0], b[1], b[0] + b[2], b[1] + b[3]))
+# Some boxes 16 times as large, so that every range of sizes has some.
+_row = st.tuples(_box, st.sampled_from([1, 1, 16])).map(
+    lambda t: tuple(
+        t[1] * side for side in (t[0][0], t[0][1], t[0][0] + t[0][2], t[0][1] + t[0][3])
+    )
+)
 _truth = st.tuples(_row, st.integers(0, 2)).map(lambda t: (*t[0], t[1]))
 _found = st.tuples(_row, st.integers(0, 2), st.integers(1, 8)).map(
     lambda t: (*t[0], t[1], t[2] / 8)
@@ -124,9 +129,23 @@ _marked_image = st.tuples(st.lists(_found, max_size=8), st.lists(_marked, max_si
 def test_ignored_boxes_and_crowds_count_as_pycocotools_counts_them(images) -> None:
     results = [result(*image) for image in images]
     metric = detection_metric(results, LABELS, rounds=2)
-    whole, half = reference(results)
-    assert metric.value == pytest.approx(half, abs=1e-6)
-    assert metric.extra["map5095"] == pytest.approx(whole, abs=1e-6)
+    judge = judged(results)
+    if judge is None:
+        assert metric.value == metric.extra["ar100"] == 0.0
+        return
+    # COCO's twelve figures, in its order; −1 where there is nothing to find.
+    sizes = [metric.extra["areas"][name] for name in ("small", "medium", "large")]
+    ours = [metric.extra["map5095"], metric.value, metric.extra["map75"]]
+    ours += [size["map5095"] for size in sizes]
+    ours += [metric.extra[key] for key in ("ar1", "ar10", "ar100")]
+    ours += [size["ar100"] for size in sizes]
+    for mine, theirs in zip(ours, judge.stats, strict=True):
+        assert (mine or 0.0) == pytest.approx(max(0.0, theirs), abs=1e-6)
+    precision = judge.eval["precision"]
+    for which, label in enumerate(LABELS):
+        curve = metric.extra["curves"][label]
+        assert curve == pytest.approx(precision[0, : len(curve), which, 0, -1], abs=1e-4)
+        assert bool(curve) == (precision[0, 0, which, 0, -1] > -1)
 
 
 @given(st.lists(_image, min_size=1, max_size=4))
@@ -240,6 +259,18 @@ def test_thresholds_of_a_clear_case_and_without_evidence() -> None:
     # What matches an ignored box is not held against the class.
     easy = [result([(*here, 0, 0.9), (*there, 0, 0.5)], [(*here, 0), (*there, 0, True, False)])]
     assert best_thresholds(easy, LABELS, 0.3)[0] == pytest.approx(0.48, abs=0.02)
+
+
+def test_resampling_is_weighting() -> None:
+    results = lifelike(7, 25)
+    tables = [class_table(results, which, np.array([0.5])) for which in range(3)]
+    rng = np.random.default_rng(3)
+    expected = []
+    for _ in range(6):
+        counts = np.bincount(rng.integers(25, size=25), minlength=25).astype(float)
+        rows = [average_precision(table, counts)[0] for table in tables]
+        expected.append(np.nanmean(rows))
+    assert resampled_map50(tables, 25, 3, 6) == pytest.approx(np.array(expected), abs=1e-12)
 
 
 def test_weights_count_an_image_several_times() -> None:

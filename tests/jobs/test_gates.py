@@ -4,6 +4,7 @@ import pytest
 
 from edgecnn.core.bundle import Golden
 from edgecnn.core.errors import GateMissedError
+from edgecnn.core.metric import Metric
 from edgecnn.jobs.on_targets import Gates, gate_bench, gate_check
 from edgecnn.jobs.quantize import gate
 from quantization.recipe import get_recipe
@@ -87,3 +88,18 @@ def test_drop_gate_names_the_worst_layers(passed: bool) -> None:
     ) as caught:
         gate(result)
     assert [line.split("'")[1] for line in caught.value.details] == [f"layer{i}" for i in range(5)]
+
+
+def test_a_quantized_detector_that_finds_nothing_is_refused_without_any_gate() -> None:
+    empty = Golden({}, {})
+    extra = {"confusion": [[0, 30], [0, 0]], "boxes": 30}
+    metrics = {
+        "float": Metric("map50", 0.9, 25, 0.85, 0.95, extra={"confusion": [[28, 2], [1, 0]]}),
+        "quantized": Metric("map50", 0.0, 25, 0.0, 0.0, extra=extra),
+    }
+    result = QuantizationResult(
+        b"", b"", b"", get_recipe("int8"), empty, empty, (), metrics, None, None, True
+    )
+    with pytest.raises(GateMissedError, match="int8 model finds as good as nothing, the float"):
+        gate(result)
+    gate(result, force=True)

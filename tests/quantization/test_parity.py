@@ -77,3 +77,15 @@ def test_gate_is_inclusive_and_survives_rounding():
     assert within(100 * (0.3 - 0.1), 20.0)
     assert not within(20.1, 20.0)
     assert within(99.0, None)
+
+
+def test_resamples_of_the_same_images_give_a_paired_interval():
+    """Two figures that rise and fall together differ by less than their own intervals say."""
+    shared = np.random.default_rng(2).normal(0.8, 0.05, 400)
+    first = Metric("map50", 0.8, 50, 0.7, 0.9, resampled=shared)
+    second = Metric("map50", 0.79, 50, 0.69, 0.89, resampled=shared - 0.01)
+    lost = drop(first, second)
+    assert lost.paired and (lost.low, lost.high) == (pytest.approx(1.0), pytest.approx(1.0))
+    assert lost.points == pytest.approx(1.0)
+    with pytest.raises(QuantizationError, match="cannot be paired"):
+        drop(first, Metric("map50", 0.79, 50, 0.69, 0.89, resampled=shared[:9]))
