@@ -2,7 +2,8 @@
 
 The rule for detectors, which the C twin follows:
 
-1. the candidate's class is the one with the highest score (the first of equal ones); candidates
+1. the candidate's class is the one with the highest score (the first of equal ones); with
+   objectness its score is both probabilities' product, each clipped to [0, 1]; candidates
    whose score is below ``score_threshold``, or below that class's of ``thresholds``, go; of more
    than ``max_candidates`` the best stay (of equal scores the first);
 2. the rest are decoded to boxes in tensor pixels;
@@ -15,16 +16,21 @@ The rule for detectors, which the C twin follows:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.core.activation import activate
+from edgecnn.core.candidates import RawColumns, passing
 from edgecnn.core.detections import Classification, Detections
 from edgecnn.core.errors import BundleError
 from edgecnn.core.imaging import FrameMap
 from edgecnn.core.postprocess import ClassifySpec, DetectSpec, GridLevel, PostprocessSpec
 from edgecnn.core.runtime import TensorInfo
+from edgecnn.core.suppression import nms
 
 _HINT = "use the postprocess spec that was made for this model"
 # exp() of more than this is no box any more; keeps float32 finite.
@@ -52,8 +58,8 @@ def decode(
     by_name = {info.name: info for info in infos}
     if isinstance(spec, ClassifySpec):
         return classify(spec, *_output(spec.scores, outputs, by_name))
-    scores, boxes = (_output(name, outputs, by_name) for name in (spec.scores, spec.boxes))
-    return detect(spec, scores, boxes, frame_map)
+    names = {spec.scores, spec.boxes, *([spec.objectness] if spec.objectness else [])}
+    return detect(spec, {name: _output(name, outputs, by_name) for name in names}, frame_map)
 
 
 def classify(spec: ClassifySpec, raw: NDArray[Any], info: TensorInfo) -> Classification:
@@ -69,27 +75,29 @@ def classify(spec: ClassifySpec, raw: NDArray[Any], info: TensorInfo) -> Classif
 
 def detect(
     spec: DetectSpec,
-    scores: tuple[NDArray[Any], TensorInfo],
-    boxes: tuple[NDArray[Any], TensorInfo],
+    outputs: Mapping[str, tuple[NDArray[Any], TensorInfo]],
     frame_map: FrameMap | None,
 ) -> Detections:
-    """Boxes from the raw scores (… , classes) and box codes (… , 4), each with its info.
+    """Boxes from the raw outputs that the spec names, each with its info.
 
     Raises:
-        BundleError: the sizes are not those of the spec's levels and labels.
+        BundleError: the sizes are not those of the spec's candidates and labels.
     """
-    count, classes = spec.candidates, len(spec.labels)
-    if scores[0].size != count * classes:
-        _misfit(spec.scores, scores[0], f"{count} candidates × {classes} classes")
-    if boxes[0].size != count * 4:
-        _misfit(spec.boxes, boxes[0], f"{count} candidates × 4")
-    best, label = _best_scores(spec, scores[0].reshape(count, classes), scores[1])
-    limits = np.asarray(spec.thresholds or (spec.score_threshold,), np.float32)
-    chosen = np.flatnonzero(best >= (limits[label] if spec.thresholds else limits))
-    chosen = best_candidates(chosen, best, spec.max_candidates)
-    codes = boxes[1].dequantize(boxes[0].reshape(count, 4)[chosen])
-    corners = _corners(spec, codes, chosen)
-    best, label = best[chosen], label[chosen]
+    scores = _columns(spec, outputs, spec.scores, spec.score_column, len(spec.labels))
+    codes = _columns(spec, outputs, spec.boxes, spec.box_column, 4)
+    objectness = None
+    if spec.objectness:
+        objectness = _columns(spec, outputs, spec.objectness, spec.objectness_column, 1)
+    chosen, best, label = passing(
+        spec.activation,
+        spec.thresholds or (spec.score_threshold,),
+        spec.max_candidates,
+        scores,
+        objectness,
+    )
+    if not len(chosen):
+        return Detections(np.empty((0, 4), np.float32), best, label)
+    corners = _corners(spec, codes.info.dequantize(codes.values[chosen]), chosen)
     kept = nms(corners, best, label, spec.nms_iou, spec.max_detections)
     corners, best, label = corners[kept], best[kept], label[kept]
     if frame_map is None:
@@ -99,98 +107,75 @@ def detect(
     return Detections(mapped[inside], best[inside], label[inside])
 
 
-def nms(
-    boxes: Float,
-    scores: Float,
-    classes: NDArray[np.int64],
-    iou: float,
-    max_detections: int,
-) -> NDArray[np.intp]:
-    """Greedy per-class non-maximum suppression.
-
-    Args:
-        boxes: float32 (n, 4) x1, y1, x2, y2.
-        scores: float32 (n,).
-        classes: int64 (n,).
-        iou: boxes of one class that overlap by more are dropped.
-        max_detections: how many are kept over all classes.
-
-    Returns:
-        Indices of the boxes kept, best first; of equal scores the lower index first.
-    """
-    order = np.argsort(-scores, kind="stable")
-    area = np.maximum(boxes[:, 2] - boxes[:, 0], 0) * np.maximum(boxes[:, 3] - boxes[:, 1], 0)
-    kept: list[int] = []
-    while len(order) and len(kept) < max_detections:
-        first, rest = order[0], order[1:]
-        kept.append(int(first))
-        low = np.maximum(boxes[rest, :2], boxes[first, :2])
-        high = np.minimum(boxes[rest, 2:], boxes[first, 2:])
-        size = np.maximum(high - low, 0)
-        shared = size[:, 0] * size[:, 1]
-        union = area[rest] + area[first] - shared
-        overlap = (shared > np.float32(iou) * union) & (classes[rest] == classes[first])
-        order = rest[~overlap]
-    return np.asarray(kept, np.intp)
-
-
-def best_candidates(chosen: NDArray[np.intp], scores: Float, most: int) -> NDArray[np.intp]:
-    """The ``most`` candidates of ``chosen`` with the highest scores, in their old order.
-
-    Args:
-        chosen: ascending candidates.
-        scores: of all candidates.
-        most: how many may stay; of equal scores the first do.
-    """
-    if len(chosen) <= most:
-        return chosen
-    order = np.argsort(-scores[chosen], kind="stable")
-    return np.sort(chosen[order[:most]])
-
-
-def activate(real: Float, kind: str) -> Float:
-    """``softmax`` over the last axis, ``sigmoid``, or ``none``; float32 in, float32 out.
-
-    >>> activate(np.float32([0, 0]), "softmax").tolist()
-    [0.5, 0.5]
-    """
-    if kind == "softmax":
-        powers = np.exp(real - real.max(axis=-1, keepdims=True))
-        result: Float = powers / powers.sum(axis=-1, keepdims=True)
-        return result
-    if kind == "sigmoid":
-        # Of −|x| only, so that nothing overflows.
-        small = np.exp(-np.abs(real))
-        return np.where(real >= 0, 1 / (1 + small), small / (1 + small)).astype(np.float32)
-    return real.astype(np.float32)
-
-
-def _best_scores(
-    spec: DetectSpec, raw: NDArray[Any], info: TensorInfo
-) -> tuple[Float, NDArray[np.int64]]:
-    """The highest score of each candidate and its class."""
-    label = raw.argmax(axis=1).astype(np.int64)  # quantization and activation keep the order
-    if spec.activation == "softmax":
-        real = activate(info.dequantize(raw), "softmax")
-        return real.max(axis=1), label
-    top = np.take_along_axis(raw, label[:, None], axis=1)[:, 0]
-    return activate(info.dequantize(top), spec.activation), label
+def _columns(
+    spec: DetectSpec,
+    outputs: Mapping[str, tuple[NDArray[Any], TensorInfo]],
+    name: str,
+    start: int,
+    width: int,
+) -> RawColumns:
+    """``width`` values of each candidate, from column ``start`` of an output on."""
+    raw, info = outputs[name]
+    count = spec.candidates
+    columns = raw.size // count
+    # An output of its own holds nothing else; one that is shared may hold more.
+    shared = start or [spec.scores, spec.boxes, spec.objectness].count(name) > 1
+    if raw.size != columns * count or columns < start + width or (columns > width and not shared):
+        wanted = f"{start + width} values or more" if shared else str(width)
+        what = " classes" if name == spec.scores and not shared else ""
+        _misfit(name, raw, f"{count} candidates × {wanted}{what}")
+    if spec.transposed:
+        return RawColumns(raw.reshape(columns, count)[start : start + width].T, info)
+    return RawColumns(raw.reshape(count, columns)[:, start : start + width], info)
 
 
 def _corners(spec: DetectSpec, codes: Float, chosen: NDArray[np.intp]) -> Float:
     """Box codes (n, 4) of the chosen candidates → x1, y1, x2, y2 in tensor pixels."""
-    levels = [_centres(level) for level in spec.levels]
-    centre, anchor, stride = (np.concatenate(parts)[chosen] for parts in zip(*levels, strict=True))
+    if spec.coding == "xyxy":
+        return codes * np.tile(np.asarray(spec.box_units, np.float32), 2)
+    if spec.coding == "cxcywh":
+        scaled = codes * np.tile(np.asarray(spec.box_units, np.float32), 2)
+        middle, half = scaled[:, :2], np.maximum(scaled[:, 2:], 0) / 2
+        return np.concatenate([middle - half, middle + half], axis=1)
+    cells = cell_layout(spec.levels)
+    centre = cells.centre[chosen]
     if spec.coding == "ltrb":
-        reach = np.maximum(codes, 0) * (np.float32(spec.box_scale) * stride[:, None])
+        unit = np.float32(spec.box_scale) * cells.stride[chosen]
+        reach = np.maximum(codes, 0) * unit[:, None]
         low, high = centre - reach[:, :2], centre + reach[:, 2:]
     else:
+        anchor = cells.anchor[chosen]
         variance = np.asarray(spec.variances, np.float32)
         shift = (codes[:, :2] * variance[:2])[:, ::-1] * anchor  # stored dy, dx
         grow = np.exp(np.minimum(codes[:, 2:] * variance[2:], _MAX_LOG_SIZE))[:, ::-1]
         middle, half = centre + shift, anchor * grow / 2
         low, high = middle - half, middle + half
     return np.concatenate([low, high], axis=1).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class CellLayout:
+    """Where each candidate of a dense detector lies; read-only arrays.
+
+    Attributes:
+        centre: float32 (n, 2) x, y in tensor pixels.
+        anchor: float32 (n, 2) width, height; 0 for levels without anchors.
+        stride: float32 (n,).
+    """
+
+    centre: Float
+    anchor: Float
+    stride: Float
+
+
+@lru_cache(maxsize=8)
+def cell_layout(levels: tuple[GridLevel, ...]) -> CellLayout:
+    """The candidates of all levels: cell-major, then anchor; made once, not per frame."""
+    parts = zip(*(_centres(level) for level in levels), strict=True)
+    arrays = [np.concatenate(part) for part in parts]
+    for array in arrays:
+        array.setflags(write=False)
+    return CellLayout(*arrays)
 
 
 def _centres(level: GridLevel) -> tuple[Float, Float, Float]:

@@ -12,7 +12,9 @@ from edgecnn.core.errors import BundleError
 
 SCHEMA = "edgecnn.postprocess/1"
 Activation = Literal["none", "softmax", "sigmoid"]
-BoxCoding = Literal["ltrb", "center-size"]
+BoxCoding = Literal["ltrb", "center-size", "cxcywh", "xyxy"]
+_ON_CELLS = ("ltrb", "center-size")
+_MOST_CANDIDATES = 1 << 22
 _HINT = "make the bundle again, or use the edgecnn version that wrote it"
 
 
@@ -69,15 +71,25 @@ class DetectSpec:
         scores: name of the output (1, candidates, classes) or (1, rows, cols, classes).
         boxes: name of the output (1, candidates, 4) or (1, rows, cols, 4).
         labels: one per class (no background class).
-        levels: feature maps, in the order in which the candidates are laid out.
+        levels: feature maps, in the order in which the candidates are laid out; none for boxes
+            that are decoded already, ``cxcywh`` and ``xyxy``.
         coding: ``ltrb``: distances from the cell's centre to left, top, right, bottom, in units of
             ``box_scale`` × stride; ``center-size``: dy, dx, dh, dw against the anchor with
-            ``variances`` (SSD, Liu et al. 2016).
-        activation: applied to the scores' real values.
+            ``variances`` (SSD, Liu et al. 2016); ``cxcywh``: centre x, y, width, height and
+            ``xyxy``: x1, y1, x2, y2, in ``box_units``.
+        activation: applied to the scores' real values, and to the objectness.
         score_threshold: the lowest score that counts, for all classes.
         thresholds: instead of it one per class; a candidate is judged by its best class's.
         max_candidates: if more candidates pass, the best ones stay (of equal scores the first).
         nms_iou, max_detections: of greedy per-class NMS.
+        objectness: name of an output (1, candidates, 1) whose probability is multiplied with each
+            class's; empty: none.
+        score_column, box_column, objectness_column: where each starts among the values of a
+            candidate; for outputs that share one tensor.
+        transposed: the outputs are (1, values, candidates).
+        box_units: input pixels (x, y) that 1.0 of a decoded box stands for: (1, 1) for pixels, the
+            input's (width, height) for boxes from 0 to 1.
+        decoded_boxes: how many candidates a model without levels has.
     """
 
     scores: str
@@ -93,6 +105,13 @@ class DetectSpec:
     max_detections: int = 100
     thresholds: tuple[float, ...] = ()
     max_candidates: int = 4096
+    objectness: str = ""
+    score_column: int = 0
+    box_column: int = 0
+    objectness_column: int = 0
+    transposed: bool = False
+    box_units: tuple[float, float] = (1.0, 1.0)
+    decoded_boxes: int = 0
     kind: Literal["detect"] = "detect"
 
     def __post_init__(self) -> None:
@@ -101,10 +120,11 @@ class DetectSpec:
         _one_of("coding", self.coding, get_args(BoxCoding))
         _strings("labels", self.labels)
         _strings("scores, boxes", (self.scores, self.boxes))
+        _strings("objectness", (self.objectness,))
         _numbers("box_scale", (self.box_scale,), 1)
         _numbers("variances", self.variances, 4)
-        if not self.levels:
-            _bad("levels", self.levels, "at least one feature map")
+        _numbers("box_units", self.box_units, 2)
+        self._check_layout()
         for key in ("score_threshold", "nms_iou"):
             value = getattr(self, key)
             if not 0 <= value <= 1:
@@ -118,13 +138,30 @@ class DetectSpec:
             _bad("thresholds", given, "a list of numbers from 0 to 1")
         if given and len(given) != len(self.labels):
             _bad("thresholds", given, f"none, or {len(self.labels)}: one per label")
+
+    def _check_layout(self) -> None:
+        """Candidates and columns; raises BundleError."""
+        if self.coding in _ON_CELLS:
+            if not self.levels:
+                _bad("levels", self.levels, "at least one feature map")
+            _whole("decoded_boxes", self.decoded_boxes, 0, 0)
+        else:
+            if self.levels:
+                _bad("levels", "feature maps", f"none for {self.coding} coding")
+            _whole("decoded_boxes", self.decoded_boxes, 1, _MOST_CANDIDATES)
         if self.coding == "center-size" and not all(level.anchors for level in self.levels):
             _bad("levels", "a level without anchors", "anchors for center-size coding")
+        for key in ("score_column", "box_column", "objectness_column"):
+            _whole(key, getattr(self, key), 0, 65535)
+        if not isinstance(self.transposed, bool):
+            _bad("transposed", self.transposed, "true or false")
 
     @property
     def candidates(self) -> int:
         """How many boxes the model proposes."""
-        return sum(lv.rows * lv.cols * max(1, len(lv.anchors)) for lv in self.levels)
+        return self.decoded_boxes + sum(
+            lv.rows * lv.cols * max(1, len(lv.anchors)) for lv in self.levels
+        )
 
     def with_threshold(self, score: float) -> DetectSpec:
         """The same spec with one threshold for all classes."""
@@ -179,6 +216,11 @@ def _numbers(key: str, value: object, count: int) -> None:
     good = isinstance(value, tuple) and len(value) == count
     if not good or not all(isinstance(v, (int, float)) and 0 < v < 1e9 for v in value):  # type: ignore[attr-defined]
         _bad(key, value, f"{count} positive numbers")
+
+
+def _whole(key: str, value: object, low: int, high: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        _bad(key, value, str(low) if low == high else f"{low} to {high}")
 
 
 def _bad(key: str, value: object, expected: object) -> NoReturn:

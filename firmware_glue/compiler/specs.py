@@ -13,7 +13,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.core.decode import activate
+from edgecnn.core.activation import activate
 from edgecnn.core.postprocess import ClassifySpec, DetectSpec
 from edgecnn.core.preprocess import Fit, ImageInput, PreprocessSpec, Resize, table
 from edgecnn.core.runtime import TensorInfo, tensor_infos
@@ -157,6 +157,11 @@ def _after(
         return f"the spec has {classes} labels, expected 1 to {MAX_LABELS}"
     sizes = {spec.scores: classes}
     if isinstance(spec, DetectSpec):
+        if not spec.levels or spec.objectness or spec.transposed or spec.scores == spec.boxes:
+            return (
+                "boxes on cells, in an output of their own and without objectness,"
+                " are what it is made for"
+            )
         sizes = {spec.scores: spec.candidates * classes, spec.boxes: spec.candidates * 4}
     positions = {info.name: k for k, info in enumerate(outputs)}
     for name, size in sizes.items():

@@ -148,3 +148,32 @@ def test_candidates_count_cells_and_anchors() -> None:
     assert DETECT.candidates == 16 + 4
     levels = (GridLevel(3, 5, 8), GridLevel(2, 2, 16, ((1, 1), (2, 2))))
     assert DetectSpec("s", "b", ("a",), levels).candidates == 15 + 8
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"levels": [{"rows": 1, "cols": 1, "stride": 8}]}, "none for xyxy"),
+        ({"decoded_boxes": 0}, "decoded_boxes = 0, expected 1 to"),
+        ({"decoded_boxes": 1 << 40}, "decoded_boxes"),
+        ({"decoded_boxes": True}, "decoded_boxes"),
+        ({"coding": "ltrb"}, "levels"),
+        ({"coding": "ltrb", "levels": [{"rows": 1, "cols": 1, "stride": 8}]}, "expected 0"),
+        ({"score_column": -1}, "score_column"),
+        ({"box_column": "4"}, "box_column"),
+        ({"objectness_column": 1 << 20}, "objectness_column"),
+        ({"objectness": 4}, "objectness"),
+        ({"transposed": 1}, "transposed"),
+        ({"box_units": [640]}, "box_units"),
+        ({"box_units": [640, -1]}, "box_units"),
+    ],
+)
+def test_bad_fields_of_decoded_boxes_are_named(change: dict, text: str) -> None:
+    spec = DetectSpec(
+        "all", "all", ("a",), (), "xyxy", objectness="all", score_column=5, objectness_column=4,
+        transposed=True, box_units=(640.0, 480.0), decoded_boxes=25200,
+    )  # fmt: skip
+    data = through_text(post.to_json(spec))
+    assert post.from_json(data) == spec and spec.candidates == 25200
+    with pytest.raises(BundleError, match=text):
+        post.from_json({**data, **change})

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.core.decode import activate, decode
+from edgecnn.core.activation import activate
+from edgecnn.core.decode import decode
 from edgecnn.core.detections import Classification, Detections
 from edgecnn.core.imaging import FrameMap, Preprocessor, resize_to_spec
 from edgecnn.core.postprocess import ClassifySpec

@@ -1,0 +1,122 @@
+"""Which of a detector's thousands of candidates pass their threshold, and with what score.
+
+Most of them fail, so they are sorted out as raw values: a threshold becomes the lowest raw value
+that could pass, once per model, and only what reaches it is dequantized, activated and judged by
+the rule. The result is the same as if all had been.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.core.activation import activate, lowest_real
+from edgecnn.core.runtime import TensorInfo
+
+Float = NDArray[np.float32]
+Passed = tuple[NDArray[np.intp], Float, NDArray[np.int64]]
+# Whole rows are asked instead of values: of small outputs, and with more than one hit in so many.
+_SMALL, _SPARSE = 8192, 64
+
+
+@dataclass(frozen=True)
+class RawColumns:
+    """One output's part of each candidate.
+
+    Attributes:
+        values: raw (candidates, n); a view, in whatever order the memory lies.
+        info: the output it comes from.
+    """
+
+    values: NDArray[Any]
+    info: TensorInfo
+
+
+def passing(
+    activation: str,
+    thresholds: tuple[float, ...],
+    most: int,
+    scores: RawColumns,
+    objectness: RawColumns | None = None,
+) -> Passed:
+    """Candidates that pass (ascending), their scores and their classes.
+
+    Args:
+        activation: of scores and objectness.
+        thresholds: one for all classes, or one per class.
+        most: how many may pass; the best do, of equal scores the first.
+        scores: (candidates, classes).
+        objectness: (candidates, 1).
+    """
+    alone = "sigmoid" if activation == "softmax" else activation  # a softmax of one is always 1
+    if objectness is None:
+        rows = _reaching(scores, activation, thresholds)
+    else:
+        # A class's probability is at most 1, so the product is at most the objectness.
+        rows = _reaching(objectness, alone, (min(thresholds),))
+    raw = scores.values if rows is None else scores.values[rows]
+    label = raw.argmax(axis=1).astype(np.int64)  # quantization and activation keep the order
+    if activation == "softmax":
+        # In one order of memory, since sums depend on it.
+        real = np.ascontiguousarray(scores.info.dequantize(raw))
+        best = activate(real, activation).max(axis=1)
+    else:
+        top = raw[np.arange(len(raw)), label]
+        best = activate(scores.info.dequantize(top), activation)
+    if objectness is not None:
+        seen = objectness.values[:, 0] if rows is None else objectness.values[rows, 0]
+        present = activate(objectness.info.dequantize(seen), alone)
+        best = np.clip(best, 0, 1) * np.clip(present, 0, 1)
+    limits = np.asarray(thresholds, np.float32)
+    good = (best >= (limits[label] if len(limits) > 1 else limits)).nonzero()[0]
+    if len(good) > most:
+        order = np.argsort(-best[good], kind="stable")
+        good = np.sort(good[order[:most]])
+    return good if rows is None else rows[good], best[good], label[good]
+
+
+def _reaching(
+    columns: RawColumns, activation: str, thresholds: tuple[float, ...]
+) -> NDArray[np.intp] | None:
+    """Candidates with a raw value that could pass, ascending; None: all of them."""
+    values = columns.values
+    classes = values.shape[1]
+    lowest = _lowest_raw(activation, thresholds, columns.info, values.dtype.str)
+    if lowest is None:
+        return None
+    reached = values >= lowest
+    if classes == 1:
+        return reached[:, 0].nonzero()[0]
+    many = reached.size < _SMALL or np.count_nonzero(reached) * _SPARSE > reached.size
+    if many or not reached.flags.c_contiguous:
+        return np.flatnonzero(reached.any(axis=1))
+    hits = reached.ravel().nonzero()[0] // classes
+    first = np.ones(len(hits), np.bool_)
+    np.not_equal(hits[1:], hits[:-1], out=first[1:])
+    return hits[first]
+
+
+@lru_cache(maxsize=64)
+def _lowest_raw(
+    activation: str, thresholds: tuple[float, ...], info: TensorInfo, dtype: str
+) -> NDArray[Any] | None:
+    """The lowest raw values that could pass: (1,), or one per class; None: any could."""
+    reals = [lowest_real(value, activation) for value in thresholds]
+    kind = np.dtype(dtype)
+    if kind.kind == "f":
+        if all(real == -math.inf for real in reals):
+            return None
+        # One step down, since rounding to the type may have gone up.
+        return np.nextafter(np.asarray(reals, kind), kind.type(-math.inf))
+    limits = np.iinfo(kind)
+    scale, zero = (1.0, 0) if info.scale is None else (info.scale, info.zero_point or 0)
+    if not scale > 0:
+        return None
+    exact = np.asarray(reals, np.float64) / scale + zero
+    codes = np.clip(np.floor(exact), limits.min, limits.max).astype(kind)
+    return None if (codes == limits.min).all() else codes
