@@ -103,53 +103,26 @@ def detection_metric(
         columns shown, background last) and ``mistakes`` {kind: count}, both at these thresholds.
     """
     if not results:
-        return Metric(
-            "map50", 0.0, 0, 0.0, 1.0, extra={"map5095": 0.0, "per_class": {}, "boxes": 0}
-        )
+        nothing = {"map5095": 0.0, "per_class": {}, "boxes": 0}
+        return Metric("map50", 0.0, 0, 0.0, 1.0, extra=nothing)
     ranges = list(AREAS.values())
     per_class = [
         class_tables(results, which, IOU_THRESHOLDS, ranges) for which in range(len(labels))
     ]
     tables = [row[0] for row in per_class]
     curves = np.stack([precision_curve(table) for table in tables])
-    values = curves.mean(axis=2)
     resampled = resampled_map50(tables, len(results), seed, rounds)
     low, high = np.percentile(resampled, (2.5, 97.5))
-    known = [None if np.isnan(row[0]) else float(row[0]) for row in values]
-    extra: dict[str, Any] = {
-        "map5095": _mean(values),
-        "map75": _mean(values[:, _AT_75]),
-        **{f"ar{most}": _mean(_recalls(tables, most)) for most in _AVERAGE_RECALLS},
-        "per_class": dict(zip(labels, known, strict=True)),
-        "boxes": int(sum((~result.uncounted).sum() for result in results)),
-        "ignored": int(sum(result.uncounted.sum() for result in results)),
-        "areas": {
-            name: _area_figures([row[place] for row in per_class])
-            for place, name in enumerate(AREAS)
-            if place
-        },
-        "by_class": {
-            label: _class_figures(table, row, None if thresholds is None else thresholds[which])
-            for which, (label, table, row) in enumerate(zip(labels, tables, values, strict=True))
-        },
-        "curves": {
-            label: [] if np.isnan(curve[0, 0]) else [round(float(v), 4) for v in curve[0]]
-            for label, curve in zip(labels, curves, strict=True)
-        },
-    }
+    extra = _overall(tables, curves, results)
+    by_size = zip(AREAS, zip(*per_class, strict=True), strict=True)
+    extra["areas"] = {name: _area_figures(row) for name, row in by_size if name != "all"}
+    extra |= _by_label(tables, curves, labels, thresholds)
     if thresholds is not None:
         judged = [judge_image(result, thresholds) for result in results]
         extra["confusion"] = confusion_with_background(results, judged, len(labels)).tolist()
         extra["mistakes"] = count_kinds(judged)
-    return Metric(
-        "map50",
-        _mean(values[:, 0]),
-        len(results),
-        float(low),
-        float(high),
-        resampled=resampled,
-        extra=extra,
-    )
+    value, interval = _mean(curves[:, 0].mean(axis=1)), (float(low), float(high))
+    return Metric("map50", value, len(results), *interval, resampled=resampled, extra=extra)
 
 
 def map50(
@@ -212,6 +185,38 @@ def _resampled_precision(table: ClassTable, counts: Floats) -> Floats:
         reached = np.searchsorted(true[place] / positives[place], RECALL_POINTS, side="left")
         means[place] = padded[place, reached].mean()
     return means
+
+
+def _overall(
+    tables: Sequence[ClassTable], curves: Floats, results: Sequence[ImageResult]
+) -> dict[str, Any]:
+    """Figures over all classes; ``curves`` is (classes, thresholds, recalls)."""
+    values = curves.mean(axis=2)
+    return {
+        "map5095": _mean(values),
+        "map75": _mean(values[:, _AT_75]),
+        **{f"ar{most}": _mean(_recalls(tables, most)) for most in _AVERAGE_RECALLS},
+        "boxes": int(sum((~result.uncounted).sum() for result in results)),
+        "ignored": int(sum(result.uncounted.sum() for result in results)),
+    }
+
+
+def _by_label(
+    tables: Sequence[ClassTable],
+    curves: Floats,
+    labels: Sequence[str],
+    thresholds: Sequence[float] | None,
+) -> dict[str, Any]:
+    """Figures and precision-recall curves of each class."""
+    found: dict[str, dict[str, Any]] = {"per_class": {}, "by_class": {}, "curves": {}}
+    for which, (label, table, curve) in enumerate(zip(labels, tables, curves, strict=True)):
+        limit = None if thresholds is None else thresholds[which]
+        figures = _class_figures(table, curve.mean(axis=1), limit)
+        found["per_class"][label] = figures["ap50"]
+        found["by_class"][label] = figures
+        points = [] if figures["ap50"] is None else curve[0]
+        found["curves"][label] = [round(float(point), 4) for point in points]
+    return found
 
 
 def _recalls(tables: Sequence[ClassTable], most: int) -> Floats:

@@ -190,18 +190,16 @@ def whole_curve(spec: PostprocessSpec) -> PostprocessSpec:
     """The spec with what average precision needs: low scores too, and enough boxes."""
     if isinstance(spec, ClassifySpec):
         return spec
-    return replace(
-        spec,
-        score_threshold=min(spec.score_threshold, CURVE_THRESHOLD),
-        max_detections=max(spec.max_detections, MAX_DETECTIONS),
-    )
+    lowest = min(CURVE_THRESHOLD, *class_thresholds(spec))
+    most = max(spec.max_detections, MAX_DETECTIONS)
+    return replace(spec.with_threshold(lowest), max_detections=most)
 
 
 def class_thresholds(spec: PostprocessSpec) -> tuple[float, ...]:
     """The score threshold of each class of a detector; empty for a classifier."""
     if isinstance(spec, ClassifySpec):
         return ()
-    return (spec.score_threshold,) * len(spec.labels)
+    return spec.thresholds or (spec.score_threshold,) * len(spec.labels)
 
 
 def _classification(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -75,6 +75,17 @@ def test_detector_is_scored_in_the_images_pixels_and_below_its_threshold() -> No
     assert metric.value == pytest.approx(1.0)
     assert metric.extra["map5095"] == pytest.approx(1.0)
     assert metric.extra["per_class"] == {"0": None, "1": pytest.approx(1.0)}
+
+
+def test_a_class_is_shown_from_its_own_threshold_on() -> None:
+    data = Memory([spot(8, 0), spot(0, 0)], ("0", "1"), "detect")
+    score = float(1 / (1 + np.exp(3.0)))  # of BrightSpots
+    for threshold, right in ((score - 0.01, 2), (score + 0.01, 0)):
+        metric = evaluate(BrightSpots(), data, PRE, replace(GRID, thresholds=(0.9, threshold)))
+        assert metric.value == pytest.approx(1.0)
+        assert metric.extra["mistakes"]["right"] == right
+        assert metric.extra["by_class"]["1"]["recall"] == right / 2
+        assert metric.details.ids == ("s", "s")
 
 
 def test_wrong_class_costs_everything() -> None:
