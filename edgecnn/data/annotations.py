@@ -78,7 +78,7 @@ def _voc(files: Files, stems: set[str]) -> Annotations | None:
 
 def _yolo(files: Files, stems: set[str]) -> Annotations | None:
     paths = _of(files, ".txt", stems)
-    if _share(files, paths, _is_yolo) < 0.5:
+    if _share(files, paths, is_yolo) < 0.5:
         return None
     return Annotations("YOLO", len(paths), paths[0], _count(files, paths, lambda t: len(_lines(t))))
 
@@ -143,6 +143,7 @@ def _lines(text: bytes) -> list[bytes]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def _is_yolo(text: bytes) -> bool:
+def is_yolo(text: bytes) -> bool:
+    """Whether the lines of a text read like YOLO's: a class number and shares."""
     lines = _lines(text)
     return all(_YOLO_LINE.fullmatch(line) for line in lines[:50])

@@ -21,9 +21,9 @@ EXTENSIONS = (".tar.xz", ".tar.gz", ".tgz", ".tar.bz2", ".tar", ".zip")
 MAX_MEMBER_BYTES = 64 << 20
 MAX_TOTAL_BYTES = 4 << 30
 MAX_MEMBERS = 2_000_000
-# Of files that are no media only the beginnings of texts are kept, to tell what the archive holds.
-_TEXTS = (".xml", ".json", ".txt", ".yaml", ".yml", ".csv")
-_MAX_HEAD_BYTES, _MAX_HEADS_BYTES = 1 << 20, 64 << 20
+# Of files that are no media texts alone are kept: annotations, and what tells what there is.
+_TEXTS = (".xml", ".json", ".txt", ".yaml", ".yml", ".csv", ".tsv", ".names")
+_MAX_HEAD_BYTES, _MAX_HEADS_BYTES = 256 << 20, 1 << 30
 _BROKEN = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -62,7 +62,8 @@ class ArchiveFiles:
             for count, (name, data) in enumerate(members):
                 media = is_image(name) or is_audio(name)
                 total += len(data or b"") if media else 0
-                if count >= MAX_MEMBERS or total > MAX_TOTAL_BYTES:
+                heads += 0 if media else len(data or b"")
+                if count >= MAX_MEMBERS or total > MAX_TOTAL_BYTES or heads > _MAX_HEADS_BYTES:
                     raise DataError(
                         f"'{path}' holds over {MAX_TOTAL_BYTES >> 30} GiB or {MAX_MEMBERS} files",
                         hint="unpack it and give the folder",
@@ -73,8 +74,7 @@ class ArchiveFiles:
                 elif media:
                     self._bytes[name] = data
                 elif is_visible(name):
-                    heads += len(data)
-                    self._heads[name] = data if heads <= _MAX_HEADS_BYTES else b""
+                    self._heads[name] = data
         except _BROKEN as error:
             raise DataError(
                 f"the archive '{path}' cannot be read: {error or type(error).__name__}",

@@ -104,6 +104,18 @@ def explained(files: Files, error: DataError) -> DataError:
     return error
 
 
+def no_boxes(files: Files, kind: DataKind | None, form: str | None) -> DataError:
+    """The error of a source without annotations that are read, saying what was found."""
+    found = kind.what if kind else f"{len(files.images):,} images without annotations"
+    if kind is None and not files.images:
+        found = described(files.others)[0]
+    wanted = f"boxes of the form {form}" if form else "boxes that are read"
+    hint = "boxes are read from Pascal VOC XML, COCO JSON, YOLO and CSV (docs/data.md)"
+    if kind is None and files.images:
+        hint += "; folders per class are for --task classify"
+    return DataError(f"'{files.source}' holds no {wanted}: it holds {found}", hint=hint)
+
+
 def no_data(path: Path) -> DataError:
     """The error of an existing file that is no data source, saying what it is."""
     name = path.name.lower()
@@ -117,16 +129,18 @@ def no_data(path: Path) -> DataError:
     if name.endswith(EXTENSIONS) or name.endswith(AUDIO):
         found, cure = "one image or recording", "give the folder that holds it"
     elif name.endswith(".json") and is_coco(head):
-        found, cure = "COCO annotations", _NO_DETECTION
+        found, cure = "COCO annotations", _FOLDER
     elif name.endswith((".yaml", ".yml")) and b"names:" in head and b"train:" in head:
-        found, cure = "a YOLO data set's description", _NO_DETECTION
+        found, cure = "a YOLO data set's description", _FOLDER
     return DataError(
         f"'{path}' is neither a folder nor an archive, but {found}",
         hint=cure or "give a folder or an archive of images or .wav files, a .npy or a .npz",
     )
 
 
-_NO_DETECTION = "edgecnn cannot train or evaluate on boxes of your own yet, only on --data scenes"
+_DETECTION = "train a detector on it: edgecnn train --task detect --data {source}"
+_FOLDER = "give the folder that holds it and the images"
+_LABELME = "convert them to COCO, VOC or YOLO: LabelMe's own form is not read"
 
 
 def _labels(files: Files, left_out: Collection[str]) -> tuple[str, ...]:
@@ -141,10 +155,11 @@ def _labels(files: Files, left_out: Collection[str]) -> tuple[str, ...]:
 def _detection(files: Files, boxes: Annotations, left_out: frozenset[str]) -> DataKind:
     count = len(files.images) - len(left_out)
     images = f"{count:,} images with " if count else ""
-    cure = f"{_NO_DETECTION}; its images can calibrate: {_calibrate(files.source)}"
+    use = _LABELME if boxes.form == "LabelMe" else _DETECTION.format(source=_quoted(files.source))
+    cure = f"{use}; its images can calibrate: {_calibrate(files.source)}"
     return DataKind(
         f"{images}boxes for detection: {boxes.described()}",
-        cure if count else _NO_DETECTION,
+        cure if count else _FOLDER,
         left_out,
     )
 
@@ -165,4 +180,8 @@ def _segmentation(files: Files, masks: Masks, *, meaningful: bool) -> DataKind:
 
 
 def _calibrate(source: str) -> str:
-    return f"edgecnn quantize MODEL --calibration {shlex.quote(source)}"
+    return f"edgecnn quantize MODEL --calibration {_quoted(source)}"
+
+
+def _quoted(source: str) -> str:
+    return shlex.quote(source)

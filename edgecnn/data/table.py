@@ -13,10 +13,12 @@ from edgecnn.core.sample import Dataset
 from edgecnn.data.archive import ArchiveFiles, archive_stamp, is_archive
 from edgecnn.data.arrays import ArraySplits, is_arrays
 from edgecnn.data.audio import RECORDINGS, audio_splits
+from edgecnn.data.boxes.dataset import BOXES_HINT, BoxSplits, settled_boxes
+from edgecnn.data.boxes.settle import SettledBoxes
 from edgecnn.data.digits import digits_record, open_digits
 from edgecnn.data.folder import FolderFiles
 from edgecnn.data.images import IMAGES, Files, FileSplits, split_facts, unlabelled
-from edgecnn.data.kind import beside, explained, look, mostly_recordings, no_data
+from edgecnn.data.kind import beside, explained, look, mostly_recordings, no_boxes, no_data
 from edgecnn.data.layout import read_layout
 from edgecnn.data.splits import PARTS
 
@@ -33,7 +35,8 @@ def load_dataset(source: str, task: str, split: str, *, seed: int) -> Dataset:
     Args:
         source: ``digits``, ``scenes``, a folder of images or .wav with a folder per class (with
             ``train/``, ``val/``, ``test/`` above or without), an archive of one, or a .npy or .npz
-            (see :mod:`edgecnn.data.arrays`).
+            (see :mod:`edgecnn.data.arrays`); for detection a folder or archive of images with boxes
+            (see :mod:`edgecnn.data.boxes`).
         task: ``classify`` or ``detect``.
         split: ``train``, ``val``, ``test``; ``all`` for files and digits.
         seed: of the cuts; the same seed gives the same splits.
@@ -49,7 +52,7 @@ def load_dataset(source: str, task: str, split: str, *, seed: int) -> Dataset:
     if kind == "scenes":
         scenes = importlib.import_module("edgecnn.data.scenes")
         return scenes.open_scenes(split, seed)
-    return _splits(source, seed).get(split)
+    return _splits(source, task, seed).get(split)
 
 
 def same_source(one: str, other: str) -> bool:
@@ -63,13 +66,13 @@ def same_source(one: str, other: str) -> bool:
 def evaluation_split(source: str, task: str, seed: int) -> str:
     """Which split judges a model that was not trained on ``source``.
 
-    Its test split where the data set brings one; all images of plain class folders, since none of
-    them was trained on.
+    Its test split where the data set brings one; all images of plain class folders or of a set of
+    boxes without splits, since none of them was trained on.
 
     Raises:
         As :func:`load_dataset`.
     """
-    if source_kind(source, task) != "files" or _splits(source, seed).own_test:
+    if source_kind(source, task) != "files" or _splits(source, task, seed).own_test:
         return "test"
     return "all"
 
@@ -90,7 +93,7 @@ def split_record(source: str, task: str, seed: int) -> dict[str, Any]:
     elif kind == "scenes":
         splits = {p: split_facts(load_dataset(source, task, p, seed=seed)) for p in PARTS}
     else:
-        splits = _splits(source, seed).record()
+        splits = _splits(source, task, seed).record()
     return {"source": source, "task": task, "seed": seed, "splits": splits}
 
 
@@ -140,21 +143,7 @@ def source_kind(source: str, task: str) -> str:
             paths = "the path of a folder, an archive, a .npy or a .npz"
             raise UnknownNameError("data source", source, (*SOURCES, paths))
         raise DataError(f"there is no '{source}'", hint=_GIVE)
-    if task == "detect":
-        raise _no_detection(source, path)
     return "files"
-
-
-def _no_detection(source: str, path: Path) -> UsageError:
-    """Boxes of one's own cannot be read yet; what was found says that it was seen."""
-    finding = None
-    if path.is_dir() or is_archive(path):
-        finding = look(_files(path))
-    found = f"'{source}' holds {finding.what}; " if finding else f"'{source}': "
-    return UsageError(
-        f"{found}detection takes the source 'scenes' only, no data of your own yet",
-        hint="use --data scenes; folders per class are for --task classify",
-    )
 
 
 def _files(path: Path) -> Files:
@@ -167,10 +156,64 @@ def _files(path: Path) -> Files:
     raise no_data(path)
 
 
-def _splits(source: str, seed: int) -> FileSplits | ArraySplits:
+def boxed_source(source: str, form: str | None = None) -> tuple[Files, SettledBoxes]:
+    """The files and the checked boxes of a folder or archive of one's own.
+
+    Args:
+        source: a folder or an archive.
+        form: ``voc``, ``coco``, ``yolo`` or ``csv``; None: the one that says the most.
+
+    Raises:
+        DataError: there is no such source, or it holds no boxes.
+    """
     path = Path(source).expanduser()
-    stamp = FolderFiles(path).stamp if path.is_dir() else archive_stamp(path)
-    return _opened(str(path), stamp, seed)
+    if path.is_file() and is_arrays(path):
+        raise DataError(f"'{source}' holds arrays, expected images with boxes", hint=BOXES_HINT)
+    return _boxed(str(path), _stamp(path), form)
+
+
+def holds_boxes(source: str) -> bool:
+    """Whether a source is for detection: built in, or images with boxes of one's own."""
+    if source in SOURCES:
+        return SOURCES[source] == "detect"
+    path = Path(source).expanduser()
+    if not (path.is_dir() or (path.is_file() and is_archive(path))):
+        return False
+    try:
+        return bool(boxed_source(source)[1].images)
+    except DataError:
+        return False
+
+
+def _stamp(path: Path) -> str:
+    if path.is_dir():
+        return FolderFiles(path).stamp
+    return archive_stamp(path) if path.is_file() else ""
+
+
+def _splits(source: str, task: str, seed: int) -> FileSplits | ArraySplits | BoxSplits:
+    path = Path(source).expanduser()
+    if task == "detect":
+        boxed_source(source)  # its errors, and a whole look at the images only once
+        return _box_splits(str(path), _stamp(path), seed)
+    return _opened(str(path), _stamp(path), seed)
+
+
+@lru_cache(maxsize=1)
+def _box_splits(path: str, stamp: str, seed: int) -> BoxSplits:
+    """Cached like :func:`_opened`."""
+    files, settled = _boxed(path, stamp, None)
+    return BoxSplits(files, settled, seed)
+
+
+@lru_cache(maxsize=1)
+def _boxed(path: str, stamp: str, form: str | None) -> tuple[Files, SettledBoxes]:
+    """Cached like :func:`_opened`: every image is looked at once."""
+    files = _files(Path(path))
+    settled = settled_boxes(files, form)
+    if settled is None:
+        raise no_boxes(files, look(files), form)
+    return files, settled
 
 
 @lru_cache(maxsize=1)

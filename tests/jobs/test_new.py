@@ -43,7 +43,7 @@ def test_a_linked_project_folder_finds_its_data(tmp_path: Path, monkeypatch) -> 
         ("classify", "one", DataError, "has one class"),
         ("classify", "scenes", UsageError, "is for detect"),
         ("detect", "digits", UsageError, "is for classify"),
-        ("detect", "./one", UsageError, "takes the source 'scenes' only"),
+        ("detect", "./one", DataError, "holds no boxes that are read"),
         ("classify", "bad\udcff", EdgecnnError, "no valid Unicode"),
     ],
 )
