@@ -10,6 +10,16 @@ import numpy as np
 from edgecnn.core.errors import UsageError
 
 
+def matching_layers(model: Any, source: Any) -> tuple[str, ...]:
+    """Names of the layers that ``source`` has with the same name and shapes of weights."""
+    known = {layer.name: [tuple(w.shape) for w in layer.weights] for layer in source.layers}
+    return tuple(
+        layer.name
+        for layer in model.layers
+        if layer.weights and [tuple(w.shape) for w in layer.weights] == known.get(layer.name)
+    )
+
+
 def copy_matching(model: Any, source: Any) -> int:
     """Copies the weights of every layer that ``source`` has with the same name and shapes.
 
@@ -25,19 +35,15 @@ def copy_matching(model: Any, source: Any) -> int:
     Raises:
         UsageError: the two have no layer in common.
     """
-    known = {layer.name: layer.get_weights() for layer in source.layers}
-    copied = 0
-    for layer in model.layers:
-        mine, theirs = layer.get_weights(), known.get(layer.name, [])
-        if mine and [w.shape for w in mine] == [w.shape for w in theirs]:
-            layer.set_weights(theirs)
-            copied += 1
-    if not copied:
+    names = matching_layers(model, source)
+    for name in names:
+        model.get_layer(name).set_weights(source.get_layer(name).get_weights())
+    if not names:
         raise UsageError(
             f"the initial model '{source.name}' has no layer in common with '{model.name}'",
             hint="give a .keras file of the same model name and width",
         )
-    return copied
+    return len(names)
 
 
 def weights_digest(model: Any) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.core.errors import UsageError
+from edgecnn.training.transfer import copy_matching, matching_layers
 from edgecnn.training.weights.keras_layers import ModelLayer, model_layers
 from edgecnn.training.weights.net import IMAGE, LayerForm, SourceLayer, SourceNet, as_conv
 
@@ -36,12 +38,14 @@ class Grafted:
     """What came from where.
 
     Attributes:
+        way: ``name``: every layer of the same name and shapes, or ``structure``.
         taken: layers that start from the source, in the model's order.
         left: names of the model's layers with kernels that do not.
         unused: names of the source's layers that nothing took.
         notes: what differs or was adapted, one line each.
     """
 
+    way: Literal["name", "structure"]
     taken: tuple[TakenLayer, ...]
     left: tuple[str, ...]
     unused: tuple[str, ...]
@@ -53,46 +57,80 @@ class Grafted:
         return sum(layer.parameters for layer in self.taken)
 
 
-def graft(model: object, source: SourceNet) -> Grafted:
+def graft(model: Any, source: SourceNet) -> Grafted:
     """Sets the weights of every layer that has its like in ``source``.
 
     Two layers are alike where kind, kernel, strides and dilation agree and what they read is
-    alike too, from the picture on; names and the order of branches do not matter. A layer's
-    bias comes along, so that the model needs biases and no batch norms where it takes any.
+    alike too, from the picture on; names and the order of branches do not matter. Batch norms
+    come along where both have them, and go into kernel and bias where the model has none. A Keras
+    model gives all layers of the same name and shapes instead, where those are as many weights.
 
     Args:
         model: a functional Keras model.
         source: where the weights come from.
 
     Raises:
-        UsageError: not even the first layers are alike, or the model's batch norms would stand
-            where the source has them folded.
+        UsageError: not even the first layers are alike, or the model has batch norms where the
+            source has them folded.
     """
     mine = model_layers(model)
     pairs = _matched(mine, source.layers)
+    lacking = [k for k, j in pairs.items() if mine[k].norm and not source.layers[j].norm]
+    weights = 0 if lacking else sum(_size(mine[k], source.layers[j]) for k, j in pairs.items())
+    if source.keras_model is not None:
+        names = matching_layers(model, source.keras_model)
+        named = sum(int(model.get_layer(name).count_params()) for name in names)
+        if names and named >= weights:
+            return _by_name(model, source, names, len(pairs))
     if not pairs:
         raise _nothing_fits(model, mine, source)
-    normed = [mine[k].form.name for k in pairs if mine[k].norm is not None]
-    if normed:
+    if lacking:
         raise UsageError(
-            f"'{source.text}' has its batch norms folded into the weights, and"
-            f" '{getattr(model, 'name', '')}' has {len(normed)} of its own where they would go"
-            f" ('{normed[0]}' first)",
+            f"'{source.text}' has its batch norms folded into the weights, and '{model.name}' has"
+            f" {len(lacking)} of its own where they would go"
+            f" ('{mine[lacking[0]].form.name}' first)",
             hint="give the .keras or .h5 that it came from, or take a model without batch norms",
         )
     for k, giving in pairs.items():
         _set(mine[k], source.layers[giving])
     taken = tuple(
-        TakenLayer(mine[k].form.name, source.layers[j].form.name, source.layers[j].parameters)
+        TakenLayer(
+            mine[k].form.name,
+            source.layers[j].form.name,
+            _size(mine[k], source.layers[j]),
+        )
         for k, j in sorted(pairs.items())
     )
     used = set(pairs.values())
     return Grafted(
+        "structure",
         taken,
         tuple(item.form.name for k, item in enumerate(mine) if k not in pairs),
         tuple(item.form.name for j, item in enumerate(source.layers) if j not in used),
         _notes(mine, source, pairs),
     )
+
+
+def _by_name(model: Any, source: SourceNet, names: tuple[str, ...], alike: int) -> Grafted:
+    copy_matching(model, source.keras_model)
+    given = {layer.name for layer in source.keras_model.layers if layer.weights}
+    taken = tuple(
+        TakenLayer(name, name, int(model.get_layer(name).count_params())) for name in names
+    )
+    notes = () if alike else ("the layers agree in name and shape, not in what they read",)
+    return Grafted(
+        "name",
+        taken,
+        tuple(layer.name for layer in model.layers if layer.weights and layer.name not in names),
+        tuple(sorted(given - set(names))),
+        notes,
+    )
+
+
+def _size(mine: ModelLayer, giving: SourceLayer) -> int:
+    """How many of the model's weights come from there."""
+    norm = 0 if mine.norm is None else int(mine.norm.count_params())
+    return int(mine.layer.count_params()) + norm
 
 
 def _matched(mine: Sequence[ModelLayer], theirs: Sequence[SourceLayer]) -> dict[int, int]:
@@ -134,14 +172,21 @@ def _recoloured(mine: LayerForm, theirs: LayerForm) -> bool:
 
 
 def _set(target: ModelLayer, giving: SourceLayer) -> None:
-    kernel = giving.kernel
-    shape = target.form.shape
-    if kernel.shape != shape:
-        kernel = _other_colours(kernel, shape[2])
-    layer = target.layer
+    layer, norm = target.layer, target.norm
+    before = giving.norm if norm is not None else None
+    kernel = giving.kernel if before is None else before.kernel
+    if kernel.shape != target.form.shape:
+        kernel = _other_colours(kernel, target.form.shape[2])
     layer.kernel.assign(kernel)
     if layer.use_bias:
-        layer.bias.assign(giving.bias)
+        layer.bias.assign(giving.bias if before is None else np.zeros_like(giving.bias))
+    if before is not None:
+        # The same function with the model's own epsilon.
+        ratio = np.sqrt((before.variance + norm.epsilon) / (before.variance + before.epsilon))
+        norm.gamma.assign(before.gamma * ratio)
+        norm.beta.assign(before.beta)
+        norm.moving_mean.assign(before.mean)
+        norm.moving_variance.assign(before.variance)
 
 
 def _other_colours(kernel: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
@@ -170,7 +215,8 @@ def _notes(mine: Sequence[ModelLayer], source: SourceNet, pairs: dict[int, int])
             activations[own.activation, other.activation] += 1
         if own.padding != other.padding:
             paddings[own.padding, other.padding] += 1
-        biases += not mine[k].layer.use_bias and bool(source.layers[j].bias.any())
+        unbiased = not mine[k].layer.use_bias and mine[k].norm is None
+        biases += unbiased and bool(source.layers[j].bias.any())
     for (own_kind, other_kind), count in activations.items():
         notes.append(f"{count} layers end in {own_kind} here, in {other_kind} in the source")
     for (own_kind, other_kind), count in paddings.items():
@@ -180,13 +226,13 @@ def _notes(mine: Sequence[ModelLayer], source: SourceNet, pairs: dict[int, int])
     return tuple(notes)
 
 
-def _nothing_fits(model: object, mine: Sequence[ModelLayer], source: SourceNet) -> UsageError:
+def _nothing_fits(model: Any, mine: Sequence[ModelLayer], source: SourceNet) -> UsageError:
     first = next((item.form for item in mine if item.form.reads == (IMAGE,)), None)
     other = next(
         (item.form for item in source.layers if item.form.reads == (IMAGE,)), source.layers[0].form
     )
     return UsageError(
-        f"no layer of '{source.text}' fits '{getattr(model, 'name', '')}': it begins with {other},"
+        f"no layer of '{source.text}' fits '{model.name}': it begins with {other},"
         f" expected {first}",
         hint="give a network of the same family and width, and an input large enough that the"
         " strides agree",

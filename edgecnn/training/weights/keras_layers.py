@@ -1,4 +1,4 @@
-"""The layers of a Keras model that is to receive weights."""
+"""The layers of a Keras model, with what reads what, through nested models too."""
 
 from __future__ import annotations
 
@@ -42,43 +42,94 @@ def model_layers(model: Any) -> tuple[ModelLayer, ...]:
     Raises:
         UsageError: the model is not functional.
     """
-    if not getattr(model, "_nodes_by_depth", None):
+    if _graph_of(model) is None:
         raise UsageError(
-            f"the model '{getattr(model, 'name', model)}' has no graph to put weights into",
+            f"the model '{getattr(model, 'name', model)}' has no graph to follow",
             hint="build it with keras.Model(inputs, outputs)",
         )
-    nodes = [
-        node
-        for depth in sorted(model._nodes_by_depth, reverse=True)
-        for node in model._nodes_by_depth[depth]
-    ]
-    readers: dict[int, list[Any]] = {}
-    for node in nodes:
-        for tensor in node.input_tensors:
-            readers.setdefault(id(tensor), []).append(node)
+    steps = _steps(model, list(model.inputs))[0]
+    readers: dict[int, list[_Step]] = {}
+    for step in steps:
+        for tensor in step.inputs:
+            readers.setdefault(id(tensor), []).append(step)
     reads: dict[int, int] = {id(tensor): 1 for tensor in model.inputs}
-    zeros: dict[int, Any] = {}
+    zeros: dict[int, _Step] = {}
     found: list[ModelLayer] = []
-    for node in nodes:
-        mask = union(reads.get(id(tensor), 0) for tensor in node.input_tensors)
-        layer = node.operation
-        if type(layer).__name__ in _KINDS and getattr(layer, "kernel", None) is not None:
-            found.append(_model_layer(node, mask, zeros, readers))
+    for step in steps:
+        mask = union(reads.get(id(tensor), 0) for tensor in step.inputs)
+        kind = type(step.layer).__name__
+        if kind in _KINDS and getattr(step.layer, "kernel", None) is not None:
+            found.append(_model_layer(step, mask, zeros, readers))
             mask = 1 << len(found)
-        elif type(layer).__name__ == "ZeroPadding2D":
-            zeros[id(node.outputs[0])] = node
-        if node.input_tensors:
-            reads.update((id(tensor), mask) for tensor in node.outputs)
+        elif kind == "ZeroPadding2D":
+            zeros[id(step.outputs[0])] = step
+        reads.update((id(tensor), mask) for tensor in step.outputs)
     return tuple(found)
 
 
+def is_readable(model: Any) -> bool:
+    """Whether :func:`model_layers` sees every weight that counts: kernels and batch norms."""
+    if _graph_of(model) is None:
+        return False
+    known = {*_KINDS, "BatchNormalization", "Normalization"}
+    steps = _steps(model, list(model.inputs))[0]
+    return all(
+        type(step.layer).__name__ in known or not getattr(step.layer, "weights", ())
+        for step in steps
+    )
+
+
+def norms(model: Any) -> int:
+    """How many batch norms the model has, in nested models too."""
+    steps = _steps(model, list(model.inputs))[0]
+    return sum(type(step.layer).__name__ == "BatchNormalization" for step in steps)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One call of a layer: the layer, the tensors that it reads and those that it makes."""
+
+    layer: Any
+    inputs: tuple[Any, ...]
+    outputs: tuple[Any, ...]
+
+
+def _graph_of(model: Any) -> Any:
+    """What holds a model's nodes: the model itself, or what a Sequential keeps inside."""
+    for holder in (model, getattr(model, "_functional", None)):
+        if getattr(holder, "_nodes_by_depth", None):
+            return holder
+    return None
+
+
+def _steps(model: Any, fed: list[Any]) -> tuple[list[_Step], list[Any]]:
+    """The calls in a model that is given ``fed``, in order, and the tensors that it ends in."""
+    holder = _graph_of(model)
+    # A nested model's own tensors stand for those of the model around it, and the other way round.
+    alias = {id(own): given for own, given in zip(holder.inputs, fed, strict=False)}
+    steps: list[_Step] = []
+    for depth in sorted(holder._nodes_by_depth, reverse=True):
+        for node in holder._nodes_by_depth[depth]:
+            layer = node.operation
+            inputs = tuple(alias.get(id(tensor), tensor) for tensor in node.input_tensors)
+            if not inputs:
+                continue
+            if _graph_of(layer) is None:
+                steps.append(_Step(layer, inputs, tuple(node.outputs)))
+                continue
+            inner, ends = _steps(layer, list(inputs))
+            steps += inner
+            alias.update((id(outer), end) for outer, end in zip(node.outputs, ends, strict=False))
+    return steps, [alias.get(id(tensor), tensor) for tensor in holder.outputs]
+
+
 def _model_layer(
-    node: Any, mask: int, zeros: dict[int, Any], readers: dict[int, list[Any]]
+    step: _Step, mask: int, zeros: dict[int, _Step], readers: dict[int, list[_Step]]
 ) -> ModelLayer:
-    layer = node.operation
+    layer = step.layer
     kind = _KINDS[type(layer).__name__]
-    norm = _only_reader(node, readers, "BatchNormalization")
-    last = norm if norm is not None else node
+    norm = _only_reader(step, readers, "BatchNormalization")
+    last = norm if norm is not None else step
     activation = layer.activation.__name__
     if activation == "linear":
         activation = _following(last, readers)
@@ -89,49 +140,49 @@ def _model_layer(
         *((1, 1), (1, 1))
         if kind == "dense"
         else (_pair(layer.strides), _pair(layer.dilation_rate)),
-        padding="same" if kind == "dense" else _padding(node, zeros),
+        padding="same" if kind == "dense" else _padding(step, zeros),
         activation=_NAMES.get(activation, activation),
         reads=positions(mask),
     )
-    return ModelLayer(form, layer, None if norm is None else norm.operation)
+    return ModelLayer(form, layer, None if norm is None else norm.layer)
 
 
-def _padding(node: Any, zeros: dict[int, Any]) -> Padding:
-    layer, tensor = node.operation, node.input_tensors[0]
+def _padding(step: _Step, zeros: dict[int, _Step]) -> Padding:
+    layer, tensor = step.layer, step.inputs[0]
     if layer.padding == "same":
         return "same"
     pads = ((0, 0), (0, 0))
     before = zeros.get(id(tensor))
     if before is not None:
-        (top, bottom), (left, right) = before.operation.padding
+        (top, bottom), (left, right) = before.layer.padding
         pads = ((int(top), int(bottom)), (int(left), int(right)))
-        tensor = before.input_tensors[0]
+        tensor = before.inputs[0]
     kernel = _pair(layer.kernel_size)
     sizes = (tensor.shape[1], tensor.shape[2])
     return padding_kind(pads, sizes, kernel, _pair(layer.strides), _pair(layer.dilation_rate))
 
 
-def _following(node: Any, readers: dict[int, list[Any]]) -> str:
+def _following(step: _Step, readers: dict[int, list[_Step]]) -> str:
     """The activation that is a layer of its own."""
-    relu = _only_reader(node, readers, "ReLU")
+    relu = _only_reader(step, readers, "ReLU")
     if relu is not None:
-        layer = relu.operation
-        if layer.negative_slope:
+        if relu.layer.negative_slope:
             return "leaky_relu"
-        return "relu" if layer.max_value is None else f"relu{float(layer.max_value):g}"
-    other = _only_reader(node, readers, "Activation")
-    return str(other.operation.activation.__name__) if other is not None else "linear"
+        most = relu.layer.max_value
+        return "relu" if most is None else f"relu{float(most):g}"
+    other = _only_reader(step, readers, "Activation")
+    return str(other.layer.activation.__name__) if other is not None else "linear"
 
 
-def _only_reader(node: Any, readers: dict[int, list[Any]], kind: str) -> Any:
+def _only_reader(step: _Step, readers: dict[int, list[_Step]], kind: str) -> _Step | None:
     while True:
-        found = readers.get(id(node.outputs[0]), [])
+        found = readers.get(id(step.outputs[0]), [])
         if len(found) != 1:
             return None
-        node = found[0]
-        name = type(node.operation).__name__
+        step = found[0]
+        name = type(step.layer).__name__
         if name == kind or name not in _PASSING:
-            return node if name == kind else None
+            return step if name == kind else None
 
 
 def _pair(value: Any) -> tuple[int, int]:

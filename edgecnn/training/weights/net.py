@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -61,6 +62,24 @@ class LayerForm:
 
 
 @dataclass(frozen=True)
+class SourceNorm:
+    """A layer as it was before its batch norm was folded in.
+
+    Attributes:
+        kernel: of the layer alone.
+        gamma, beta, mean, variance: of the batch norm; the layer's bias is in ``mean``.
+        epsilon: of the batch norm.
+    """
+
+    kernel: NDArray[np.float32] = field(compare=False, repr=False)
+    gamma: NDArray[np.float32] = field(compare=False, repr=False)
+    beta: NDArray[np.float32] = field(compare=False, repr=False)
+    mean: NDArray[np.float32] = field(compare=False, repr=False)
+    variance: NDArray[np.float32] = field(compare=False, repr=False)
+    epsilon: float = 1e-3
+
+
+@dataclass(frozen=True)
 class SourceLayer:
     """A layer that gives its weights, batch norm folded in.
 
@@ -68,11 +87,13 @@ class SourceLayer:
         form: what it is.
         kernel: float32, in Keras' layout.
         bias: float32, one per output channel; zeros where the file has none.
+        norm: the same in two parts, where the file has a batch norm of its own.
     """
 
     form: LayerForm
     kernel: NDArray[np.float32] = field(compare=False, repr=False)
     bias: NDArray[np.float32] = field(compare=False, repr=False)
+    norm: SourceNorm | None = None
 
     @property
     def parameters(self) -> int:
@@ -108,6 +129,7 @@ class SourceNet:
         meaning: what a byte of the picture is to it; None: unknown.
         notes: what was met on reading, one line each.
         digest: SHA-256 over the layers' weights.
+        keras_model: the Keras model in the file; None: it holds none.
     """
 
     text: str
@@ -117,6 +139,16 @@ class SourceNet:
     meaning: ByteMeaning | None
     notes: tuple[str, ...] = ()
     digest: str = ""
+    keras_model: Any = field(default=None, compare=False, repr=False)
+
+
+def layers_digest(layers: tuple[SourceLayer, ...]) -> str:
+    """SHA-256 over kernels and biases, in order."""
+    digest = hashlib.sha256()
+    for layer in layers:
+        digest.update(layer.kernel.tobytes())
+        digest.update(layer.bias.tobytes())
+    return digest.hexdigest()
 
 
 def positions(mask: int) -> tuple[int, ...]:

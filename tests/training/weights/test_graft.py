@@ -53,7 +53,13 @@ def small(channels=3, classes=4, seed=0, stride=2):
 @pytest.mark.parametrize(
     ("name", "build", "width", "size"),
     [
-        ("coral/tf2_mobilenet_v2_1.0_224_ptq", mobilenet_v2.build, 1.0, 224),
+        pytest.param(
+            "coral/tf2_mobilenet_v2_1.0_224_ptq",
+            mobilenet_v2.build,
+            1.0,
+            224,
+            marks=pytest.mark.long,
+        ),
         ("coral/mobilenet_v2_1.0_224_quant", mobilenet_v2.build, 1.0, 224),
         ("mlperf_tiny/vww_96_int8", mobilenet_v1.build, 0.25, 96),
     ],
