@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecnn.cli.options import (
+    board_file_option,
     common,
     force_chance_option,
     input_options,
@@ -16,9 +17,11 @@ from edgecnn.cli.options import (
     own_code_options,
     project_option,
     seed_option,
+    target_option,
     variant_option,
 )
-from edgecnn.cli.output import print_json, print_table, print_warnings, progress
+from edgecnn.cli.output import print_json, print_warnings, progress
+from edgecnn.cli.quality_tables import print_class_changes, print_metric, print_side_by_side
 
 if TYPE_CHECKING:
     from edgecnn.jobs.evaluate import EvalResult
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
     default=None,
     help="Default: test; all images of a foreign folder without a test split.",
 )
+@target_option(multiple=False, required=False)
+@board_file_option
 @own_code_options
 @variant_option
 @click.option("--limit", type=click.IntRange(1), default=None, help="At most so many images.")
@@ -50,6 +55,8 @@ def command(
     model: Path | None,
     data: str | None,
     split: str | None,
+    target: str | None,
+    board_file: Path | None,
     variant: str | None,
     limit: int | None,
     threads: int | None,
@@ -70,11 +77,14 @@ def command(
 ) -> None:
     """Measure accuracy (classify) or mAP (detect) on labelled data.
 
-    Exit code 1 when a classifier is no better than chance, or a detector finds nothing.
+    With -t CORE or BOARD it is what that device computes, beside LiteRT and the float model on the
+    same images. Exit code 1 when a classifier is no better than chance, or a detector finds
+    nothing.
     """
     from edgecnn.jobs.evaluate import EvalRequest, gate, run
     from edgecnn.jobs.input_range import RangeOptions
     from edgecnn.jobs.reference import resolve
+    from edgecnn.jobs.side_by_side import run_side_by_side
     from edgecnn.jobs.specs import SpecFiles
 
     reference = resolve(model, project, imports=imports, unsafe=unsafe)
@@ -91,7 +101,10 @@ def command(
         numerics,
     )
     with progress(silent=as_json or quiet) as bar:
-        result = run(request, bar)
+        if target or board_file:
+            result = run_side_by_side(request, target, board_file, bar)
+        else:
+            result = run(request, bar)
     if as_json:
         print_json(result.to_json())
     else:
@@ -102,13 +115,14 @@ def command(
 
 
 def _print(result: EvalResult, *, verbose: bool) -> None:
-    metric = result.metric
-    rows = [(metric.name, f"{metric.value:.4f}", f"{metric.low:.4f} – {metric.high:.4f}")]
-    further = {"map75": "", "map5095": "", "ar1": "", "ar10": "", "ar100": ""}
-    rows += [(key, f"{metric.extra[key]:.4f}", "") for key in further if key in metric.extra]
-    of = f", {result.variant}" if result.variant else ""
-    of += " (not quantized yet)" if result.float_only else ""
-    print_table(f"{metric.n} images{of}", ("metric", "value", "95 % interval"), rows, numeric=(1,))
+    if result.compared:
+        print_side_by_side(result.compared)
+        first, last = result.compared[0], result.compared[-1]
+        print_class_changes(first.metric, last.metric, (first.name, last.name))
+    else:
+        of = f", {result.variant}" if result.variant else ""
+        of += " (not quantized yet)" if result.float_only else ""
+        print_metric(result.metric, f"{result.metric.n} images{of}", verbose=verbose)
     if result.skipped:
         click.echo(f"skipped {len(result.skipped)} unreadable images:")
         for name in result.skipped[: None if verbose else 10]:

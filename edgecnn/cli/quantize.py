@@ -18,6 +18,7 @@ from edgecnn.cli.options import (
     seed_option,
 )
 from edgecnn.cli.output import layer_name, print_json, print_table, print_warnings, progress
+from edgecnn.cli.quality_tables import print_class_changes
 from quantization.recipe import STEPS, Calibrator, Interface
 
 if TYPE_CHECKING:
@@ -171,7 +172,10 @@ def _print_metrics(result: QuantizationResult) -> None:
     if rows:
         metric_name = next(m.name for m in result.metrics.values() if m is not None)
         print_table("", ("model", metric_name, "95 % interval", "samples"), rows, numeric=(1, 3))
-    _print_classes(result)
+    before = result.metrics.get("float") or result.metrics.get("float_tflite")
+    after = result.metrics.get("quantized")
+    if before is not None and after is not None:
+        print_class_changes(before, after, ("float", result.recipe.name))
     if result.drop is not None:
         drop = result.drop
         click.echo(
@@ -180,27 +184,6 @@ def _print_metrics(result: QuantizationResult) -> None:
             f" (95 % interval of the loss {drop.low:.2f} to {drop.high:.2f})"
             + ("" if result.passed else f": more than {result.max_drop:g}")
         )
-
-
-def _print_classes(result: QuantizationResult) -> None:
-    """A detector's average precision at IoU 0.5 by class, float beside quantized."""
-    after = result.metrics.get("quantized")
-    before = result.metrics.get("float") or result.metrics.get("float_tflite")
-    if after is None or before is None or after.name != "map50":
-        return
-    figures: dict[str, dict[str, Any]] = after.extra.get("by_class", {})
-    rows = []
-    for label, values in figures.items():
-        pair = [metric.extra["per_class"].get(label) for metric in (before, after)]
-        shown = ["–" if value is None else f"{100 * value:.2f} %" for value in pair]
-        change = "" if None in pair else f"{100 * (pair[1] - pair[0]):+.2f}"
-        rows.append((label, str(values["boxes"]), *shown, change))
-    print_table(
-        "average precision at IoU 0.5",
-        ("class", "boxes", "float", result.recipe.name, "points"),
-        rows,
-        numeric=(1, 2, 3, 4),
-    )
 
 
 def _print_steps(result: QuantizationResult) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from edgecnn.core.bundle import KERAS_MODEL
+from edgecnn.core.conventions import NAMES
 from edgecnn.core.errors import DataError, GateMissedError
 from edgecnn.core.metric import Metric
 from edgecnn.core.postprocess import ClassifySpec, DetectSpec
@@ -18,6 +19,7 @@ from edgecnn.jobs.find_range import Subject, range_finder
 from edgecnn.jobs.input_range import InputRange, RangeOptions
 from edgecnn.jobs.reference import ModelRef
 from edgecnn.jobs.specs import SpecFiles, open_runnable
+from quantization.types import Drop
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class EvalRequest:
         seed: of the split; None: the bundle's, or 42.
         limit: at most so many images.
         numerics: run the model's C, with these numerics, on this machine; None: LiteRT.
+        kernels: that the C is made of.
     """
 
     reference: ModelRef
@@ -42,6 +45,39 @@ class EvalRequest:
     threads: int | None = None
     files: SpecFiles | None = None
     numerics: str | None = None
+    kernels: str = "generic"
+
+
+@dataclass(frozen=True)
+class MeasuredModel:
+    """One of several models that were measured on the same data.
+
+    Attributes:
+        name: ``float32``, ``int8`` …, the target, or ``model`` for a bare file.
+        runs: what computed it, in a few words.
+        loss: points that it lost against the first of them; None: it is the first.
+    """
+
+    name: str
+    runs: str
+    metric: Metric
+    loss: Drop | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """A row of ``compared`` in ``edgecnn eval --json``."""
+        loss = None
+        if self.loss is not None:
+            loss = {
+                "points": self.loss.points,
+                "interval95": [self.loss.low, self.loss.high],
+                "paired": self.loss.paired,
+            }
+        return {
+            "name": self.name,
+            "runs": self.runs,
+            "metric": self.metric.to_json(),
+            "loss": loss,
+        }
 
 
 @dataclass(frozen=True)
@@ -51,6 +87,7 @@ class EvalResult:
     Attributes:
         variant: which file of a bundle was measured (see
             :class:`edgecnn.jobs.specs.Runnable`); None: a bare file.
+        compared: with a target: float, quantized and the target's C on the same images.
     """
 
     task: str
@@ -59,6 +96,7 @@ class EvalResult:
     skipped: tuple[str, ...]
     variant: str | None = None
     input_range: InputRange | None = None
+    compared: tuple[MeasuredModel, ...] = ()
 
     @property
     def float_only(self) -> bool:
@@ -79,6 +117,7 @@ class EvalResult:
             "skipped": list(self.skipped),
             "input_range": self.input_range.to_json() if self.input_range else None,
             "chance": None if chance is None else str(chance),
+            "compared": [row.to_json() for row in self.compared],
         }
 
 
@@ -103,6 +142,7 @@ def run(request: EvalRequest, progress: Progress) -> EvalResult:
         threads=request.threads,
         files=request.files,
         numerics=request.numerics,
+        kernels=request.kernels,
         find=find,
     )
     task = "detect" if isinstance(runnable.postprocess, DetectSpec) else "classify"
@@ -125,6 +165,14 @@ def run(request: EvalRequest, progress: Progress) -> EvalResult:
     return EvalResult(
         task, metric, labels, tuple(dataset.skipped), runnable.variant, runnable.input_range
     )
+
+
+def same_range(files: SpecFiles | None, found: InputRange | None) -> SpecFiles | None:
+    """The files with the input range that was found, so that it is not looked for again."""
+    if found is None or found.name not in NAMES:
+        return files
+    colour = None if found.colour == "gray" else found.colour
+    return replace(files or SpecFiles(), input=RangeOptions(found.name, colour))
 
 
 def gate(result: EvalResult, *, force: bool) -> str | None:

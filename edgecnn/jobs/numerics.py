@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgecnn.core.conventions import NAMES
 from edgecnn.core.progress import Progress
-from edgecnn.jobs.evaluate import EvalRequest, run
+from edgecnn.jobs.evaluate import EvalRequest, run, same_range
 from edgecnn.jobs.input_range import InputRange, RangeOptions
 from edgecnn.jobs.reference import ModelRef
 from edgecnn.jobs.specs import SpecFiles
@@ -67,10 +66,7 @@ def quality_beside_reference(
         )  # fmt: skip
         result = run(request, progress)
         values[kind], found = result.metric, found or result.input_range
-        if found is not None and found.name in NAMES:
-            # What was found once is not looked for again.
-            colour = None if found.colour == "gray" else found.colour
-            files = SpecFiles(input=RangeOptions(found.name, colour))
+        files = same_range(files, found) or files
     right, measured = values[numerics and REFERENCE], values[numerics]
     return {
         "metric": measured.name,

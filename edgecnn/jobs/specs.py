@@ -68,6 +68,7 @@ def open_runnable(
     threads: int | None = None,
     files: SpecFiles | None = None,
     numerics: str | None = None,
+    kernels: str = "generic",
     find: Finder | None = None,
 ) -> Runnable:
     """Opens a bundle's variant, a .tflite, a Keras model or a SavedModel.
@@ -76,8 +77,8 @@ def open_runnable(
     given files, else the bundle, else the .tflite's metadata. What a byte of an image means to any
     other model is left to ``find``, without one to what the file tells (see
     :mod:`edgecnn.jobs.input_range`); classes are numbered; inputs that are no image take arrays of
-    real values. With ``numerics`` the predictor is the model's C, built for this machine; else
-    LiteRT.
+    real values. With ``numerics`` the predictor is the model's C with these ``kernels``, built for
+    this machine; else LiteRT.
 
     Raises:
         ModelError: it is no classifier, or a spec does not fit it.
@@ -102,7 +103,7 @@ def open_runnable(
     else:
         from targets.mcu.on_host import c_predictor
 
-        predictor = c_predictor(model, numerics)
+        predictor = c_predictor(model, numerics, kernels)
     if bundle is not None:
         runnable = _finish(predictor, bundle.preprocess, bundle.postprocess, files)
         return replace(runnable, variant=model.recipe)
