@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edgecnn.core.errors import ModelError
 from edgecnn.core.preprocess import PreprocessSpec
 from edgecnn.training.weights.keras_layers import ModelLayer, is_readable, model_layers, norms
-from edgecnn.training.weights.meaning import composed, scaled_meaning, spec_meaning
+from edgecnn.training.weights.meaning import keras_meaning
 from edgecnn.training.weights.net import (
     MAX_LAYERS,
     MAX_PARAMETERS,
@@ -21,7 +21,6 @@ from edgecnn.training.weights.net import (
     layers_digest,
 )
 from edgecnn.training.weights.tflite_layers import tflite_layers
-from quantization.input_evidence import keras_affine
 from quantization.load import load_float
 
 
@@ -69,16 +68,12 @@ def keras_source(
         )
     shape = tuple(model.inputs[0].shape[1:])
     fixed = len(shape) == 3 and None not in shape
-    affine = keras_affine(model) if fixed else None
-    if meaning is None:
-        own = spec_meaning(spec, f"the preprocess spec of '{text}'") if spec is not None else None
-        meaning = composed(own, affine) if own is not None else scaled_meaning(affine)
     return SourceNet(
         text,
         form,
         layers,
         (int(shape[0]), int(shape[1]), int(shape[2])) if fixed else None,
-        meaning,
+        meaning or keras_meaning(model, spec, text),
         notes,
         layers_digest(layers),
         model,

@@ -141,6 +141,10 @@ def test_a_file_of_keras_2_gives_its_weights():
         most = np.abs(ours.kernel).max()
         assert np.abs(ours.kernel - theirs.kernel).max() <= most / 127
         assert ours.bias == pytest.approx(theirs.bias, abs=1e-2)
+    # The quantized file's codes say what the other one's batch norm remembers.
+    assert source.meaning.scale == pytest.approx(quantized.meaning.scale, rel=1e-3)
+    assert source.meaning.offset == pytest.approx(quantized.meaning.offset, abs=1e-3)
+    assert "saw in training (0..1)" in source.meaning.evidence
 
 
 def test_what_is_no_source_is_refused_in_one_line(files, tmp_path):
