@@ -19,6 +19,7 @@ from edgecnn.core.own_packages import require_own_packages
 #: verb → (module:command, one line for --help), in the order of the user's road.
 VERBS: dict[str, tuple[str, str]] = {
     "new": ("edgecnn.cli.new:command", "Start a project: a folder with edgecnn.toml and samples."),
+    "data": ("edgecnn.cli.data:command", "Check, convert, split and show images with boxes."),
     "train": ("edgecnn.cli.train:command", "Train the project's model into a bundle."),
     "quantize": ("edgecnn.cli.quantize:command", "Make int8 of it, with a parity verdict."),
     "inspect": ("edgecnn.cli.inspect:command", "Say what quantization did, layer by layer."),

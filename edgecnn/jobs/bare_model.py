@@ -89,6 +89,7 @@ def open_bare(
             seed=seed,
         ),
         classes=_classes(model) if after is None else len(after.labels),
+        task="detect" if isinstance(after, post.DetectSpec) else None,
         samples=samples,
         seed=seed,
     )

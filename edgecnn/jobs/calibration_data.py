@@ -95,19 +95,22 @@ def open_data(
     preprocess: PreprocessSpec | None = None,
     find: ImageFinder | None = None,
     classes: int | None = None,
+    task: str | None = None,
     samples: int = 200,
     seed: int = 42,
 ) -> CalibrationData:
     """Opens a data source for a model.
 
     Args:
-        source: a built-in name, a folder or archive of images or .wav, a .npy or .npz.
+        source: a built-in name, a folder or archive of images, with boxes or in class folders or
+            neither, or of .wav, a .npy or .npz.
         inputs: of the float model.
         preprocess: how raw data becomes tensors; None: arrays are real values, audio becomes −1..1
             at the recordings' rate, and of images ``find`` finds out what a byte means.
         find: is given the training, tuning and test part that there are.
         classes: size of the model's score output; labels of another number are no test data.
             None: any number will do.
+        task: the model's; None: the source's, and class folders where that says nothing.
         samples: calibration samples wanted.
         seed: of splits and choices.
 
@@ -117,7 +120,7 @@ def open_data(
         ModelError: images or recordings, and the model does not take one of them.
         UnknownNameError: no such source.
     """
-    parts = _labelled(source, seed, classes)
+    parts = _labelled(source, seed, classes, task)
     train, tune, test = parts if parts is not None else (load_unlabelled(source), None, None)
     first = _first(train, source)
     found = None
@@ -174,13 +177,14 @@ def _not_one(inputs: Sequence[TensorInfo], expected: str) -> ModelError:
 
 
 def _labelled(
-    source: str, seed: int, classes: int | None
+    source: str, seed: int, classes: int | None, task: str | None
 ) -> tuple[Dataset, Dataset | None, Dataset | None] | None:
     """Train, tuning and test data; all as train where the classes are not the model's."""
-    task = SOURCES.get(source, "classify")
+    task = SOURCES.get(source) or task or "classify"
     try:
         train = load_dataset(source, task, "train", seed=seed)
-        if task == "classify" and classes is not None and len(train.labels) != classes:
+        own = source not in SOURCES or task == "classify"
+        if own and classes is not None and len(train.labels) != classes:
             return load_dataset(source, task, "all", seed=seed), None, None
         test = load_dataset(source, task, "test", seed=seed)
     except DataError:

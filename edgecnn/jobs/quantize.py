@@ -254,6 +254,7 @@ def _bundle_inputs(job: QuantizeJob) -> _Inputs:
             job.calibration,
             model.inputs,
             preprocess=bundle.preprocess,
+            task=manifest.task,
             samples=job.recipe.samples or 1,
             seed=seed,
         )

@@ -15,7 +15,7 @@ from edgecnn.core.sample import Sample
 from edgecnn.data.boxes.forms import form_note, read_forms
 from edgecnn.data.boxes.image_facts import image_facts
 from edgecnn.data.boxes.parts import BoxParts, part_images
-from edgecnn.data.boxes.settle import BoxedImage, SettledBoxes, settle
+from edgecnn.data.boxes.settle import AnnotatedImage, SettledBoxes, settle
 from edgecnn.data.decode import decode_image
 from edgecnn.data.images import Files, content_keys, split_facts
 from edgecnn.data.splits import PARTS, check_split, drop_duplicates
@@ -42,7 +42,7 @@ class BoxSet:
     skipped: tuple[str, ...]
     duplicates: tuple[str, ...]
     files: Files = field(repr=False)
-    images: Mapping[str, BoxedImage] = field(repr=False)
+    images: Mapping[str, AnnotatedImage] = field(repr=False)
     notes: tuple[str, ...] = ()
     task: str = "detect"
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from edgecnn.data.boxes.settle import BoxedImage, SettledBoxes
+from edgecnn.data.boxes.settle import AnnotatedImage, SettledBoxes
 from edgecnn.data.boxes.similar import near_groups
 from edgecnn.data.boxes.split_names import named_part
 from edgecnn.data.layout import natural_key
@@ -33,16 +33,29 @@ class BoxParts:
     similar: tuple[tuple[str, ...], ...] = ()
 
 
-def part_images(settled: SettledBoxes, seed: int, *, anew: bool = False) -> BoxParts:
+@dataclass(frozen=True)
+class CutShares:
+    """How a set is cut anew, whatever it says itself.
+
+    Attributes:
+        val, test: shares of all images.
+    """
+
+    val: float = _SHARE
+    test: float = _SHARE
+
+
+def part_images(settled: SettledBoxes, seed: int, anew: CutShares | None = None) -> BoxParts:
     """Splits a set: lists and files of its own, else folders, else cut by image.
 
     Args:
         settled: the set.
         seed: of the cut.
-        anew: cut whatever the set itself says.
+        anew: cut with these shares, whatever the set itself says.
     """
     images = {image.path: image for image in settled.images}
     parts, notes = ({}, ()) if anew else _own_parts(settled)
+    shares = anew or CutShares()
     own = tuple(part for part in PARTS if parts.get(part))
     if not own:
         parts = {"train": list(images)}
@@ -55,7 +68,11 @@ def part_images(settled: SettledBoxes, seed: int, *, anew: bool = False) -> BoxP
         for part in ("test", "val"):
             if parts.get(part):
                 continue
-            share = _SHARE if part == "test" else _VAL_SHARE if "test" in own else _SHARE / 0.85
+            if part == "val" and "test" in own:
+                share = _VAL_SHARE
+            else:
+                # Val is a larger share of what is left once test is gone.
+                share = shares.test if part == "test" else shares.val / (1 - shares.test)
             chosen = _cut(groups, images, share, seed)
             groups = [group for group in groups if group not in chosen]
             parts[part] = [path for group in chosen for path in group]
@@ -101,7 +118,7 @@ def _usable(groups: list[tuple[str, ...]]) -> tuple[list[tuple[str, ...]], tuple
 
 def _cut(
     groups: Sequence[tuple[str, ...]],
-    images: Mapping[str, BoxedImage],
+    images: Mapping[str, AnnotatedImage],
     share: float,
     seed: int,
 ) -> list[tuple[str, ...]]:

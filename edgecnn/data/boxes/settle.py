@@ -5,6 +5,7 @@ What cannot be mended is left out, and nothing is left out in silence.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -24,7 +25,7 @@ _LEAST_LEFT = 0.2  # a box of which less lies in the image is left out
 
 
 @dataclass(frozen=True)
-class BoxedImage:
+class AnnotatedImage:
     """An image with its boxes.
 
     Attributes:
@@ -57,12 +58,15 @@ class SettledBoxes:
     """
 
     form: str
-    images: tuple[BoxedImage, ...]
+    images: tuple[AnnotatedImage, ...]
     labels: tuple[str, ...]
     faults: tuple[AnnotationFault, ...]
     notes: tuple[str, ...]
     total: int
     skipped: tuple[str, ...]
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\s]+")
 
 
 def settle(
@@ -93,7 +97,7 @@ def settle(
         if path not in bad
     ]
     images.sort(key=lambda image: natural_key(image.path))
-    labels = reading.labels or _labels(images)
+    labels = tuple(map(clean_label, reading.labels or ())) or _labels(images)
     order = {name: place for place, name in enumerate(dict.fromkeys(labels))}
     faults.sort(key=lambda fault: natural_key(fault.file))
     total = sum(len(record.boxes) for record in reading.records) + reading.lost
@@ -132,7 +136,7 @@ def _placed(
         if why:
             faults.append(AnnotationFault(record.file, box.item, why))
         if inside is not None:
-            kept.append(replace(box, corners=inside))
+            kept.append(replace(box, corners=inside, label=clean_label(box.label)))
     return kept
 
 
@@ -160,6 +164,11 @@ def _upright(record: ImageRecord, facts: ImageFacts, counts: _Counts) -> tuple[A
         return _mapped(record.boxes, lambda c: _times(c, across, down))
     counts.other_size += 1
     return record.boxes
+
+
+def clean_label(label: str) -> str:
+    """A class name as one line of text: any form can hold it, and no two look the same."""
+    return _CONTROL.sub(" ", label).strip()[:200] or "?"
 
 
 def turned(corners: Corners, orientation: int, width: int, height: int) -> Corners:
@@ -218,7 +227,7 @@ def _joined(
     facts: ImageFacts,
     parts: Mapping[str, str] | None,
     faults: list[AnnotationFault],
-) -> BoxedImage:
+) -> AnnotatedImage:
     """One image of its records; a box that stands there twice is named and taken once."""
     kept: list[AnnotatedBox] = []
     seen: dict[tuple[str, Corners], AnnotatedBox] = {}
@@ -232,8 +241,8 @@ def _joined(
             seen[key] = box
             kept.append(box)
     part = parts.get(path) if parts is not None else rows[0][0].part
-    return BoxedImage(path, facts, tuple(kept), rows[0][0].file, part)
+    return AnnotatedImage(path, facts, tuple(kept), rows[0][0].file, part)
 
 
-def _labels(images: Sequence[BoxedImage]) -> tuple[str, ...]:
+def _labels(images: Sequence[AnnotatedImage]) -> tuple[str, ...]:
     return tuple(sorted({box.label for image in images for box in image.boxes}, key=natural_key))

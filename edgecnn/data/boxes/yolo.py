@@ -28,7 +28,7 @@ def read_yolo(files: Files, paths: Sequence[str], index: ImageIndex) -> Annotati
     yaml, description = _description(files, faults)
     names = description.names or _names(files)
     by_image, labelled = _pairs(paths, index, faults)
-    parts = _parts(files, yaml, description, index, faults) if yaml else None
+    parts = _parts(files, yaml, description, index, faults, notes) if yaml else None
     images = _wanted(index, labelled, parts)
     records = []
     polygons = 0
@@ -128,9 +128,15 @@ def _parts(
     description: YoloDescription,
     index: ImageIndex,
     faults: list[AnnotationFault],
+    notes: list[str],
 ) -> dict[str, str] | None:
-    """Image → split, as data.yaml says: folders of images, or .txt files that list them."""
+    """Image → split, as data.yaml says: folders of images, or .txt files that list them.
+
+    A split that names the images of train again (``val: images``, as examples have it) is none.
+    """
     parts: dict[str, str] = {}
+    train: set[str] = set()
+    count = 0
     base = description.paths.get("path", ("",))[0]
     for part in ("train", "val", "test"):  # of two splits the later one holds
         for entry in description.paths.get(part, ()):
@@ -138,8 +144,15 @@ def _parts(
             if not images:
                 missing = "leads out of the folder" if leads_out(entry, yaml) else "holds no images"
                 faults.append(AnnotationFault(yaml, part, f"'{entry[:200]}' {missing}"))
+            if part == "train":
+                train.update(images)
+            elif images and train and train <= set(images):
+                notes.append(f"'{yaml}': {part} names the images of train again: not a split")
+                continue
+            count += bool(images)
             parts.update(dict.fromkeys(images, part))
-    return parts or None
+    # What names one split of everything is not cut either.
+    return parts if parts and (count > 1 or set(parts) < set(index.images)) else None
 
 
 def _listed(files: Files, yaml: str, base: str, entry: str, index: ImageIndex) -> list[str]:
