@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.core.decode import decode
-from edgecnn.core.detections import Classification, Detections
+from edgecnn.core.detections import Centroids, Classification, Detections
 from edgecnn.core.errors import BundleError
 from edgecnn.core.lcg import lcg_inputs, outputs_fnv1a
+from edgecnn.core.postprocess import ClassifySpec, PostprocessSpec
 from edgecnn.core.reference import best_reference
 from edgecnn.core.runtime import TensorInfo
 from edgecnn.core.tflite.model import DType
@@ -219,9 +220,18 @@ def _same_decoded(
         # Equal best scores in the reference leave the choice between those classes open.
         return bool(theirs.scores[mine.best] == theirs.scores.max())
     if isinstance(mine, Detections) and isinstance(theirs, Detections):
-        limit = getattr(model.postprocess, "score_threshold", 0.0) + BORDERLINE
-        return same_detections(mine, theirs, limit)
+        return same_detections(mine, theirs, _certain(model.postprocess))
+    if isinstance(mine, Centroids) and isinstance(theirs, Centroids):
+        mine, theirs = (Detections(c.cells, c.scores, c.classes) for c in (mine, theirs))
+        return same_detections(mine, theirs, _certain(model.postprocess))
     return False
+
+
+def _certain(spec: PostprocessSpec) -> float:
+    """The score from which on a difference of one LSB does not decide."""
+    if isinstance(spec, ClassifySpec):
+        return 0.0
+    return max(spec.thresholds or (spec.score_threshold,)) + BORDERLINE
 
 
 def same_detections(mine: Detections, theirs: Detections, certain: float = 0.0) -> bool:

@@ -96,6 +96,12 @@ def _draw_box(
     x1, y1, x2, y2 = (round(value * factor) for value in item.box_xyxy)
     corner = (max(x1, x2 - 1), max(y1, y2 - 1))
     colour = class_colour(item.class_index)
+    if item.point_xy is not None:
+        x, y = (round(value * factor) for value in item.point_xy)
+        # A ring with a dot: where something is, without a size.
+        cv2.circle(image, (x, y), 5 * style.thickness, colour, style.thickness, cv2.LINE_AA)
+        cv2.circle(image, (x, y), style.thickness, colour, cv2.FILLED, cv2.LINE_AA)
+        return
     cv2.rectangle(image, (x1, y1), corner, colour, style.thickness, cv2.LINE_AA)
 
 

@@ -10,7 +10,7 @@ from edgecnn.camera.capture import Image
 from edgecnn.camera.result import Item, items_of
 from edgecnn.core.decode import decode
 from edgecnn.core.imaging import Preprocessor
-from edgecnn.core.postprocess import DetectSpec, PostprocessSpec
+from edgecnn.core.postprocess import ClassifySpec, PostprocessSpec
 from edgecnn.core.preprocess import PreprocessSpec
 from edgecnn.core.runtime import Predictor
 
@@ -35,7 +35,7 @@ class Pipeline:
         postprocess: PostprocessSpec,
         score_threshold: float | None = None,
     ) -> None:
-        if isinstance(postprocess, DetectSpec) and score_threshold is not None:
+        if score_threshold is not None and not isinstance(postprocess, ClassifySpec):
             postprocess = postprocess.with_threshold(score_threshold)
         self._predictor = predictor
         self._postprocess = postprocess

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edgecnn.core.detections import Classification, Detections
+from edgecnn.core.decode import Decoded
+from edgecnn.core.detections import Centroids, Classification
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,8 @@ class Item:
         score: in [0, 1].
         box_xyxy: x1, y1, x2, y2 in frame pixels.
         whole_frame: the result of a classifier, which has no box of its own.
+        point_xy: x, y in frame pixels of a model that finds points; the box is then what the cells
+            of its grid cover, not the object. None for others.
     """
 
     label: str
@@ -26,6 +29,19 @@ class Item:
     score: float
     box_xyxy: tuple[float, float, float, float]
     whole_frame: bool = False
+    point_xy: tuple[float, float] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The object in ``detections``."""
+        fields: dict[str, Any] = {
+            "label": self.label,
+            "score": round(self.score, 4),
+            "box_xyxy": [round(value, 2) for value in self.box_xyxy],
+            "track": None,
+        }
+        if self.point_xy is not None:
+            fields["point_xy"] = [round(value, 2) for value in self.point_xy]
+        return fields
 
 
 @dataclass(frozen=True)
@@ -51,15 +67,7 @@ class FrameResult:
             "frame": self.frame,
             "timestamp_s": round(self.timestamp_s, 4),
             "age_ms": round(self.age_ms, 3),
-            "detections": [
-                {
-                    "label": item.label,
-                    "score": round(item.score, 4),
-                    "box_xyxy": [round(value, 2) for value in item.box_xyxy],
-                    "track": None,
-                }
-                for item in self.items
-            ],
+            "detections": [item.to_json() for item in self.items],
             "stage_ms": {name: round(ms, 3) for name, ms in self.stage_ms.items()},
         }
 
@@ -70,7 +78,7 @@ def to_line(data: Mapping[str, Any]) -> str:
 
 
 def items_of(
-    decoded: Classification | Detections,
+    decoded: Decoded,
     labels: tuple[str, ...],
     frame_hw: tuple[int, int],
     threshold: float = 0.0,
@@ -83,15 +91,18 @@ def items_of(
             return ()
         box = (0.0, 0.0, float(frame_hw[1]), float(frame_hw[0]))
         return (Item(_label(labels, best), best, score, box, whole_frame=True),)
-    rows = zip(decoded.boxes, decoded.scores, decoded.classes, strict=True)
+    points = decoded.points if isinstance(decoded, Centroids) else None
+    boxes = decoded.cells if isinstance(decoded, Centroids) else decoded.boxes
+    rows = zip(boxes, decoded.scores, decoded.classes, strict=True)
     return tuple(
         Item(
             _label(labels, int(kind)),
             int(kind),
             float(score),
             (float(box[0]), float(box[1]), float(box[2]), float(box[3])),
+            point_xy=None if points is None else (float(points[k, 0]), float(points[k, 1])),
         )
-        for box, score, kind in rows
+        for k, (box, score, kind) in enumerate(rows)
     )
 
 

@@ -25,10 +25,17 @@ from numpy.typing import NDArray
 
 from edgecnn.core.activation import activate
 from edgecnn.core.candidates import RawColumns, passing
-from edgecnn.core.detections import Classification, Detections
+from edgecnn.core.detections import Centroids, Classification, Detections
 from edgecnn.core.errors import BundleError
 from edgecnn.core.imaging import FrameMap
-from edgecnn.core.postprocess import ClassifySpec, DetectSpec, GridLevel, PostprocessSpec
+from edgecnn.core.joined_cells import joined_cells
+from edgecnn.core.postprocess import (
+    CentroidSpec,
+    ClassifySpec,
+    DetectSpec,
+    GridLevel,
+    PostprocessSpec,
+)
 from edgecnn.core.runtime import TensorInfo
 from edgecnn.core.suppression import nms
 
@@ -36,6 +43,7 @@ _HINT = "use the postprocess spec that was made for this model"
 # exp() of more than this is no box any more; keeps float32 finite.
 _MAX_LOG_SIZE = 10.0
 Float = NDArray[np.float32]
+Decoded = Classification | Detections | Centroids
 
 
 def decode(
@@ -43,7 +51,7 @@ def decode(
     outputs: Mapping[str, NDArray[Any]],
     infos: Sequence[TensorInfo],
     frame_map: FrameMap | None,
-) -> Classification | Detections:
+) -> Decoded:
     """One frame's result.
 
     Args:
@@ -58,6 +66,8 @@ def decode(
     by_name = {info.name: info for info in infos}
     if isinstance(spec, ClassifySpec):
         return classify(spec, *_output(spec.scores, outputs, by_name))
+    if isinstance(spec, CentroidSpec):
+        return centroids(spec, *_output(spec.scores, outputs, by_name), frame_map)
     names = {spec.scores, spec.boxes, *([spec.objectness] if spec.objectness else [])}
     return detect(spec, {name: _output(name, outputs, by_name) for name in names}, frame_map)
 
@@ -71,6 +81,37 @@ def classify(spec: ClassifySpec, raw: NDArray[Any], info: TensorInfo) -> Classif
     if raw.size != len(spec.labels):
         _misfit(spec.scores, raw, f"{len(spec.labels)} scores, one per label")
     return Classification(activate(info.dequantize(raw).reshape(-1), spec.activation))
+
+
+def centroids(
+    spec: CentroidSpec, raw: NDArray[Any], info: TensorInfo, frame_map: FrameMap | None
+) -> Centroids:
+    """One point per object from the raw scores (1, rows, cols, classes).
+
+    A cell's class is the one with the highest score, the background apart; cells that reach their
+    threshold and touch, corners included, are one object of that class. Its score is the highest
+    of its cells', its point their centres' mean, weighted by score.
+
+    Raises:
+        BundleError: another number of scores than cells times classes.
+    """
+    level, first = spec.level, int(spec.background)
+    columns = len(spec.labels) + first
+    if raw.size != level.rows * level.cols * columns:
+        _misfit(spec.scores, raw, f"{level.rows} × {level.cols} cells × {columns} classes")
+    real = np.ascontiguousarray(info.dequantize(raw).reshape(-1, columns))
+    scores = activate(real, spec.activation)[:, first:]
+    label = scores.argmax(axis=1)
+    best = scores[np.arange(len(scores)), label]
+    limits = np.asarray(spec.thresholds or (spec.score_threshold,) * len(spec.labels), np.float32)
+    passed = np.where(best >= limits[label], label, -1).reshape(level.rows, level.cols)
+    found = joined_cells(passed, best.reshape(passed.shape), level.stride, spec.max_detections)
+    if frame_map is None or not len(found):
+        return found
+    cells, ends = frame_map.to_frame(found.cells), np.tile(found.points, 2)
+    inside = (cells[:, 2] > cells[:, 0]) & (cells[:, 3] > cells[:, 1])
+    points = frame_map.to_frame(ends)[:, :2]
+    return Centroids(points[inside], cells[inside], found.scores[inside], found.classes[inside])
 
 
 def detect(

@@ -12,6 +12,7 @@ from edgecnn.core.errors import BundleError
 
 SCHEMA = "edgecnn.postprocess/1"
 Activation = Literal["none", "softmax", "sigmoid"]
+Task = Literal["classify", "detect"]
 BoxCoding = Literal["ltrb", "center-size", "cxcywh", "xyxy"]
 _ON_CELLS = ("ltrb", "center-size")
 _MOST_CANDIDATES = 1 << 22
@@ -38,6 +39,11 @@ class ClassifySpec:
         _one_of("activation", self.activation, get_args(Activation))
         _strings("labels", self.labels)
         _strings("scores", (self.scores,))
+
+    @property
+    def task(self) -> Task:
+        """What data it is trained and judged on."""
+        return "classify"
 
 
 @dataclass(frozen=True)
@@ -133,11 +139,7 @@ class DetectSpec:
             value = getattr(self, key)
             if not isinstance(value, int) or value < 1:
                 _bad(key, value, "1 or more")
-        given = self.thresholds
-        if not isinstance(given, tuple) or not all(0 <= value <= 1 for value in given):
-            _bad("thresholds", given, "a list of numbers from 0 to 1")
-        if given and len(given) != len(self.labels):
-            _bad("thresholds", given, f"none, or {len(self.labels)}: one per label")
+        _per_label("thresholds", self.thresholds, self.labels)
 
     def _check_layout(self) -> None:
         """Candidates and columns; raises BundleError."""
@@ -157,6 +159,11 @@ class DetectSpec:
             _bad("transposed", self.transposed, "true or false")
 
     @property
+    def task(self) -> Task:
+        """What data it is trained and judged on."""
+        return "detect"
+
+    @property
     def candidates(self) -> int:
         """How many boxes the model proposes."""
         return self.decoded_boxes + sum(
@@ -168,7 +175,56 @@ class DetectSpec:
         return replace(self, score_threshold=score, thresholds=())
 
 
-PostprocessSpec = ClassifySpec | DetectSpec
+@dataclass(frozen=True)
+class CentroidSpec:
+    """A grid of class scores that says where objects are, not how large (FOMO, Edge Impulse 2022).
+
+    Attributes:
+        scores: name of the output (1, rows, cols, classes), the background first if there is one.
+        labels: one per class, without the background.
+        level: the grid, without anchors.
+        background: whether the first column stands for the background.
+        activation: applied to the scores' real values; ``softmax`` with the background.
+        score_threshold: the lowest score of a cell that counts, for all classes.
+        thresholds: instead of it one per class; a cell is judged by its best class's.
+        max_detections: the best so many objects are reported.
+    """
+
+    scores: str
+    labels: tuple[str, ...]
+    level: GridLevel
+    background: bool = False
+    activation: Activation = "sigmoid"
+    score_threshold: float = 0.5
+    max_detections: int = 100
+    thresholds: tuple[float, ...] = ()
+    kind: Literal["centroids"] = "centroids"
+
+    def __post_init__(self) -> None:
+        """Raises BundleError when a field holds what it must not."""
+        _one_of("activation", self.activation, get_args(Activation))
+        _strings("labels", self.labels)
+        _strings("scores", (self.scores,))
+        if not isinstance(self.level, GridLevel) or self.level.anchors:
+            _bad("level", self.level, "one feature map without anchors")
+        if not isinstance(self.background, bool):
+            _bad("background", self.background, "true or false")
+        if not 0 <= self.score_threshold <= 1:
+            _bad("score_threshold", self.score_threshold, "0 to 1")
+        _whole("max_detections", self.max_detections, 1, _MOST_CANDIDATES)
+        _per_label("thresholds", self.thresholds, self.labels)
+
+    @property
+    def task(self) -> Task:
+        """What data it is trained and judged on."""
+        return "detect"
+
+    def with_threshold(self, score: float) -> CentroidSpec:
+        """The same spec with one threshold for all classes."""
+        return replace(self, score_threshold=score, thresholds=())
+
+
+PostprocessSpec = ClassifySpec | DetectSpec | CentroidSpec
 
 
 def to_json(spec: PostprocessSpec) -> dict[str, Any]:
@@ -193,9 +249,12 @@ def from_json(data: Any) -> PostprocessSpec:
                 GridLevel(**{k: _tuples(v) for k, v in level.items()}) for level in data["levels"]
             )
             return DetectSpec(**fields)
+        if fields.get("kind") == "centroids":
+            level = {key: _tuples(value) for key, value in data["level"].items()}
+            return CentroidSpec(**{**fields, "level": GridLevel(**level)})
     except (TypeError, KeyError, AttributeError) as error:
         raise BundleError(f"the postprocess spec cannot be read: {error}", hint=_HINT) from error
-    _bad("kind", fields.get("kind"), "classify or detect")
+    _bad("kind", fields.get("kind"), "classify, detect or centroids")
 
 
 def _tuples(value: Any) -> Any:
@@ -216,6 +275,13 @@ def _numbers(key: str, value: object, count: int) -> None:
     good = isinstance(value, tuple) and len(value) == count
     if not good or not all(isinstance(v, (int, float)) and 0 < v < 1e9 for v in value):  # type: ignore[attr-defined]
         _bad(key, value, f"{count} positive numbers")
+
+
+def _per_label(key: str, given: tuple[float, ...], labels: tuple[str, ...]) -> None:
+    if not isinstance(given, tuple) or not all(0 <= value <= 1 for value in given):
+        _bad(key, given, "a list of numbers from 0 to 1")
+    if given and len(given) != len(labels):
+        _bad(key, given, f"none, or {len(labels)}: one per label")
 
 
 def _whole(key: str, value: object, low: int, high: int) -> None:

@@ -14,17 +14,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.core.decode import decode
-from edgecnn.core.detections import Classification, Detections
+from edgecnn.core.decode import Decoded, decode
+from edgecnn.core.detections import Centroids, Classification, Detections
 from edgecnn.core.errors import DataError
 from edgecnn.core.imaging import FrameMap
 from edgecnn.core.metric import Metric
-from edgecnn.core.postprocess import ClassifySpec, DetectSpec, PostprocessSpec
+from edgecnn.core.postprocess import CentroidSpec, ClassifySpec, DetectSpec, PostprocessSpec
 from edgecnn.core.prepare import Preparer, SampleKindError
 from edgecnn.core.preprocess import PreprocessSpec
 from edgecnn.core.progress import Progress, SilentProgress
 from edgecnn.core.runtime import Predictor, predict_stream
 from edgecnn.core.sample import Dataset, Sample, spread
+from edgecnn.evaluation.centroids import PointResult, centroid_metric
 from edgecnn.evaluation.classification import classification_metric
 from edgecnn.evaluation.detection import detection_metric
 from edgecnn.evaluation.matching import MAX_DETECTIONS, ImageResult
@@ -45,7 +46,7 @@ class Outcome:
     """
 
     sample: Sample
-    result: Classification | Detections
+    result: Decoded
 
 
 def evaluate(
@@ -68,14 +69,14 @@ def evaluate(
         progress: told of each image.
 
     Returns:
-        ``accuracy`` or ``map50``, see :mod:`edgecnn.evaluation.classification` and ``detection``;
-        extra also has ``skipped`` {count, first}.
+        ``accuracy``, ``map50`` or ``f1``, see :mod:`edgecnn.evaluation.classification`,
+        ``detection`` and ``centroids``; extra also has ``skipped`` {count, first}.
 
     Raises:
         DataError: nothing to measure on, labels missing, or classes that the model does not know.
         BundleError: the specs do not fit the model.
     """
-    wanted = "detect" if isinstance(postprocess, DetectSpec) else "classify"
+    wanted = postprocess.task
     if dataset.task != wanted:
         raise DataError(
             f"the data is for {dataset.task}, the model is for {wanted}",
@@ -89,6 +90,10 @@ def evaluate(
     )
     if isinstance(spec, ClassifySpec):
         metric = _classification(outcomes, classes, spec.labels)
+    elif isinstance(spec, CentroidSpec):
+        metric = centroid_metric(
+            [_point_result(outcome, classes) for outcome in outcomes], spec.labels
+        )
     else:
         metric = _detection(outcomes, classes, spec.labels, class_thresholds(postprocess))
     missing = [*dict.fromkeys([*dataset.skipped, *skipped])]
@@ -188,7 +193,7 @@ def class_map(data: Sequence[str], model: Sequence[str]) -> NDArray[np.int64]:
 
 def whole_curve(spec: PostprocessSpec) -> PostprocessSpec:
     """The spec with what average precision needs: low scores too, and enough boxes."""
-    if isinstance(spec, ClassifySpec):
+    if not isinstance(spec, DetectSpec):
         return spec
     lowest = min(CURVE_THRESHOLD, *class_thresholds(spec))
     most = max(spec.max_detections, MAX_DETECTIONS)
@@ -245,6 +250,16 @@ def image_result(outcome: Outcome, classes: NDArray[np.int64]) -> ImageResult:
         raise _unlabelled(sample, "a detector's result")
     known = classes[sample.box_labels]
     return ImageResult(outcome.result, sample.boxes, known, sample.ignored, sample.crowd)
+
+
+def _point_result(outcome: Outcome, classes: NDArray[np.int64]) -> PointResult:
+    sample = outcome.sample
+    if sample.boxes is None or sample.box_labels is None:
+        raise _unlabelled(sample, "boxes")
+    if not isinstance(outcome.result, Centroids):
+        raise _unlabelled(sample, "points")
+    known = classes[sample.box_labels]
+    return PointResult(outcome.result, sample.boxes, known, sample.ignored)
 
 
 def _unlabelled(sample: Sample, what: str) -> DataError:

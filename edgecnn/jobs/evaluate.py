@@ -9,7 +9,7 @@ from edgecnn.core.bundle import KERAS_MODEL
 from edgecnn.core.conventions import NAMES
 from edgecnn.core.errors import DataError, GateMissedError
 from edgecnn.core.metric import Metric
-from edgecnn.core.postprocess import ClassifySpec, DetectSpec
+from edgecnn.core.postprocess import ClassifySpec
 from edgecnn.core.progress import Progress
 from edgecnn.core.sample import Dataset
 from edgecnn.data.table import evaluation_split, load_dataset, same_source
@@ -145,7 +145,7 @@ def run(request: EvalRequest, progress: Progress) -> EvalResult:
         kernels=request.kernels,
         find=find,
     )
-    task = "detect" if isinstance(runnable.postprocess, DetectSpec) else "classify"
+    task = runnable.postprocess.task
     dataset = _dataset(request, source, seed, task)
     classes = runnable.postprocess.labels
     if len(dataset.labels) > len(classes):

@@ -19,7 +19,12 @@ from edgecnn.report.text import (
     yes_no,
 )
 
-METRIC_NAMES = {"accuracy": "accuracy", "map50": "mAP@0.5", "map5095": "mAP@0.5:0.95"}
+METRIC_NAMES = {
+    "accuracy": "accuracy",
+    "map50": "mAP@0.5",
+    "map5095": "mAP@0.5:0.95",
+    "f1": "F1 of points",
+}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.core.activation import activate
-from edgecnn.core.postprocess import ClassifySpec, DetectSpec
+from edgecnn.core.postprocess import CentroidSpec, ClassifySpec, DetectSpec, PostprocessSpec
 from edgecnn.core.preprocess import Fit, ImageInput, PreprocessSpec, Resize, table
 from edgecnn.core.runtime import TensorInfo, tensor_infos
 from edgecnn.core.tflite.metadata import specs
@@ -148,10 +148,12 @@ def _before(spec: PreprocessSpec | None, inputs: Sequence[TensorInfo]) -> FrameS
 
 
 def _after(
-    spec: ClassifySpec | DetectSpec | None, outputs: Sequence[TensorInfo]
+    spec: PostprocessSpec | None, outputs: Sequence[TensorInfo]
 ) -> ClassifyStage | DetectStage | str:
     if spec is None:
         return "the model has no postprocess spec embedded"
+    if isinstance(spec, CentroidSpec):
+        return "it is made for classes and boxes, the model finds points"
     classes = len(spec.labels)
     if not 1 <= classes <= MAX_LABELS:
         return f"the spec has {classes} labels, expected 1 to {MAX_LABELS}"

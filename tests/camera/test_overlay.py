@@ -4,7 +4,7 @@ import pytest
 from edgecnn.camera.overlay import OverlayOptions, class_colour, draw, plain_text
 from edgecnn.camera.result import FrameResult, Item, items_of
 from edgecnn.camera.stats import Percentiles
-from edgecnn.core.detections import Classification, Detections
+from edgecnn.core.detections import Centroids, Classification, Detections
 
 
 def result(*items: Item) -> FrameResult:
@@ -66,3 +66,23 @@ def test_percentiles_against_numpy_in_bounded_memory() -> None:
     assert Percentiles().to_json() == {"p50": None, "p95": None}
     spread.add(1e12)
     spread.add(0.0)
+
+
+def test_a_point_is_a_ring_and_says_so_in_json() -> None:
+    found = Centroids(
+        np.float32([[40.25, 30.0]]), np.float32([[32, 24, 48, 40]]), np.float32([0.75]),
+        np.array([1]),
+    )  # fmt: skip
+    (item,) = items_of(found, ("red", "green"), (60, 80))
+    assert item.to_json() == {
+        "label": "green", "score": 0.75, "box_xyxy": [32.0, 24.0, 48.0, 40.0], "track": None,
+        "point_xy": [40.25, 30.0],
+    }  # fmt: skip
+    assert "point_xy" not in Item("a", 0, 1.0, (0, 0, 1, 1)).to_json()
+    image = np.zeros((60, 80, 3), np.uint8)
+    options = OverlayOptions(labels=False, scores=False, status=False, min_side=1)
+    drawn = draw(image, FrameResult(0, 0.0, 1.0, (item,), {}), options, None)
+    assert tuple(drawn[30, 40]) == class_colour(1)
+    rows, cols = np.nonzero(drawn.any(axis=2))
+    assert (rows.min(), rows.max()) < (30, 60) and abs((cols.min() + cols.max()) / 2 - 40) <= 1
+    assert not drawn[30, 45].any()  # between dot and ring
