@@ -23,6 +23,7 @@ from edgecnn.evaluation.chance import FindsNothing, chance_level
 from edgecnn.evaluation.evaluate import evaluate
 from edgecnn.jobs.bare_model import SpecChoice, open_bare
 from edgecnn.jobs.calibration_data import CalibrationData, open_data
+from edgecnn.jobs.gallery import mistake_gallery
 from edgecnn.jobs.input_range import InputRange, RangeOptions
 from edgecnn.jobs.reference import ModelRef, bundle_keras, own_code
 from quantization.load import FloatModel, load_float
@@ -164,7 +165,9 @@ def run(job: QuantizeJob, progress: Progress) -> QuantizeOutcome:
     if chance is not None:
         result = replace(result, warnings=(chance, *result.warnings))
     if job.reference.bundle is not None:
-        files = _write_bundle(job.reference.bundle, result, own_code(job.reference))
+        labels = inputs.postprocess.labels if inputs.postprocess else ()
+        gallery = mistake_gallery(result.metrics.get("quantized"), data.test, labels)
+        files = _write_bundle(job.reference.bundle, result, gallery, own_code(job.reference))
     else:
         files = _write_folder(job.output_dir or Path(), job.reference.path.stem, result)
     return QuantizeOutcome(
@@ -319,7 +322,10 @@ def _metadata(inputs: _Inputs) -> dict[str, bytes]:
 
 
 def _write_bundle(
-    bundle: Bundle, result: QuantizationResult, imports: tuple[dict[str, str], ...]
+    bundle: Bundle,
+    result: QuantizationResult,
+    gallery: dict[str, bytes],
+    imports: tuple[dict[str, str], ...],
 ) -> dict[str, str]:
     name = result.recipe.name
     files = {
@@ -349,6 +355,8 @@ def _write_bundle(
         if "reference" in files:
             edit.write(files["reference"], result.reference)
         edit.write_json(f"variants/{name}/metrics.json", quantize_json(result, files))
+        for picture, content in gallery.items():
+            edit.write(f"variants/{name}/gallery/{picture}", content)
         edit.change(default_variant=name)
         if imports:
             edit.change(imports=imports)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgecnn.report import compare
+from edgecnn.report.detection import mistakes
 from edgecnn.report.devices import devices
 from edgecnn.report.markup import Html, el, join
 from edgecnn.report.model import ReportData, dig
@@ -48,30 +49,34 @@ def render(data: ReportData | Sequence[ReportData]) -> str:
 
 def _one(data: ReportData, prefix: str) -> Html:
     """One bundle's part; ``prefix`` keeps the anchors of several apart."""
+    wrong = mistakes(data)
     sections = [
         quality(data),
         training(data),
         classes(data),
+        wrong,
         layers(data),
         devices(data),
         _samples(data),
         _reproduce(data),
     ]
-    page = join(_header(data), el("main", _summary(data), sections))
+    page = join(_header(data, has_mistakes=wrong is not None), el("main", _summary(data), sections))
     # Quotes in any text are escaped, so these can only be our own attributes.
     page = Html(page.replace(' id="', f' id="{prefix}').replace(' href="#', f' href="#{prefix}'))
     return el("article", page, id=prefix.rstrip("-") or None)
 
 
-def _header(data: ReportData) -> Html:
+def _header(data: ReportData, *, has_mistakes: bool) -> Html:
     count = len(data.labels)
     classes_text = f"{count} class{'es' if count != 1 else ''}"
     task = _TASKS.get(data.task, data.task)
     links = {"quality": "Quality", "training": "Training", "classes": "Classes",
-             "layers": "Layers", "devices": "Devices", "samples": "Samples",
+             "mistakes": "Mistakes", "layers": "Layers", "devices": "Devices", "samples": "Samples",
              "reproduce": "Reproduce"}  # fmt: skip
     if not any(png.startswith(_PNG) for _, png in data.images):
         del links["samples"]
+    if not has_mistakes:
+        del links["mistakes"]
     return el(
         "header",
         el("h1", data.name),

@@ -13,6 +13,7 @@ from edgecnn.report.text import is_number
 
 Json = Mapping[str, Any]
 _RESULTS = ("check.json", "bench.json", "memory.json")
+_MOST_PICTURES = 60
 _NOT_CURVES = ("epoch", "seconds", "resumed")
 
 
@@ -24,12 +25,14 @@ class Variant:
         name: the recipe's name.
         size_bytes, sha256: of its model.tflite; None where it has none.
         quantize: its metrics.json (``edgecnn.quantize/1``), or None.
+        gallery: a detector's mistakes: what is in the picture (``edgecnn.gallery/1``), JPEG bytes.
     """
 
     name: str
     size_bytes: int | None = None
     sha256: str | None = None
     quantize: Json | None = None
+    gallery: tuple[tuple[Json, bytes], ...] = ()
 
     @property
     def metrics(self) -> Json:
@@ -212,7 +215,19 @@ def _variant(bundle: Bundle, name: str) -> Variant:
         path.stat().st_size if there else None,
         bundle.manifest.files.get(model) or (sha256_file(path) if there else None),
         _object(bundle, f"variants/{name}/metrics.json"),
+        _gallery(bundle, f"variants/{name}/gallery"),
     )
+
+
+def _gallery(bundle: Bundle, folder: str) -> tuple[tuple[Json, bytes], ...]:
+    """The pictures that the gallery's index names and the bundle has."""
+    index = _object(bundle, f"{folder}/gallery.json")
+    found = []
+    for item in dig_list(index, "items")[:_MOST_PICTURES]:
+        path = f"{folder}/{dig(item, 'file')}"
+        if isinstance(item, Mapping) and bundle.has(path) and bundle.path(path).is_file():
+            found.append((item, bundle.path(path).read_bytes()))
+    return tuple(found)
 
 
 def _targets(bundle: Bundle) -> tuple[TargetResult, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgecnn.report import heatmap, svg
+from edgecnn.report.detection import detection_classes, has_classes
 from edgecnn.report.markup import Html, el, join
 from edgecnn.report.model import Json, ReportData, Variant, dig, dig_list
 from edgecnn.report.parts import badge, figure, figure_text, folded, missing, section, table
@@ -144,6 +145,8 @@ def classes(data: ReportData) -> Html:
     metric = variant.metric("quantized") if variant else None
     if variant is None or metric is None:
         return section("classes", "Classes", el("p", missing()))
+    if data.task == "detect" and has_classes(metric):
+        return detection_classes(data, variant, metric)
     matrix = metric.get("confusion")
     if heatmap.valid_matrix(matrix):
         return section("classes", "Classes", _confusion(matrix, data.labels, variant))

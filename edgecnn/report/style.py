@@ -70,6 +70,17 @@ figcaption{{color:var(--muted);font-size:12.5px;margin-top:2px}}
 .samples{{display:grid;grid-template-columns:repeat(auto-fill,minmax(200px,1fr));gap:14px}}
 .samples img{{width:100%;height:auto;border-radius:6px;border:1px solid var(--line);
 image-rendering:auto;display:block}}
+.curves{{display:grid;grid-template-columns:repeat(auto-fill,minmax(230px,1fr));gap:4px 18px}}
+.gallery{{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:12px;
+align-items:start}}
+.gallery figure{{margin:0}}
+.gallery svg{{width:100%;height:auto;display:block;border-radius:6px;background:var(--hole)}}
+.gallery figcaption small{{display:block;overflow-wrap:anywhere;font-size:11px}}
+.box-truth,.box-found,.box-halo{{fill:none;stroke-width:2.5}}
+.box-halo{{stroke:#000;stroke-opacity:.55;stroke-width:4.5}}
+.box-truth{{stroke:#3df08a}}.box-found{{stroke:#ffb020;stroke-dasharray:8 5}}
+.key-truth,.key-found{{padding:0 2px;border-bottom:3px solid #1fae5c}}
+.key-found{{border-bottom:3px dashed #e08c00}}
 details{{margin:8px 0}}
 summary{{cursor:pointer;color:var(--c1);font-size:13px}}
 footer{{color:var(--muted);font-size:12.5px;padding-top:26px;padding-bottom:34px}}
@@ -107,6 +118,7 @@ th{{font-size:9.5px}}
 .grid3{{grid-template-columns:repeat(3,1fr)}}
 .grid2{{grid-template-columns:1fr 1fr}}
 .samples{{grid-template-columns:repeat(4,1fr)}}
+.gallery,.curves{{grid-template-columns:repeat(5,1fr)}}
 h2,h3{{break-after:avoid}}
 tr,.tile,.verdict,svg{{break-inside:avoid}}
 details::details-content{{content-visibility:visible;display:block;height:auto}}

@@ -36,6 +36,16 @@ class Series:
     values: Sequence[Any]
 
 
+@dataclass(frozen=True)
+class Mark:
+    """A point of interest on a chart from 0 to 1, with its tooltip and colour class."""
+
+    x: float
+    y: float
+    tip: str
+    tone: str = "l1"
+
+
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
     """About ``count`` round values that cover [low, high].
 
@@ -185,6 +195,47 @@ def _path(values: Sequence[Any], at: Any, tone: str, count: int) -> Html:
             tip = el("title", f"epoch {k + 1}: {float(value):.4g}")
             dots.append(el("circle", tip, cx=x, cy=y, r=2.2, class_=f"dot {tone}"))
     return join(el("path", d=" ".join(pieces) or "M0 0", class_=f"line {tone}"), dots)
+
+
+def unit_curves(
+    name: str, series: Sequence[Series], marks: Sequence[Mark], x_label: str, y_label: str
+) -> Html:
+    """Lines over evenly spaced points from 0 to 1, in a square from 0 to 1."""
+    side, left, top = 190.0, 44.0, 38.0
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        return left + side * min(max(x, 0.0), 1.0), top + side * (1 - min(max(y, 0.0), 1.0))
+
+    parts: list[Html] = [_text(left - 16, 11, clip(name, 34))]
+    for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
+        x, y = at(tick, tick)
+        parts.append(el("line", x1=left, x2=left + side, y1=y, y2=y, class_="grid"))
+        parts.append(el("line", x1=x, x2=x, y1=top, y2=top + side, class_="grid"))
+        parts.append(_text(left - 6, y + 4, tick_text(tick), "tick", "end"))
+        parts.append(_text(x, top + side + 15, tick_text(tick), "tick", "middle"))
+    legend = left - 16
+    for k, item in enumerate(series):
+        tone, last = f"l{k % 4 + 1}", max(1, len(item.values) - 1)
+        points = [at(j / last, float(v)) for j, v in enumerate(item.values) if is_number(v)]
+        path = " ".join(f"{'L' if j else 'M'}{x:.1f} {y:.1f}" for j, (x, y) in enumerate(points))
+        parts.append(
+            el("g", el("title", item.name), el("path", d=path or "M0 0", class_=f"line {tone}"))
+        )
+        parts.append(el("line", x1=legend, x2=legend + 16, y1=24.0, y2=24.0, class_=f"line {tone}"))
+        parts.append(_text(legend + 21, 28, clip(item.name, 12)))
+        legend += 36 + _CHAR * min(len(item.name), 12)
+    for mark in marks:
+        x, y = at(mark.x, mark.y)
+        parts.append(
+            el("circle", el("title", mark.tip), cx=x, cy=y, r=4.0, class_=f"dot {mark.tone}")
+        )
+    parts.append(_text(left + side / 2, top + side + 32, x_label, "axis", "middle"))
+    turn = f"rotate(-90 12 {top + side / 2:.0f})"
+    parts.append(
+        el("text", y_label, x=12.0, y=top + side / 2, transform=turn, text_anchor="middle",
+           class_="axis")
+    )  # fmt: skip
+    return _figure(left + side + 12, top + side + 38, name, parts)
 
 
 def stack(name: str, parts: Sequence[Bar], limit: Any = None, *, width: int = 420) -> Html:
