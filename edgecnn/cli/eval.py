@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,7 +24,8 @@ from edgecnn.cli.output import print_json, print_warnings, progress
 from edgecnn.cli.quality_tables import print_class_changes, print_metric, print_side_by_side
 
 if TYPE_CHECKING:
-    from edgecnn.jobs.evaluate import EvalResult
+    from edgecnn.jobs.evaluate import EvalRequest, EvalResult
+    from edgecnn.jobs.reference import ModelRef
 
 
 @click.command("eval")
@@ -51,67 +52,51 @@ if TYPE_CHECKING:
 @seed_option
 @project_option
 @common
-def command(
-    model: Path | None,
-    data: str | None,
-    split: str | None,
-    target: str | None,
-    board_file: Path | None,
-    variant: str | None,
-    limit: int | None,
-    threads: int | None,
-    labels: Path | None,
-    preprocess: Path | None,
-    postprocess: Path | None,
-    input_range: str | None,
-    colour: str | None,
-    force: bool,
-    numerics: str | None,
-    seed: int | None,
-    project: Path,
-    imports: tuple[Path, ...],
-    unsafe: bool,
-    as_json: bool,
-    verbose: bool,
-    quiet: bool,
-) -> None:
+def command(model: Path | None, project: Path, **flags: Any) -> None:
     """Measure accuracy (classify) or mAP (detect) on labelled data.
 
     With -t CORE or BOARD it is what that device computes, beside LiteRT and the float model on the
     same images. Exit code 1 when a classifier is no better than chance, or a detector finds
     nothing.
     """
-    from edgecnn.jobs.evaluate import EvalRequest, gate, run
-    from edgecnn.jobs.input_range import RangeOptions
+    from edgecnn.jobs.evaluate import gate, run
     from edgecnn.jobs.reference import resolve
     from edgecnn.jobs.side_by_side import run_side_by_side
-    from edgecnn.jobs.specs import SpecFiles
 
-    reference = resolve(model, project, imports=imports, unsafe=unsafe)
+    reference = resolve(model, project, imports=flags["imports"], unsafe=flags["unsafe"])
     print_warnings(reference.warnings)
-    request = EvalRequest(
-        reference,
-        data,
-        split,
-        variant,
-        seed,
-        limit,
-        threads,
-        SpecFiles(preprocess, postprocess, labels, RangeOptions(input_range, colour)),
-        numerics,
-    )
-    with progress(silent=as_json or quiet) as bar:
-        if target or board_file:
-            result = run_side_by_side(request, target, board_file, bar)
+    request = _request(reference, flags)
+    with progress(silent=flags["as_json"] or flags["quiet"]) as bar:
+        if flags["target"] or flags["board_file"]:
+            result = run_side_by_side(request, flags["target"], flags["board_file"], bar)
         else:
             result = run(request, bar)
-    if as_json:
+    if flags["as_json"]:
         print_json(result.to_json())
     else:
-        _print(result, verbose=verbose)
-    chance = gate(result, force=force)
-    if chance is not None and not as_json:
+        _print(result, verbose=flags["verbose"])
+    chance = gate(result, force=flags["force"])
+    if chance is not None and not flags["as_json"]:
         click.echo(f"warning: {chance}", err=True)
+
+
+def _request(reference: ModelRef, flags: dict[str, Any]) -> EvalRequest:
+    from edgecnn.jobs.evaluate import EvalRequest
+    from edgecnn.jobs.input_range import RangeOptions
+    from edgecnn.jobs.specs import SpecFiles
+
+    given = RangeOptions(flags["input_range"], flags["colour"])
+    return EvalRequest(
+        reference,
+        flags["data"],
+        flags["split"],
+        flags["variant"],
+        flags["seed"],
+        flags["limit"],
+        flags["threads"],
+        SpecFiles(flags["preprocess"], flags["postprocess"], flags["labels"], given),
+        flags["numerics"],
+    )
 
 
 def _print(result: EvalResult, *, verbose: bool) -> None:
