@@ -103,19 +103,39 @@ def _look(data: bytes) -> ImageFacts:
     width, height = header.width, header.height
     if width * height > MAX_PIXELS:
         raise ImageRefusedError(f"{width} × {height} pixels, at most {MAX_PIXELS:,} are read")
+    factor, flag = _reduction(data, min(width, height))
     try:
-        small = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_8)
+        small = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
     except (cv2.error, MemoryError):
         small = None
     if small is None or not small.size:
         raise ImageRefusedError("the image is damaged")
     orientation = 1
     # Not every format's tag is applied by every OpenCV: what was decoded says.
-    rows, columns = small.shape[0] * 8, small.shape[1] * 8
+    rows, columns = small.shape[0] * factor, small.shape[1] * factor
     if header.orientation in _TURNED and _nearer(rows, columns, header):
         width, height, orientation = height, width, header.orientation
     thumb = cv2.resize(small, (THUMB, THUMB), interpolation=cv2.INTER_AREA).astype(np.float32)
     return ImageFacts(width, height, orientation, thumb)
+
+
+def _reduction(data: bytes, side: int) -> tuple[int, int]:
+    """How far an image may be reduced while it is decoded, and OpenCV's flag for it.
+
+    Every byte is read all the same, so that a truncated file is found. JPEG alone is averaged on
+    the way; other formats would be sampled, and their thumbnails no longer be those of a JPEG.
+    """
+    import cv2
+
+    if data.startswith(b"\xff\xd8"):
+        for factor, flag in (
+            (8, cv2.IMREAD_REDUCED_GRAYSCALE_8),
+            (4, cv2.IMREAD_REDUCED_GRAYSCALE_4),
+            (2, cv2.IMREAD_REDUCED_GRAYSCALE_2),
+        ):
+            if side >= 4 * THUMB * factor:
+                return factor, flag
+    return 1, cv2.IMREAD_GRAYSCALE
 
 
 def _nearer(rows: int, columns: int, header: ImageHeader) -> bool:

@@ -5,7 +5,6 @@ What cannot be mended is left out, and nothing is left out in silence.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,6 +15,7 @@ from edgecnn.data.boxes.types import (
     AnnotationReading,
     Corners,
     ImageRecord,
+    one_line,
 )
 from edgecnn.data.layout import natural_key
 
@@ -64,9 +64,6 @@ class SettledBoxes:
     notes: tuple[str, ...]
     total: int
     skipped: tuple[str, ...]
-
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\s]+")
 
 
 def settle(
@@ -168,7 +165,7 @@ def _upright(record: ImageRecord, facts: ImageFacts, counts: _Counts) -> tuple[A
 
 def clean_label(label: str) -> str:
     """A class name as one line of text: any form can hold it, and no two look the same."""
-    return _CONTROL.sub(" ", label).strip()[:200] or "?"
+    return one_line(label)[:200] or "?"
 
 
 def turned(corners: Corners, orientation: int, width: int, height: int) -> Corners:

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 Corners = tuple[float, float, float, float]
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\s]+")
+
+
+def one_line(text: str) -> str:
+    r"""A text without control characters and line breaks.
+
+    >>> one_line(" a\n\tb ")
+    'a b'
+    """
+    return _CONTROL.sub(" ", text).strip()
 
 
 @dataclass(frozen=True)
@@ -21,6 +34,11 @@ class AnnotationFault:
     file: str
     item: str
     why: str
+
+    def __post_init__(self) -> None:
+        """Untrusted names stay on their line."""
+        for key in ("file", "item", "why"):
+            object.__setattr__(self, key, one_line(getattr(self, key)))
 
     def to_json(self) -> dict[str, str]:
         """The row of ``faults`` in ``edgecnn.data/1``."""
