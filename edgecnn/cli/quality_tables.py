@@ -24,6 +24,17 @@ def print_metric(metric: Metric, title: str, *, verbose: bool = False) -> None:
     rows += [(key, f"{extra[key]:.4f}", "") for key in shown if isinstance(extra.get(key), float)]
     print_table(title, ("metric", "value", "95 % interval"), rows, numeric=(1,))
     by_class = extra.get("by_class")
+    if metric.name == "f1" and by_class:
+        print_table(
+            "points in boxes, one to one",
+            ("class", "boxes", "precision", "recall", "F1"),
+            [
+                (label, str(row["boxes"]),
+                 *(_number(row[key]) for key in ("precision", "recall", "f1")))
+                for label, row in by_class.items()
+            ],
+            numeric=(1, 2, 3, 4),
+        )  # fmt: skip
     if metric.name != "map50" or not by_class:
         return
     print_table(
@@ -45,8 +56,8 @@ def print_metric(metric: Metric, title: str, *, verbose: bool = False) -> None:
 
 
 def print_class_changes(before: Metric, after: Metric, names: tuple[str, str]) -> None:
-    """A detector's average precision at IoU 0.5 by class, before and after."""
-    if after.name != "map50":
+    """A detector's average precision at IoU 0.5, or F1 of points, by class, before and after."""
+    if after.name not in ("map50", "f1"):
         return
     figures: dict[str, dict[str, Any]] = after.extra.get("by_class", {})
     rows = []
@@ -56,7 +67,7 @@ def print_class_changes(before: Metric, after: Metric, names: tuple[str, str]) -
         change = "" if None in pair else f"{100 * (pair[1] - pair[0]):+.2f}"
         rows.append((label, str(values["boxes"]), *shown, change))
     print_table(
-        "average precision at IoU 0.5",
+        "average precision at IoU 0.5" if after.name == "map50" else "F1 of points",
         ("class", "boxes", *names, "points"),
         rows,
         numeric=(1, 2, 3, 4),

@@ -81,12 +81,12 @@ class Chance:
 
 @dataclass(frozen=True)
 class FindsNothing:
-    """A detector whose boxes do not fit those of the data.
+    """A detector whose boxes or points do not fit the boxes of the data.
 
     Attributes:
-        metric: its mAP@0.5.
+        metric: its mAP@0.5, or the F1 of its points.
         boxes: that are to be found.
-        shown: how many it shows at its thresholds.
+        shown: how many boxes it shows at its thresholds; of points 1 stands for any.
         other_class: how many of those fit a box of another class.
     """
 
@@ -117,12 +117,15 @@ class FindsNothing:
     def __str__(self) -> str:
         """What was measured, and the likely cause: one line."""
         metric = self.metric
+        name = "F1" if metric.name == "f1" else "mAP@0.5"
         text = (
-            f"mAP@0.5 {100 * metric.value:.1f} % on {metric.n} images with {self.boxes} boxes"
+            f"{name} {100 * metric.value:.1f} % on {metric.n} images with {self.boxes} boxes"
             f" (95 % at most {100 * metric.high:.1f} %)"
         )
         if not self.shown:
             return f"{text}; no score reaches its thresholds"
+        if metric.name == "f1":
+            return f"{text}; next to no point lies in a box of its class"
         text += f"; {self.shown} boxes are shown"
         if self.other_order:
             return (
@@ -143,9 +146,12 @@ def chance_level(metric: Metric | None, labels: Sequence[str]) -> Chance | Finds
             upper 95 % bound must reach the largest class's share + 5 points, from :data:`LEAST`
             samples on; of :func:`edgecnn.evaluation.detection.detection_metric` with thresholds:
             the mAP's upper bound must reach :data:`LEAST_PRECISION`, from :data:`LEAST_BOXES` boxes
-            on. Others and None give None.
+            on; F1 of :func:`edgecnn.evaluation.centroids.centroid_metric` likewise. Others and
+            None give None.
         labels: of the model.
     """
+    if metric is not None and metric.name == "f1":
+        return _finds_nothing(metric, None)
     if metric is None or "confusion" not in metric.extra:
         return None
     confusion = np.asarray(metric.extra["confusion"], np.int64)
@@ -162,11 +168,13 @@ def chance_level(metric: Metric | None, labels: Sequence[str]) -> Chance | Finds
     return Chance(metric, share, matched, float(answers[most] / metric.n), labels[most])
 
 
-def _finds_nothing(metric: Metric, confusion: NDArray[np.int64]) -> FindsNothing | None:
+def _finds_nothing(metric: Metric, confusion: NDArray[np.int64] | None) -> FindsNothing | None:
     """The verdict on a detector; the last row and column of ``confusion`` are the background."""
     boxes = int(metric.extra.get("boxes", 0))
     if boxes < LEAST_BOXES or metric.high >= LEAST_PRECISION:
         return None
+    if confusion is None:
+        return FindsNothing(metric, boxes, int(metric.extra.get("precision") is not None), 0)
     known = confusion[:-1, :-1]
     other = int(known.sum() - np.trace(known))
     return FindsNothing(metric, boxes, int(confusion[:, :-1].sum()), other)

@@ -93,3 +93,15 @@ def test_a_detector_that_finds_something_or_has_few_boxes_to_find_is_not_refused
     assert detector([[10, 10, 20, 20]]) is None
     assert detector([[10, 10, 20, 20]], scores=0.1) is None  # a threshold can be changed
     assert detector([], images=19) is None
+
+
+@pytest.mark.parametrize(
+    ("precision", "said"),
+    [(None, "no score reaches its thresholds"), (0.0, "next to no point lies in a box")],
+)
+def test_points_that_miss_every_box_are_named(precision, said):
+    extra = {"boxes": 30, "precision": precision}
+    found = chance_level(Metric("f1", 0.0, 25, 0.0, 0.0, extra=extra), ("cat",))
+    assert isinstance(found, FindsNothing) and str(found).startswith("F1 0.0 % on 25 images")
+    assert said in str(found)
+    assert chance_level(Metric("f1", 0.2, 25, 0.1, 0.3, extra=extra), ("cat",)) is None
