@@ -1,4 +1,4 @@
-"""Recognises detection annotations beside images: Pascal VOC, COCO, YOLO, LabelMe.
+"""Recognises detection annotations beside images: Pascal VOC, COCO, YOLO, LabelMe, CSV.
 
 Only told apart and counted, never used: from bounded reads of untrusted text. XML is searched, not
 parsed, so that there are no entities to expand.
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from edgecnn.data.boxes.csv_boxes import csv_columns
 from edgecnn.data.images import Files
 
 _HEAD, _COCO_HEAD, _MAX_JSON = 64 << 10, 1 << 20, 8 << 20
@@ -29,7 +30,7 @@ class Annotations:
     """What was found.
 
     Attributes:
-        form: ``Pascal VOC``, ``COCO``, ``YOLO`` or ``LabelMe``.
+        form: ``Pascal VOC``, ``COCO``, ``YOLO``, ``LabelMe`` or ``CSV``.
         files: how many annotation files there are.
         example: one of them.
         boxes: how many boxes they hold; None: not all were read.
@@ -54,7 +55,7 @@ def find_annotations(files: Files) -> Annotations | None:
         found = find(files, stems)
         if found is not None:
             return found
-    return _coco(files)
+    return _coco(files) or _csv(files)
 
 
 def is_coco(text: bytes) -> bool:
@@ -103,6 +104,12 @@ def _coco(files: Files) -> Annotations | None:
     total = sum(known) if len(known) == len(counts) else None
     example = max(found, key=lambda row: row[1] or 0)[0]
     return Annotations("COCO", len(counts), example, total)
+
+
+def _csv(files: Files) -> Annotations | None:
+    tables = [path for path in files.others if path.lower().endswith((".csv", ".tsv"))]
+    found = [path for path in tables if csv_columns(files.head(path, _HEAD)) is not None]
+    return Annotations("CSV", len(found), found[0]) if found else None
 
 
 def _coco_boxes(text: bytes, names: set[str]) -> int | None:

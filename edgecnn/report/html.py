@@ -13,12 +13,10 @@ from edgecnn.report.markup import Html, el, join
 from edgecnn.report.model import ReportData, dig
 from edgecnn.report.parts import folded, section, table
 from edgecnn.report.quality import classes, layers, quality, tile, tiles, training, verdict
-from edgecnn.report.style import CSS
+from edgecnn.report.style import CSS, POLICY
 from edgecnn.report.table import summary_rows
 from edgecnn.report.text import is_number, number
 
-# The page may load nothing: a label that slipped through could not either.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _PNG = b"\x89PNG\r\n\x1a\n"
 _TASKS = {"classify": "Image classification", "detect": "Object detection"}
 
@@ -30,7 +28,7 @@ def render(data: ReportData | Sequence[ReportData]) -> str:
     head = el(
         "head",
         el("meta", charset="utf-8"),
-        el("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        el("meta", http_equiv="Content-Security-Policy", content=POLICY),
         el("meta", name="viewport", content="width=device-width, initial-scale=1"),
         el("meta", name="color-scheme", content="light dark"),
         el("title", f"{title}: edgecnn report"),

@@ -7,13 +7,12 @@ from edgecnn.report.inspection_tables import InspectionPage, codes, layers, shor
 from edgecnn.report.markup import Html, el, join
 from edgecnn.report.parts import badge, figure, section
 from edgecnn.report.quality import tile
-from edgecnn.report.style import CSS
+from edgecnn.report.style import CSS, POLICY
 from edgecnn.report.text import percent, short, size
 from quantization.inspection.inspect import Inspection
 from quantization.inspection.measure import LayerMeasure
 from quantization.types import Suspect
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _STYLE = """
 .suspect{border:1px solid var(--line);border-left:5px solid var(--bad);border-radius:8px;
 padding:10px 16px;margin:12px 0;break-inside:avoid}
@@ -37,7 +36,7 @@ def render(page: InspectionPage) -> str:
     head = el(
         "head",
         el("meta", charset="utf-8"),
-        el("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        el("meta", http_equiv="Content-Security-Policy", content=POLICY),
         el("meta", name="viewport", content="width=device-width, initial-scale=1"),
         el("meta", name="color-scheme", content="light dark"),
         el("title", f"{page.name}: edgecnn inspect"),

@@ -12,7 +12,7 @@ import pytest
 from edgecnn.core.errors import DataError
 from edgecnn.data import annotations
 from edgecnn.data.table import load_dataset, load_unlabelled
-from tests.data.pictures import encoded, write_folder, write_tar, write_zip
+from tests.data.pictures import class_files, encoded, write_folder, write_tar, write_zip
 from tests.data.sounds import wav
 from tests.run import shared
 
@@ -269,3 +269,12 @@ def test_real_sets():
     assert len(load_unlabelled(str(data / "membrane"))) == 30
     message = refused(str(data / "bccd")).message
     assert "364 images" in message and "4,888 boxes" in message
+
+
+def test_a_table_of_boxes_is_for_detection(tmp_path) -> None:
+    table = b"filename,class,xmin,ymin,xmax,ymax\n0.jpg,a,1,1,9,9\n"
+    source = write(tmp_path, images("photos/{}.jpg") | {"boxes.csv": table})
+    error = refused(source)
+    assert "1 CSV file, such as boxes.csv" in error.message and "--task detect" in error.hint
+    classes = write_folder(tmp_path / "c", class_files({"a": 6, "b": 6}) | {"boxes.csv": table})
+    assert load_dataset(str(classes), "classify", "train", seed=1).labels == ("a", "b")
