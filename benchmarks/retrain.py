@@ -16,7 +16,7 @@ from edgecnn.core.files import write_atomic, write_json
 from edgecnn.core.progress import SilentProgress
 from edgecnn.data.augment import Augment
 from edgecnn.data.table import load_dataset
-from edgecnn.evaluation.detection import map50
+from edgecnn.jobs.detect_plan import score_of
 from edgecnn.training.classify import ClassifyRequest, default_preprocess, train_classifier
 from edgecnn.training.config import TrainConfig
 from edgecnn.training.detect import DetectRequest, train_detector
@@ -79,7 +79,15 @@ def _train_zoo(row: Net, source: str) -> tuple[Any, Any]:
     )
     spec = default_preprocess(row.size)
     if task == "detect":
-        request = DetectRequest(row.model, train, val, spec, score=map50, config=config)
+        request = DetectRequest(
+            row.model,
+            train,
+            val,
+            spec,
+            augment=gentle(default_augment(train.labels)),
+            score=score_of("val_map50"),
+            config=config,
+        )
         found = train_detector(request, progress=Log())
         return found.model, found.run
     result = train_classifier(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.command("train")
 @click.option("--task", type=click.Choice(["classify", "detect"]), default=None,
               help="Train without a project file, with the task's defaults.")  # fmt: skip
-@click.option("--data", default=None, help="Image folder, archive, digits or scenes.")
+@click.option("--data", default=None, help="Folder or archive of photos, digits or scenes.")
 @click.option("--model", default=None, help="A model of the zoo (see edgecnn models).")
 @click.option("--input-size", nargs=2, type=int, default=None, metavar="HEIGHT WIDTH")
 @click.option("--colour", default=None, help="rgb, bgr or gray.")
@@ -38,7 +38,10 @@ if TYPE_CHECKING:
 @click.option("--patience", type=int, default=None, help="Epochs without improvement.")
 @click.option("--max-minutes", type=float, default=None, help="Time budget of the training.")
 @click.option("--flip", default=None, help="Mirror images: auto, yes or no.")
-@click.option("--weights", default=None, help="A .keras file to start from.")
+@click.option("--weights", default=None, help="What to start from: a bundle, .keras, .h5 or .tflite"
+              " (int8 too), or imagenet.")  # fmt: skip
+@click.option("--input-range", default=None, help="What bytes 0 and 255 are to the model, such as"
+              " -1..1; default: -1..1, or what --weights takes.")  # fmt: skip
 @import_option
 @click.option("--resume", is_flag=True, help="Continue an interrupted run.")
 @output_option("Folder of the bundle; default: the project's.")
@@ -135,6 +138,7 @@ def _project(flags: dict[str, object]) -> Project:
         model__name=flags["model"],
         model__input_size=list(size) if isinstance(size, tuple) and size else None,
         model__colour=flags["colour"],
+        model__input_range=flags["input_range"],
         model__width=flags["width"],
         train__epochs=flags["epochs"],
         train__batch_size=flags["batch_size"],

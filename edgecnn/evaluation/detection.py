@@ -10,9 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edgecnn.core.detections import Detections
 from edgecnn.core.metric import Metric
 from edgecnn.evaluation.matching import (
     AREAS,
@@ -125,21 +123,14 @@ def detection_metric(
     return Metric("map50", value, len(results), *interval, resampled=resampled, extra=extra)
 
 
-def map50(
-    found: Sequence[Detections],
-    boxes: Sequence[NDArray[np.float32]],
-    classes: Sequence[NDArray[np.int64]],
-) -> float:
-    """mAP@0.5 alone, for validation while training; lists with one entry per image."""
-    return map50_of([ImageResult(*item) for item in zip(found, boxes, classes, strict=True)])
-
-
-def map50_of(results: Sequence[ImageResult]) -> float:
-    """mAP@0.5 alone, of the classes that there are."""
+def mean_precisions(results: Sequence[ImageResult]) -> tuple[float, float]:
+    """mAP@0.5 and mAP@0.5:0.95 alone, of the classes that there are; 0 where there are none."""
     known = sorted({int(which) for result in results for which in result.classes})
-    first = IOU_THRESHOLDS[:1]
-    values = [average_precision(class_table(results, which, first)) for which in known]
-    return _mean(np.concatenate(values)) if values else 0.0
+    if not known:
+        return 0.0, 0.0
+    tables = (class_table(results, which, IOU_THRESHOLDS) for which in known)
+    values = np.stack([average_precision(table) for table in tables])
+    return _mean(values[:, 0]), _mean(values)
 
 
 def resampled_map50(

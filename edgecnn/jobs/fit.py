@@ -12,16 +12,25 @@ from edgecnn.core.preprocess import PreprocessSpec
 from edgecnn.core.progress import Progress
 from edgecnn.core.sample import Dataset
 from edgecnn.data.augment import Augment, default_augment
-from edgecnn.evaluation.detection import map50
+from edgecnn.jobs.detect_plan import (
+    detect_options,
+    model_options,
+    seen_as,
+    settled_project,
+    weight_notes,
+    with_thresholds,
+)
 from edgecnn.jobs.project import Project
 from edgecnn.jobs.training_data import training_data
 from edgecnn.models.describe import multiply_accumulates
-from edgecnn.models.io import load_keras
 from edgecnn.training.classify import ClassifyRequest, default_preprocess, train_classifier
 from edgecnn.training.config import TrainConfig
 from edgecnn.training.detect import DetectRequest, train_detector
 from edgecnn.training.loop import FitResult
 from edgecnn.training.request import start_model
+from edgecnn.training.weights.imagenet import IMAGENET
+from edgecnn.training.weights.net import SourceNet
+from edgecnn.training.weights.source import read_source
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,8 @@ class FitPlan:
         parameters, macs: of the model.
         facts: what a checkpoint must agree with to be gone on from.
         initial_weights: the file that the model starts from, as given; ``""``: none.
+        notes: what was chosen or taken, one line each.
+        project: with everything settled that it left open.
     """
 
     request: ClassifyRequest | DetectRequest
@@ -55,7 +66,9 @@ class FitPlan:
     parameters: int
     macs: int
     facts: Mapping[str, Any]
-    initial_weights: str = ""
+    initial_weights: str
+    notes: tuple[str, ...]
+    project: Project
 
 
 @dataclass(frozen=True)
@@ -74,21 +87,26 @@ def plan_fit(project: Project) -> FitPlan:
         UsageError, DataError, ModelError, MissingExtraError.
     """
     data = training_data(project.data_source, project.task, project.seed)
+    project, notes = settled_project(project, data.train)
+    source = _initial(project)
+    said = str(project.get("model", "input_range"))
+    preprocess = seen_as(preprocess_spec(project), source, said)
+    options = _options(project) | model_options(project, preprocess, data.train, source)
     common: dict[str, Any] = {
         "train": data.train,
         "val": data.val,
-        "preprocess": preprocess_spec(project),
+        "preprocess": preprocess,
         "config": train_config(project),
-        "options": _options(project),
-        "augment": _augment(project, data.train.labels),
-        "initial": _initial(project),
+        "options": options,
+        "initial": source,
     }
     name = str(project.get("model", "name"))
     request: ClassifyRequest | DetectRequest
     if project.task == "classify":
-        request = ClassifyRequest(name, **common)
+        request = ClassifyRequest(name, **common, augment=_augment(project, data.train.labels))
     else:
-        request = DetectRequest(name, **common, score=map50)
+        own = detect_options(project, common["config"], data.train, source)
+        request = DetectRequest(name, **{**common, **own})
     start = start_model(request, project.task)
     return FitPlan(
         request,
@@ -98,6 +116,8 @@ def plan_fit(project: Project) -> FitPlan:
         multiply_accumulates(start.model),
         {**request.config.to_json(), **start.facts},
         str(project.get("train", "weights")),
+        (*notes, *weight_notes(request, source, start.taken)),
+        project,
     )
 
 
@@ -116,7 +136,8 @@ def fit_model(plan: FitPlan, job: FitJob) -> Fitted:
         after = ClassifySpec("scores", plan.labels)
     else:
         detector = train_detector(request, **how)
-        model, run, after = detector.model, detector.run, detector.postprocess
+        model, run = detector.model, detector.run
+        after = with_thresholds(request, model, detector.postprocess)
     config = request.config.to_json()
     return Fitted(model, request.preprocess, after, run, config, plan.initial_weights)
 
@@ -158,6 +179,8 @@ def _augment(project: Project, labels: tuple[str, ...]) -> Augment:
     return rule if flip == "auto" else replace(rule, flip=flip == "yes")
 
 
-def _initial(project: Project) -> Any:
+def _initial(project: Project) -> SourceNet | None:
     weights = str(project.get("train", "weights"))
-    return load_keras(project.path(weights)) if weights else None
+    if not weights:
+        return None
+    return read_source(weights if weights == IMAGENET else str(project.path(weights)))

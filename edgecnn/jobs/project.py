@@ -16,10 +16,11 @@ from typing import Any
 
 from edgecnn.core.errors import ProjectError
 from edgecnn.data.table import SOURCES
-from edgecnn.models.table import model_info, model_names
+from edgecnn.models.table import WITH_BODY, model_info, model_names
 from quantization.recipe import recipe_names
 
 FILE_NAME = "edgecnn.toml"
+IMAGENET = "imagenet"  # weights that Keras downloads
 SCHEMA = 1
 
 
@@ -43,6 +44,7 @@ class Key:
         help: comment that ``edgecnn new`` writes beside it.
         choices: allowed values, or () for any.
         low, high: limits of numbers.
+        unset: a value outside the limits that leaves the choice to the data; None: there is none.
     """
 
     kind: str
@@ -51,6 +53,7 @@ class Key:
     choices: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
+    unset: Any = None
 
     def default_for(self, task: str) -> Any:
         """The default for a task."""
@@ -86,16 +89,20 @@ KEYS: dict[str, dict[str, Key]] = {
     "model": {
         "name": Key("str", {"classify": "resnet8", "detect": "detector"},
                     "see edgecnn models"),
-        "input_size": Key("ints", [96, 96], "height, width", low=8, high=1024),
+        "input_size": Key("ints", [96, 96], "height, width; 0, 0: what suits the photos' boxes",
+                          low=8, high=1024, unset=[0, 0]),
         "colour": Key("str", "rgb", "channels of the input", ("rgb", "bgr", "gray")),
+        "input_range": Key("str", "auto", "what bytes 0 and 255 are to the model, such as -1..1;"
+                           " auto: -1..1, or what the weights that it starts from take"),
         "width": Key("float", 1.0, "multiplier of all channels", low=0.05, high=4.0),
         "fit": Key("str", {"classify": "stretch", "detect": "letterbox"},
                    "how an image is brought to the input's shape",
                    ("stretch", "letterbox", "crop")),
     },
     "train": {
-        "epochs": Key("int", {"classify": 30, "detect": 8}, "passes over the data",
-                      low=1, high=10000),
+        "epochs": Key("int", {"classify": 30, "detect": 8},
+                      "passes over the data; 0: what suits their number",
+                      low=1, high=10000, unset=0),
         "batch_size": Key("int", 32, "images per step", low=1, high=4096),
         "learning_rate": Key("float", {"classify": 0.002, "detect": 0.02},
                              "peak of the cosine schedule", low=1e-6, high=10.0),
@@ -107,7 +114,8 @@ KEYS: dict[str, dict[str, Key]] = {
         "augment": Key("bool", True, "augment the training images"),
         "flip": Key("str", "auto", "mirror images; auto: not where classes are single signs",
                     ("auto", "yes", "no")),
-        "weights": Key("str", "", "a .keras file to start from, seen from this file"),
+        "weights": Key("str", "", "what to start from: a bundle, .keras, .h5 or .tflite, seen from"
+                       " this file, or imagenet"),
     },
     "quantize": {
         "recipe": Key("str", "int8", "name of the recipe",
@@ -129,6 +137,15 @@ _FOR_DIGITS: dict[tuple[str, str], Any] = {
     ("model", "width"): 0.5,
     ("train", "epochs"): 40,
     ("train", "weight_decay"): 0.01,
+}
+
+
+#: What suits photos with boxes of one's own and a model whose backbone starts from weights.
+_FOR_BOXED_PHOTOS: dict[tuple[str, str], Any] = {
+    ("model", "input_size"): [0, 0],
+    ("train", "epochs"): 0,
+    ("train", "batch_size"): 16,
+    ("train", "learning_rate"): 0.002,
 }
 
 
@@ -173,7 +190,7 @@ class Project:
 
         Names of built-in sources stay what they are.
         """
-        if given is None or given in SOURCES or not self.root.parts:
+        if given is None or given in (*SOURCES, IMAGENET) or not self.root.parts:
             return given
         return str(Path(given).expanduser().absolute())
 
@@ -205,10 +222,14 @@ def default_project(
     }
     values[""]["task"] = task
     values["data"]["source"] = source or values["data"]["source"]
-    name = model or values["model"]["name"]
+    photos = task == "detect" and values["data"]["source"] not in SOURCES
+    name = model or ("nano" if photos else values["model"]["name"])
     values["model"]["name"] = name
     if name in model_names(task):
         values["model"]["input_size"] = list(model_info(name).size)
+    if photos and name in WITH_BODY:
+        for (section, key), value in _FOR_BOXED_PHOTOS.items():
+            values[section][key] = value
     if task == "classify" and values["data"]["source"] == "digits":
         for (section, key), value in _FOR_DIGITS.items():
             values[section][key] = value
@@ -289,7 +310,8 @@ def _unknown(section: str, key: str, value: Any, place: str) -> ProjectError:
 def _checked(section: str, key: str, value: Any, place: str) -> Any:
     row = KEYS[section][key]
     dotted = f"{section}.{key}" if section else key
-    if _fits(row, value):
+    left_open = row.unset is not None and type(value) is type(row.unset) and value == row.unset
+    if left_open or _fits(row, value):
         return value
     raise ProjectError(
         f"{place}: {dotted} = {value!r}, allowed: {row.allowed()}",

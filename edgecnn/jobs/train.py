@@ -97,14 +97,14 @@ class TrainPlan:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is left out of the data, and what of an interrupted run is dropped."""
-        notes = tuple(getattr(self.fit.test, "notes", ()))
+        notes = (*getattr(self.fit.test, "notes", ()), *self.fit.notes)
         if self.dropped:
             notes += (f"an interrupted training, kept after epoch {self.dropped}, is dropped",)
         return notes
 
     def to_json(self) -> dict[str, Any]:
         """The object of ``edgecnn train --dry-run --json``."""
-        project = self.request.project
+        project = self.fit.project
         return {
             "schema": "edgecnn.train-plan/1",
             "bundle": str(self.folder),

@@ -40,35 +40,52 @@ def conv(
     stride: int = 1,
     activation: Activation = "relu6",
     bias: bool = False,
+    batch_norm: bool = True,
 ) -> Any:
-    """Convolution, batch norm, activation; SAME padding, which needs no PAD op."""
+    """Convolution, batch norm, activation; SAME padding, which needs no PAD op.
+
+    Without ``batch_norm`` the convolution has a bias in its place, as trained weights have it into
+    which the batch norm was folded.
+    """
     layers = import_keras().layers
     x = layers.Conv2D(
         filters,
         kernel,
         strides=stride,
         padding="same",
-        use_bias=bias,
+        use_bias=bias or not batch_norm,
         kernel_initializer="he_normal",
         name=name,
     )(x)
-    return norm(x, name=name, activation=activation)
+    return _follow(x, name=name, activation=activation, batch_norm=batch_norm)
 
 
 def depthwise(
-    x: Any, kernel: int, *, name: str, stride: int = 1, activation: Activation = "relu6"
+    x: Any,
+    kernel: int,
+    *,
+    name: str,
+    stride: int = 1,
+    activation: Activation = "relu6",
+    batch_norm: bool = True,
 ) -> Any:
-    """Depthwise convolution, batch norm, activation."""
+    """Depthwise convolution, batch norm (or a bias in its place), activation."""
     layers = import_keras().layers
     x = layers.DepthwiseConv2D(
         kernel,
         strides=stride,
         padding="same",
-        use_bias=False,
+        use_bias=not batch_norm,
         depthwise_initializer="he_normal",
         name=name,
     )(x)
-    return norm(x, name=name, activation=activation)
+    return _follow(x, name=name, activation=activation, batch_norm=batch_norm)
+
+
+def _follow(x: Any, *, name: str, activation: Activation, batch_norm: bool) -> Any:
+    if batch_norm:
+        return norm(x, name=name, activation=activation)
+    return activate(x, activation, name=f"{name}_{activation}")
 
 
 def norm(x: Any, *, name: str, activation: Activation) -> Any:
@@ -88,23 +105,30 @@ def activate(x: Any, activation: Activation, *, name: str) -> Any:
     return layers.ReLU(6.0 if activation == "relu6" else None, name=name)(x)
 
 
-def separable(x: Any, filters: int, *, name: str, stride: int = 1) -> Any:
+def separable(x: Any, filters: int, *, name: str, stride: int = 1, batch_norm: bool = True) -> Any:
     """MobileNet v1's block: depthwise 3×3, then 1×1."""
-    x = depthwise(x, 3, name=f"{name}_dw", stride=stride)
-    return conv(x, filters, 1, name=f"{name}_pw")
+    x = depthwise(x, 3, name=f"{name}_dw", stride=stride, batch_norm=batch_norm)
+    return conv(x, filters, 1, name=f"{name}_pw", batch_norm=batch_norm)
 
 
 def inverted_residual(
-    x: Any, filters: int, *, expand: int, name: str, stride: int = 1, kernel: int = 3
+    x: Any,
+    filters: int,
+    *,
+    expand: int,
+    name: str,
+    stride: int = 1,
+    kernel: int = 3,
+    batch_norm: bool = True,
 ) -> Any:
     """MobileNet v2's block: 1×1 up by ``expand``, depthwise, linear 1×1 down, and a shortcut."""
     layers = import_keras().layers
     channels = int(x.shape[-1])
     y = x
     if expand != 1:
-        y = conv(y, channels * expand, 1, name=f"{name}_expand")
-    y = depthwise(y, kernel, name=f"{name}_dw", stride=stride)
-    y = conv(y, filters, 1, name=f"{name}_project", activation="none")
+        y = conv(y, channels * expand, 1, name=f"{name}_expand", batch_norm=batch_norm)
+    y = depthwise(y, kernel, name=f"{name}_dw", stride=stride, batch_norm=batch_norm)
+    y = conv(y, filters, 1, name=f"{name}_project", activation="none", batch_norm=batch_norm)
     if stride == 1 and channels == filters:
         y = layers.Add(name=f"{name}_add")([x, y])
     return y

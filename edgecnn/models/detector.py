@@ -10,12 +10,9 @@ op is one of CONV_2D, DEPTHWISE_CONV_2D and ADD.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from edgecnn.core.errors import ModelError, UsageError
-from edgecnn.core.postprocess import DetectSpec, GridLevel
-from edgecnn.core.preprocess import Colour, ImageInput, PreprocessSpec
+from edgecnn.core.errors import UsageError
 from edgecnn.models.blocks import (
     conv,
     finish,
@@ -24,15 +21,12 @@ from edgecnn.models.blocks import (
     round_channels,
     width_option,
 )
+from edgecnn.models.detection_heads import BOXES, SCORES
 from edgecnn.models.keras_setup import import_keras
 
 STRIDE = 8
-SCORES, BOXES = "scores", "boxes"
 _BACKGROUND_LOGIT = -3.0  # first guess: nearly every cell is background
 _HALF_BOX = 1.5  # first guess of a side's distance, in cells
-# The loss makes scores say how well a box fits, so they seldom pass 0.9. On validation scenes the
-# most boxes are right (F1) at 0.45; evaluation looks at the whole curve.
-_SCORE_THRESHOLD = 0.45
 
 
 def build(
@@ -89,43 +83,6 @@ def fused_residual(x: Any, filters: int, *, expand: int, name: str, stride: int 
     if stride == 1 and before == filters:
         y = layers.Add(name=f"{name}_add")([x, y])
     return y
-
-
-def detect_spec(model: Any, labels: Sequence[str]) -> DetectSpec:
-    """How the outputs of a model of :func:`build` are decoded.
-
-    Args:
-        model: the Keras model.
-        labels: class names.
-
-    Raises:
-        ModelError: the model has other outputs, or another number of classes.
-    """
-    outputs = getattr(model, "output", None)
-    if not isinstance(outputs, dict) or set(outputs) != {SCORES, BOXES}:
-        raise ModelError(
-            f"the model's outputs are {list(getattr(model, 'output_names', []))},"
-            f" expected '{BOXES}' and '{SCORES}'",
-            hint="use the zoo's detector, or give a postprocess.json",
-        )
-    rows, cols, classes = outputs[SCORES].shape[1:]
-    if classes != len(labels):
-        raise ModelError(
-            f"the detector has {classes} classes, the data {len(labels)}", hint="train it anew"
-        )
-    stride = int(model.inputs[0].shape[1]) // int(rows)
-    level = GridLevel(int(rows), int(cols), stride)
-    return DetectSpec(SCORES, BOXES, tuple(labels), (level,), score_threshold=_SCORE_THRESHOLD)
-
-
-def detect_preprocess(input_shape: tuple[int, int, int]) -> PreprocessSpec:
-    """Bytes to [-1, 1], letterboxed to (height, width); 1 channel is gray, 3 are RGB."""
-    height, width, channels = input_shape
-    colour: Colour = "gray" if channels == 1 else "rgb"
-    spec = ImageInput(
-        "image", height, width, colour, fit="letterbox", scale=(1 / 127.5,), offset=(-1.0,)
-    )
-    return PreprocessSpec((spec,))
 
 
 def _check(input_shape: tuple[int, int, int], classes: int, depth: int, expand: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from edgecnn.models import blocks
@@ -38,14 +39,43 @@ def build(
         halvings: 0 to 5; None: as many as the input allows.
     """
     width = blocks.width_option(width)
-    strides = iter(blocks.strides_for(input_shape, 5, halvings))
     image = blocks.image_input(input_shape)
-    x = blocks.conv(image, blocks.round_channels(32 * width), 3, name="stem", stride=next(strides))
-    for number, (filters, halves) in enumerate(_BLOCKS, start=1):
+    x = body(image, width=width, strides=blocks.strides_for(input_shape, 5, halvings))[-1]
+    return blocks.finish(image, blocks.classifier(x, classes, dropout=dropout), "mobilenet_v1")
+
+
+def body(
+    image: Any,
+    *,
+    width: float,
+    strides: Sequence[int] = (2, 2, 2, 2, 2),
+    batch_norm: bool = True,
+    last: int = 13,
+) -> list[Any]:
+    """The stem and the separable blocks.
+
+    Args:
+        image: the input.
+        width: factor on the channels.
+        strides: of the stem and of each block that halves.
+        batch_norm: see :func:`edgecnn.models.blocks.conv`.
+        last: how many of the 13 blocks.
+
+    Returns:
+        Each block's output: with all five halvings, block 5 is the last at stride 8, block 11 the
+        last at stride 16.
+    """
+    halving = iter(strides)
+    stem = blocks.round_channels(32 * width)
+    x = blocks.conv(image, stem, 3, name="stem", stride=next(halving), batch_norm=batch_norm)
+    outputs: list[Any] = []
+    for number, (filters, halves) in enumerate(_BLOCKS[:last], start=1):
         x = blocks.separable(
             x,
             blocks.round_channels(filters * width),
             name=f"block{number}",
-            stride=next(strides) if halves else 1,
+            stride=next(halving) if halves else 1,
+            batch_norm=batch_norm,
         )
-    return blocks.finish(image, blocks.classifier(x, classes, dropout=dropout), "mobilenet_v1")
+        outputs.append(x)
+    return outputs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from edgecnn.models import blocks
@@ -36,19 +37,48 @@ def build(
         halvings: 0 to 5; None: as many as the input allows.
     """
     width = blocks.width_option(width)
-    strides = iter(blocks.strides_for(input_shape, 5, halvings))
     image = blocks.image_input(input_shape)
-    x = blocks.conv(image, blocks.round_channels(32 * width), 3, name="stem", stride=next(strides))
-    number = 0
+    x = body(image, width=width, strides=blocks.strides_for(input_shape, 5, halvings))[-1]
+    x = blocks.conv(x, blocks.round_channels(1280 * max(1.0, width)), 1, name="head")
+    return blocks.finish(image, blocks.classifier(x, classes, dropout=dropout), "mobilenet_v2")
+
+
+def body(
+    image: Any,
+    *,
+    width: float,
+    strides: Sequence[int] = (2, 2, 2, 2, 2),
+    batch_norm: bool = True,
+    last: int = 17,
+) -> list[Any]:
+    """The stem and the inverted residuals.
+
+    Args:
+        image: the input.
+        width: factor on the channels.
+        strides: of the stem and of the first block of each stage that halves.
+        batch_norm: see :func:`edgecnn.models.blocks.conv`.
+        last: how many of the 17 blocks.
+
+    Returns:
+        Each block's output: with all five halvings, block 6 is the last at stride 8, block 13 the
+        last at stride 16.
+    """
+    halving = iter(strides)
+    stem = blocks.round_channels(32 * width)
+    x = blocks.conv(image, stem, 3, name="stem", stride=next(halving), batch_norm=batch_norm)
+    outputs: list[Any] = []
     for expand, filters, repeats, halves in _STAGES:
         for repeat in range(repeats):
-            number += 1
+            if len(outputs) == last:
+                return outputs
             x = blocks.inverted_residual(
                 x,
                 blocks.round_channels(filters * width),
                 expand=expand,
-                name=f"block{number}",
-                stride=next(strides) if halves and repeat == 0 else 1,
+                name=f"block{len(outputs) + 1}",
+                stride=next(halving) if halves and repeat == 0 else 1,
+                batch_norm=batch_norm,
             )
-    x = blocks.conv(x, blocks.round_channels(1280 * max(1.0, width)), 1, name="head")
-    return blocks.finish(image, blocks.classifier(x, classes, dropout=dropout), "mobilenet_v2")
+            outputs.append(x)
+    return outputs

@@ -96,7 +96,27 @@ _MODELS = (
         3,
         "edgecnn.models.detector:build",
     ),
+    ModelInfo(
+        "nano",
+        "detect",
+        "0.7 M parameters; anchor-free on three levels of MobileNet v2, for photos of your own",
+        (240, 320),
+        3,
+        "edgecnn.models.nano:build",
+    ),
+    ModelInfo(
+        "ssdlite",
+        "detect",
+        "3.4 M parameters; SSD-Lite on MobileNet v2, anchors from the data; a Pi or an Edge TPU",
+        (320, 320),
+        3,
+        "edgecnn.models.ssdlite:build",
+    ),
 )
+
+
+#: Detectors whose backbone is one of the zoo's classifiers, so that trained weights fit it.
+WITH_BODY = ("nano", "ssdlite")
 
 
 def all_models() -> tuple[ModelInfo, ...]:

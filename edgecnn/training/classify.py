@@ -16,12 +16,14 @@ from edgecnn.core.errors import UsageError
 from edgecnn.core.preprocess import ImageInput, PreprocessSpec
 from edgecnn.core.progress import Progress, SilentProgress
 from edgecnn.core.sample import Dataset
-from edgecnn.data.augment import Augment, augment_batch
+from edgecnn.data.augment import Augment, augment_batch, default_augment
 from edgecnn.training.config import TrainConfig
 from edgecnn.training.keras_setup import import_keras
 from edgecnn.training.loop import FitResult, FitTask, fit
 from edgecnn.training.pixels import Pixels, labels_of
 from edgecnn.training.request import start_model
+from edgecnn.training.weights.graft import Grafted
+from edgecnn.training.weights.net import SourceNet
 
 _VAL_BATCH = 256
 
@@ -37,7 +39,7 @@ class ClassifyRequest:
         config: how long and how hard.
         options: the model family's own, for example ``{"width": 0.5}``.
         augment: None: what suits the labels.
-        initial: a Keras model to start from: layers with the same name and shapes are copied.
+        initial: what the model starts from; None: random weights.
     """
 
     model_name: str
@@ -47,7 +49,7 @@ class ClassifyRequest:
     config: TrainConfig = TrainConfig()
     options: Mapping[str, Any] = field(default_factory=dict)
     augment: Augment | None = None
-    initial: Any = None
+    initial: SourceNet | None = None
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,12 @@ class TrainResult:
     Attributes:
         model: the Keras model with the best epoch's weights; input ``image``, output ``scores``.
         run: history, best epoch, seconds, device.
-        copied_layers: how many layers started from ``initial``.
+        taken: what came from ``initial``; None: nothing.
     """
 
     model: Any
     run: FitResult
-    copied_layers: int = 0
+    taken: Grafted | None = None
 
 
 def default_preprocess(input_shape: tuple[int, int, int]) -> PreprocessSpec:
@@ -121,7 +123,7 @@ def train_classifier(
         labels_of(request.train),
         len(begin.labels),
         config,
-        begin.rule if config.augment else None,
+        (request.augment or default_augment(begin.labels)) if config.augment else None,
     )
     val = (Pixels(request.val, spec, progress), labels_of(request.val))
     task = FitTask(
@@ -136,7 +138,7 @@ def train_classifier(
     # optimizer state, twice the weights' size.
     shadow = import_keras().Model(model.inputs, model.outputs[0])
     run = fit(shadow, task, config, progress=progress, work_dir=work_dir, resume=resume)
-    return TrainResult(model, run, begin.copied_layers)
+    return TrainResult(model, run, begin.taken)
 
 
 def cross_entropy(label_smoothing: float) -> Any:

@@ -31,6 +31,10 @@ class TrainConfig:
         max_seconds: time budget of the training proper; the schedule then follows the clock
             wherever it runs ahead of the steps, so that the rate still ends low. None: no limit.
         augment: whether training batches are augmented.
+        body_rate: factor on the learning rate of layers that start from trained weights.
+        ema: part of the running average of the weights that a step keeps; the average is what is
+            validated and kept. 0: the weights themselves.
+        clip_norm: gradients are scaled down to this norm; 0: they are not.
     """
 
     epochs: int = 30
@@ -46,13 +50,16 @@ class TrainConfig:
     seed: int = 1
     max_seconds: float | None = None
     augment: bool = True
+    body_rate: float = 1.0
+    ema: float = 0.0
+    clip_norm: float = 0.0
 
     def __post_init__(self) -> None:
         """Raises UsageError naming the field, the value and what is allowed."""
         for key in ("epochs", "batch_size"):
             _need(getattr(self, key) >= 1, key, getattr(self, key), "1 or more")
         _need(0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "above 0")
-        for key in ("warmup", "label_smoothing"):
+        for key in ("warmup", "label_smoothing", "ema"):
             _need(0 <= getattr(self, key) < 1, key, getattr(self, key), "0 or more, below 1")
         _need(0 <= self.final_fraction <= 1, "final_fraction", self.final_fraction, "0 to 1")
         _need(0 <= self.weight_decay < 1, "weight_decay", self.weight_decay, "0 or more, below 1")
@@ -63,6 +70,8 @@ class TrainConfig:
             self.max_seconds,
             "above 0",
         )
+        _need(0 <= self.body_rate <= 1, "body_rate", self.body_rate, "0 to 1")
+        _need(self.clip_norm >= 0, "clip_norm", self.clip_norm, "0 or more")
         schedules, optimizers = get_args(Schedule), get_args(Optimizer)
         _need(self.schedule in schedules, "schedule", self.schedule, " or ".join(schedules))
         _need(self.optimizer in optimizers, "optimizer", self.optimizer, " or ".join(optimizers))

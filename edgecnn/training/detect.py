@@ -1,9 +1,14 @@
-"""Training a detector: batches, loss and validation for the shared loop."""
+"""Training a detector: batches, loss and validation for the shared loop, in one or two stages.
+
+A detector whose backbone starts from trained weights first learns its head alone, from features
+that are computed once (:mod:`edgecnn.training.frozen_body`); then all of it is fine-tuned, the
+backbone at a lower rate and its first blocks not at all.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +22,44 @@ from edgecnn.core.preprocess import ImageInput, PreprocessSpec
 from edgecnn.core.progress import Progress, SilentProgress
 from edgecnn.core.runtime import TensorInfo
 from edgecnn.core.sample import Dataset
-from edgecnn.data.augment import Augment
-from edgecnn.models.detector import BOXES, SCORES, detect_spec
+from edgecnn.data.augment_boxes import BoxAugment, BoxedPixels
+from edgecnn.models.detection_heads import BOXES, SCORES
+from edgecnn.models.detector_spec import detect_spec
+from edgecnn.training.checkpoint import has_checkpoint
 from edgecnn.training.config import TrainConfig
 from edgecnn.training.detect_data import DetectBatches, fit_sample, scale_pixels
-from edgecnn.training.detect_loss import detector_loss
+from edgecnn.training.detect_loss import DetectorLoss
+from edgecnn.training.detect_targets import Assigner
+from edgecnn.training.frozen_body import (
+    body_rates,
+    freeze_first,
+    keep_features,
+    split_at_body,
+)
 from edgecnn.training.keras_setup import import_keras
 from edgecnn.training.loop import FitResult, FitTask, fit
 from edgecnn.training.request import start_model
+from edgecnn.training.weights.graft import Grafted
+from edgecnn.training.weights.net import SourceNet
 
-_VAL_BATCH = 100
+_VAL_BATCH = 50
 _CURVE_THRESHOLD = 0.02
 # Ten times what a classifier takes: the batch norms make the weights' scale free, and at 0.002 the
 # detector needs several times the steps for the same mAP.
 DEFAULT_CONFIG = TrainConfig(epochs=10, learning_rate=0.02)
-# (found per image, true boxes per image, true classes per image) → quality in [0, 1]
-Score = Callable[
-    [Sequence[Detections], Sequence[NDArray[np.float32]], Sequence[NDArray[np.int64]]], float
-]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is on an image: boxes (n, 4) in its pixels, classes (n,), ignored (n,)."""
+
+    boxes: NDArray[np.float32]
+    classes: NDArray[np.int64]
+    ignored: NDArray[np.bool_]
+
+
+# (found per image, what is there per image) → figures by name, the first one picks the epoch
+Score = Callable[[Sequence[Detections], Sequence[Truth]], Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -45,11 +70,17 @@ class DetectRequest:
         model_name: a row of the model table for ``detect``.
         train, val: the splits; val picks the best epoch.
         preprocess: one image input; its size and colour are the model's.
-        score: what the best epoch is best at, for example mAP@0.5; None: the validation loss.
+        score: what the best epoch is best at: figures by name, the first one counts; None: the
+            validation loss.
         config: how long and how hard.
         options: the model family's own, for example ``{"width": 0.5}``.
-        augment: None: what suits the labels; endless data is not augmented.
-        initial: a Keras model to start from: layers with the same name and shapes are copied.
+        augment: None: photos are not changed; endless data never are.
+        initial: what the model starts from; None: random weights.
+        head_epochs: of the first stage, on kept features; 0: there is none.
+        frozen_blocks: so many of the backbone's blocks never learn.
+        radius: of the cells that answer for a box, see
+            :class:`edgecnn.training.detect_targets.Assigner`.
+        class_weights: one per class; (): all alike.
     """
 
     model_name: str
@@ -59,8 +90,12 @@ class DetectRequest:
     score: Score | None = None
     config: TrainConfig = DEFAULT_CONFIG
     options: Mapping[str, Any] = field(default_factory=dict)
-    augment: Augment | None = None
-    initial: Any = None
+    augment: BoxAugment | None = None
+    initial: SourceNet | None = None
+    head_epochs: int = 0
+    frozen_blocks: int = 0
+    radius: float = 1.5
+    class_weights: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,13 +106,13 @@ class DetectResult:
         model: the Keras model with the best epoch's weights; ``image`` → ``scores``, ``boxes``.
         postprocess: how its outputs are decoded.
         run: history, best epoch, seconds, device.
-        copied_layers: how many layers started from ``initial``.
+        taken: what came from ``initial``; None: nothing.
     """
 
     model: Any
     postprocess: DetectSpec
     run: FitResult
-    copied_layers: int = 0
+    taken: Grafted | None = None
 
 
 def train_detector(
@@ -92,7 +127,7 @@ def train_detector(
     Args:
         request: model, data, settings.
         progress: told of each batch and epoch.
-        work_dir: where the checkpoint lives; None: none is kept.
+        work_dir: where the checkpoint of the last stage lives; None: none is kept.
         resume: continue from the checkpoint there, if there is one.
 
     Raises:
@@ -101,89 +136,117 @@ def train_detector(
         MissingExtraError: Keras is not installed.
         KeyboardInterrupt: after Ctrl-C; the last whole epoch is in the checkpoint.
     """
+    progress = progress or SilentProgress()
     image, config = request.preprocess.image, request.config
     begin = start_model(request, "detect")
     model, labels = begin.model, begin.labels
-    spec = detect_spec(model, labels)
+    spec = detect_spec(model, labels, tuple(request.options.get("anchors", ())))
+    assign = Assigner(spec, radius=request.radius, weights=request.class_weights)
     batches = DetectBatches(
         request.train,
         image,
-        spec,
+        assign,
         config.batch_size,
         config.seed,
-        begin.rule if config.augment else None,
+        request.augment if config.augment else None,
     )
-    task = FitTask(
-        train=batches,
-        loss=joint_loss(len(labels)),
-        validate=Validation(request.val, image, spec, request.score),
-        monitor="val_loss" if request.score is None else "val_map50",
-        maximize=request.score is not None,
-        tie_break=None if request.score is None else "val_loss",
-        facts=begin.facts,
-    )
+    validate = Validation(request.val, image, assign, request.score)
+    resumed = resume and work_dir is not None and has_checkpoint(work_dir)
+    if request.head_epochs and not resumed:
+        _train_head(model, request, batches, validate, joint_loss(spec), progress)
+    freeze_first(model, request.frozen_blocks)
     run = fit(
         joint_model(model),
-        task,
+        FitTask(
+            train=batches,
+            loss=joint_loss(spec),
+            validate=validate,
+            monitor=validate.monitor,
+            maximize=request.score is not None,
+            tie_break=None if request.score is None else "val_loss",
+            facts=begin.facts,
+            rates=body_rates(model, config.body_rate),
+        ),
         config,
-        progress=progress or SilentProgress(),
+        progress=progress,
         work_dir=work_dir,
         resume=resume,
     )
-    return DetectResult(model, spec, run, begin.copied_layers)
+    for layer in model.layers:
+        layer.trainable = True
+    return DetectResult(model, spec, run, begin.taken)
 
 
 def joint_model(model: Any) -> Any:
-    """``model`` with both outputs in one tensor, sharing its weights.
+    """``model`` with both outputs in one tensor (n, candidates, labels + 4), sharing its weights.
 
     Keras hands a loss one output at a time, and this loss needs scores and boxes together.
     """
-    keras = import_keras()
-    outputs = [model.output[SCORES], model.output[BOXES]]
-    return keras.Model(model.input, keras.layers.Concatenate(name="joint")(outputs))
+    layers = import_keras().layers
+    flat = []
+    for name in (SCORES, BOXES):
+        output = model.output[name]
+        grid = len(output.shape) == 4
+        flat.append(layers.Reshape((-1, output.shape[-1]))(output) if grid else output)
+    return import_keras().Model(model.inputs, layers.Concatenate(name="joint")(flat))
 
 
-def joint_loss(labels: int) -> Any:
+def joint_loss(spec: DetectSpec) -> Any:
     """The loss of :mod:`edgecnn.training.detect_loss` on :func:`joint_model`'s output."""
+    judge, labels = DetectorLoss(spec), len(spec.labels)
 
     def loss(target: Any, outputs: Any) -> Any:
-        return detector_loss(target, outputs[..., :labels], outputs[..., labels:])["loss"]
+        return judge(target, outputs[..., :labels], outputs[..., labels:])["loss"]
 
     return loss
 
 
 class Validation:
-    """Model → ``val_loss`` and, with a score, ``val_map50``; the images are read once."""
+    """Model → ``val_loss`` and the score's figures; the images are read once."""
 
     def __init__(
-        self, dataset: Dataset, image: ImageInput, spec: DetectSpec, score: Score | None
+        self, dataset: Dataset, image: ImageInput, assign: Assigner, score: Score | None
     ) -> None:
-        self._batches = DetectBatches(dataset, image, spec, _VAL_BATCH, 0)
-        self._spec = spec.with_threshold(min(spec.score_threshold, _CURVE_THRESHOLD))
-        self._score = score
+        spec = assign.spec
+        self._image, self._score = image, score
+        self._spec = replace(
+            spec, score_threshold=min(spec.score_threshold, _CURVE_THRESHOLD), thresholds=()
+        )
+        self._loss = DetectorLoss(spec)
         self._fitted = [fit_sample(dataset[i], image) for i in range(len(dataset))]
-        self._targets = np.stack([self._batches.target(item) for item in self._fitted])
+        self._targets = [assign(item.boxes, item.classes, item.ignored) for item in self._fitted]
+        self._truth = [Truth(item.boxes, item.classes, item.ignored) for item in self._fitted]
+
+    @property
+    def monitor(self) -> str:
+        """The figure that picks the best epoch."""
+        if self._score is None:
+            return "val_loss"
+        return next(iter(self._score([], [])))
+
+    def batches(self) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """The images with their targets."""
+        starts = range(0, len(self._fitted), _VAL_BATCH)
+        return [
+            (
+                scale_pixels(_stack(self._fitted[start : start + _VAL_BATCH]), self._image),
+                np.stack(self._targets[start : start + _VAL_BATCH]),
+            )
+            for start in starts
+        ]
 
     def __call__(self, model: Any) -> dict[str, float]:
         """Figures of a model of :func:`joint_model`."""
-        pixels = np.stack([item[0] for item in self._fitted])
         labels = len(self._spec.labels)
-        outputs = np.concatenate(
-            [
-                model.predict_on_batch(
-                    scale_pixels(pixels[start : start + _VAL_BATCH], self._batches.image)
-                )
-                for start in range(0, len(pixels), _VAL_BATCH)
-            ]
-        )
-        scores, boxes = outputs[..., :labels], outputs[..., labels:]
-        loss = detector_loss(self._targets, scores, boxes)["loss"]
-        figures = {"val_loss": float(import_keras().ops.convert_to_numpy(loss))}
-        if self._score is not None:
-            found = [self._decode(s, b) for s, b in zip(scores, boxes, strict=True)]
-            truth = [item[1] for item in self._fitted], [item[2] for item in self._fitted]
-            figures = {"val_map50": self._score(found, *truth), **figures}
-        return figures
+        losses, found = [], []
+        for images, targets in self.batches():
+            outputs = model.predict_on_batch(images)
+            scores, boxes = outputs[..., :labels], outputs[..., labels:]
+            losses.append(_number(self._loss(targets, scores, boxes)["loss"]) * len(images))
+            if self._score is not None:
+                found += [self._decode(s, b) for s, b in zip(scores, boxes, strict=True)]
+        figures = {"val_loss": sum(losses) / len(self._fitted)}
+        return {**(self._score(found, self._truth) if self._score else {}), **figures}
 
     def _decode(self, scores: NDArray[np.float32], boxes: NDArray[np.float32]) -> Detections:
         arrays = {SCORES: scores[None], BOXES: boxes[None]}
@@ -192,3 +255,36 @@ class Validation:
         if not isinstance(found, Detections):
             raise TypeError(f"a detector's spec decoded to {type(found).__name__}")
         return found
+
+
+def _train_head(
+    model: Any,
+    request: DetectRequest,
+    batches: DetectBatches,
+    validate: Validation,
+    loss: Any,
+    progress: Progress,
+) -> None:
+    """The first stage, in place; it is short and keeps no checkpoint."""
+    parts, config = split_at_body(model), request.config
+    kept = keep_features(parts.body, batches, config.batch_size, config.seed, progress)
+    seen = [(parts.body.predict_on_batch(images), target) for images, target in validate.batches()]
+
+    def judged(head: Any) -> dict[str, float]:
+        losses = [_number(loss(target, head.predict_on_batch(maps))) for maps, target in seen]
+        return {"val_loss": float(np.mean(losses))}
+
+    fit(
+        joint_model(parts.head),
+        FitTask(train=kept, loss=loss, validate=judged, monitor="val_loss", maximize=False),
+        replace(config, epochs=request.head_epochs, patience=None, max_seconds=None),
+        progress=progress,
+    )
+
+
+def _stack(items: Sequence[BoxedPixels]) -> NDArray[np.uint8]:
+    return np.stack([item.pixels for item in items])
+
+
+def _number(value: Any) -> float:
+    return float(import_keras().ops.convert_to_numpy(value))

@@ -1,9 +1,9 @@
-"""Labelled images → batches for the detector: fitted, moved a little, with targets per cell."""
+"""Labelled images → batches for a detector: fitted, changed at random, with targets."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -11,15 +11,14 @@ from numpy.typing import NDArray
 
 from edgecnn.core.errors import DataError
 from edgecnn.core.imaging import resize_to_spec
-from edgecnn.core.postprocess import DetectSpec
 from edgecnn.core.preprocess import ImageInput, table
 from edgecnn.core.runtime import TensorInfo
 from edgecnn.core.sample import Dataset, Sample
-from edgecnn.data.augment import Augment
-from edgecnn.training.detect_targets import assign
+from edgecnn.data.augment_boxes import Affine, BoxAugment, BoxedPixels, augmented
+from edgecnn.training.detect_targets import Assigner
 
-_LEAST_VISIBLE = 0.5  # a box that augmentation pushes out further is no longer asked for
-Fitted = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.int64]]
+_KEPT_BYTES = 1 << 30  # decoded photos that are kept in memory
+_KEPT_SCALE = 2.0  # photos are kept at no more than so many times the model's size
 
 
 @runtime_checkable
@@ -28,6 +27,60 @@ class Endless(Protocol):
 
     def fresh(self, number: int) -> Sample:
         """Sample ``number`` ≥ 0 of an endless series; the same number gives the same one."""
+
+
+class Photos:
+    """The photos of a data set at a workable size; those read once are kept as memory allows.
+
+    Args:
+        dataset: of task ``detect``.
+        image: the model's input.
+    """
+
+    def __init__(self, dataset: Dataset, image: ImageInput) -> None:
+        self._dataset, self._image = dataset, image
+        self._kept: dict[int, BoxedPixels] = {}
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        """How many photos."""
+        return len(self._dataset)
+
+    def __call__(self, index: int) -> BoxedPixels:
+        """Photo ``index`` in the input's colours, not yet fitted."""
+        found = self._kept.get(index)
+        if found is None:
+            found = self._read(index)
+            if self._bytes + found.pixels.nbytes <= _KEPT_BYTES:
+                self._bytes += found.pixels.nbytes
+                self._kept[index] = found
+        return found
+
+    def fit(self, photo: BoxedPixels) -> Affine:
+        """How a photo comes to the model's size: scale and offset, as inference does it."""
+        image = self._image
+        height, width = photo.pixels.shape[:2]
+        scale = np.array([image.width / width, image.height / height])
+        if image.fit == "letterbox":
+            scale[:] = scale.min()
+        elif image.fit == "crop":
+            scale[:] = scale.max()
+        return scale, (np.array([image.width, image.height]) - scale * (width, height)) / 2
+
+    def _read(self, index: int) -> BoxedPixels:
+        sample = self._dataset[index]
+        boxes, labels, ignored = checked_boxes(sample)
+        height, width = sample.image.shape[:2]
+        limit = _KEPT_SCALE * max(self._image.width / width, self._image.height / height)
+        scale = min(1.0, limit)
+        small = replace(
+            self._image,
+            width=max(1, round(width * scale)),
+            height=max(1, round(height * scale)),
+            fit="stretch",
+        )
+        pixels, frame_map = resize_to_spec(small, sample.image)
+        return BoxedPixels(pixels, frame_map.to_tensor(boxes), labels, ignored)
 
 
 @dataclass(frozen=True)
@@ -40,7 +93,7 @@ class DetectBatches:
     Attributes:
         dataset: of task ``detect``.
         image: the input's spec.
-        spec: how the outputs are decoded; its one level is the grid.
+        assign: boxes → targets.
         batch_size: images per step.
         seed: of order and augmentation.
         augment: None: as they are.
@@ -48,17 +101,22 @@ class DetectBatches:
 
     dataset: Dataset
     image: ImageInput
-    spec: DetectSpec
+    assign: Assigner
     batch_size: int
     seed: int
-    augment: Augment | None = None
+    augment: BoxAugment | None = None
+    photos: Photos = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Makes the store of decoded photos."""
+        object.__setattr__(self, "photos", Photos(self.dataset, self.image))
 
     def __len__(self) -> int:
         """Batches per epoch."""
         return math.ceil(len(self.dataset) / self.batch_size)
 
     def batch(self, epoch: int, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Images (n, h, w, c) and targets (n, rows, cols, labels + 4), both float32."""
+        """Images (n, h, w, c) and targets (n, candidates, labels + 5), both float32."""
         start, count = index * self.batch_size, len(self.dataset)
         numbers = range(start, min(start + self.batch_size, count))
         if isinstance(self.dataset, Endless):
@@ -66,34 +124,53 @@ class DetectBatches:
             fitted = [fit_sample(sample, self.image) for sample in samples]
         else:
             order = np.random.default_rng((self.seed, epoch)).permutation(count)[numbers]
-            fitted = [self._moved(epoch, int(place)) for place in order]
-        images = np.stack([item[0] for item in fitted])
+            fitted = [self.moved(epoch, int(place)) for place in order]
+        images = np.stack([item.pixels for item in fitted])
         return scale_pixels(images, self.image), np.stack([self.target(item) for item in fitted])
 
-    def _moved(self, epoch: int, place: int) -> Fitted:
-        item = fit_sample(self.dataset[place], self.image)
+    def moved(self, epoch: int, place: int) -> BoxedPixels:
+        """Photo ``place`` at the model's size, as epoch ``epoch`` sees it."""
         if self.augment is None:
-            return item
-        return move(item, self.augment, np.random.default_rng((self.seed, epoch, place)))
-
-    def target(self, item: Fitted) -> NDArray[np.float32]:
-        """(rows, cols, labels + 4) of one image."""
-        spec = self.spec
-        return assign(
-            item[1], item[2], spec.levels[0], labels=len(spec.labels), box_scale=spec.box_scale
+            return fit_sample(self.dataset[place], self.image)
+        return augmented(
+            self.photos,
+            place,
+            len(self.dataset),
+            self.augment,
+            self.photos.fit,
+            (self.image.height, self.image.width),
+            self.image.pad_value,
+            np.random.default_rng((self.seed, epoch, place)),
         )
 
+    def target(self, item: BoxedPixels) -> NDArray[np.float32]:
+        """(candidates, labels + 5) of one image."""
+        return self.assign(item.boxes, item.classes, item.ignored)
 
-def fit_sample(sample: Sample, image: ImageInput) -> Fitted:
-    """Pixels and boxes of a sample as the model's input has them.
+
+def checked_boxes(
+    sample: Sample,
+) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.bool_]]:
+    """Boxes, classes and which are ignored.
 
     Raises:
         DataError: the sample has no boxes.
     """
     if sample.boxes is None or sample.box_labels is None:
         raise DataError(f"'{sample.id}' has no boxes", hint="detection needs boxes per image")
+    ignored = sample.ignored if sample.ignored is not None else np.zeros(len(sample.boxes), bool)
+    return sample.boxes, sample.box_labels, ignored
+
+
+def fit_sample(sample: Sample, image: ImageInput) -> BoxedPixels:
+    """Pixels and boxes of a sample as the model's input has them.
+
+    Raises:
+        DataError: the sample has no boxes.
+    """
+    boxes, labels, ignored = checked_boxes(sample)
     pixels, frame_map = resize_to_spec(image, sample.image)
-    return pixels, frame_map.to_tensor(sample.boxes), sample.box_labels
+    return BoxedPixels(pixels, frame_map.to_tensor(boxes), labels, ignored)
 
 
 def scale_pixels(images: NDArray[np.uint8], image: ImageInput) -> NDArray[np.float32]:
@@ -103,35 +180,3 @@ def scale_pixels(images: NDArray[np.uint8], image: ImageInput) -> NDArray[np.flo
     if (values == values[:, :1]).all():
         return values[:, 0][images]
     return np.stack([values[:, c][images[..., c]] for c in range(image.channels)], axis=-1)
-
-
-def move(item: Fitted, rule: Augment, rng: np.random.Generator) -> Fitted:
-    """Shifts, scales, mirrors and re-lights an image with its boxes; new arrays.
-
-    Rotation and cutout of ``rule`` are not used: boxes would no longer be tight.
-    """
-    import cv2
-
-    pixels, boxes, classes = item
-    height, width = pixels.shape[:2]
-    scale = 1.0 + rng.uniform(-rule.scale, rule.scale)
-    shift = rng.uniform(-rule.shift, rule.shift, 2) * (width, height)
-    offset = shift + (1.0 - scale) * np.array([width, height]) / 2
-    # Pixel centres lie at + 0.5, so the matrix for pixel indices is moved by half of the scaling.
-    matrix = np.array([[scale, 0, 0], [0, scale, 0]])
-    matrix[:, 2] = offset + (scale - 1.0) / 2
-    out = cv2.warpAffine(pixels, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
-    contrast = 1.0 + rng.uniform(-rule.contrast, rule.contrast)
-    light = rng.uniform(-rule.brightness, rule.brightness) * 255 + 127.5 * (1 - contrast)
-    out = np.clip(out.reshape(pixels.shape) * contrast + light, 0, 255).astype(np.uint8)
-    moved = boxes * scale + np.tile(offset, 2)
-    if rule.flip and rng.random() < 0.5:
-        out, moved = out[:, ::-1], moved[:, [2, 1, 0, 3]]
-        moved[:, [0, 2]] = width - moved[:, [0, 2]]
-    inside = np.clip(moved, 0, [width, height, width, height]).astype(np.float32)
-    seen = _area(inside) >= _LEAST_VISIBLE * _area(moved)
-    return np.ascontiguousarray(out), inside[seen], classes[seen]
-
-
-def _area(boxes: NDArray[Any]) -> NDArray[Any]:
-    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])

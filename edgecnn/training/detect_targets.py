@@ -1,65 +1,171 @@
-"""Ground truth boxes → what each cell of the detector should say.
+"""Ground truth boxes → what each candidate of a detector should say.
 
-The cells around a box's centre are responsible for it (centre sampling as in FCOS, Tian et al.
-2019); where two boxes claim a cell, the smaller one has it.
+A detector without anchors: the cells around a box's centre answer for it (centre sampling as in
+FCOS, Tian et al. 2019) on the level whose stride suits the box's size. With anchors: those that
+overlap the box enough (Liu et al. 2016). Where two boxes claim a candidate, the smaller one has it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.core.postprocess import GridLevel
+from edgecnn.core.postprocess import DetectSpec, GridLevel
 
-CENTRE_RADIUS = 1.0  # in cells, from the box's centre
+Float = NDArray[np.float32]
+_POSITIVE_IOU, _NEUTRAL_IOU = 0.5, 0.4
 
 
-def cell_centres(level: GridLevel) -> NDArray[np.float32]:
+@dataclass(frozen=True)
+class Candidates:
+    """All candidates of a spec, in the outputs' order.
+
+    Attributes:
+        centres: float32 (n, 2) x, y in input pixels.
+        anchors: float32 (n, 2) width, height in input pixels; zeros without anchors.
+        units: float32 (n,) what a box's misplacement is counted in: the stride, or the anchor's
+            mean side over 8.
+        levels: int64 (n,).
+    """
+
+    centres: Float
+    anchors: Float
+    units: Float
+    levels: NDArray[np.int64]
+
+
+def candidates(levels: Sequence[GridLevel]) -> Candidates:
+    """Lays out the levels' candidates, cell-major then anchor-minor."""
+    centres, anchors, units, numbers = [], [], [], []
+    for number, level in enumerate(levels):
+        each = max(1, len(level.anchors))
+        cells = np.repeat(cell_centres(level).reshape(-1, 2), each, axis=0)
+        shapes = np.asarray(level.anchors or ((0.0, 0.0),), np.float32)
+        shapes = np.tile(shapes, (level.rows * level.cols, 1))
+        unit = (
+            np.sqrt(shapes.prod(axis=1)) / 8 if level.anchors else np.full(len(cells), level.stride)
+        )
+        centres.append(cells)
+        anchors.append(shapes)
+        units.append(unit)
+        numbers.append(np.full(len(cells), number))
+    return Candidates(
+        np.concatenate(centres).astype(np.float32),
+        np.concatenate(anchors).astype(np.float32),
+        np.concatenate(units).astype(np.float32),
+        np.concatenate(numbers).astype(np.int64),
+    )
+
+
+def cell_centres(level: GridLevel) -> Float:
     """Centres of a level's cells in input pixels: float32 (rows, cols, 2) of x, y."""
     y, x = np.mgrid[: level.rows, : level.cols].astype(np.float32)
     return (np.stack([x, y], axis=-1) + np.float32(0.5)) * np.float32(level.stride)
 
 
-def assign(
-    boxes: NDArray[np.float32],
-    classes: NDArray[np.int64],
-    level: GridLevel,
-    *,
-    labels: int,
-    box_scale: float = 1.0,
-    radius: float = CENTRE_RADIUS,
-) -> NDArray[np.float32]:
-    """Targets of one image.
+@dataclass(frozen=True)
+class Assigner:
+    """Boxes of an image → targets.
 
-    Args:
-        boxes: (n, 4) x1, y1, x2, y2 in input pixels.
-        classes: (n,).
-        level: the grid.
-        labels: how many classes.
-        box_scale: of the spec's ``ltrb`` coding.
+    Attributes:
+        spec: of the detector.
         radius: in cells, how far from a box's centre a cell may be that answers for it.
-
-    Returns:
-        float32 (rows, cols, labels + 4): one-hot classes (all 0: background), then the distances
-        left, top, right, bottom in units of ``box_scale`` × stride (0 for background).
+        reach: a level without anchors answers for boxes whose longer side is up to so many
+            strides; the last one for all larger ones.
+        weights: of each class, for classes with few boxes.
     """
-    out = np.zeros((level.rows, level.cols, labels + 4), np.float32)
-    if not len(boxes):
+
+    spec: DetectSpec
+    radius: float = 1.5
+    reach: float = 10.0
+    weights: tuple[float, ...] = ()
+
+    def __call__(
+        self, boxes: Float, classes: NDArray[np.int64], ignored: NDArray[np.bool_] | None = None
+    ) -> Float:
+        """Targets of one image.
+
+        Args:
+            boxes: (n, 4) x1, y1, x2, y2 in input pixels.
+            classes: (n,).
+            ignored: (n,) boxes that are neither asked for nor background.
+
+        Returns:
+            float32 (candidates, labels + 5): one-hot classes (all 0: background), the box's
+            corners in input pixels (0 for background), and the candidate's weight: 0 where it is
+            not judged.
+        """
+        spec, labels = self.spec, len(self.spec.labels)
+        every = candidates(spec.levels)
+        out = np.zeros((len(every.centres), labels + 5), np.float32)
+        out[:, -1] = 1.0
+        hidden = np.zeros(len(boxes), bool) if ignored is None else ignored
+        for box in boxes[hidden]:
+            out[_inside(every.centres, box), -1] = 0.0
+        boxes, classes = boxes[~hidden], classes[~hidden]
+        if not len(boxes):
+            return out
+        if any(level.anchors for level in spec.levels):
+            claims, neutral = _by_overlap(every, boxes)
+            out[neutral, -1] = 0.0
+        else:
+            claims = self._by_centre(every, boxes)
+        area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+        owner = np.where(claims, area[None], np.inf).argmin(axis=1)
+        mine = np.flatnonzero(claims.any(axis=1))
+        owner = owner[mine]
+        out[mine, classes[owner]] = 1.0
+        out[mine, labels : labels + 4] = boxes[owner]
+        weights = np.asarray(self.weights or (1.0,) * labels, np.float32)
+        out[mine, -1] = weights[classes[owner]]
         return out
-    centres = cell_centres(level).reshape(-1, 2)
-    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
-    away = np.abs(centres[:, None] - middle[None]).max(axis=2) / level.stride
-    ltrb = np.concatenate(
-        [centres[:, None] - boxes[None, :, :2], boxes[None, :, 2:] - centres[:, None]], axis=2
-    )
-    claims = (away <= radius) & (ltrb.min(axis=2) > 0)
-    claims[away.argmin(axis=0), np.arange(len(boxes))] = True
-    area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    cost = np.where(claims, area[None], np.inf)
-    owner = cost.argmin(axis=1)
-    cells = np.flatnonzero(claims.any(axis=1))
-    owner = owner[cells]
-    flat = out.reshape(-1, labels + 4)
-    flat[cells, classes[owner]] = 1.0
-    flat[cells, labels:] = ltrb[cells, owner] / (level.stride * box_scale)
-    return out
+
+    def _by_centre(self, every: Candidates, boxes: Float) -> NDArray[np.bool_]:
+        """Which candidates claim which boxes: inside, near the centre, on the box's level."""
+        levels = self.spec.levels
+        side = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
+        bounds = np.array([level.stride * self.reach for level in levels[:-1]])
+        own = np.searchsorted(bounds, side)
+        middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+        strides = np.array([level.stride for level in levels], np.float32)[every.levels]
+        away = np.abs(every.centres[:, None] - middle[None]).max(axis=2) / strides[:, None]
+        away = np.where(every.levels[:, None] == own[None], away, np.inf)
+        low = every.centres[:, None] - boxes[None, :, :2]
+        high = boxes[None, :, 2:] - every.centres[:, None]
+        inside = np.minimum(low, high).min(axis=2) > 0
+        claims: NDArray[np.bool_] = (away <= self.radius) & inside
+        claims[away.argmin(axis=0), np.arange(len(boxes))] = True
+        return claims
+
+
+def _by_overlap(every: Candidates, boxes: Float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which anchors answer for which boxes, and which are neither that nor background."""
+    half = every.anchors / 2
+    anchors = np.concatenate([every.centres - half, every.centres + half], axis=1)
+    low = np.maximum(anchors[:, None, :2], boxes[None, :, :2])
+    high = np.minimum(anchors[:, None, 2:], boxes[None, :, 2:])
+    shared = np.maximum(high - low, 0).prod(axis=2)
+    sizes = [(item[:, 2:] - item[:, :2]).prod(axis=1) for item in (anchors, boxes)]
+    iou = shared / (sizes[0][:, None] + sizes[1][None] - shared)
+    claims: NDArray[np.bool_] = iou >= _POSITIVE_IOU
+    best = iou.argmax(axis=0)
+    claims[best, np.arange(len(boxes))] = True
+    neutral = ~claims.any(axis=1) & (iou.max(axis=1) >= _NEUTRAL_IOU)
+    return claims, neutral
+
+
+def _inside(centres: Float, box: Float) -> NDArray[np.bool_]:
+    return np.asarray(((centres > box[:2]) & (centres < box[2:])).all(axis=1), bool)
+
+
+def class_weights(counts: Sequence[int], most: float = 4.0) -> tuple[float, ...]:
+    """More weight for classes with few boxes: the root of how much rarer they are.
+
+    >>> class_weights([4155, 372, 361])
+    (1.0, 3.34, 3.39)
+    """
+    top = max([*counts, 1])
+    return tuple(round(min(most, (top / max(1, count)) ** 0.5), 2) for count in counts)

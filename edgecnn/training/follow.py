@@ -13,6 +13,7 @@ from edgecnn.training import checkpoint
 from edgecnn.training.checkpoint import Row, RunState
 from edgecnn.training.config import TrainConfig
 from edgecnn.training.keras_setup import import_keras
+from edgecnn.training.optimizers import averaged
 from edgecnn.training.task import FitTask
 
 _NOTE_EVERY_S = 0.5
@@ -100,9 +101,10 @@ class Follow:
             self.model.stop_training = True
             return
         row: Row = {"epoch": epoch + 1, "loss": loss, "learning_rate": self.rate}
-        row |= {key: float(value) for key, value in self.task.validate(self.model).items()}
-        row["seconds"] = self.seconds()
-        self.state = self._next_state(row)
+        with averaged(self.model, self.config):
+            row |= {key: float(value) for key, value in self.task.validate(self.model).items()}
+            row["seconds"] = self.seconds()
+            self.state = self._next_state(row)
         if stop_reason(self.state, self.config) is not None:
             self.model.stop_training = True
         if self.work_dir is not None:

@@ -20,6 +20,7 @@ from edgecnn.training.config import TrainConfig
 from edgecnn.training.follow import Follow, stop_reason
 from edgecnn.training.fused_norm import fused_batch_norm
 from edgecnn.training.keras_setup import device_name, import_keras
+from edgecnn.training.optimizers import make_optimizer
 from edgecnn.training.task import Batches, FitTask
 
 __all__ = ["Batches", "FitResult", "FitTask", "compile_model", "fit"]
@@ -73,7 +74,7 @@ def fit(
         KeyboardInterrupt: after Ctrl-C; the last whole epoch is in the checkpoint.
     """
     progress = progress or SilentProgress()
-    compile_model(model, task.loss, config)
+    compile_model(model, task, config)
     state = RunState({**config.to_json(), **task.facts})
     if resume and work_dir is not None:
         state = checkpoint.restore(work_dir, model, state.facts) or state
@@ -96,18 +97,12 @@ def fit(
     )
 
 
-def compile_model(model: Any, loss: Any, config: TrainConfig) -> None:
+def compile_model(model: Any, task: FitTask, config: TrainConfig) -> None:
     """Compiles ``model`` with the optimizer that ``config`` names, its variables built."""
-    keras = import_keras()
-    common = {"learning_rate": config.learning_rate, "weight_decay": config.weight_decay}
-    if config.optimizer == "adamw":
-        optimizer = keras.optimizers.AdamW(**common)
-    else:
-        optimizer = keras.optimizers.SGD(momentum=0.9, nesterov=True, **common)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    optimizer = make_optimizer(config, task.rates)
     # TensorFlow's XLA compiles for minutes on a CPU before the first step; JAX needs it.
-    jit = False if keras.backend.backend() == "tensorflow" else "auto"
-    model.compile(optimizer=optimizer, loss=loss, jit_compile=jit)
+    jit = False if import_keras().backend.backend() == "tensorflow" else "auto"
+    model.compile(optimizer=optimizer, loss=task.loss, jit_compile=jit)
     optimizer.build(model.trainable_variables)
 
 

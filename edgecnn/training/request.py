@@ -9,12 +9,14 @@ from typing import Any, Protocol
 from edgecnn.core.errors import DataError, UsageError
 from edgecnn.core.preprocess import PreprocessSpec
 from edgecnn.core.sample import Dataset
-from edgecnn.data.augment import Augment, default_augment
+from edgecnn.data.augment import Augment
+from edgecnn.data.augment_boxes import BoxAugment
 from edgecnn.data.splits import digest
 from edgecnn.models.table import build_model, model_info, model_names
 from edgecnn.training.config import TrainConfig
 from edgecnn.training.keras_setup import seed_everything
-from edgecnn.training.transfer import copy_matching, weights_digest
+from edgecnn.training.weights.graft import Grafted, graft
+from edgecnn.training.weights.net import SourceNet
 
 
 class TrainRequest(Protocol):
@@ -41,16 +43,16 @@ class TrainRequest(Protocol):
         """How long and how hard."""
 
     @property
-    def augment(self) -> Augment | None:
-        """None: what suits the labels."""
+    def augment(self) -> Augment | BoxAugment | None:
+        """How training images are changed."""
 
     @property
     def options(self) -> Mapping[str, Any]:
         """The model family's own options."""
 
     @property
-    def initial(self) -> Any:
-        """A Keras model to start from, or None."""
+    def initial(self) -> SourceNet | None:
+        """What the model starts from; None: random weights."""
 
 
 def checked_labels(request: TrainRequest, task: str) -> tuple[str, ...]:
@@ -84,16 +86,14 @@ class Start:
     Attributes:
         model: the Keras model, initial weights copied.
         labels: class names.
-        rule: how training images are augmented.
         facts: see :class:`edgecnn.training.task.FitTask`.
-        copied_layers: how many layers start from ``initial``.
+        taken: what came from ``initial``; None: nothing.
     """
 
     model: Any
     labels: tuple[str, ...]
-    rule: Augment
     facts: Mapping[str, Any]
-    copied_layers: int = 0
+    taken: Grafted | None = None
 
 
 def start_model(request: TrainRequest, task: str) -> Start:
@@ -115,12 +115,11 @@ def start_model(request: TrainRequest, task: str) -> Start:
         classes=len(labels),
         **request.options,
     )
-    copied = 0 if request.initial is None else copy_matching(model, request.initial)
-    rule = request.augment or default_augment(labels)
-    return Start(model, labels, rule, _facts(request, rule), copied)
+    taken = None if request.initial is None else graft(model, request.initial)
+    return Start(model, labels, _facts(request), taken)
 
 
-def _facts(request: TrainRequest, rule: Augment) -> dict[str, Any]:
+def _facts(request: TrainRequest) -> dict[str, Any]:
     """Names everything but the config that a checkpoint depends on."""
     return {
         "model": request.model_name,
@@ -128,6 +127,6 @@ def _facts(request: TrainRequest, rule: Augment) -> dict[str, Any]:
         "training_images": digest(request.train.ids),
         "validation_images": digest(request.val.ids),
         "input": request.preprocess.to_json(),
-        "augmentation": asdict(rule),
-        "initial_weights": weights_digest(request.initial),
+        "augmentation": asdict(request.augment) if request.augment else None,
+        "initial_weights": request.initial.digest if request.initial else "none",
     }

@@ -33,6 +33,7 @@ class FitTask:
         tie_break: a figure of which less is better, for epochs that ``monitor`` calls equal.
         facts: what a checkpoint depends on beside the config, by a name for messages, JSON values;
             a checkpoint of other facts is refused.
+        rates: a variable's path → factor on its learning rate.
     """
 
     train: Batches
@@ -42,6 +43,7 @@ class FitTask:
     maximize: bool = True
     tie_break: str | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    rates: Mapping[str, float] = field(default_factory=dict)
 
     def better(self, row: Mapping[str, float], best: Mapping[str, float] | None) -> bool:
         """Whether an epoch's figures beat the best epoch's; NaN beats nothing but no figure."""

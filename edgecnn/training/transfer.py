@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
-
-import numpy as np
 
 from edgecnn.core.errors import UsageError
 
@@ -44,13 +41,3 @@ def copy_matching(model: Any, source: Any) -> int:
             hint="give a .keras file of the same model name and width",
         )
     return len(names)
-
-
-def weights_digest(model: Any) -> str:
-    """SHA-256 over a model's weights, in order; ``none`` for no model."""
-    if model is None:
-        return "none"
-    digest = hashlib.sha256()
-    for weight in model.get_weights():
-        digest.update(np.ascontiguousarray(weight).tobytes())
-    return digest.hexdigest()

@@ -23,7 +23,7 @@ def test_written_file_reads_back(tmp_path: Path, task: str) -> None:
     [
         ("[train]\nepoch = 3\n", ["line 2", "unknown key 'epoch' = 3 in [train]", "epochs"]),
         ('task = "segment"\n', ["line 1", "task = 'segment'", "classify | detect"]),
-        ("[train]\nepochs = 0\n", ["line 2", "train.epochs = 0", "an integer from 1"]),
+        ("[train]\nepochs = -1\n", ["line 2", "train.epochs = -1", "an integer from 1"]),
         ("[train]\n\nepochs = true\n", ["line 3", "train.epochs = True"]),
         ("[train]\nlearning_rate = 'fast'\n", ["line 2", "a number from"]),
         ("[model]\ninput_size = [96]\n", ["line 2", "a list of two integers"]),
@@ -56,8 +56,8 @@ def test_flags_override_and_are_checked() -> None:
     project = default_project("classify")
     assert project.override(train__epochs=7, seed=None).get("train", "epochs") == 7
     assert project.get("train", "epochs") != 7
-    with pytest.raises(ProjectError, match=r"the command line: train\.epochs = 0"):
-        project.override(train__epochs=0)
+    with pytest.raises(ProjectError, match=r"the command line: train\.epochs = -1"):
+        project.override(train__epochs=-1)
 
 
 def test_relative_data_counts_from_the_project(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from edgecnn.core.errors import ModelError, UsageError
-from edgecnn.models.detector import build, detect_preprocess, detect_spec
+from edgecnn.models.detector import build
+from edgecnn.models.detector_spec import detect_preprocess, detect_spec
 
 pytestmark = pytest.mark.train
 pytest.importorskip("keras")

@@ -85,6 +85,11 @@ class BoxSet:
             crowd=crowd if crowd.any() else None,
         )
 
+    def size_of(self, index: int) -> tuple[int, int]:
+        """Width and height of image ``index``, upright, in pixels."""
+        facts = self.images[self.ids[index]].facts
+        return facts.width, facts.height
+
     def class_counts(self) -> dict[str, int]:
         """Boxes of each class."""
         found = Counter(box.label for name in self.ids for box in self.images[name].boxes)
