@@ -84,7 +84,6 @@ def _train_zoo(row: Net, source: str) -> tuple[Any, Any]:
             train,
             val,
             spec,
-            augment=gentle(default_augment(train.labels)),
             score=score_of("val_map50"),
             config=config,
         )
