@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +26,7 @@ from edgecnn.report.model import ReportData, collect
 
 SAMPLES = 12
 _MIN_SIDE = 224
+_MAX_SIDE, _QUALITY = 640, 85
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def run(
 
 
 def _samples(reference: ModelRef, bundle: Bundle, notes: list[str]) -> dict[str, bytes]:
-    """Caption → PNG of test images with the model's results; none where the data is not here."""
+    """Caption → test image with the model's results; none where the data is not here."""
     manifest = bundle.manifest
     try:
         test = load_dataset(bundle.data_source, manifest.task, "test", seed=manifest.seed)
@@ -82,9 +82,9 @@ def _samples(reference: ModelRef, bundle: Bundle, notes: list[str]) -> dict[str,
     for index in spread(len(test), SAMPLES):
         sample = test[index]
         caption, picture = _picture(pipeline, test, sample)
-        png = _png(picture)
-        if png is not None:
-            pictures[f"{sample.id}: {caption}"] = png
+        encoded = _encoded(picture)
+        if encoded is not None:
+            pictures[f"{sample.id}: {caption}"] = encoded
     return pictures
 
 
@@ -105,8 +105,16 @@ def _picture(pipeline: Pipeline, test: Dataset, sample: Sample) -> tuple[str, ND
     return (f"{best}, right" if best == truth else f"{best}, is {truth}"), drawn
 
 
-def _png(image: Any) -> bytes | None:
+def _encoded(image: NDArray[np.uint8]) -> bytes | None:
+    """A PNG of a small picture; a large one gets smaller and becomes a JPEG."""
     import cv2
 
-    good, data = cv2.imencode(".png", image)
+    longest = max(image.shape[:2])
+    if longest <= _MIN_SIDE:
+        good, data = cv2.imencode(".png", image)
+        return data.tobytes() if good else None
+    scale = min(1.0, _MAX_SIDE / longest)
+    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+    smaller = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    good, data = cv2.imencode(".jpg", smaller, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     return data.tobytes() if good else None

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 from edgecnn.report import heatmap, svg
 from edgecnn.report.markup import Html, el, join
 from edgecnn.report.model import Json, ReportData, Variant, dig, dig_map
-from edgecnn.report.parts import dash, figure, missing, section, table
+from edgecnn.report.parts import dash, figure, missing, picture_uri, section, table
 from edgecnn.report.text import MINUS, is_number, number, percent
 
 _MOST_CURVES = 12
-_JPEG = b"\xff\xd8\xff"
 _LARGEST = 4096
 _TITLES = {
     "missed": "Missed",
@@ -204,13 +202,12 @@ def _sizes(metric: Json) -> Html | None:
 
 
 def _picture(item: Json, jpeg: bytes) -> Html | None:
-    size = item.get("size")
+    size, uri = item.get("size"), picture_uri(jpeg)
     if not isinstance(size, list) or len(size) != 2 or not all(map(is_number, size)):
         return None
     width, height = (float(side) for side in size)
-    if not jpeg.startswith(_JPEG) or not 1 <= min(width, height) <= max(width, height) <= _LARGEST:
+    if uri is None or not 1 <= min(width, height) <= max(width, height) <= _LARGEST:
         return None
-    uri = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
     boxes = []
     for key in ("truth", "found"):
         box = item.get(key)
@@ -226,7 +223,8 @@ def _picture(item: Json, jpeg: bytes) -> Html | None:
         "svg", el("title", said), el("image", href=uri, width=width, height=height), boxes,
         viewBox=f"0 0 {width:.0f} {height:.0f}", role="img", aria_label=said,
     )  # fmt: skip
-    caption = el("figcaption", said, el("small", str(item.get("image", ""))))
+    name = str(item.get("image", ""))
+    caption = el("figcaption", said, el("small", name.rpartition("/")[2], title=name))
     return el("figure", drawing, caption)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,13 +10,12 @@ from edgecnn.report.detection import mistakes
 from edgecnn.report.devices import devices
 from edgecnn.report.markup import Html, el, join
 from edgecnn.report.model import ReportData, dig
-from edgecnn.report.parts import folded, section, table
+from edgecnn.report.parts import folded, picture_uri, section, table
 from edgecnn.report.quality import classes, layers, quality, tile, tiles, training, verdict
 from edgecnn.report.style import CSS, POLICY
 from edgecnn.report.table import summary_rows
 from edgecnn.report.text import is_number, number
 
-_PNG = b"\x89PNG\r\n\x1a\n"
 _TASKS = {"classify": "Image classification", "detect": "Object detection"}
 
 
@@ -71,7 +69,7 @@ def _header(data: ReportData, *, has_mistakes: bool) -> Html:
     links = {"quality": "Quality", "training": "Training", "classes": "Classes",
              "mistakes": "Mistakes", "layers": "Layers", "devices": "Devices", "samples": "Samples",
              "reproduce": "Reproduce"}  # fmt: skip
-    if not any(png.startswith(_PNG) for _, png in data.images):
+    if not any(picture_uri(picture) for _, picture in data.images):
         del links["samples"]
     if not has_mistakes:
         del links["mistakes"]
@@ -105,22 +103,15 @@ def _summary(data: ReportData) -> Html:
 
 
 def _samples(data: ReportData) -> Html | None:
+    sound = [(caption, picture_uri(picture)) for caption, picture in data.images]
     pictures = [
-        el(
-            "figure",
-            el("img", src=_data_uri(png), alt=caption, loading="lazy"),
-            el("figcaption", caption),
-        )
-        for caption, png in data.images
-        if png.startswith(_PNG)
+        el("figure", el("img", src=uri, alt=caption, loading="lazy"), el("figcaption", caption))
+        for caption, uri in sound
+        if uri is not None
     ]
     if not pictures:
         return None
     return section("samples", "Samples", el("div", pictures, class_="samples"))
-
-
-def _data_uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
 def _reproduce(data: ReportData) -> Html:

@@ -83,7 +83,7 @@ class ReportData:
 
     Attributes:
         curves: training history: figure → one value an epoch.
-        images: (caption, PNG bytes) of sample results.
+        images: (caption, PNG or JPEG bytes) of sample results.
         files: POSIX path → SHA-256.
     """
 
@@ -129,7 +129,7 @@ def collect(bundle: Bundle, extra_images: Mapping[str, bytes] | None = None) -> 
 
     Args:
         bundle: loaded.
-        extra_images: caption → PNG bytes, shown before the bundle's ``report/samples/*.png``.
+        extra_images: caption → PNG or JPEG bytes, before the bundle's ``report/samples/*.png``.
 
     Raises:
         BundleError: a JSON file of the bundle cannot be read.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from typing import Any
 
 from edgecnn.report.markup import Child, Html, el, join
 from edgecnn.report.text import MISSING
+
+_PICTURES = {"png": b"\x89PNG\r\n\x1a\n", "jpeg": b"\xff\xd8\xff"}
 
 
 def missing(what: str = MISSING) -> Html:
@@ -73,3 +76,11 @@ def figure(plot: Html, caption: str = "") -> Html:
 def folded(summary: str, *children: Child) -> Html:
     """Details that open on a click (and always in print)."""
     return el("details", el("summary", summary), *children)
+
+
+def picture_uri(data: bytes) -> str | None:
+    """A PNG or JPEG file as a ``data:`` address; None: it is neither."""
+    for kind, start in _PICTURES.items():
+        if data.startswith(start):
+            return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
+    return None

@@ -76,7 +76,8 @@ def test_classes_curves_confusions_and_mistakes_are_on_the_page(tmp_path: Path) 
     assert f"{right} of {metric['boxes']} boxes are found and shown" in checker.text
     assert page.count("data:image/jpeg;base64,") == 2
     assert page.count('class="box-truth"') == 2 and page.count('class="box-found"') == 1
-    assert "bolt 0.87, IoU 0.43" in checker.text and "photos/7.jpg" in checker.text
+    assert "bolt 0.87, IoU 0.43" in checker.text and "7.jpg" in checker.text
+    assert 'title="photos/7.jpg"' in page
     assert 'href="#mistakes"' in page and checker.ids.count("mistakes") == 1
 
 
