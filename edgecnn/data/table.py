@@ -172,19 +172,6 @@ def boxed_source(source: str, form: str | None = None) -> tuple[Files, SettledBo
     return _boxed(str(path), _stamp(path), form)
 
 
-def holds_boxes(source: str) -> bool:
-    """Whether a source is for detection: built in, or images with boxes of one's own."""
-    if source in SOURCES:
-        return SOURCES[source] == "detect"
-    path = Path(source).expanduser()
-    if not (path.is_dir() or (path.is_file() and is_archive(path))):
-        return False
-    try:
-        return bool(boxed_source(source)[1].images)
-    except DataError:
-        return False
-
-
 def _stamp(path: Path) -> str:
     if path.is_dir():
         return FolderFiles(path).stamp

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from edgecnn.cli import main
-from edgecnn.data.table import holds_boxes
 from edgecnn.jobs.calibration_data import open_data
 from edgecnn.jobs.training_data import training_data
 from tests.data.boxes.sets import FORMS, TRUTH, picture, voc, voc_object, voc_xml
@@ -67,7 +66,6 @@ def test_what_is_no_set_of_boxes_says_what_it_is(capsys, tmp_path: Path) -> None
     assert code == 1 and "it holds 3 images without annotations" in err and "hint: boxes are" in err
     code, _, err = call(capsys, "data", "check", tmp_path / "nothing")
     assert code == 1 and "there is no" in err
-    assert not holds_boxes(str(photos)) and not holds_boxes("digits") and holds_boxes("scenes")
 
 
 def test_convert_and_split_print_what_they_wrote(capsys, tmp_path: Path) -> None:

@@ -14,10 +14,12 @@ from edgecnn.core.errors import DataError
 from edgecnn.core.sample import Sample
 from edgecnn.data.boxes.forms import form_note, read_forms
 from edgecnn.data.boxes.image_facts import image_facts
+from edgecnn.data.boxes.index import ImageIndex
 from edgecnn.data.boxes.parts import BoxParts, part_images
 from edgecnn.data.boxes.settle import AnnotatedImage, SettledBoxes, settle
 from edgecnn.data.decode import decode_image
 from edgecnn.data.images import Files, content_keys, split_facts
+from edgecnn.data.masks import find_masks
 from edgecnn.data.splits import PARTS, check_split, drop_duplicates
 
 BOXES_HINT = "boxes are read from Pascal VOC XML, COCO JSON, YOLO and CSV (docs/data.md)"
@@ -134,8 +136,8 @@ class BoxSplits:
             duplicates: tuple[str, ...] = ()
         else:
             parts, dropped = self._parts
-            ids = parts[split]
-            duplicates = tuple(name for name in dropped if name in set(self.cut.parts[split]))
+            ids, whole = parts[split], set(self.cut.parts[split])
+            duplicates = tuple(name for name in dropped if name in whole)
         if not ids:
             raise DataError(
                 f"'{self._files.source}' has no usable image for the split '{split}'",
@@ -172,7 +174,10 @@ def settled_boxes(files: Files, form: str | None = None) -> SettledBoxes | None:
         files: the source.
         form: ``voc``, ``coco``, ``yolo`` or ``csv``; None: the one that says the most.
     """
-    readings = read_forms(files, form)
+    masks = find_masks(files)  # they have their photos' names
+    left_out = masks.paths if masks else frozenset()
+    index = ImageIndex(path for path in files.images if path not in left_out)
+    readings = read_forms(files, index, form)
     if not readings:
         return None
     reading = readings[0]
@@ -180,7 +185,7 @@ def settled_boxes(files: Files, form: str | None = None) -> SettledBoxes | None:
     good, bad = image_facts(wanted, files.read)
     settled = settle(reading, good, bad)
     annotated = {*wanted, *reading.broken}
-    bare = [path for path in files.images if path not in annotated]
+    bare = [path for path in index.images if path not in annotated]
     notes = (*form_note(readings), *settled.notes)
     if bare:
         notes += (f"{len(bare):,} images have no annotation: left out (such as {bare[0]})",)

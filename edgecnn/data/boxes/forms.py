@@ -25,17 +25,19 @@ _NO_LABELS = {"classes", "train", "val", "valid", "test", "trainval", "readme", 
 _Reader = Callable[[Files, Sequence[str], ImageIndex], AnnotationReading]
 
 
-def read_forms(files: Files, only: str | None = None) -> tuple[AnnotationReading, ...]:
+def read_forms(
+    files: Files, index: ImageIndex, only: str | None = None
+) -> tuple[AnnotationReading, ...]:
     """Reads every form of annotations that is there, the one to take first.
 
     Args:
         files: the source.
+        index: of its photos.
         only: read this form alone.
 
     Returns:
         Empty where there are no annotations.
     """
-    index = ImageIndex(files.images)
     finders: dict[str, tuple[Callable[[Files], list[str]], _Reader]] = {
         "voc": (_voc_paths, read_voc),
         "coco": (_coco_paths, read_coco),

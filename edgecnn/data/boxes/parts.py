@@ -10,7 +10,7 @@ from edgecnn.data.boxes.settle import AnnotatedImage, SettledBoxes
 from edgecnn.data.boxes.similar import near_groups
 from edgecnn.data.boxes.split_names import named_part
 from edgecnn.data.layout import natural_key
-from edgecnn.data.splits import PARTS, cut
+from edgecnn.data.splits import PARTS, shuffled
 
 _SHARE = 0.15  # of all images, for val and for test each
 _VAL_SHARE = 0.1  # of train, where the set brings its own test
@@ -73,7 +73,7 @@ def part_images(settled: SettledBoxes, seed: int, anew: CutShares | None = None)
             else:
                 # Val is a larger share of what is left once test is gone.
                 share = shares.test if part == "test" else shares.val / (1 - shares.test)
-            chosen = _cut(groups, images, share, seed)
+            chosen = _cut(groups, images, share, seed) if share else []
             groups = [group for group in groups if group not in chosen]
             parts[part] = [path for group in chosen for path in group]
         parts["train"] = [path for group in groups for path in group]
@@ -122,17 +122,31 @@ def _cut(
     share: float,
     seed: int,
 ) -> list[tuple[str, ...]]:
-    """A part of the groups, of the rarest class that each shows the same share."""
-    counts = Counter(
-        label
-        for group in groups
-        for label in {box.label for path in group for box in images[path].boxes}
-    )
-    strata: dict[str, list[str]] = {}
+    """A part of the groups, of the rarest class that each shows the same share.
+
+    Classes too rare for a share of their own are cut together, or many of them would take far more.
+    The last group that shows a class stays.
+    """
     by_name = {min(group): group for group in groups}
-    for name, group in by_name.items():
-        shown = {box.label for path in group for box in images[path].boxes}
-        rarest = min(shown, key=lambda label: (counts[label], label), default="")
+    shown = {
+        name: {box.label for path in group for box in images[path].boxes}
+        for name, group in by_name.items()
+    }
+    left = Counter(label for labels in shown.values() for label in labels)
+    counts = dict(left)
+    strata: dict[str, list[str]] = {}
+    for name, labels in shown.items():
+        rarest = min(labels, key=lambda label: (counts[label], label), default="")
         strata.setdefault(rarest, []).append(name)
-    chosen = cut(strata, share, seed)
+    pooled: dict[str, list[str]] = {}
+    for label, names in strata.items():
+        pooled.setdefault(label if len(names) * share >= 1 else "", []).extend(names)
+    chosen: set[str] = set()
+    for names in pooled.values():
+        wanted = min(max(1, round(len(names) * share)), len(names) - 1)
+        for name in shuffled(names, seed):
+            if wanted > 0 and all(left[label] > 1 for label in shown[name]):
+                chosen.add(name)
+                left.subtract(shown[name])
+                wanted -= 1
     return [group for name, group in by_name.items() if name in chosen]

@@ -33,7 +33,7 @@ def read_voc(files: Files, paths: Sequence[str], index: ImageIndex) -> Annotatio
     reader = _Reader(files, index)
     for path in paths:
         reader.read(path)
-    parts = reader.lists({record.image for record in reader.records})
+    parts = reader.lists()
     return AnnotationReading(
         "voc", tuple(reader.records), None, tuple(reader.faults), tuple(reader.notes), parts,
         frozenset(reader.broken), reader.lost,
@@ -133,7 +133,7 @@ class _Reader:
             found.append(AnnotatedBox(label, (x1 - 1, y1 - 1, x2, y2), item, hard))
         return tuple(found)
 
-    def lists(self, annotated: set[str]) -> dict[str, str] | None:
+    def lists(self) -> dict[str, str] | None:
         """ImageSets/Main: image → split; None where there are no lists.
 
         trainval is used only where train and val are not listed apart.
@@ -148,13 +148,14 @@ class _Reader:
                 lists.setdefault(pure.stem.lower(), path)
         if "train" in lists:
             lists.pop("trainval", None)
+        by_stem = {PurePosixPath(row.file).stem.lower(): row.image for row in self.records}
         parts: dict[str, str] = {}
         for name in ("train", "trainval", "val", "test"):  # of two lists the later one holds
             if name in lists:
-                self._list(lists[name], _LISTS[name], parts, annotated)
+                self._list(lists[name], _LISTS[name], parts, by_stem)
         return parts or None
 
-    def _list(self, path: str, part: str, parts: dict[str, str], annotated: set[str]) -> None:
+    def _list(self, path: str, part: str, parts: dict[str, str], by_stem: dict[str, str]) -> None:
         text = self._files.head(path, _MAX_LIST_BYTES).decode("utf-8", "replace")
         again = 0
         for line in text.splitlines():
@@ -162,7 +163,7 @@ class _Reader:
             if not name:
                 continue
             try:
-                image = self._index.find(name, path) or self._index.by_stem(name, path)
+                image = by_stem.get(name.lower()) or self._index.find(name, path)
             except LookupError as error:
                 self._fault(path, name[:200], str(error.args[0]))
                 continue

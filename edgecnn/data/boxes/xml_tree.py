@@ -25,7 +25,7 @@ def parse_xml(text: bytes) -> Element:
     if len(text) > MAX_XML_BYTES:
         raise XmlError(f"larger than {MAX_XML_BYTES >> 20} MiB")
     if not text.strip():
-        raise XmlError("the file is empty")
+        raise XmlError("the file is empty or cannot be read")
     builder = TreeBuilder()
     parser = expat.ParserCreate()
     parser.buffer_text = True

@@ -15,6 +15,7 @@ from edgecnn.data.boxes.numbers import coordinate
 from edgecnn.data.boxes.types import AnnotatedBox, AnnotationFault, AnnotationReading, ImageRecord
 from edgecnn.data.boxes.yaml_names import MAX_YAML_BYTES, YoloDescription, read_description
 from edgecnn.data.images import Files
+from edgecnn.data.layout import SPLIT_NAMES
 
 _MAX_LABEL_BYTES, _MAX_LIST_BYTES = 4 << 20, 16 << 20
 _SLACK = 0.01  # a share may lie so far outside 0..1: rounding, and boxes at the edge
@@ -29,6 +30,7 @@ def read_yolo(files: Files, paths: Sequence[str], index: ImageIndex) -> Annotati
     names = description.names or _names(files)
     by_image, labelled = _pairs(paths, index, faults)
     parts = _parts(files, yaml, description, index, faults, notes) if yaml else None
+    parts = parts or _root_lists(files, index)
     images = _wanted(index, labelled, parts)
     records = []
     polygons = 0
@@ -175,6 +177,18 @@ def _listed(files: Files, yaml: str, base: str, entry: str, index: ImageIndex) -
             if inside:
                 return inside
     return []
+
+
+def _root_lists(files: Files, index: ImageIndex) -> dict[str, str] | None:
+    """Image → split by ``train.txt``, ``valid.txt``, ``test.txt``, as darknet has them."""
+    lists = {
+        part: path
+        for path in sorted(files.others, key=lambda path: -path.count("/"))
+        if path.lower().endswith(".txt") and (part := SPLIT_NAMES.get(PurePosixPath(path).stem))
+    }
+    found = {part: _from_list(files, path, index) for part, path in lists.items()}
+    parts = {image: part for part in ("train", "val", "test") for image in found.get(part, ())}
+    return parts if len(set(parts.values())) > 1 else None
 
 
 def _from_list(files: Files, path: str, index: ImageIndex) -> list[str]:

@@ -48,6 +48,22 @@ def test_without_a_split_of_its_own_a_set_is_cut_by_image(tmp_path) -> None:
     assert evaluation_split(source, "detect", 1) == "all"
 
 
+def test_many_rare_classes_take_no_more_than_their_share(tmp_path) -> None:
+    rows = {f"n{i:02}": [(f"class {i // 2}", 1, 1, 9, 9)] for i in range(40)}
+    found = settled(tmp_path, voc(rows))
+    cut = part_images(found, 1)
+    assert {part: len(ids) for part, ids in cut.parts.items()} == {"train": 28, "val": 6, "test": 6}
+    shown = {box.label for image in found.images for box in image.boxes
+             if image.path in cut.parts["train"]}  # fmt: skip
+    assert len(shown) == 20
+    cut = part_images(found, 1, CutShares(0.25, 0.0))
+    assert {part: len(ids) for part, ids in cut.parts.items()} == {
+        "train": 30,
+        "val": 10,
+        "test": 0,
+    }
+
+
 def test_another_image_moves_few(tmp_path) -> None:
     before = parts_of(str(write_folder(tmp_path / "a", many())))
     after = parts_of(str(write_folder(tmp_path / "b", many((*NAMES, "x1", "x2")))))

@@ -228,6 +228,27 @@ def test_yolo_splits_and_folders(tmp_path) -> None:
     assert "1 images have no label file" in found.notes[0]
 
 
+def test_yolo_lists_of_darknet(tmp_path) -> None:
+    lists = {"train.txt": b"data/images/a.jpg\ndata/images/b.jpg\n", "valid.txt": b"x/c.jpg\n"}
+    found = settled(tmp_path, yolo() | lists)
+    parts = {image.path[-5:-4]: image.part for image in found.images}
+    assert parts == {"a": "train", "b": "train", "c": "val"}
+
+
+def test_masks_with_the_names_of_the_photos_are_no_photos(tmp_path) -> None:
+    names = [f"n{i}" for i in range(8)]
+    files = voc(dict.fromkeys(names, TRUTH["a"]))
+    for place, name in enumerate(names):
+        codes = np.random.default_rng(place).integers(0, 3, (5, 8))
+        mask = np.kron(codes, np.ones((8, 8), int))[:40, :60].astype(np.uint8)
+        files[f"SegmentationClass/{name}.png"] = cv2.imencode(".png", mask)[1].tobytes()
+    files["ImageSets/Main/train.txt"] = b"n0\nn1\nn2\nn3\n"
+    files["ImageSets/Main/val.txt"] = b"n4\nn5\nn6\nn7\n"
+    found = settled(tmp_path, files)
+    assert found.faults == () and found.notes == ()
+    assert [image.part for image in found.images] == ["train"] * 4 + ["val"] * 4
+
+
 def test_yolo_polygons_give_their_bounds(tmp_path) -> None:
     files = yolo() | {"labels/a.txt": b"1 0.1 0.2 0.5 0.1 0.3 0.9\n"}
     found = settled(tmp_path, files)
