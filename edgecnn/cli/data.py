@@ -1,4 +1,4 @@
-"""``edgecnn data``: check, convert, split, preview of images with boxes."""
+"""``edgecnn data``: check, convert, split and preview images with boxes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _to_option = click.option(
 
 @click.group("data")
 def command() -> None:
-    """Look at images with boxes, convert them, split them."""
+    """Check, convert, split and show images with boxes."""
 
 
 @command.command("check")
@@ -121,6 +121,41 @@ def split(
     with progress(silent=as_json or quiet) as bar:
         result = run(request, bar)
     _print_written(result, as_json=as_json, quiet=quiet)
+
+
+@command.command("preview")
+@click.argument("source")
+@_form_option
+@click.option("--count", type=int, default=24, show_default=True, help="Photos on the page.")
+@click.option("--input-size", nargs=2, type=int, default=None, metavar="HEIGHT WIDTH",
+              help="What training sees; default: what it would choose itself.")  # fmt: skip
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("preview.html"),
+              show_default=True, help="The page to write.")  # fmt: skip
+@seed_option
+@common
+def preview(
+    source: str,
+    form: str | None,
+    count: int,
+    input_size: tuple[int, int] | None,
+    output: Path,
+    seed: int | None,
+    as_json: bool,
+    verbose: bool,
+    quiet: bool,
+) -> None:
+    """Write one page with photos and boxes of SOURCE, sizes, counts, and what training sees."""
+    from edgecnn.jobs.data_preview import DataPreviewRequest, run
+
+    request = DataPreviewRequest(
+        source, output, count, input_size, 42 if seed is None else seed, form
+    )
+    with progress(silent=as_json or quiet) as bar:
+        result = run(request, bar)
+    if as_json:
+        print_json(result.to_json())
+    elif not quiet:
+        click.echo(f"wrote {result.file}: {result.photos} of {result.images:,} images")
 
 
 def _print_written(result: DataWritten, *, as_json: bool, quiet: bool) -> None:
