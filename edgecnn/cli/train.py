@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 @click.option("--patience", type=int, default=None, help="Epochs without improvement.")
 @click.option("--max-minutes", type=float, default=None, help="Time budget of the training.")
 @click.option("--flip", default=None, help="Mirror images: auto, yes or no.")
+@click.option("--with-val", is_flag=True, default=None, help="Detect: learn from the validation"
+              " photos too; the last epoch is kept.")  # fmt: skip
 @click.option("--weights", default=None, help="What to start from: a bundle, .keras, .h5 or .tflite"
               " (int8 too), or imagenet.")  # fmt: skip
 @click.option("--input-range", default=None, help="What bytes 0 and 255 are to the model, such as"
@@ -146,5 +148,6 @@ def _project(flags: dict[str, object]) -> Project:
         train__patience=flags["patience"],
         train__max_minutes=minutes,
         train__flip=flags["flip"],
+        train__with_val=flags["with_val"],
         train__weights=project.from_here(text("weights")),
     )

@@ -27,6 +27,7 @@ from edgecnn.evaluation.detection import ImageResult, mean_precisions
 from edgecnn.evaluation.evaluate import image_result, run_over, whole_curve
 from edgecnn.evaluation.thresholds import best_thresholds
 from edgecnn.jobs.project import Project
+from edgecnn.jobs.training_data import TrainingData
 from edgecnn.models.anchors import anchor_boxes
 from edgecnn.models.table import WITH_BODY, model_info
 from edgecnn.training.classify import ClassifyRequest
@@ -98,6 +99,22 @@ def input_size(shapes: BoxShapes) -> tuple[int, int]:
     height = round(side / math.sqrt(aspect) / _MULTIPLE) * _MULTIPLE
     width = round(side * math.sqrt(aspect) / _MULTIPLE) * _MULTIPLE
     return height, width
+
+
+def learned_from(project: Project, data: TrainingData) -> tuple[Dataset, Dataset | None]:
+    """What is trained on and what picks the epoch; with ``with_val`` one of both, and nothing.
+
+    Raises:
+        UsageError: ``with_val`` for anything but photos with boxes of one's own.
+    """
+    if not project.get("train", "with_val"):
+        return data.train, data.val
+    if not isinstance(data.train, BoxSet) or not isinstance(data.val, BoxSet):
+        raise UsageError(
+            "training on the validation images too is for photos with boxes of your own",
+            hint="leave --with-val out",
+        )
+    return replace(data.train, ids=(*data.train.ids, *data.val.ids)), None
 
 
 def settled_project(project: Project, data: Dataset) -> tuple[Project, tuple[str, ...]]:

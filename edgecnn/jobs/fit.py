@@ -14,6 +14,7 @@ from edgecnn.core.sample import Dataset
 from edgecnn.data.augment import Augment, default_augment
 from edgecnn.jobs.detect_plan import (
     detect_options,
+    learned_from,
     model_options,
     seen_as,
     settled_project,
@@ -87,14 +88,14 @@ def plan_fit(project: Project) -> FitPlan:
         UsageError, DataError, ModelError, MissingExtraError.
     """
     data = training_data(project.data_source, project.task, project.seed)
-    project, notes = settled_project(project, data.train)
+    train, val = learned_from(project, data)
+    project, notes = settled_project(project, train)
     source = _initial(project)
     said = str(project.get("model", "input_range"))
     preprocess = seen_as(preprocess_spec(project), source, said)
-    options = _options(project) | model_options(project, preprocess, data.train, source)
+    options = _options(project) | model_options(project, preprocess, train, source)
     common: dict[str, Any] = {
-        "train": data.train,
-        "val": data.val,
+        "train": train,
         "preprocess": preprocess,
         "config": train_config(project),
         "options": options,
@@ -103,10 +104,11 @@ def plan_fit(project: Project) -> FitPlan:
     name = str(project.get("model", "name"))
     request: ClassifyRequest | DetectRequest
     if project.task == "classify":
-        request = ClassifyRequest(name, **common, augment=_augment(project, data.train.labels))
+        rule = _augment(project, train.labels)
+        request = ClassifyRequest(name, val=data.val, augment=rule, **common)
     else:
-        own = detect_options(project, common["config"], data.train, source)
-        request = DetectRequest(name, **{**common, **own})
+        own = detect_options(project, common["config"], train, source)
+        request = DetectRequest(name, val=val, **{**common, **own})
     start = start_model(request, project.task)
     return FitPlan(
         request,

@@ -114,6 +114,8 @@ KEYS: dict[str, dict[str, Key]] = {
         "augment": Key("bool", True, "augment the training images"),
         "flip": Key("str", "auto", "mirror images; auto: not where classes are single signs",
                     ("auto", "yes", "no")),
+        "with_val": Key("bool", False, "detect: learn from the validation photos too, and keep the"
+                        " last epoch"),
         "weights": Key("str", "", "what to start from: a bundle, .keras, .h5 or .tflite, seen from"
                        " this file, or imagenet"),
     },

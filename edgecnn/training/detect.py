@@ -68,7 +68,8 @@ class DetectRequest:
 
     Attributes:
         model_name: a row of the model table for ``detect``.
-        train, val: the splits; val picks the best epoch.
+        train: what is learned from.
+        val: what picks the best epoch; None: the last one is kept.
         preprocess: one image input; its size and colour are the model's.
         score: what the best epoch is best at: figures by name, the first one counts; None: the
             validation loss.
@@ -85,7 +86,7 @@ class DetectRequest:
 
     model_name: str
     train: Dataset
-    val: Dataset
+    val: Dataset | None
     preprocess: PreprocessSpec
     score: Score | None = None
     config: TrainConfig = DEFAULT_CONFIG
@@ -150,20 +151,24 @@ def train_detector(
         config.seed,
         request.augment if config.augment else None,
     )
-    validate = Validation(request.val, image, assign, request.score)
+    judge = _Judge(_nothing, "epoch", None)
+    if request.val is not None:
+        validate = Validation(request.val, image, assign, request.score)
+        scored = request.score is not None
+        judge = _Judge(validate, validate.monitor, "val_loss" if scored else None)
     resumed = resume and work_dir is not None and has_checkpoint(work_dir)
     if request.head_epochs and not resumed:
-        _train_head(model, request, batches, validate, joint_loss(spec), progress)
+        _train_head(model, request, batches, joint_loss(spec), progress)
     freeze_first(model, request.frozen_blocks)
     run = fit(
         joint_model(model),
         FitTask(
             train=batches,
             loss=joint_loss(spec),
-            validate=validate,
-            monitor=validate.monitor,
-            maximize=request.score is not None,
-            tie_break=None if request.score is None else "val_loss",
+            validate=judge.validate,
+            monitor=judge.monitor,
+            maximize=judge.monitor != "val_loss",
+            tie_break=judge.tie_break,
             facts=begin.facts,
             rates=body_rates(model, config.body_rate),
         ),
@@ -257,26 +262,28 @@ class Validation:
         return found
 
 
+@dataclass(frozen=True)
+class _Judge:
+    """What picks the best epoch; without a validation split it is the last one."""
+
+    validate: Callable[[Any], Mapping[str, float]]
+    monitor: str
+    tie_break: str | None
+
+
+def _nothing(model: Any) -> dict[str, float]:
+    return {}
+
+
 def _train_head(
-    model: Any,
-    request: DetectRequest,
-    batches: DetectBatches,
-    validate: Validation,
-    loss: Any,
-    progress: Progress,
+    model: Any, request: DetectRequest, batches: DetectBatches, loss: Any, progress: Progress
 ) -> None:
     """The first stage, in place; it is short and keeps no checkpoint."""
     parts, config = split_at_body(model), request.config
     kept = keep_features(parts.body, batches, config.batch_size, config.seed, progress)
-    seen = [(parts.body.predict_on_batch(images), target) for images, target in validate.batches()]
-
-    def judged(head: Any) -> dict[str, float]:
-        losses = [_number(loss(target, head.predict_on_batch(maps))) for maps, target in seen]
-        return {"val_loss": float(np.mean(losses))}
-
     fit(
         joint_model(parts.head),
-        FitTask(train=kept, loss=loss, validate=judged, monitor="val_loss", maximize=False),
+        FitTask(train=kept, loss=loss, validate=_nothing, monitor="epoch"),
         replace(config, epochs=request.head_epochs, patience=None, max_seconds=None),
         progress=progress,
     )

@@ -31,8 +31,8 @@ class TrainRequest(Protocol):
         """What is learned from."""
 
     @property
-    def val(self) -> Dataset:
-        """What picks the best epoch."""
+    def val(self) -> Dataset | None:
+        """What picks the best epoch; None: the last one is kept."""
 
     @property
     def preprocess(self) -> PreprocessSpec:
@@ -68,13 +68,14 @@ def checked_labels(request: TrainRequest, task: str) -> tuple[str, ...]:
             f"the model '{request.model_name}' is for {own}, expected one for {task}",
             hint=f"known: {', '.join(model_names(task))}",
         )
-    if tuple(request.train.labels) != tuple(request.val.labels):
+    val = request.train if request.val is None else request.val
+    if tuple(request.train.labels) != tuple(val.labels):
         raise DataError(
-            f"train has {len(request.train.labels)} classes and val {len(request.val.labels)},"
+            f"train has {len(request.train.labels)} classes and val {len(val.labels)},"
             " expected the same ones",
             hint="open both splits from one source",
         )
-    if not len(request.train) or not len(request.val):
+    if not len(request.train) or not len(val):
         raise DataError("a split is empty, expected images in train and val", hint="add images")
     return tuple(request.train.labels)
 
@@ -125,7 +126,7 @@ def _facts(request: TrainRequest) -> dict[str, Any]:
         "model": request.model_name,
         "model_options": dict(sorted(request.options.items())),
         "training_images": digest(request.train.ids),
-        "validation_images": digest(request.val.ids),
+        "validation_images": digest(request.val.ids) if request.val is not None else "none",
         "input": request.preprocess.to_json(),
         "augmentation": asdict(request.augment) if request.augment else None,
         "initial_weights": request.initial.digest if request.initial else "none",
