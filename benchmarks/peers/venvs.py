@@ -41,6 +41,11 @@ ONNX_RUNTIME = Environment(
 
 NNCF = Environment("nncf", ("nncf==3.4.0", "openvino==2026.4.1", "numpy==2.4.6"))
 
+# AGPL-3.0: a program beside ours, never a part.
+ULTRALYTICS = Environment(
+    "ultralytics", ("ultralytics==8.4.190", "torch==2.14.1", "torchvision==0.29.1")
+)
+
 
 class PeerFailedError(Exception):
     """A peer did not do it; the text is its last line."""
