@@ -24,12 +24,12 @@ _to_option = click.option(
 )
 
 
-@click.group("data")
+@click.group("data", no_args_is_help=False)
 def command() -> None:
     """Check, convert, split and show images with boxes."""
 
 
-@command.command("check")
+@command.command("check", short_help="Say what is wrong, a line per fault.")
 @click.argument("source")
 @_form_option
 @seed_option
@@ -63,7 +63,7 @@ def check(
     return int(bool(result.faults))
 
 
-@command.command("convert")
+@command.command("convert", short_help="Write another form; no box moves.")
 @click.argument("source")
 @_form_option
 @click.option("--to", type=_FORMS, required=True, help="Form to write.")
@@ -89,7 +89,7 @@ def convert(
     _print_written(result, as_json=as_json, quiet=quiet)
 
 
-@command.command("split")
+@command.command("split", short_help="Cut anew by image into train, val, test.")
 @click.argument("source")
 @_form_option
 @_to_option
@@ -123,7 +123,7 @@ def split(
     _print_written(result, as_json=as_json, quiet=quiet)
 
 
-@command.command("preview")
+@command.command("preview", short_help="Write one page with photos, boxes, sizes.")
 @click.argument("source")
 @_form_option
 @click.option("--count", type=int, default=24, show_default=True, help="Photos on the page.")

@@ -164,8 +164,11 @@ def boxed_source(source: str, form: str | None = None) -> tuple[Files, SettledBo
         form: ``voc``, ``coco``, ``yolo`` or ``csv``; None: the one that says the most.
 
     Raises:
+        UsageError: the source is built in.
         DataError: there is no such source, or it holds no boxes.
     """
+    if source in SOURCES:
+        raise UsageError(f"'{source}' is built in, expected data of your own", hint=BOXES_HINT)
     path = Path(source).expanduser()
     if path.is_file() and is_arrays(path):
         raise DataError(f"'{source}' holds arrays, expected images with boxes", hint=BOXES_HINT)

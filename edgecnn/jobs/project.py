@@ -82,7 +82,7 @@ KEYS: dict[str, dict[str, Key]] = {
         "source": Key(
             "str",
             {"classify": "digits", "detect": "scenes"},
-            "digits | scenes | an image folder (one folder per class) | an archive of one;"
+            "digits | scenes | a folder of images, a folder per class or with boxes | an archive;"
             " relative paths count from this file",
         ),
     },

@@ -8,6 +8,8 @@ from pathlib import PurePosixPath
 
 from edgecnn.data.boxes.split_names import named_part
 
+_LONGEST = 4096  # characters of a path
+
 
 class AmbiguousImageError(LookupError):
     """Several images fit a name equally well; the text says which."""
@@ -47,7 +49,7 @@ class ImageIndex:
         """
         wanted = name.strip().replace("\\", "/").lower()
         pure = PurePosixPath(wanted)
-        if not pure.name:
+        if not pure.name or len(wanted) > _LONGEST:
             return None
         exact = self._exact(pure, near)
         if exact is not None:

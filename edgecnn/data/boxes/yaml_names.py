@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 MAX_YAML_BYTES = 1 << 20
 _KEY = re.compile(r"^(?P<indent>\s*)(?P<key>[\w.-]+|\"[^\"]*\"|'[^']*')\s*:(?:\s+(?P<value>.*))?$")
+_CLOSING = {"[": "]", "{": "}"}
 _ITEM = re.compile(r"^\s*-\s*(?P<value>.*)$")
 
 
@@ -54,14 +55,14 @@ def _top_level(text: str) -> dict[str, list[tuple[str, str]]]:
     """Key → (key or place, scalar) of its list, map or scalar."""
     values: dict[str, list[tuple[str, str]]] = {}
     current: list[tuple[str, str]] | None = None
-    pending = ""
+    pending: list[str] = []
     for raw in text.splitlines():
         line = _without_comment(raw)
         if pending:
-            pending += " " + line.strip()
-            if _closed(pending) and current is not None:
-                current += _flow(pending)
-                pending = ""
+            pending.append(line.strip())
+            if line.rstrip().endswith(_CLOSING[pending[0][0]]) and current is not None:
+                current += _flow(" ".join(pending))
+                pending = []
             continue
         if not line.strip() or line.strip() in ("---", "..."):
             continue
@@ -74,24 +75,28 @@ def _top_level(text: str) -> dict[str, list[tuple[str, str]]]:
             current = values.setdefault(_scalar(key["key"]), [])
             value = (key["value"] or "").strip()
             if value[:1] in ("[", "{"):
-                if _closed(value):
+                if value.endswith(_CLOSING[value[0]]):
                     current += _flow(value)
                 else:
-                    pending = value
+                    pending = [value]
             elif value:
                 current.append(("0", _scalar(value)))
     return values
 
 
-def _closed(text: str) -> bool:
-    return text.rstrip().endswith("]" if text.startswith("[") else "}")
-
-
 def _flow(text: str) -> list[tuple[str, str]]:
-    """``[a, 'b, c']`` or ``{0: a, 1: b}``."""
-    pieces = re.findall(r"(?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^,\[\]{}])+", text)
+    """``[a, 'b, c']`` or ``{0: a, 1: b}``; one pass, whatever the quotes."""
+    pieces, start, quote = [], 1, ""
+    for place, char in enumerate(text):
+        if quote:
+            quote = "" if char == quote and text[place - 1] != "\\" else quote
+        elif char in "\"'":
+            quote = char
+        elif char in ",]}":
+            pieces.append(text[start:place].strip())
+            start = place + 1
     rows = []
-    for place, piece in enumerate(piece.strip() for piece in pieces if piece.strip()):
+    for place, piece in enumerate(filter(None, pieces)):
         if text.startswith("{"):
             key, _, value = piece.partition(":")
             rows.append((_scalar(key), _scalar(value)))

@@ -18,6 +18,7 @@ from edgecnn.data.images import Files
 from edgecnn.data.layout import SPLIT_NAMES
 
 _MAX_LABEL_BYTES, _MAX_LIST_BYTES = 4 << 20, 16 << 20
+_MOST_FOLDERS = 32
 _SLACK = 0.01  # a share may lie so far outside 0..1: rounding, and boxes at the edge
 _NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels", "predefined_classes.txt")
 
@@ -167,6 +168,7 @@ def _listed(files: Files, yaml: str, base: str, entry: str, index: ImageIndex) -
     pieces = [piece for piece in f"{base}/{entry}".replace("\\", "/").split("/")
               if piece not in ("", ".", "..")]  # fmt: skip
     home = PurePosixPath(yaml).parent
+    pieces = pieces[-_MOST_FOLDERS:]
     for start in range(len(pieces)):
         tail = PurePosixPath(*pieces[start:])
         for place in dict.fromkeys((home / tail, tail)):

@@ -299,3 +299,13 @@ def test_any_name_finds_an_image_of_the_set_or_none(name, near_file) -> None:
     with contextlib.suppress(LookupError):
         assert index.find(name, near_file) in (*index.images, None)
     assert leads_out("../x", "x.xml") and not leads_out("../x", "a/x.xml")
+
+
+def test_a_long_description_costs_no_more_than_its_length() -> None:
+    start = time.process_time()
+    for text in (b'names: ["' + b'\\"' * 400_000, b"names: [\n" + b"a,\n" * 250_000,
+                 b"names: [" + b"'" * 900_000 + b"]", b"names: {" + b"{" * 900_000):  # fmt: skip
+        read_description(text)
+    assert time.process_time() - start < 5
+    long = "/".join(["images"] * 20_000).encode()
+    assert read_description(b"names: [a]\ntrain: " + long).paths["train"] == (long.decode(),)
