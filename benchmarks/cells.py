@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers.venvs import DEFAULT_FOLDER, PeerFailedError
-from benchmarks.scoring import Scored, drop_between
 from benchmarks.tasks import Task
 from benchmarks.tools import FLOAT, Files, Made, Tool, make, read
 from edgecnn.core.errors import EdgecnnError
+from edgecnn.core.metric import Metric
+from quantization.parity import drop
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Cell:
 
     tool: Tool
     made: Made | None = None
-    scored: Scored | None = None
+    scored: Metric | None = None
     failed: str = ""
 
 
@@ -108,7 +109,7 @@ def lost(reference: Cell | None, cell: Cell) -> tuple[float | None, ...]:
     """Points that ``cell`` lost against ``reference``, low and high end; None where unknown."""
     if reference is None or reference.scored is None or cell.scored is None or cell is reference:
         return (None, None, None)
-    found = drop_between(reference.scored, cell.scored)
+    found = drop(reference.scored, cell.scored)
     return tuple(round(value, 3) for value in (found.points, found.low, found.high))
 
 
@@ -121,7 +122,7 @@ def told(cell: Cell) -> str:
     """One line."""
     if cell.made is None or cell.scored is None:
         return f"failed: {cell.failed}"
-    metric = cell.scored.metric
+    metric = cell.scored
     return f"{metric.name} {metric.value:.4f}, {cell.made.size:,} bytes, {cell.made.seconds} s"
 
 

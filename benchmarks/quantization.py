@@ -74,7 +74,7 @@ def _subject(row: Net) -> Subject:
 def _line(title: str, cell: Cell, cells: Sequence[Cell]) -> tuple[Any, ...]:
     if cell.made is None or cell.scored is None:
         return (title, cell.tool.title, *([None] * (len(COLUMNS) - 3)), versions(cell))
-    metric = cell.scored.metric
+    metric = cell.scored
     return (
         title,
         cell.tool.title,

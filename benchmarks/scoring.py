@@ -1,9 +1,9 @@
-"""Quality of a model from its outputs, and what one model lost against another."""
+"""Quality of a model from its outputs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,49 +16,33 @@ from edgecnn.core.postprocess import DetectSpec
 from edgecnn.core.runtime import TensorInfo
 from edgecnn.core.sample import Sample
 from edgecnn.evaluation.classification import classification_metric
-from edgecnn.evaluation.detection import average_precision
+from edgecnn.evaluation.detection import mean_precisions, resampled_map50
 from edgecnn.evaluation.evaluate import CURVE_THRESHOLD
-from edgecnn.evaluation.matching import MAX_DETECTIONS, ClassTable, ImageResult, class_table
-from quantization.parity import drop
-from quantization.types import Drop
+from edgecnn.evaluation.matching import MAX_DETECTIONS, ImageResult, class_table
 
-ROUNDS = 400
 _AT_50 = np.array([0.5])
 
 
-@dataclass(frozen=True)
-class Scored:
-    """A quality figure, with what pairs it with another model's on the same data.
-
-    Attributes:
-        metric: ``accuracy`` with one score per sample, or ``map50``.
-        tables: a detector's matched candidates per class; empty for classifiers.
-    """
-
-    metric: Metric
-    tables: tuple[ClassTable, ...] = ()
-
-
-def score_classes(outputs: Outputs, labels: NDArray[np.int64], classes: int) -> Scored:
+def score_classes(outputs: Outputs, labels: NDArray[np.int64], classes: int) -> Metric:
     """Accuracy of the (n, classes) scores against the first n ``labels``."""
     guess = outputs[0].reshape(len(outputs[0]), -1).argmax(axis=1)
     names = [str(which) for which in range(classes)]
-    return Scored(classification_metric(labels[: len(guess)], guess, names))
+    return classification_metric(labels[: len(guess)], guess, names)
 
 
-def score_agreement(outputs: Outputs, reference: Outputs) -> Scored:
+def score_agreement(outputs: Outputs, reference: Outputs) -> Metric:
     """How often the best class is the float model's; extra: mean and largest difference."""
     mine, other = (rows[0].reshape(len(rows[0]), -1) for rows in (outputs, reference))
     same = (mine.argmax(axis=1) == other[: len(mine)].argmax(axis=1)).astype(np.float64)
     low, high = wilson_interval(float(same.sum()), len(same))
     gap = np.abs(mine - other[: len(mine)])
     extra = {"mean_difference": float(gap.mean()), "max_difference": float(gap.max())}
-    return Scored(
-        Metric("agreement", float(same.mean()), len(same), low, high, per_sample=same, extra=extra)
+    return Metric(
+        "agreement", float(same.mean()), len(same), low, high, per_sample=same, extra=extra
     )
 
 
-def score_clips(outputs: Outputs, labels: NDArray[np.int64], places: int) -> Scored:
+def score_clips(outputs: Outputs, labels: NDArray[np.int64], places: int) -> Metric:
     """Accuracy over clips that were heard at ``places`` places each, one after the other.
 
     A clip's score is the share of its windows that were right, so that one window that tips over
@@ -69,12 +53,12 @@ def score_clips(outputs: Outputs, labels: NDArray[np.int64], places: int) -> Sco
     right = guess[: count * places].reshape(count, places) == labels[:count, None]
     scores = right.mean(axis=1)
     low, high = wilson_interval(float(scores.sum()), count)
-    return Scored(Metric("accuracy", float(scores.mean()), count, low, high, per_sample=scores))
+    return Metric("accuracy", float(scores.mean()), count, low, high, per_sample=scores)
 
 
 def score_scenes(
     outputs: Outputs, samples: Sequence[Sample], maps: Sequence[FrameMap], spec: DetectSpec
-) -> Scored:
+) -> Metric:
     """Average precision at IoU 0.5 over the first n ``samples``, with a bootstrap over images.
 
     The outputs are told apart by their last axis: 4 box codes, or one score per label.
@@ -89,36 +73,9 @@ def score_scenes(
         found = decode(spec, frame, infos, maps[index])
         truth = samples[index]
         results.append(ImageResult(found, truth.boxes, truth.box_labels))  # type: ignore[arg-type]
-    tables = tuple(class_table(results, which, _AT_50) for which in range(len(spec.labels)))
-    values = _resampled(tables, len(results))
-    low, high = (float(edge) for edge in np.percentile(values, (2.5, 97.5)))
-    return Scored(Metric("map50", _map50(tables), len(results), low, high), tables)
-
-
-def drop_between(reference: Scored, other: Scored) -> Drop:
-    """Points lost against ``reference``, with a 95 % interval from pairs.
-
-    Accuracy: :func:`quantization.parity.drop`. mAP is no mean over images, so its interval is a
-    paired bootstrap: both models on the same resampled images (Efron and Tibshirani 1993).
-    """
-    if not reference.tables:
-        return drop(reference.metric, other.metric)
-    n = reference.metric.n
-    lost = 100 * (_resampled(reference.tables, n) - _resampled(other.tables, n))
-    low, high = (float(edge) for edge in np.percentile(lost, (2.5, 97.5)))
-    points = 100 * (reference.metric.value - other.metric.value)
-    return Drop(points, low, high, n, paired=True)
-
-
-def _resampled(tables: Sequence[ClassTable], images: int) -> NDArray[np.float64]:
-    """One mAP per bootstrap round: float64 (rounds,); the same rounds for every model."""
-    rng = np.random.default_rng(0)
-    rows = (rng.integers(images, size=images) for _ in range(ROUNDS))
-    counts = (np.bincount(row, minlength=images).astype(np.float64) for row in rows)
-    return np.array([_map50(tables, count) for count in counts])
-
-
-def _map50(tables: Sequence[ClassTable], weights: NDArray[np.float64] | None = None) -> float:
-    values = np.array([average_precision(table, weights)[0] for table in tables])
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else 0.0
+    tables = [class_table(results, which, _AT_50) for which in range(len(spec.labels))]
+    resampled = resampled_map50(tables, len(results))
+    low, high = (float(edge) for edge in np.percentile(resampled, (2.5, 97.5)))
+    return Metric(
+        "map50", mean_precisions(results)[0], len(results), low, high, resampled=resampled
+    )

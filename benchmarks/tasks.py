@@ -13,16 +13,17 @@ from numpy.typing import NDArray
 from benchmarks.evaluator import Outputs
 from benchmarks.nets import Net
 from benchmarks.retrain import source_of
-from benchmarks.scoring import Scored, score_classes, score_clips, score_scenes
+from benchmarks.scoring import score_classes, score_clips, score_scenes
 from benchmarks.spoken_digits import load, windows
 from edgecnn.core.imaging import Preprocessor
+from edgecnn.core.metric import Metric
 from edgecnn.core.preprocess import ImageInput
 from edgecnn.core.progress import SilentProgress
 from edgecnn.core.runtime import TensorInfo
 from edgecnn.core.sample import Dataset
 from edgecnn.data.scenes import open_scenes
 from edgecnn.data.table import load_dataset
-from edgecnn.models.detector import detect_spec
+from edgecnn.models.detector_spec import detect_spec
 from edgecnn.models.io import load_keras
 from edgecnn.training.classify import default_preprocess
 from edgecnn.training.pixels import Pixels, labels_of
@@ -51,7 +52,7 @@ class Task:
     input: str
     calibration: Floats
     test: Floats
-    score: Callable[[Outputs], Scored]
+    score: Callable[[Outputs], Metric]
     tuning: dict[str, NDArray[Any]] | str | None = None
 
     def save(self, folder: Path) -> tuple[Path, Path, str]:

@@ -33,7 +33,7 @@ def _accuracy(predictor: Predictor, arrays: dict[str, np.ndarray], labels: np.nd
 def _scenes(count: int, model: Path) -> Callable[[Predictor], Metric]:
     from edgecnn.data.scenes import open_scenes
     from edgecnn.evaluation.evaluate import evaluate
-    from edgecnn.models.detector import detect_spec
+    from edgecnn.models.detector_spec import detect_spec
     from edgecnn.models.io import load_keras
     from edgecnn.training.classify import default_preprocess
 

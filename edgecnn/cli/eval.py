@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @click.option("--data", default=None, help="Image folder, archive, digits or scenes.")
 @click.option(
     "--split",
-    type=click.Choice(["train", "val", "test", "all"]),
+    type=click.Choice(["train", "val", "test", "val+test", "all"]),
     default=None,
     help="Default: test; all images of a foreign folder without a test split.",
 )

@@ -181,7 +181,8 @@ def _print_metrics(result: QuantizationResult) -> None:
         click.echo(
             f"{result.recipe.name} {'loses' if drop.points >= 0 else 'gains'}"
             f" {abs(drop.points):.2f} points"
-            f" (95 % interval of the loss {drop.low:.2f} to {drop.high:.2f})"
+            f" (95 % interval of the loss {drop.low:.2f} to {drop.high:.2f}"
+            + (", paired over the same images)" if drop.paired else ")")
             + ("" if result.passed else f": more than {result.max_drop:g}")
         )
 

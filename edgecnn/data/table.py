@@ -18,6 +18,7 @@ from edgecnn.data.boxes.settle import SettledBoxes
 from edgecnn.data.digits import digits_record, open_digits
 from edgecnn.data.folder import FolderFiles
 from edgecnn.data.images import IMAGES, Files, FileSplits, split_facts, unlabelled
+from edgecnn.data.joined import JoinedSet
 from edgecnn.data.kind import beside, explained, look, mostly_recordings, no_boxes, no_data
 from edgecnn.data.layout import read_layout
 from edgecnn.data.splits import PARTS
@@ -38,7 +39,8 @@ def load_dataset(source: str, task: str, split: str, *, seed: int) -> Dataset:
             (see :mod:`edgecnn.data.arrays`); for detection a folder or archive of images with boxes
             (see :mod:`edgecnn.data.boxes`).
         task: ``classify`` or ``detect``.
-        split: ``train``, ``val``, ``test``; ``all`` for files and digits.
+        split: ``train``, ``val``, ``test``; several with a plus between (``val+test``); ``all`` for
+            files and digits.
         seed: of the cuts; the same seed gives the same splits.
 
     Raises:
@@ -46,6 +48,9 @@ def load_dataset(source: str, task: str, split: str, *, seed: int) -> Dataset:
         UsageError: the source is not for that task.
         DataError: there is nothing to learn from, or it cannot be read.
     """
+    if "+" in split:
+        names = split.split("+")
+        return JoinedSet(tuple(load_dataset(source, task, name, seed=seed) for name in names))
     kind = source_kind(source, task)
     if kind == "digits":
         return open_digits(split, seed)

@@ -28,8 +28,9 @@ class EvalRequest:
 
     Attributes:
         data: source; None: what the bundle was trained on.
-        split: ``test``, ``val``, ``train`` or ``all``; None: the test split of what the model was
-            trained on, or what :func:`edgecnn.data.table.evaluation_split` says of other data.
+        split: as for :func:`edgecnn.data.table.load_dataset`; None: the test split of what the
+            model was trained on, or what :func:`edgecnn.data.table.evaluation_split` says of other
+            data.
         seed: of the split; None: the bundle's, or 42.
         limit: at most so many images.
         numerics: run the model's C, with these numerics, on this machine; None: LiteRT.

@@ -135,3 +135,12 @@ def test_wrong_data_is_refused() -> None:
     with pytest.raises(DataError, match="3 classes, the model knows 2"):
         class_map(("x", "y", "z"), ("a", "b"))
     assert class_map(("x", "y"), ("a", "b")).tolist() == [0, 1]
+
+
+def test_boxes_marked_ignored_are_not_asked_for() -> None:
+    easy, hard = spot(8, 0), spot(0, 0)
+    hard = replace(hard, ignored=np.ones(1, bool))
+    unseen = replace(hard, image=np.zeros_like(hard.image))
+    metric = evaluate(BrightSpots(), Memory([easy, hard, unseen], ("0", "1"), "detect"), PRE, GRID)
+    assert metric.value == pytest.approx(1.0)
+    assert (metric.extra["boxes"], metric.extra["ignored"]) == (1, 2)
