@@ -6,7 +6,7 @@ pair points and boxes, one with the most pairs counts. The interval is a bootstr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -158,3 +158,35 @@ def _figures(counts: NDArray[np.int64]) -> dict[str, float | int | None]:
         "recall": right / boxes if boxes else None,
         "f1": 2 * right / (2 * right + wrong + missed) if boxes else None,
     }
+
+
+def best_point_thresholds(
+    found: Mapping[float, Sequence[PointResult]], labels: int
+) -> tuple[float, tuple[float, ...]]:
+    """The threshold of each class with the best F1, of those that were tried.
+
+    Cells that pass depend on a class's own threshold alone, so each class is chosen by itself. Of
+    equally good thresholds it is the middle one, which small changes of the scores move least.
+
+    Args:
+        found: threshold of all classes → one result per image.
+        labels: how many classes.
+
+    Returns:
+        The mean F1 of the classes that occur, and one threshold per class; the middle one of all
+        for classes that do not occur.
+    """
+    tried = sorted(found)
+    counts = np.stack(
+        [sum((point_counts(item, labels) for item in found[limit]), np.zeros((labels, 3), np.int64))
+         for limit in tried]
+    )  # fmt: skip
+    chosen, values = [], []
+    for which in range(labels):
+        right, wrong, missed = counts[:, which].T
+        f1 = 2 * right / np.maximum(2 * right + wrong + missed, 1)
+        best = np.flatnonzero(f1 == f1.max())
+        chosen.append(tried[int(best[(len(best) - 1) // 2])])
+        if (right + missed)[0]:
+            values.append(float(f1.max()))
+    return (float(np.mean(values)) if values else 0.0), tuple(chosen)

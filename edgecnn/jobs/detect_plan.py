@@ -30,6 +30,7 @@ from edgecnn.jobs.project import Project
 from edgecnn.jobs.training_data import TrainingData
 from edgecnn.models.anchors import anchor_boxes
 from edgecnn.models.table import WITH_BODY, model_info
+from edgecnn.training.centroids import CentroidRequest
 from edgecnn.training.classify import ClassifyRequest
 from edgecnn.training.config import TrainConfig
 from edgecnn.training.detect import DetectRequest, Truth
@@ -229,11 +230,13 @@ def score_of(first: str) -> Any:
 
 
 def weight_notes(
-    request: ClassifyRequest | DetectRequest, source: SourceNet | None, taken: Grafted | None
+    request: ClassifyRequest | DetectRequest | CentroidRequest,
+    source: SourceNet | None,
+    taken: Grafted | None,
 ) -> tuple[str, ...]:
     """What came from the weights that the model starts from, and what did not."""
     if source is None or taken is None:
-        if isinstance(request, DetectRequest) and isinstance(request.train, BoxSet):
+        if not isinstance(request, ClassifyRequest) and isinstance(request.train, BoxSet):
             return (
                 "the backbone starts from random weights, which takes thousands of photos: give"
                 " --weights imagenet or a model file, see docs/detection.md",

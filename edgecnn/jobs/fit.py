@@ -12,6 +12,7 @@ from edgecnn.core.preprocess import PreprocessSpec
 from edgecnn.core.progress import Progress
 from edgecnn.core.sample import Dataset
 from edgecnn.data.augment import Augment, default_augment
+from edgecnn.jobs.centroid_plan import CENTROIDS, centroid_request
 from edgecnn.jobs.detect_plan import (
     detect_options,
     learned_from,
@@ -24,6 +25,7 @@ from edgecnn.jobs.detect_plan import (
 from edgecnn.jobs.project import Project
 from edgecnn.jobs.training_data import training_data
 from edgecnn.models.describe import multiply_accumulates
+from edgecnn.training.centroids import CentroidRequest, train_centroids
 from edgecnn.training.classify import ClassifyRequest, default_preprocess, train_classifier
 from edgecnn.training.config import TrainConfig
 from edgecnn.training.detect import DetectRequest, train_detector
@@ -32,6 +34,8 @@ from edgecnn.training.request import start_model
 from edgecnn.training.weights.imagenet import IMAGENET
 from edgecnn.training.weights.net import SourceNet
 from edgecnn.training.weights.source import read_source
+
+FitRequest = ClassifyRequest | DetectRequest | CentroidRequest
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class FitPlan:
         project: with everything settled that it left open.
     """
 
-    request: ClassifyRequest | DetectRequest
+    request: FitRequest
     test: Dataset
     labels: tuple[str, ...]
     parameters: int
@@ -102,13 +106,16 @@ def plan_fit(project: Project) -> FitPlan:
         "initial": source,
     }
     name = str(project.get("model", "name"))
-    request: ClassifyRequest | DetectRequest
+    request: FitRequest
     if project.task == "classify":
         rule = _augment(project, train.labels)
         request = ClassifyRequest(name, val=data.val, augment=rule, **common)
     else:
-        own = detect_options(project, common["config"], train, source)
-        request = DetectRequest(name, val=val, **{**common, **own})
+        own = {**common, **detect_options(project, common["config"], train, source)}
+        if name == CENTROIDS:
+            request = centroid_request(own, val)
+        else:
+            request = DetectRequest(name, val=val, **own)
     start = start_model(request, project.task)
     return FitPlan(
         request,
@@ -136,6 +143,9 @@ def fit_model(plan: FitPlan, job: FitJob) -> Fitted:
         classifier = train_classifier(request, **how)
         model, run = classifier.model, classifier.run
         after = ClassifySpec("scores", plan.labels)
+    elif isinstance(request, CentroidRequest):
+        finder = train_centroids(request, **how)
+        model, run, after = finder.model, finder.run, finder.postprocess
     else:
         detector = train_detector(request, **how)
         model, run = detector.model, detector.run

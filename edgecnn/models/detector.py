@@ -53,25 +53,41 @@ def build(
     Raises:
         UsageError: a shape or an option out of range.
     """
-    _check(input_shape, classes, depth, expand)
+    image = image_input(input_shape)
+    x = grid_body(image, classes, width=width, depth=depth, expand=expand)
+    initial = import_keras().initializers.Constant
+    layers = import_keras().layers
+    scores = layers.Conv2D(classes, 1, bias_initializer=initial(_BACKGROUND_LOGIT), name=SCORES)(x)
+    boxes = layers.Conv2D(4, 1, bias_initializer=initial(_HALF_BOX), name=BOXES)(x)
+    return finish(image, {SCORES: scores, BOXES: boxes}, "detector")
+
+
+def grid_body(image: Any, classes: int, *, width: float, depth: int, expand: int) -> Any:
+    """From the image to the map at stride 8 that the outputs look at.
+
+    Args:
+        image: the input, height and width multiples of 8.
+        classes: how many the model is for.
+        width: factor on all channels.
+        depth: inverted residuals at stride 8.
+        expand: their expansion.
+
+    Raises:
+        UsageError: a shape or an option out of range.
+    """
+    _check(image.shape[1:], classes, depth, expand)
     width = width_option(width)
 
     def channels(count: int) -> int:
         return round_channels(count * width, 4)
 
-    image = image_input(input_shape)
     x = conv(image, channels(12), 3, name="stem", stride=2)
     x = fused_residual(x, channels(24), expand=2, name="fused1", stride=2)
     x = fused_residual(x, channels(24), expand=2, name="fused2")
     x = fused_residual(x, channels(48), expand=3, name="fused3", stride=2)
     for index in range(depth):
         x = inverted_residual(x, channels(48), expand=expand, name=f"residual{index + 1}")
-    x = conv(x, channels(128), 1, name="head")
-    initial = import_keras().initializers.Constant
-    layers = import_keras().layers
-    scores = layers.Conv2D(classes, 1, bias_initializer=initial(_BACKGROUND_LOGIT), name=SCORES)(x)
-    boxes = layers.Conv2D(4, 1, bias_initializer=initial(_HALF_BOX), name=BOXES)(x)
-    return finish(image, {SCORES: scores, BOXES: boxes}, "detector")
+    return conv(x, channels(128), 1, name="head")
 
 
 def fused_residual(x: Any, filters: int, *, expand: int, name: str, stride: int = 1) -> Any:

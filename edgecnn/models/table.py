@@ -97,6 +97,14 @@ _MODELS = (
         "edgecnn.models.detector:build",
     ),
     ModelInfo(
+        "centroids",
+        "detect",
+        "0.11 M parameters; says where objects are, not how large (FOMO), from the same body",
+        (96, 96),
+        3,
+        "edgecnn.models.centroids:build",
+    ),
+    ModelInfo(
         "nano",
         "detect",
         "0.7 M parameters; anchor-free on three levels of MobileNet v2, for photos of your own",

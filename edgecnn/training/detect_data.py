@@ -15,7 +15,6 @@ from edgecnn.core.preprocess import ImageInput, table
 from edgecnn.core.runtime import TensorInfo
 from edgecnn.core.sample import Dataset, Sample
 from edgecnn.data.augment_boxes import Affine, BoxAugment, BoxedPixels, augmented
-from edgecnn.training.detect_targets import Assigner
 
 _KEPT_BYTES = 1 << 30  # decoded photos that are kept in memory
 _KEPT_SCALE = 2.0  # photos are kept at no more than so many times the model's size
@@ -27,6 +26,18 @@ class Endless(Protocol):
 
     def fresh(self, number: int) -> Sample:
         """Sample ``number`` ≥ 0 of an endless series; the same number gives the same one."""
+
+
+class Assign(Protocol):
+    """Boxes of an image → targets of a model's candidates or cells."""
+
+    def __call__(
+        self,
+        boxes: NDArray[np.float32],
+        classes: NDArray[np.int64],
+        ignored: NDArray[np.bool_] | None = None,
+    ) -> NDArray[np.float32]:
+        """(candidates, values per candidate) of one image."""
 
 
 class Photos:
@@ -101,7 +112,7 @@ class DetectBatches:
 
     dataset: Dataset
     image: ImageInput
-    assign: Assigner
+    assign: Assign
     batch_size: int
     seed: int
     augment: BoxAugment | None = None

@@ -12,6 +12,7 @@ from sklearn.metrics import f1_score
 from edgecnn.core.detections import Centroids
 from edgecnn.evaluation.centroids import (
     PointResult,
+    best_point_thresholds,
     centroid_metric,
     f1_of,
     most_pairs,
@@ -101,3 +102,16 @@ def test_nothing_at_all() -> None:
     assert centroid_metric([], ["a"]).n == 0
     empty = centroid_metric([result([], [], [], [])], ["a"])
     assert (empty.value, empty.extra["boxes"], empty.extra["precision"]) == (0.0, 0, None)
+
+
+def test_each_class_has_the_middle_of_its_best_thresholds() -> None:
+    boxes, truth = [[0, 0, 10, 10], [20, 0, 30, 10]], [0, 1]
+    tried = {
+        0.1: result([(5, 5), (25, 5), (50, 5)], [0, 1, 0], boxes, truth),
+        0.3: result([(5, 5), (25, 5)], [0, 1], boxes, truth),
+        0.5: result([(5, 5)], [0], boxes, truth),
+        0.7: result([(5, 5)], [0], boxes, truth),
+        0.9: result([], [], boxes, truth),
+    }
+    f1, chosen = best_point_thresholds({limit: [one] for limit, one in tried.items()}, 3)
+    assert (f1, chosen) == (1.0, (0.5, 0.1, 0.5))
