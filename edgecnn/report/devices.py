@@ -33,9 +33,10 @@ _LIMITS = {"ram": "ram_limit_bytes", "flash": "flash_limit_bytes"}
 
 def devices(data: ReportData) -> Html:
     """The comparison of all targets, then what is worth a closer look."""
-    if not data.targets:
+    tried = [row for row in data.targets if row.check or row.bench or row.memory]
+    if not tried:
         return section("devices", "Devices", el("p", missing("no target was checked or measured")))
-    ordered = sorted(data.targets, key=lambda row: (row.target != "host", row.bench is None))
+    ordered = sorted(tried, key=lambda row: (row.target != "host", row.bench is None))
     head = ["target", "variant", "speed#", "RAM#", "flash#", "ops there#", "bit-exact",
             "golden vector", "remarks"]  # fmt: skip
     rows = [

@@ -12,7 +12,7 @@ from edgecnn.core.files import sha256_file
 from edgecnn.report.text import is_number
 
 Json = Mapping[str, Any]
-_RESULTS = ("check.json", "bench.json", "memory.json")
+_RESULTS = ("check.json", "bench.json", "memory.json", "eval.json")
 _MOST_PICTURES = 60
 _NOT_CURVES = ("epoch", "seconds", "resumed")
 
@@ -58,6 +58,7 @@ class TargetResult:
     Attributes:
         check, bench, memory: ``edgecnn.check/1``, ``edgecnn.bench/1``, ``edgecnn.memory/1``, or
             None.
+        evaluated: ``edgecnn.eval/1`` with its ``compared``, or None.
     """
 
     target: str
@@ -65,6 +66,7 @@ class TargetResult:
     check: Json | None = None
     bench: Json | None = None
     memory: Json | None = None
+    evaluated: Json | None = None
 
     @property
     def findings(self) -> tuple[Json, ...]:
@@ -243,6 +245,7 @@ def _targets(bundle: Bundle) -> tuple[TargetResult, ...]:
             _object(bundle, f"targets/{target}/{recipe}/check.json"),
             _object(bundle, f"targets/{target}/{recipe}/bench.json"),
             _object(bundle, f"targets/{target}/{recipe}/memory.json"),
+            _object(bundle, f"targets/{target}/{recipe}/eval.json"),
         )
         for target, recipe in places
     )

@@ -7,7 +7,7 @@ from typing import Any
 from edgecnn.report import heatmap, svg
 from edgecnn.report.detection import detection_classes, has_classes
 from edgecnn.report.markup import Html, el, join
-from edgecnn.report.model import Json, ReportData, Variant, dig, dig_list
+from edgecnn.report.model import Json, ReportData, TargetResult, Variant, dig, dig_list
 from edgecnn.report.parts import badge, figure, figure_text, folded, missing, section, table
 from edgecnn.report.table import metric_name
 from edgecnn.report.text import MINUS, interval, is_number, number, percent, size
@@ -62,6 +62,7 @@ def quality(data: ReportData) -> Html:
             if metric is None and key not in variant.metrics:
                 continue
             rows.append([variant.name, title, *_metric_cells(metric)])
+    rows += [row for result in data.targets for row in _compiled(result)]
     if not rows:
         return section("quality", "Quality", el("p", missing()))
     head = ["variant", "model", "metric", "value#", "95 % interval#", "n#", "further"]
@@ -78,6 +79,24 @@ def quality(data: ReportData) -> Html:
         warnings,
         *_steps_and_suspects(data),
     )
+
+
+def _compiled(result: TargetResult) -> list[list[Any]]:
+    """The row of the C that was made for a target, with what it lost against the float model."""
+    compared = dig_list(result.evaluated, "compared")
+    last = compared[-1] if compared else None
+    metric = dig(last, "metric")
+    if not isinstance(metric, dict) or not is_number(metric.get("value")):
+        return []
+    title = el("span", f"C for {result.target}", el("small", str(dig(last, "runs") or "")))
+    cells = _metric_cells(metric)
+    lost = dig(last, "loss", "points")
+    if is_number(lost):
+        spread = interval(dig(last, "loss", "interval95"), scale=1)
+        against = str(dig(compared[0], "name") or "")
+        text = f"{number(float(lost), 1)} points {spread} less than {against}"
+        cells[-1] = f"{cells[-1]}; {text}" if cells[-1] else text
+    return [[result.recipe, title, *cells]]
 
 
 def _steps_and_suspects(data: ReportData) -> list[Html]:

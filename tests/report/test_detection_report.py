@@ -114,3 +114,23 @@ def test_hostile_words_in_a_gallery_are_text(tmp_path: Path) -> None:
 def test_a_detector_measured_by_an_older_version_still_has_its_bars(tmp_path: Path) -> None:
     page = render(collect(make_bundle(tmp_path / "b", "detect", LABELS)))
     assert "average precision, %" in page and 'href="#mistakes"' not in page
+
+
+def test_the_c_of_a_target_stands_beside_the_models_it_was_made_from(tmp_path: Path) -> None:
+    bundle = detector(tmp_path / "b", LABELS)
+    loss = {"points": 0.44, "interval95": [-1.06, 2.1], "paired": True}
+    metric = measured(LABELS, 5.0).to_json()
+    rows = [
+        {"name": "float32", "runs": "LiteRT", "metric": metric, "loss": None},
+        {"name": "cortex-m3", "runs": "C <b>", "metric": {**metric, "value": 0.4321}, "loss": loss},
+    ]
+    with bundle.edit() as edit:
+        edit.write_json("targets/cortex-m3/int8/eval.json", {"compared": rows})
+        edit.write_json("targets/cortex-m55/int8/eval.json", {"compared": [None, 7]})
+    page = render(collect(bundle.reload()))
+    text = Checker(page).text
+    assert "C for cortex-m3" in text and "43.2 %" in text and "C <b>" in text
+    assert "0.4 points [\u22121.1, 2.1] less than float32" in text
+    assert "C for cortex-m55" not in text
+    # What was evaluated, and neither checked nor run, is no row of the devices.
+    assert "<b>cortex-m3</b>" not in page and "<b>cortex-m4</b>" in page

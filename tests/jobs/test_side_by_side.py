@@ -1,0 +1,81 @@
+"""eval -t: which models are measured, in which order, and what a bundle keeps of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgecnn.core.bundle import Bundle, Manifest
+from edgecnn.core.errors import UsageError
+from edgecnn.core.metric import Metric
+from edgecnn.core.progress import SilentProgress
+from edgecnn.jobs import side_by_side
+from edgecnn.jobs.evaluate import EvalRequest, EvalResult
+from edgecnn.jobs.reference import ModelRef
+
+
+def bundle_at(folder: Path, *variants: str) -> Bundle:
+    manifest = Manifest("m", "detect", ("a",), 1, default_variant="int8", data={"source": "scenes"})
+    bundle = Bundle.create(folder, manifest)
+    with bundle.edit() as edit:
+        for name in variants:
+            edit.write(f"variants/{name}/model.tflite", b"m")
+    return bundle.reload()
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[EvalRequest]:
+    """Every evaluation that was asked for; each finds a little less than the one before."""
+    seen: list[EvalRequest] = []
+
+    def run(request: EvalRequest, progress: object) -> EvalResult:
+        seen.append(request)
+        value = 0.9 - len(seen) / 100
+        metric = Metric("map50", value, 9, value - 0.1, 1.0, extra={"curves": {"a": [1.0]}})
+        return EvalResult("detect", metric, ("a",), (), request.variant or "int8")
+
+    monkeypatch.setattr(side_by_side, "run", run)
+    return seen
+
+
+def evaluate(bundle: Bundle, **fields) -> EvalResult:
+    request = EvalRequest(
+        ModelRef("bundle", bundle.root, bundle), fields.pop("data", None), **fields
+    )
+    return side_by_side.run_side_by_side(request, "cortex-m7", None, SilentProgress())
+
+
+def test_float_then_int8_then_the_c_with_the_cores_kernels(
+    asked: list[EvalRequest], tmp_path: Path
+) -> None:
+    bundle = bundle_at(tmp_path / "b", "float32", "int8")
+    result = evaluate(bundle)
+    assert [row.name for row in result.compared] == ["float32", "int8", "cortex-m7"]
+    assert [(item.variant, item.numerics, item.kernels) for item in asked] == [
+        ("float32", None, "generic"), (None, None, "generic"), (None, "litert-ref", "dsp")
+    ]  # fmt: skip
+    points = [row.loss.points for row in result.compared if row.loss]
+    assert points == pytest.approx([1.0, 2.0])
+    kept = bundle.reload().read_json("targets/cortex-m7/int8/eval.json")
+    assert [row["name"] for row in kept["compared"]] == ["float32", "int8", "cortex-m7"]
+    assert "curves" not in kept["compared"][0]["metric"]
+
+
+@pytest.mark.parametrize("fields", [{"limit": 3}, {"split": "val"}, {"data": "elsewhere"}])
+def test_only_the_whole_of_its_own_test_images_is_kept(
+    fields: dict, asked: list[EvalRequest], tmp_path: Path
+) -> None:
+    bundle = bundle_at(tmp_path / "b", "int8")
+    result = evaluate(bundle, **fields)
+    assert [row.name for row in result.compared] == ["int8", "cortex-m7"]
+    assert not bundle.reload().has("targets/cortex-m7/int8/eval.json")
+
+
+def test_there_is_no_c_before_quantization(asked: list[EvalRequest], tmp_path: Path) -> None:
+    bundle = bundle_at(tmp_path / "b")
+    with bundle.edit() as edit:
+        edit.write("model.keras", b"k")
+    with pytest.raises(UsageError, match="not quantized yet"):
+        evaluate(bundle.reload())
+    assert not asked
