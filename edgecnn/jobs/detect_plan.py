@@ -248,7 +248,7 @@ def weight_notes(
         f" '{source.text}' by {taken.way}{left}"
     ]
     if source.meaning is not None:
-        lines.append(f"a byte of a photo is to them what {source.meaning.evidence} says")
+        lines.append(f"for the weights {source.meaning}")
     return (*lines, *source.notes, *taken.notes)
 
 

@@ -234,6 +234,6 @@ def _nothing_fits(model: Any, mine: Sequence[ModelLayer], source: SourceNet) -> 
     return UsageError(
         f"no layer of '{source.text}' fits '{model.name}': it begins with {other},"
         f" expected {first}",
-        hint="give a network of the same family and width, and an input large enough that the"
-        " strides agree",
+        hint="give a network of the same family; --width, --colour and --input-size set this"
+        " model's channels and strides",
     )

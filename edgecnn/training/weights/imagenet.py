@@ -40,7 +40,7 @@ def imagenet_source() -> SourceNet:
     except (ValueError, OSError, KeyError) as error:
         raise _unusable(path, "does not hold a MobileNet v2") from error
     meaning = ByteMeaning(
-        (1 / 127.5,), (-1.0,), "rgb", "how Keras' own preprocess_input feeds these weights"
+        (1 / 127.5,), (-1.0,), "rgb", "Keras' own preprocess_input for these weights"
     )
     return keras_source(IMAGENET, "keras", model, meaning=meaning)
 
@@ -69,9 +69,11 @@ def weights_file(keras: Any) -> Path:
                     file_hash=SHA256, hash_algorithm="sha256",
                 )  # fmt: skip
         except Exception as error:
+            # "URL fetch failure on …: number -- reason"
+            reason = str(error).rpartition(" -- ")[2].strip().partition("\n")[0]
             raise ModelError(
-                f"the weights of ImageNet are not at '{path}' and cannot be downloaded:"
-                f" {str(error).splitlines()[0][:160] if str(error) else type(error).__name__}",
+                f"the weights of ImageNet are not at '{path}', and cannot be downloaded"
+                f" ({reason[:120] or type(error).__name__})",
                 hint=f"put {URL} there, or give another model's file to --weights",
             ) from error
         path = Path(got)

@@ -23,6 +23,9 @@ _SPREAD = np.array([58.4, 57.1, 57.4])
 # The share of the spread that the channels have in common.
 _COMMON = 0.93
 _PICTURES, _OPEN_SIZE, _MOST_PIXELS = 6, 128, 256
+# Nats from such pictures: networks of photos stay below 0.1; one of bright, flat pictures in -1..1
+# looks like one of photos in 0..1 from 0.14 on.
+_LIKE_PHOTOS = 0.12
 
 
 def tflite_meaning(model: TfModel) -> ByteMeaning | None:
@@ -74,7 +77,7 @@ def keras_meaning(model: Any, spec: PreprocessSpec | None, text: str) -> ByteMea
 
 
 def _normed_meaning(model: Any, shape: tuple[Any, ...]) -> ByteMeaning | None:
-    """From what the first batch norm saw in training, compared with pictures like photos."""
+    """From what the first batch norm saw in training, where that was like photos in one range."""
     height, width = (min(size or _OPEN_SIZE, _MOST_PIXELS) for size in shape[:2])
     if (shape[0] or height, shape[1] or width) != (height, width):
         return None
@@ -87,7 +90,7 @@ def _normed_meaning(model: Any, shape: tuple[Any, ...]) -> ByteMeaning | None:
         batches[name] = (ordered * np.asarray(scale) + np.asarray(offset)).astype(np.float32)
     fit = norm_fit(model, batches)
     best = None if fit is None else fit.clear({key: key for key in batches})
-    if fit is None or best is None:
+    if fit is None or best is None or fit.distance[best] > _LIKE_PHOTOS:
         return None
     return _of_convention(
         candidates[best], f"what its batch norm '{fit.layer}' saw in training ({best})"

@@ -108,13 +108,28 @@ class ByteMeaning:
     Attributes:
         scale, offset: one number or one per channel, as in a preprocess spec.
         colour: order of the channels; None where nothing tells it (RGB is usual).
-        evidence: how it is known, a clause for messages.
+        evidence: what tells it, a noun phrase for messages.
     """
 
     scale: tuple[float, ...]
     offset: tuple[float, ...]
     colour: Colour | None
     evidence: str
+
+    def __str__(self) -> str:
+        """For messages: ``bytes 0..255 are -1..1, by the codes of its quantized input``."""
+        ends = [
+            tuple(
+                a * byte + b
+                for a, b in zip(*np.broadcast_arrays(self.scale, self.offset), strict=True)
+            )
+            for byte in (0, 255)
+        ]
+        low, high = (
+            f"{end[0]:.4g}" if len(set(end)) == 1 else f"({', '.join(f'{x:.4g}' for x in end)})"
+            for end in ends
+        )
+        return f"bytes 0..255 are {low}..{high}, by {self.evidence}"
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,8 @@ def read_source(text: str) -> SourceNet:
     path = Path(text).expanduser()
     if path.is_dir():
         return _bundle_source(text, path)
+    if path.name == KERAS_MODEL and (path.parent / MANIFEST).is_file():
+        return _bundle_source(text, path.parent)
     if path.suffix.lower() in KERAS_SUFFIXES:
         return keras_source(text, "keras", load_keras(path))
     _, model = read_model_file(path)

@@ -12,12 +12,14 @@ import h5py
 import keras
 
 from edgecnn.core.bundle import Bundle, Manifest
+from edgecnn.core.conventions import parse_convention
 from edgecnn.core.errors import BundleError, EdgecnnError, ModelError, UsageError
 from edgecnn.core.preprocess import ImageInput, PreprocessSpec
 from edgecnn.models import blocks
 from edgecnn.models.io import save_keras
 from edgecnn.training.weights import imagenet
 from edgecnn.training.weights.graft import graft
+from edgecnn.training.weights.meaning import keras_meaning, natural_pictures
 from edgecnn.training.weights.source import read_source
 from tests.run import shared
 from tests.training.weights.twins import without_norms
@@ -120,6 +122,9 @@ def test_what_a_byte_means_comes_from_the_bundle_or_the_model_itself(files, tmp_
     told = read_source(str(files / "bundle")).meaning
     assert (told.scale, told.offset, told.colour) == ((1 / 64,), (-2.0,), "bgr")
     assert read_source(str(files / "m.keras")).meaning is None
+    assert str(told) == "bytes 0..255 are -2..1.984, by the preprocess spec of '{}'".format(
+        files / "bundle"
+    )
     scaled = keras.Sequential(
         [keras.Input((32, 32, 3)), keras.layers.Rescaling(1 / 127.5, -1), trained()]
     )
@@ -145,6 +150,33 @@ def test_a_file_of_keras_2_gives_its_weights():
     assert source.meaning.scale == pytest.approx(quantized.meaning.scale, rel=1e-3)
     assert source.meaning.offset == pytest.approx(quantized.meaning.offset, abs=1e-3)
     assert "saw in training (0..1)" in source.meaning.evidence
+
+
+@pytest.mark.parametrize("known", ["0..1", "-1..1", "imagenet"])
+def test_a_batch_norm_tells_the_range_of_photos_and_of_nothing_else(known):
+    image = keras.Input((32, 32, 3))
+    conv = keras.layers.Conv2D(8, 3, use_bias=False, name="conv")
+    norm = keras.layers.BatchNormalization()
+    model = keras.Model(image, norm(conv(image)))
+    convention = parse_convention(known)
+
+    def trained_on(pictures):
+        values = np.asarray(conv((pictures * convention.scale + convention.offset).astype("f4")))
+        spread = values.var((0, 1, 2))
+        norm.set_weights([np.ones(8), np.zeros(8), values.mean((0, 1, 2)), spread])
+        return keras_meaning(model, None, "test.keras")
+
+    photos = natural_pictures(64, 64, 3)
+    told = trained_on(photos * 0.97 + 5)
+    assert told.scale == pytest.approx(convention.scale)
+    assert told.offset == pytest.approx(convention.offset)
+    # Bright and without contrast: in -1..1 that is much like photos in 0..1.
+    flat = trained_on((photos - 110) * 0.36 + 182)
+    assert flat is None
+
+
+def test_a_bundles_model_alone_is_read_with_the_bundles_spec(files):
+    assert read_source(str(files / "bundle" / "model.keras")).meaning.colour == "bgr"
 
 
 def test_what_is_no_source_is_refused_in_one_line(files, tmp_path):
@@ -183,10 +215,12 @@ def test_imagenet_is_looked_for_in_keras_folder_and_compared(tmp_path, monkeypat
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
 
     def offline(*_, **__):
-        raise Exception("URL fetch failure: no network")
+        raise Exception(f"URL fetch failure on {imagenet.URL}: None -- [Errno -3] no network")
 
     monkeypatch.setattr(keras.utils, "get_file", offline)
-    with pytest.raises(ModelError, match="cannot be downloaded: URL fetch failure") as missing:
+    with pytest.raises(
+        ModelError, match=r"cannot be downloaded \(\[Errno -3\] no network\)"
+    ) as missing:
         read_source("imagenet")
     assert str(tmp_path / "models" / imagenet.FILE) in missing.value.message
     assert imagenet.URL in missing.value.hint
