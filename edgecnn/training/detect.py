@@ -151,11 +151,7 @@ def train_detector(
         config.seed,
         request.augment if config.augment else None,
     )
-    judge = _Judge(_nothing, "epoch", None)
-    if request.val is not None:
-        validate = Validation(request.val, image, assign, request.score)
-        scored = request.score is not None
-        judge = _Judge(validate, validate.monitor, "val_loss" if scored else None)
+    judge = _judge(request, assign)
     resumed = resume and work_dir is not None and has_checkpoint(work_dir)
     if request.head_epochs and not resumed:
         _train_head(model, request, batches, joint_loss(spec), progress)
@@ -269,6 +265,14 @@ class _Judge:
     validate: Callable[[Any], Mapping[str, float]]
     monitor: str
     tie_break: str | None
+
+
+def _judge(request: DetectRequest, assign: Assigner) -> _Judge:
+    if request.val is None:
+        return _Judge(_nothing, "epoch", None)
+    validate = Validation(request.val, request.preprocess.image, assign, request.score)
+    scored = request.score is not None
+    return _Judge(validate, validate.monitor, "val_loss" if scored else None)
 
 
 def _nothing(model: Any) -> dict[str, float]:
