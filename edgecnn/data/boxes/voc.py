@@ -62,7 +62,7 @@ class _Reader:
             self._fault(path, "", f"{error}")
             self._broken(path)
             return
-        name = child_text(root, "filename")
+        name = child_text(root, "filename") or child_text(root, "path")
         try:
             image = self._image(path, name)
         except LookupError as error:
