@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 _MAX_BITS = 24  # of 240 that may differ
 _MAX_DIFFERENCE = 0.35  # of a cell, in standard deviations of the thumbnail
 _LEAST_DEVIATION = 4.0  # gray levels: what is flat has no content that could agree
-_BLOCK = 2048
+_BLOCK = 512
 _MAX_IMAGES = 20_000
 
 
@@ -29,37 +29,33 @@ def near_groups(thumbs: Mapping[str, NDArray[np.float32]]) -> list[tuple[str, ..
     Above 20,000 images each is its own group: every pair is compared.
     """
     names = list(thumbs)
-    parent = list(range(len(names)))
-
-    def root(place: int) -> int:
-        while parent[place] != place:
-            parent[place] = parent[parent[place]]
-            place = parent[place]
-        return place
-
     if 1 < len(names) <= _MAX_IMAGES:
-        for one, other in _pairs(np.stack([thumbs[name] for name in names])):
-            a, b = sorted((root(one), root(other)))
-            parent[b] = a
+        group_of = _joined(np.stack([thumbs[name] for name in names]))
+    else:
+        group_of = np.arange(len(names))
     groups: dict[int, list[str]] = {}
-    for place, name in enumerate(names):
-        groups.setdefault(root(place), []).append(name)
+    for name, group in zip(names, group_of.tolist(), strict=True):
+        groups.setdefault(group, []).append(name)
     return [tuple(group) for group in groups.values()]
 
 
-def _pairs(thumbs: NDArray[np.float32]) -> list[tuple[int, int]]:
+def _joined(thumbs: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Every image's group: the least place in it."""
     signs = np.where(thumbs[:, :, 1:] > thumbs[:, :, :-1], 1.0, -1.0)
     signs = signs.reshape(len(thumbs), -1).astype(np.float32)
     flat = thumbs.reshape(len(thumbs), -1)
     deviation = np.maximum(flat.std(axis=1, keepdims=True), _LEAST_DEVIATION)
     normal = (flat - flat.mean(axis=1, keepdims=True)) / deviation
     least = signs.shape[1] - 2 * _MAX_BITS
-    found: list[tuple[int, int]] = []
+    group_of = np.arange(len(thumbs))
     for start in range(0, len(thumbs), _BLOCK):
-        for other in range(start, len(thumbs), _BLOCK):
-            agree = signs[start : start + _BLOCK] @ signs[other : other + _BLOCK].T
-            for a, b in np.argwhere(agree >= least):
-                one, two = start + int(a), other + int(b)
-                if one < two and np.abs(normal[one] - normal[two]).max() <= _MAX_DIFFERENCE:
-                    found.append((one, two))
-    return found
+        agree = signs[start : start + _BLOCK] @ signs.T >= least
+        for row, agrees in enumerate(agree, start):
+            others = row + 1 + np.flatnonzero(agrees[row + 1 :])
+            # Of a thousand frames alike the first one joins all; the rest has nothing to compare.
+            others = others[group_of[others] != group_of[row]]
+            alike = np.abs(normal[others] - normal[row]).max(axis=1, initial=0.0)
+            found = np.unique(group_of[[row, *others[alike <= _MAX_DIFFERENCE]]])
+            if len(found) > 1:
+                group_of[np.isin(group_of, found)] = found[0]
+    return group_of

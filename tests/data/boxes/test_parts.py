@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import cv2
 import numpy as np
 import pytest
@@ -159,4 +161,7 @@ def test_a_set_of_like_images_is_cut_all_the_same() -> None:
     thumb = np.tile(np.arange(16, dtype=np.float32) * 9, (16, 1))
     groups = near_groups({str(i): thumb + i % 2 for i in range(10)})
     assert groups == [tuple(map(str, range(10)))]
+    many = {str(i): thumb + i % 3 for i in range(3000)}
+    start = time.process_time()
+    assert len(near_groups(many)) == 1 and time.process_time() - start < 5
     assert near_groups({}) == [] and near_groups({"a": thumb}) == [("a",)]
