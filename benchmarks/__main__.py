@@ -14,7 +14,7 @@ from edgecnn.cli.output import print_table, thousands
 
 SUBJECTS = (
     "start", "host", "mcu", "mcu_size", "mcu_steps", "boards", "memory", "quantization",
-    "quantization_speed", "quantization_foreign", "decoding",
+    "quantization_speed", "quantization_foreign", "decoding", "detection",
 )  # fmt: skip
 
 
