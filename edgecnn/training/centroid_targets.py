@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.core.decode import cell_layout
 from edgecnn.core.postprocess import CentroidSpec
-from edgecnn.training.detect_targets import cell_centres
 
 Float = NDArray[np.float32]
 # The bump's standard deviation as a part of the box's sides, and its least in cells.
@@ -46,7 +46,7 @@ class CentroidAssigner:
             around it, and the cell's weight: 0 where it is not judged.
         """
         level, labels = self.spec.level, len(self.spec.labels)
-        centres = cell_centres(level).reshape(-1, 2)
+        centres = cell_layout((level,)).centre
         out = np.zeros((len(centres), labels + 1), np.float32)
         out[:, -1] = 1.0
         hidden = np.zeros(len(boxes), bool) if ignored is None else ignored

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.core.decode import cell_layout
 from edgecnn.core.postprocess import DetectSpec, GridLevel
 
 Float = NDArray[np.float32]
@@ -26,6 +27,7 @@ class Candidates:
     Attributes:
         centres: float32 (n, 2) x, y in input pixels.
         anchors: float32 (n, 2) width, height in input pixels; zeros without anchors.
+        strides: float32 (n,).
         units: float32 (n,) what a box's misplacement is counted in: the stride, or the anchor's
             mean side over 8.
         levels: int64 (n,).
@@ -33,37 +35,20 @@ class Candidates:
 
     centres: Float
     anchors: Float
+    strides: Float
     units: Float
     levels: NDArray[np.int64]
 
 
 def candidates(levels: Sequence[GridLevel]) -> Candidates:
-    """Lays out the levels' candidates, cell-major then anchor-minor."""
-    centres, anchors, units, numbers = [], [], [], []
-    for number, level in enumerate(levels):
-        each = max(1, len(level.anchors))
-        cells = np.repeat(cell_centres(level).reshape(-1, 2), each, axis=0)
-        shapes = np.asarray(level.anchors or ((0.0, 0.0),), np.float32)
-        shapes = np.tile(shapes, (level.rows * level.cols, 1))
-        unit = (
-            np.sqrt(shapes.prod(axis=1)) / 8 if level.anchors else np.full(len(cells), level.stride)
-        )
-        centres.append(cells)
-        anchors.append(shapes)
-        units.append(unit)
-        numbers.append(np.full(len(cells), number))
+    """The levels' candidates as the decoder lays them out, with what targets need beside."""
+    laid = cell_layout(tuple(levels))
+    counts = [level.rows * level.cols * max(1, len(level.anchors)) for level in levels]
+    sides = np.sqrt(laid.anchor.prod(axis=1))
+    units = np.where(sides > 0, sides / 8, laid.stride).astype(np.float32)
     return Candidates(
-        np.concatenate(centres).astype(np.float32),
-        np.concatenate(anchors).astype(np.float32),
-        np.concatenate(units).astype(np.float32),
-        np.concatenate(numbers).astype(np.int64),
+        laid.centre, laid.anchor, laid.stride, units, np.repeat(np.arange(len(levels)), counts)
     )
-
-
-def cell_centres(level: GridLevel) -> Float:
-    """Centres of a level's cells in input pixels: float32 (rows, cols, 2) of x, y."""
-    y, x = np.mgrid[: level.rows, : level.cols].astype(np.float32)
-    return (np.stack([x, y], axis=-1) + np.float32(0.5)) * np.float32(level.stride)
 
 
 @dataclass(frozen=True)
@@ -130,8 +115,7 @@ class Assigner:
         bounds = np.array([level.stride * self.reach for level in levels[:-1]])
         own = np.searchsorted(bounds, side)
         middle = (boxes[:, :2] + boxes[:, 2:]) / 2
-        strides = np.array([level.stride for level in levels], np.float32)[every.levels]
-        away = np.abs(every.centres[:, None] - middle[None]).max(axis=2) / strides[:, None]
+        away = np.abs(every.centres[:, None] - middle[None]).max(axis=2) / every.strides[:, None]
         away = np.where(every.levels[:, None] == own[None], away, np.inf)
         low = every.centres[:, None] - boxes[None, :, :2]
         high = boxes[None, :, 2:] - every.centres[:, None]

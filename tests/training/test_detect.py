@@ -16,11 +16,12 @@ from edgecnn.core.sample import Sample
 from edgecnn.data.augment_boxes import BoxAugment, BoxedPixels, augmented
 from edgecnn.evaluation.matching import iou_matrix
 from edgecnn.training.detect_data import DetectBatches, Photos
-from edgecnn.training.detect_targets import Assigner, candidates, cell_centres, class_weights
+from edgecnn.training.detect_targets import Assigner, candidates, class_weights
 
 LEVEL = GridLevel(4, 6, 8)
 IMAGE = ImageInput("image", 32, 48, "gray", fit="letterbox")
 SPEC = DetectSpec("scores", "boxes", ("a", "b"), (LEVEL,))
+CENTRES = np.array([(x + 0.5, y + 0.5) for y in range(4) for x in range(6)]) * 8
 assign = Assigner(SPEC, radius=1.0)
 # Two levels of 8 and 16 pixels; a box of up to 20 belongs to the first.
 LEVELS = replace(SPEC, levels=(LEVEL, GridLevel(2, 3, 16)))
@@ -89,7 +90,7 @@ def test_every_box_has_a_cell_and_the_smaller_one_wins() -> None:
     target = grid(tiny, ids(0))
     assert target[..., 0].sum() == 1 and target[1, 1, 0] == 1
     both = grid(boxes((0, 0, 40, 32), (12, 8, 28, 24)), ids(0, 1))
-    near = np.abs(cell_centres(LEVEL) - (20, 16)).max(axis=-1) < 8
+    near = (np.abs(CENTRES - (20, 16)).max(axis=-1) < 8).reshape(4, 6)
     assert (both[near][:, 1] == 1).all() and both[..., 1].sum() == near.sum() == 2
     assert both[..., 0].sum() == 4  # what the larger one has left of its own six
     assert not grid(boxes(), ids())[..., :6].any()
@@ -104,7 +105,7 @@ def test_a_box_is_answered_for_on_the_level_of_its_size() -> None:
 
 def test_ignored_boxes_are_neither_asked_for_nor_background() -> None:
     target = assign(boxes((0, 0, 24, 32), (26, 2, 46, 30)), ids(0, 1), np.array([True, False]))
-    inside = (cell_centres(LEVEL) < (24, 32)).all(axis=-1).reshape(-1)
+    inside = (CENTRES < (24, 32)).all(axis=-1)
     assert not target[:, 0].any() and (target[inside, -1] == 0).all()
     assert (target[~inside, -1] == 1).all() and target[:, 1].any()
 
