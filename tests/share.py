@@ -26,6 +26,7 @@ EXPECTED_S = {
     "test_clean_c.py": 8.0,
     "quantization/test_zoo.py": 8.0,
     "test_the_zoo_on_all_boards": 60.0,
+    "test_micro_detector.py": 14.0,
     "test_road.py": 240.0,
     "test_venvs.py": 30.0,
     "test_ray_cluster.py": 60.0,

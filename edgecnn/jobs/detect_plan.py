@@ -236,7 +236,7 @@ def weight_notes(
 ) -> tuple[str, ...]:
     """What came from the weights that the model starts from, and what did not."""
     if source is None or taken is None:
-        if not isinstance(request, ClassifyRequest) and isinstance(request.train, BoxSet):
+        if request.model_name in WITH_BODY and isinstance(request.train, BoxSet):
             return (
                 "the backbone starts from random weights, which takes thousands of photos: give"
                 " --weights imagenet or a model file, see docs/detection.md",

@@ -151,6 +151,13 @@ _FOR_BOXED_PHOTOS: dict[tuple[str, str], Any] = {
 }
 
 
+#: The same for the models with one grid, which start from random weights: no pixel is left empty.
+_FOR_PHOTOS_ON_A_GRID: dict[tuple[str, str], Any] = {
+    ("model", "fit"): "stretch",
+    ("train", "epochs"): 0,
+}
+
+
 @dataclass(frozen=True)
 class Project:
     """A validated project: section → key → value, every key present."""
@@ -229,8 +236,9 @@ def default_project(
     values["model"]["name"] = name
     if name in model_names(task):
         values["model"]["input_size"] = list(model_info(name).size)
-    if photos and name in WITH_BODY:
-        for (section, key), value in _FOR_BOXED_PHOTOS.items():
+    if photos:
+        own = _FOR_BOXED_PHOTOS if name in WITH_BODY else _FOR_PHOTOS_ON_A_GRID
+        for (section, key), value in own.items():
             values[section][key] = value
     if task == "classify" and values["data"]["source"] == "digits":
         for (section, key), value in _FOR_DIGITS.items():

@@ -97,6 +97,15 @@ _MODELS = (
         "edgecnn.models.detector:build",
     ),
     ModelInfo(
+        "micro",
+        "detect",
+        "0.17 M parameters; the detector for photos, 120 KiB of RAM on a microcontroller",
+        (192, 192),
+        3,
+        "edgecnn.models.detector:build",
+        (("depth", 6),),
+    ),
+    ModelInfo(
         "centroids",
         "detect",
         "0.11 M parameters; says where objects are, not how large (FOMO), from the same body",

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from edgecnn.core.errors import ProjectError
 from edgecnn.jobs.project import KEYS, default_project, load_project, project_text
+from edgecnn.models.table import model_info
 
 
 @pytest.mark.parametrize("task", ["classify", "detect"])
@@ -77,3 +78,13 @@ def test_any_string_is_taken_or_refused_by_name(place: tuple[str, str], value: s
         assert key in error.message
     else:
         assert project.get(section, key) == value
+
+
+def test_photos_on_a_grid_leave_no_pixel_empty() -> None:
+    for name in ("micro", "detector", "centroids"):
+        values = default_project("detect", source="photos/", model=name).values
+        assert (values["model"]["fit"], values["train"]["epochs"]) == ("stretch", 0)
+        assert values["model"]["input_size"] == list(model_info(name).size)
+    assert default_project("detect", source="scenes", model="detector").get("train", "epochs")
+    nano = default_project("detect", source="photos/", model="nano")
+    assert nano.get("model", "fit") == "letterbox"
