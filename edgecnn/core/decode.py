@@ -99,9 +99,9 @@ def centroids(
     columns = len(spec.labels) + first
     if raw.size != level.rows * level.cols * columns:
         _misfit(spec.scores, raw, f"{level.rows} × {level.cols} cells × {columns} classes")
-    real = np.ascontiguousarray(info.dequantize(raw).reshape(-1, columns))
-    scores = activate(real, spec.activation)[:, first:]
-    label = scores.argmax(axis=1)
+    raw = raw.reshape(-1, columns)
+    scores = activate(np.ascontiguousarray(info.dequantize(raw)), spec.activation)[:, first:]
+    label = raw[:, first:].argmax(axis=1)  # quantization and activation keep the order
     best = scores[np.arange(len(scores)), label]
     limits = np.asarray(spec.thresholds or (spec.score_threshold,) * len(spec.labels), np.float32)
     passed = np.where(best >= limits[label], label, -1).reshape(level.rows, level.cols)

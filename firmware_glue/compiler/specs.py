@@ -82,11 +82,30 @@ class DetectStage:
 
 
 @dataclass(frozen=True)
+class CentroidStage:
+    """Scores of a grid to points.
+
+    Attributes:
+        output: position of the scores' output.
+        params: an ``ec_centroid_params``.
+        table: as for :class:`ClassifyStage`.
+    """
+
+    spec: CentroidSpec
+    output: int
+    params: Params
+    table: NDArray[Any] | None = field(compare=False)
+
+
+AfterStage = ClassifyStage | DetectStage | CentroidStage
+
+
+@dataclass(frozen=True)
 class Stages:
     """What surrounds the model in C; ``notes`` says why something is missing."""
 
     before: FrameStage | None = None
-    after: ClassifyStage | DetectStage | None = None
+    after: AfterStage | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -147,17 +166,16 @@ def _before(spec: PreprocessSpec | None, inputs: Sequence[TensorInfo]) -> FrameS
     return FrameStage(image, params, rows[:1] if shared else rows)
 
 
-def _after(
-    spec: PostprocessSpec | None, outputs: Sequence[TensorInfo]
-) -> ClassifyStage | DetectStage | str:
+def _after(spec: PostprocessSpec | None, outputs: Sequence[TensorInfo]) -> AfterStage | str:
     if spec is None:
         return "the model has no postprocess spec embedded"
-    if isinstance(spec, CentroidSpec):
-        return "it is made for classes and boxes, the model finds points"
     classes = len(spec.labels)
     if not 1 <= classes <= MAX_LABELS:
         return f"the spec has {classes} labels, expected 1 to {MAX_LABELS}"
-    sizes = {spec.scores: classes}
+    columns = classes + int(isinstance(spec, CentroidSpec) and spec.background)
+    sizes = {spec.scores: columns}
+    if isinstance(spec, CentroidSpec):
+        sizes = {spec.scores: spec.level.rows * spec.level.cols * columns}
     if isinstance(spec, DetectSpec):
         if not spec.levels or spec.objectness or spec.transposed or spec.scores == spec.boxes:
             return (
@@ -175,9 +193,11 @@ def _after(
         if info.dtype not in _BYTES:
             return f"the output '{name}' is {info.dtype}, expected int8, uint8 or float32"
     scores = outputs[positions[spec.scores]]
-    params, values = _scores(scores, spec.activation, classes)
+    params, values = _scores(scores, spec.activation, columns)
     if isinstance(spec, ClassifySpec):
         return ClassifyStage(spec, positions[spec.scores], params, values)
+    if isinstance(spec, CentroidSpec):
+        return CentroidStage(spec, positions[spec.scores], _centroids(spec, params), values)
     return _detect(spec, params, values, positions, outputs[positions[spec.boxes]])
 
 
@@ -204,6 +224,21 @@ def _scores(
         ("activation", _SCORES.index(activation)),
     )
     return Params("ec_score_params", fields), values
+
+
+def _centroids(spec: CentroidSpec, scores: Params) -> Params:
+    return Params(
+        "ec_centroid_params",
+        (
+            ("scores", scores),
+            ("rows", spec.level.rows),
+            ("cols", spec.level.cols),
+            ("stride", spec.level.stride),
+            ("background", int(spec.background)),
+            ("max_points", spec.max_detections),
+            ("threshold", float(spec.score_threshold)),
+        ),
+    )
 
 
 def _detect(

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from firmware_glue.compiler.emit import text
 from firmware_glue.compiler.emit.call_c import fields
-from firmware_glue.compiler.specs import ClassifyStage, DetectStage
+from firmware_glue.compiler.specs import AfterStage, CentroidStage, ClassifyStage, DetectStage
 from firmware_glue.kernels import same_version
 
 _H = """\
@@ -103,12 +103,52 @@ int {n}_postprocess(
 """
 
 
-def kernel(stage: ClassifyStage | DetectStage) -> str:
+_POINT_API = """\
+/* Points on the frame, one per object, best first.
+ *
+ * map: what {n}_preprocess filled in for this frame; points are then in frame pixels, inside the
+ * frame. NULL: they are in pixels of the input tensor.
+ * points: room for max_points; at most {n}_MAX_POINTS are used.
+ * scratch: room for {n}_CELLS.
+ * Returns how many objects there are; {n}_BAD_ARGUMENT: state was not initialised, a pointer is
+ * null, max_points is below 1, or the map is empty. */
+int {n}_postprocess(
+    const {n}_state *state, const ec_frame_map *map, ec_point *points, int max_points,
+    ec_cell *scratch);
+"""
+
+_POINTS = """\
+int {n}_postprocess(
+    const {n}_state *state, const ec_frame_map *map, ec_point *points, int max_points,
+    ec_cell *scratch) {{
+    static const ec_centroid_params params = {{
+{params}
+    }};
+    if (state == NULL || state->arena == NULL || points == NULL || scratch == NULL ||
+        max_points < 1) {{
+        return {n}_BAD_ARGUMENT;
+    }}
+    if (map != NULL && (map->fit_width < 1 || map->fit_height < 1)) {{
+        return {n}_BAD_ARGUMENT;
+    }}
+    return ec_centroids(
+        &params, {n}_output{k}(state), {table}, {thresholds}, map, points, max_points, scratch);
+}}
+"""
+
+_KERNELS: dict[type, str] = {
+    ClassifyStage: "edgecnn_classify.h",
+    DetectStage: "edgecnn_detect.h",
+    CentroidStage: "edgecnn_centroids.h",
+}
+
+
+def kernel(stage: AfterStage) -> str:
     """The kernel header that a stage needs."""
-    return "edgecnn_classify.h" if isinstance(stage, ClassifyStage) else "edgecnn_detect.h"
+    return _KERNELS[type(stage)]
 
 
-def postprocess_files(stage: ClassifyStage | DetectStage, name: str) -> dict[str, str]:
+def postprocess_files(stage: AfterStage, name: str) -> dict[str, str]:
     """File name → text."""
     defines, api, include, data = "", _CLASSIFY_API, "", ""
     if isinstance(stage, DetectStage):
@@ -118,6 +158,15 @@ def postprocess_files(stage: ClassifyStage | DetectStage, name: str) -> dict[str
             f"#define {name}_MAX_DETECTIONS {stage.spec.max_detections}\n"
         )
         data = _levels(stage, name)
+    elif isinstance(stage, CentroidStage):
+        api, include = _POINT_API, '\n#include "edgecnn_image.h"\n'
+        defines = (
+            f"#define {name}_CELLS {stage.spec.level.rows * stage.spec.level.cols}\n"
+            f"#define {name}_MAX_POINTS {stage.spec.max_detections}\n"
+        )
+    if not isinstance(stage, ClassifyStage) and stage.spec.thresholds:
+        limits = np.asarray(stage.spec.thresholds, np.float32)
+        data += _array(f"{name}_thresholds", limits, "The lowest score of each class.")
     if stage.table is not None:
         data += _array(f"{name}_score_table", stage.table, "Output byte -> value; ascending.")
     header = _H.format(
@@ -134,16 +183,21 @@ def postprocess_files(stage: ClassifyStage | DetectStage, name: str) -> dict[str
     }
 
 
-def _function(stage: ClassifyStage | DetectStage, name: str) -> str:
+def _function(stage: AfterStage, name: str) -> str:
     params = fields(stage.params, "        ")
     table = "NULL" if stage.table is None else f"{name}_score_table"
     if isinstance(stage, ClassifyStage):
         return _CLASSIFY.format(n=name, params=params, k=stage.output, table=table)
+    thresholds = f"{name}_thresholds" if stage.spec.thresholds else "NULL"
+    if isinstance(stage, CentroidStage):
+        return _POINTS.format(
+            n=name, params=params, k=stage.output, table=table, thresholds=thresholds
+        )
     scores, boxes = stage.outputs
     anchors = f"{name}_anchors" if stage.anchors else "NULL"
     return _DETECT.format(
         n=name, params=params, scores=scores, boxes=boxes, table=table, anchors=anchors,
-        thresholds=f"{name}_thresholds" if stage.spec.thresholds else "NULL",
+        thresholds=thresholds,
     )  # fmt: skip
 
 
@@ -154,9 +208,6 @@ def _levels(stage: DetectStage, name: str) -> str:
     if stage.anchors:
         sides = np.asarray(stage.anchors, np.float32)
         data += _array(f"{name}_anchors", sides, "Width, height of each anchor, tensor pixels.")
-    if stage.spec.thresholds:
-        limits = np.asarray(stage.spec.thresholds, np.float32)
-        data += _array(f"{name}_thresholds", limits, "The lowest score of each class.")
     return data
 
 

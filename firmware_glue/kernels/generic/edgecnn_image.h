@@ -35,4 +35,21 @@ typedef struct {
     int16_t label;
 } ec_candidate;
 
+/* One object of a model that finds points: where it is, what its cells cover (frame pixels), score
+ * in [0, 1], its first cell in the grid, index of its label. */
+typedef struct {
+    float x, y;
+    float x1, y1, x2, y2;
+    float score;
+    int32_t cell;
+    int16_t label;
+} ec_point;
+
+/* Scratch of such a model: a cell of its grid. */
+typedef struct {
+    float score, best;
+    int32_t first;
+    int16_t label;
+} ec_cell;
+
 #endif

@@ -6,16 +6,18 @@ import ctypes
 
 import numpy as np
 
-from edgecnn.core.detections import Detections
-from edgecnn.core.postprocess import ClassifySpec, DetectSpec, GridLevel
+from edgecnn.core.detections import Centroids, Detections
+from edgecnn.core.postprocess import CentroidSpec, ClassifySpec, DetectSpec, GridLevel
 from edgecnn.core.preprocess import ImageInput
 from edgecnn.core.runtime import TensorInfo
 from tests.firmware_glue.compiler.harness import Runner
 from tests.firmware_glue.compiler.stage_models import (
     BoxC,
     CandidateC,
+    CellC,
     FrameMapC,
     Head,
+    PointC,
     head_model,
 )
 
@@ -69,6 +71,44 @@ DETECTORS = {
     "ssdu8": _detect(ANCHORED, "uint8", coding="center-size", nms_iou=0.0, image=CROP),
     "ssdfloat": _detect(ANCHORED, "float32", coding="center-size", activation="softmax"),
 }
+
+
+def _grid(
+    dtype: str = "int8", image: ImageInput = IMAGE, **fields: object
+) -> tuple[bytes, CentroidSpec, ImageInput]:
+    spec = CentroidSpec("scores", LABELS, GridLevel(6, 8, 8), **fields)  # type: ignore[arg-type]
+    zero = 25 + (128 if dtype == "uint8" else 0)
+    shape = (1, 6, 8, len(LABELS) + int(spec.background))
+    return head_model(image, (Head("scores", shape, dtype, 0.06, zero),), spec), spec, image
+
+
+GRIDS = {
+    "points": _grid(max_detections=5),
+    "pointsu8": _grid("uint8", CROP, thresholds=(0.3, 0.95, 0.0, 0.6)),
+    "pointsfloat": _grid("float32", score_threshold=0.55),
+    "pointssoftmax": _grid(background=True, activation="softmax", score_threshold=0.3),
+    "pointsnone": _grid("float32", background=True, activation="softmax", score_threshold=0.4),
+}
+
+
+def read_points(
+    runner: Runner, frame_map: FrameMapC | None, spec: CentroidSpec, most: int | None = None
+) -> Centroids:
+    most = spec.max_detections if most is None else most
+    cells = spec.level.rows * spec.level.cols
+    rows_c, scratch = (PointC * (most + 1))(), (CellC * (cells + 1))()
+    rows_c[most].label = scratch[cells].label = -99
+    pointer = None if frame_map is None else ctypes.byref(frame_map)
+    count = runner.call("postprocess", pointer, rows_c, most, scratch)
+    assert 0 <= count <= most
+    assert rows_c[most].label == scratch[cells].label == -99, "wrote behind the end"
+    rows = rows_c[:count]
+    return Centroids(
+        np.array([(o.x, o.y) for o in rows], np.float32).reshape(-1, 2),
+        np.array([(o.x1, o.y1, o.x2, o.y2) for o in rows], np.float32).reshape(-1, 4),
+        np.array([o.score for o in rows], np.float32),
+        np.array([o.label for o in rows], np.int64),
+    )
 
 
 def fill(

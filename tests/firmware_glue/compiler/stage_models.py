@@ -34,6 +34,23 @@ class BoxC(ctypes.Structure):
     ]
 
 
+class PointC(ctypes.Structure):
+    _fields_ = [
+        *((key, ctypes.c_float) for key in ("x", "y", "x1", "y1", "x2", "y2", "score")),
+        ("cell", ctypes.c_int32),
+        ("label", ctypes.c_int16),
+    ]
+
+
+class CellC(ctypes.Structure):
+    _fields_ = [
+        ("score", ctypes.c_float),
+        ("best", ctypes.c_float),
+        ("first", ctypes.c_int32),
+        ("label", ctypes.c_int16),
+    ]
+
+
 class CandidateC(ctypes.Structure):
     _fields_ = [
         ("score", ctypes.c_float),

@@ -32,7 +32,7 @@ from tests.firmware_glue.compiler.fast.layer_cases import model_of
 from tests.firmware_glue.compiler.fast.pair_cases import ROOM, paired, take_pairs
 from tests.firmware_glue.compiler.graphs import GRAPHS
 from tests.firmware_glue.compiler.harness import run_tool, write
-from tests.firmware_glue.compiler.stage_cases import CLASSIFIERS, DETECTORS
+from tests.firmware_glue.compiler.stage_cases import CLASSIFIERS, DETECTORS, GRIDS
 from tests.firmware_glue.compiler.stream.nets import Grouping, random_net
 from tests.firmware_glue.compiler.test_state import counter
 from tests.share import long_but_for
@@ -54,7 +54,7 @@ def _models() -> dict[str, bytes]:
     rng = np.random.default_rng
     models = {key.lower().replace(":", "_"): make(rng(8)) for key, make in CASES.items()}
     models |= {name: make(rng(8)) for name, make in GRAPHS.items()}
-    models |= {name: data for name, (data, *_) in (CLASSIFIERS | DETECTORS).items()}
+    models |= {name: data for name, (data, *_) in (CLASSIFIERS | DETECTORS | GRIDS).items()}
     start = np.arange(6).reshape(2, 3)
     return models | {"tiny": tiny_classifier(), "counter": counter("int8", start=start)}
 

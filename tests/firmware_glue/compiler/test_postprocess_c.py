@@ -34,6 +34,7 @@ from tests.firmware_glue.compiler.harness import (
 from tests.firmware_glue.compiler.stage_cases import (
     CLASSIFIERS,
     DETECTORS,
+    GRIDS,
     LABELS,
     fill,
     read_best,
@@ -236,8 +237,8 @@ def test_clean_and_sanitized(tmp_path: Path) -> None:
     if shutil.which("cc") is None:
         pytest.skip("no system compiler")
     includes, calls = [], []
-    for name in ("ltrb", "ssdfloat", "softmaxwide", "softmaxu8"):
-        case = {**CLASSIFIERS, **DETECTORS}[name]
+    for name in ("ltrb", "ssdfloat", "softmaxwide", "softmaxu8", "pointsu8", "pointsnone"):
+        case = {**CLASSIFIERS, **DETECTORS, **GRIDS}[name]
         model = compile_model(read_model(case[0]), name=name)
         sources = write(model, tmp_path / name)
         includes += [f'#include "{p.relative_to(tmp_path)}"' for p in sources]
@@ -254,6 +255,14 @@ def test_clean_and_sanitized(tmp_path: Path) -> None:
                 f" if ({name}_preprocess(&s, frame, 20, 15, 20, EC_GRAY8, &m) != 0) return 1;"
                 f" fill(a, {name}_ARENA_BYTES, seed);"
                 f" if ({name}_postprocess(&s, &m, b, 5, c, 9) < 0) return 2; free(b); free(c); }}"
+            )
+        elif name in GRIDS:
+            run = (
+                f" ec_cell *c = (ec_cell *)malloc({name}_CELLS * sizeof *c); ec_frame_map m;"
+                f" ec_point *o = (ec_point *)malloc(5 * sizeof *o); static uint8_t frame[300];"
+                f" if ({name}_preprocess(&s, frame, 20, 15, 20, EC_GRAY8, &m) != 0) return 4;"
+                f" fill(a, {name}_ARENA_BYTES, seed);"
+                f" if ({name}_postprocess(&s, &m, o, 5, c) < 0) return 5; free(o); free(c); }}"
             )
         else:
             run = (
