@@ -43,10 +43,10 @@ from quantization.keras_predictor import KerasPredictor
 _MULTIPLE = 16
 _LEAST_SIDE, _MOST_SIDE = 224, 320  # of the input's area, pixels
 _SMALL_BOX = 20.0  # pixels that the small boxes' sides should have
-_TUNED_IMAGES, _RANDOM_IMAGES = 10000, 16000  # seen in all epochs, at least
+_TUNED_IMAGES, _RANDOM_IMAGES = 8000, 16000  # seen in all epochs, at least
 _FEWEST_EPOCHS, _MOST_EPOCHS = 12, 150
 _HEAD_EPOCHS, _FROZEN_BLOCKS = 4, 3
-_BODY_RATE, _CLIP = 0.3, 10.0
+_BODY_RATE, _CLIP = 0.1, 10.0
 
 
 @dataclass(frozen=True)
