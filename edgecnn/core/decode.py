@@ -64,12 +64,14 @@ def decode(
         BundleError: the spec does not fit the model's outputs.
     """
     by_name = {info.name: info for info in infos}
-    if isinstance(spec, ClassifySpec):
-        return classify(spec, *_output(spec.scores, outputs, by_name))
-    if isinstance(spec, CentroidSpec):
-        return centroids(spec, *_output(spec.scores, outputs, by_name), frame_map)
-    names = {spec.scores, spec.boxes, *([spec.objectness] if spec.objectness else [])}
-    return detect(spec, {name: _output(name, outputs, by_name) for name in names}, frame_map)
+    # A float model may say infinity or no number: that finds nothing, without a word on stderr.
+    with np.errstate(all="ignore"):
+        if isinstance(spec, ClassifySpec):
+            return classify(spec, *_output(spec.scores, outputs, by_name))
+        if isinstance(spec, CentroidSpec):
+            return centroids(spec, *_output(spec.scores, outputs, by_name), frame_map)
+        names = {spec.scores, spec.boxes, *([spec.objectness] if spec.objectness else [])}
+        return detect(spec, {name: _output(name, outputs, by_name) for name in names}, frame_map)
 
 
 def classify(spec: ClassifySpec, raw: NDArray[Any], info: TensorInfo) -> Classification:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from edgecnn.core.activation import activate, lowest_real
 from edgecnn.core.decode import cell_layout, decode
 from edgecnn.core.errors import BundleError
+from edgecnn.core.imaging import FrameMap
 from edgecnn.core.postprocess import DetectSpec, GridLevel
 from edgecnn.core.runtime import TensorInfo
 from edgecnn.core.suppression import nms
@@ -74,10 +77,14 @@ def random_output(rng, name: str, shape: tuple, dtype: str, steps: bool):
 
 @settings(max_examples=150, deadline=None)
 @given(cases())
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_every_layout_gives_the_slow_rule_s_bits(case) -> None:
     spec, outputs, infos = case
-    expected, found = slow_decode(spec, outputs, infos), decode(spec, outputs, infos, None)
+    with np.errstate(all="ignore"):
+        expected = slow_decode(spec, outputs, infos)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = decode(spec, outputs, infos, None)
+        decode(spec, outputs, infos, FrameMap(2.0, 2.0, -3.0, 5.0, 40, 60))
     np.testing.assert_array_equal(found.classes, expected.classes)
     np.testing.assert_array_equal(found.scores, expected.scores)
     np.testing.assert_array_equal(found.boxes, expected.boxes)
