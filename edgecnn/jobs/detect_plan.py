@@ -252,6 +252,20 @@ def weight_notes(
     return (*lines, *source.notes, *taken.notes)
 
 
+def weights_record(source: SourceNet | None, taken: Grafted | None) -> dict[str, Any]:
+    """What a bundle keeps of the weights that its model started from; {} for random ones."""
+    if source is None or taken is None:
+        return {}
+    return {
+        "source": source.text,
+        "sha256": source.digest,
+        "matched_by": taken.way,
+        "layers": len(taken.taken),
+        "parameters": taken.parameters,
+        "new_layers": list(taken.left),
+    }
+
+
 def with_thresholds(request: DetectRequest, model: Any, spec: DetectSpec) -> DetectSpec:
     """The spec with the threshold of each class that has the best F1 on the validation split."""
     if not isinstance(request.val, BoxSet):

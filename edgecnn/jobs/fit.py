@@ -20,6 +20,7 @@ from edgecnn.jobs.detect_plan import (
     seen_as,
     settled_project,
     weight_notes,
+    weights_record,
     with_thresholds,
 )
 from edgecnn.jobs.project import Project
@@ -47,7 +48,6 @@ class Fitted:
     postprocess: PostprocessSpec
     run: FitResult
     config: dict[str, Any]
-    initial_weights: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class FitPlan:
         labels: class names.
         parameters, macs: of the model.
         facts: what a checkpoint must agree with to be gone on from.
-        initial_weights: the file that the model starts from, as given; ``""``: none.
+        weights: what the model starts from, for the bundle's record; {}: random weights.
         notes: what was chosen or taken, one line each.
         project: with everything settled that it left open.
     """
@@ -71,7 +71,7 @@ class FitPlan:
     parameters: int
     macs: int
     facts: Mapping[str, Any]
-    initial_weights: str
+    weights: Mapping[str, Any]
     notes: tuple[str, ...]
     project: Project
 
@@ -124,7 +124,7 @@ def plan_fit(project: Project) -> FitPlan:
         int(start.model.count_params()),
         multiply_accumulates(start.model),
         {**request.config.to_json(), **start.facts},
-        str(project.get("train", "weights")),
+        weights_record(source, start.taken),
         (*notes, *weight_notes(request, source, start.taken)),
         project,
     )
@@ -151,7 +151,7 @@ def fit_model(plan: FitPlan, job: FitJob) -> Fitted:
         model, run = detector.model, detector.run
         after = with_thresholds(request, model, detector.postprocess)
     config = request.config.to_json()
-    return Fitted(model, request.preprocess, after, run, config, plan.initial_weights)
+    return Fitted(model, request.preprocess, after, run, config)
 
 
 def train_config(project: Project) -> TrainConfig:

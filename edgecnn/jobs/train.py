@@ -274,7 +274,7 @@ def _write(planned: TrainPlan, fitted: Fitted, metric: Metric) -> Bundle:
             "device": run.device,
             "stopped_by": run.stopped_by,
             "test": metric.to_json(),
-            **({"initial_weights": fitted.initial_weights} if fitted.initial_weights else {}),
+            **({"initial_weights": dict(planned.fit.weights)} if planned.fit.weights else {}),
         },
     )
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as scratch:
