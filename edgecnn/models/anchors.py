@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 Anchors = tuple[tuple[tuple[float, float], ...], ...]
 #: An anchor's side, in strides, from which on the next level has it.
 _SIDE_PER_STRIDE = 6.0
+#: The side, in strides, of a level's anchor where no box says more.
+_USUAL_STRIDES = 4.0
 _ROUNDS = 30
 
 
@@ -27,6 +29,8 @@ def anchor_boxes(
     """
     shapes = np.asarray(sides, np.float64)
     shapes = shapes[(shapes > 0).all(axis=1)]
+    if not len(shapes):
+        shapes = np.repeat(np.array(strides, np.float64)[:, None] * _USUAL_STRIDES, 2, axis=1)
     area = np.sqrt(shapes.prod(axis=1))
     picks = np.quantile(np.argsort(np.argsort(area)), np.linspace(0, 1, count)).astype(int)
     centres = np.unique(shapes[np.argsort(area)[picks]], axis=0)
@@ -47,7 +51,7 @@ def anchor_boxes(
     found = []
     for number, stride in enumerate(strides):
         own = [(round(float(w), 1), round(float(h), 1)) for w, h in centres[level == number]]
-        found.append(tuple(own) or ((stride * 4.0, stride * 4.0),))
+        found.append(tuple(own) or ((stride * _USUAL_STRIDES, stride * _USUAL_STRIDES),))
     return tuple(found)
 
 
