@@ -121,7 +121,7 @@ def _measured(one: DetectionRun, folder: Path, work: Path) -> dict[str, Any]:
 
 
 def _peer_row(folder: Path, work: Path) -> tuple[Any, ...]:
-    """ultralytics' YOLOv8n from its .yaml, in the CPU time of one training of ours."""
+    """YOLOv8n of ultralytics from its .yaml, in the CPU time of one training of ours."""
     kept = work / "yolov8n.json"
     if not kept.is_file():
         print("yolov8n …", flush=True)
