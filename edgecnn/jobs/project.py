@@ -65,8 +65,10 @@ class Key:
             return " | ".join(self.choices)
         words = _KIND_WORDS[self.kind]
         if self.low is not None and self.high is not None:
-            return f"{words} from {self.low:g} to {self.high:g}"
-        return f"{words} ≥ {self.low:g}" if self.low is not None else words
+            words = f"{words} from {self.low:g} to {self.high:g}"
+        elif self.low is not None:
+            words = f"{words} ≥ {self.low:g}"
+        return words if self.unset is None else f"{words}, or {self.unset}"
 
 
 #: section → key → row. The order is the file's.

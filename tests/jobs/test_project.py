@@ -24,11 +24,15 @@ def test_written_file_reads_back(tmp_path: Path, task: str) -> None:
     [
         ("[train]\nepoch = 3\n", ["line 2", "unknown key 'epoch' = 3 in [train]", "epochs"]),
         ('task = "segment"\n', ["line 1", "task = 'segment'", "classify | detect"]),
-        ("[train]\nepochs = -1\n", ["line 2", "train.epochs = -1", "an integer from 1"]),
+        (
+            "[train]\nepochs = -1\n",
+            ["line 2", "train.epochs = -1", "an integer from 1 to 10000, or 0"],
+        ),
         ("[train]\n\nepochs = true\n", ["line 3", "train.epochs = True"]),
         ("[train]\nlearning_rate = 'fast'\n", ["line 2", "a number from"]),
         ("[model]\ninput_size = [96]\n", ["line 2", "a list of two integers"]),
-        ("[model]\ninput_size = [96, 4]\n", ["line 2", "from 8 to 1024"]),
+        ("[model]\ninput_size = [96, 4]\n", ["line 2", "from 8 to 1024, or [0, 0]"]),
+        ("[model]\ninput_size = [0, 64]\n", ["line 2", "[0, 64]", "from 8 to 1024, or [0, 0]"]),
         ("[quantise]\nrecipe = 'int8'\n", ["line 1", "unknown key 'quantise'"]),
         ("schema = 2\n", ["line 1", "schema = 2"]),
         ("[targets]\nnames = 'host'\n", ["line 2", "a list of strings"]),
