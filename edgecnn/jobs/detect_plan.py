@@ -46,7 +46,7 @@ _SMALL_BOX = 20.0  # pixels that the small boxes' sides should have
 _TUNED_IMAGES, _RANDOM_IMAGES = 8000, 16000  # seen in all epochs, at least
 _FEWEST_EPOCHS, _MOST_EPOCHS = 12, 150
 _HEAD_EPOCHS, _FROZEN_BLOCKS = 4, 3
-_BODY_RATE, _CLIP = 0.1, 10.0
+_BODY_RATE, _CLIP, _EMA = 0.1, 10.0, 0.9995
 
 
 @dataclass(frozen=True)
@@ -154,8 +154,7 @@ def detect_options(
         return {"augment": gentle(default_augment(train.labels)), "score": score_of("val_map50")}
     flip = str(project.get("train", "flip"))
     rule = BoxAugment(flip=default_augment(train.labels).flip if flip == "auto" else flip == "yes")
-    steps = config.epochs * math.ceil(len(train) / config.batch_size)
-    config = replace(config, ema=min(0.9995, max(0.9, 1 - 3 / steps)), clip_norm=_CLIP)
+    config = replace(config, ema=_EMA, clip_norm=_CLIP)
     fields: dict[str, Any] = {
         "augment": rule,
         "score": score_of("val_map"),

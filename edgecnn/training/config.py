@@ -32,8 +32,8 @@ class TrainConfig:
             wherever it runs ahead of the steps, so that the rate still ends low. None: no limit.
         augment: whether training batches are augmented.
         body_rate: factor on the learning rate of layers that start from trained weights.
-        ema: part of the running average of the weights that a step keeps; the average is what is
-            validated and kept. 0: the weights themselves.
+        ema: the most that a step keeps of the weights' running average, which is what is validated
+            and kept; early steps keep less. 0: the weights themselves.
         clip_norm: gradients are scaled down to this norm; 0: they are not.
     """
 

@@ -9,6 +9,8 @@ from typing import Any
 from edgecnn.training.config import TrainConfig
 from edgecnn.training.keras_setup import import_keras
 
+_AVERAGED = 3.0  # the average reaches back over one part in so many of the steps
+
 
 def make_optimizer(config: TrainConfig, rates: Mapping[str, float]) -> Any:
     """The optimizer that ``config`` names.
@@ -31,21 +33,35 @@ def make_optimizer(config: TrainConfig, rates: Mapping[str, float]) -> Any:
         base = keras.optimizers.AdamW
     else:
         base, common = keras.optimizers.SGD, {**common, "momentum": 0.9, "nesterov": True}
-    optimizer = _rated(base, rates)(**common) if rates else base(**common)
+    optimizer = _tuned(base, rates)(**common) if rates or config.ema else base(**common)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
 
 
-def _rated(base: Any, rates: Mapping[str, float]) -> Any:
-    """A subclass of an optimizer that scales the steps of the variables named in ``rates``."""
+def _tuned(base: Any, rates: Mapping[str, float]) -> Any:
+    """A subclass of an optimizer: steps scaled by ``rates``, an average that grows with the run.
 
-    class Rated(base):
+    The average is over about the last third of the steps so far: a run that time or patience ends
+    early has a good one too, and validation means something from the first epoch on.
+    """
+    ops = import_keras().ops
+
+    class Tuned(base):
+        @property
+        def ema_momentum(self) -> Any:
+            done = ops.cast(self.iterations, "float32")
+            return ops.minimum(self._most_momentum, 1.0 - _AVERAGED / (done + _AVERAGED + 1.0))
+
+        @ema_momentum.setter
+        def ema_momentum(self, most: float) -> None:
+            self._most_momentum = most
+
         def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> Any:
             # The backend hands its own variable over, which does not know Keras' path.
             path = self._trainable_variables[self._get_variable_index(variable)].path
             return super().update_step(gradient, variable, learning_rate * rates.get(path, 1.0))
 
-    return Rated
+    return Tuned
 
 
 @contextmanager
