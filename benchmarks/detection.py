@@ -57,7 +57,7 @@ class DetectionRun:
 
     @property
     def name(self) -> str:
-        """Of its folder."""
+        """The name of its folder."""
         return f"{self.model}-{self.seed}{'-with-val' if self.with_val else ''}"
 
 

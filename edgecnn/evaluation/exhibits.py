@@ -92,7 +92,7 @@ def _box(values: object) -> Box:
 
 
 def _in_turns(rows: list[tuple[float, int, Exhibit]]) -> list[Exhibit]:
-    """By falling gravity, each class in its turn."""
+    """Orders them by falling gravity, each class in its turn."""
     turns: dict[int | None, int] = defaultdict(int)
     placed = []
     for gravity, order, exhibit in sorted(rows, key=lambda row: (-row[0], row[1])):

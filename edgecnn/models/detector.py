@@ -63,7 +63,7 @@ def build(
 
 
 def grid_body(image: Any, classes: int, *, width: float, depth: int, expand: int) -> Any:
-    """From the image to the map at stride 8 that the outputs look at.
+    """Builds what leads from the image to the map at stride 8 that the outputs look at.
 
     Args:
         image: the input, height and width multiples of 8.

@@ -197,7 +197,7 @@ def _chosen(read: list[_CocoFile], notes: list[str]) -> list[tuple[_CocoFile, li
 def _without_repeats(
     chosen: list[_CocoFile], notes: list[str]
 ) -> list[tuple[_CocoFile, list[ImageRecord]]]:
-    """Of an image in several splits the one that flatters the least holds."""
+    """Leaves an image of several splits in the one that flatters the least."""
     order = {part: place for place, part in enumerate(PRIORITY)}
     chosen.sort(key=lambda one: order.get(named_part(one.path) or "train", len(order)))
     result, seen = [], set[str]()

@@ -29,7 +29,7 @@ _LIKE_PHOTOS = 0.12
 
 
 def tflite_meaning(model: TfModel) -> ByteMeaning | None:
-    """From the file's own spec, the codes of a quantized input, or a scaling that it begins with.
+    """Reads it from the file's own spec, the codes of a quantized input, or a scaling that it begins with.
 
     Returns:
         None where nothing tells it.
@@ -48,7 +48,7 @@ def tflite_meaning(model: TfModel) -> ByteMeaning | None:
 
 
 def scaled_meaning(affine: InputScaling | None) -> ByteMeaning | None:
-    """From a scaling at the model's beginning that only one range of bytes makes sense of."""
+    """Infers it from a first scaling that only one range of bytes makes sense of."""
     if affine is None:
         return None
     names = admitted(affine, CONVENTIONS, _MEAN, _SPREAD)
