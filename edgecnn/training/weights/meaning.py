@@ -29,7 +29,7 @@ _LIKE_PHOTOS = 0.12
 
 
 def tflite_meaning(model: TfModel) -> ByteMeaning | None:
-    """Reads it from the file's own spec, the codes of a quantized input, or a scaling that it begins with.
+    """Reads it from the file's own spec, a quantized input's codes, or a scaling it begins with.
 
     Returns:
         None where nothing tells it.
