@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 
 pytest.importorskip("keras")
+from edgecnn.core.preprocess import ImageInput, PreprocessSpec
 from edgecnn.core.progress import SilentProgress
 from edgecnn.models import blocks
 from edgecnn.models.detection_heads import BoxHead, join_levels
 from edgecnn.training import frozen_body
+from edgecnn.training import request as request_module
+from edgecnn.training.config import TrainConfig
+from edgecnn.training.detect import DetectRequest, train_detector
 from edgecnn.training.frozen_body import (
     FeatureBatches,
     body_rates,
@@ -19,6 +23,8 @@ from edgecnn.training.frozen_body import (
     keep_features,
     split_at_body,
 )
+from edgecnn.training.request import start_model
+from tests.training.test_detect import Memory, drawn
 
 pytestmark = pytest.mark.train
 SIZE = (16, 24, 1)
@@ -127,3 +133,51 @@ def test_the_backbones_variables_have_the_rate() -> None:
         layer.name for layer in model.layers
         if layer.name.startswith(("block2_", "block10_")) and layer.trainable_variables
     }  # fmt: skip
+
+
+def test_a_training_in_two_stages_resumes_where_it_was_interrupted(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(request_module, "build_model", lambda name, **options: two_levels())
+    data = Memory([drawn(i) for i in range(12)])
+    image = ImageInput("image", *SIZE[:2], "gray", fit="letterbox")
+    request = DetectRequest(
+        "nano",
+        data,
+        None,
+        PreprocessSpec((image,)),
+        config=TrainConfig(epochs=2, batch_size=6, body_rate=0.1, ema=0.9, clip_norm=10.0),
+        head_epochs=1,
+        frozen_blocks=1,
+    )
+    start = start_model(request, "detect")
+    told = Interrupts(after=1)
+    with pytest.raises(KeyboardInterrupt):
+        train_detector(request, progress=told, work_dir=tmp_path)
+    assert told.stages == ["features", "train", "train"]
+    onward = Interrupts(after=99)
+    done = train_detector(request, progress=onward, work_dir=tmp_path, resume=True)
+    # The head's stage is over: its result is in the checkpoint.
+    assert onward.stages == ["train"]
+    assert done.run.resumed_at == 1 and [row["epoch"] for row in done.run.history] == [1, 2]
+    assert done.run.best_epoch == 2  # without a validation split the last one is kept
+    assert all(layer.trainable for layer in done.model.layers)
+    stem = [x.get_layer("stem").kernel.numpy() for x in (start.model, done.model)]
+    head = [x.get_layer("level2_scores").kernel.numpy() for x in (start.model, done.model)]
+    assert np.array_equal(*stem) and not np.array_equal(*head)
+
+
+class Interrupts(SilentProgress):
+    """Ctrl-C in the batch after so many epochs of the main stage."""
+
+    def __init__(self, after: int) -> None:
+        self.after, self.stages, self.lines = after, [], 0
+
+    def stage(self, name: str, total: int) -> None:
+        self.stages.append(name)
+        self.lines = 0
+
+    def say(self, line: str) -> None:
+        self.lines += line.startswith("epoch")
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        if self.stages == ["features", "train", "train"] and self.lines == self.after:
+            raise KeyboardInterrupt
