@@ -135,6 +135,7 @@ def test_the_backbones_variables_have_the_rate() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_training_in_two_stages_resumes_where_it_was_interrupted(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(request_module, "build_model", lambda name, **options: two_levels())
     data = Memory([drawn(i) for i in range(12)])
