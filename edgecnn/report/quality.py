@@ -150,6 +150,10 @@ def training(data: ReportData) -> Html:
         for key, value in data.training.items()
         if isinstance(value, str) or is_number(value)
     ]
+    weights = dig(data.training, "initial_weights")
+    if isinstance(weights, dict):
+        source, count = str(weights.get("source", "")), number(weights.get("layers"))
+        facts.append(f"initial weights: {count} layers of {source}")
     return section(
         "training",
         "Training",
