@@ -28,7 +28,7 @@ EXPECTED_S = {
     "test_the_zoo_on_all_boards": 60.0,
     "test_micro_detector.py": 14.0,
     "test_road.py": 240.0,
-    "test_detect_road.py": 90.0,
+    "test_detect_road.py": 50.0,
     "test_multi_level.py": 8.0,
     "test_a_training_in_two_stages": 14.0,
     "test_venvs.py": 30.0,

@@ -56,22 +56,23 @@ def test_photos_become_a_detector_on_the_device(tmp_path: Path) -> None:
     assert (checked["images"], checked["boxes"], checked["faults"]) == (24, 36, [])
 
     flags = ("--task", "detect", "--data", "photos", "--model", "nano", "--weights", weights)
-    flags = (*flags, "--epochs", 2, "--input-size", 96, 128, "-o", "out")
+    flags = (*flags, "--epochs", 20, "--input-size", 96, 128, "-o", "out")
     plan = answer("train", *flags, "--dry-run", cwd=tmp_path)
     assert any("layers" in note and str(weights) in note for note in plan["notes"])
     assert not (tmp_path / "out").exists()
     trained = answer("train", *flags, cwd=tmp_path)
-    assert trained["metric"]["name"].startswith("mAP") and 0 <= trained["metric"]["value"] <= 1
-    manifest = json.loads((tmp_path / "out/manifest.json").read_text())
-    assert manifest["training"]["initial_weights"] == str(weights)
-    assert [row["epoch"] for row in manifest["training"]["history"]] == [1, 2]
+    assert trained["metric"]["name"] == "map50" and trained["metric"]["value"] > 0.6
+    manifest = json.loads((tmp_path / "out/bundle.json").read_text())
+    origin = manifest["training"]["initial_weights"]
+    assert (origin["source"], origin["matched_by"]) == (str(weights), "structure")
+    assert [row["epoch"] for row in manifest["training"]["history"]] == list(range(1, 21))
     assert sorted(manifest["labels"]) == sorted(LABELS)
     spec = json.loads((tmp_path / "out/postprocess.json").read_text())
     assert len(spec["thresholds"]) == 2
 
-    # So short a training may find as good as nothing, which is refused otherwise.
-    quantized = answer("quantize", "out", "--force", cwd=tmp_path)
-    assert set(quantized["metrics"]) >= {"float", "quantized"}
+    quantized = answer("quantize", "out", cwd=tmp_path)
+    assert quantized["metrics"]["quantized"]["value"] > 0.6
     judged = answer("eval", "out", "-t", "cortex-m7", "--data", "photos", cwd=tmp_path)
-    text = json.dumps(judged)
-    assert "cortex-m7" in text and "int8" in text
+    names = [row["name"] for row in judged["compared"]]
+    assert names == ["float32", "int8", "cortex-m7"]
+    assert min(row["metric"]["value"] for row in judged["compared"]) > 0.6
