@@ -87,7 +87,7 @@ def test_small_boxes_ask_for_large_inputs() -> None:
 
 def test_shapes_are_read_off_the_boxes(data: TrainingData) -> None:
     found = box_shapes(data.train)
-    assert found.aspect == 1.5 and len(found.sides) == len(found.labels)
+    assert found.aspect == pytest.approx(1.5) and len(found.sides) == len(found.labels)
     place = data.train.labels.index("cat")
     np.testing.assert_allclose(found.sides[found.labels == place], 30 / np.sqrt(2400), rtol=1e-5)
 
@@ -197,17 +197,30 @@ def test_notes_say_what_came_from_the_weights(data: TrainingData, scenes: Datase
     assert "start anew" not in whole[0]
 
 
+class Sizes:
+    """Photos of these sizes; every one but the first has a box of 10 × 20 pixels."""
+
+    def __init__(self, *sizes: tuple[int, int]) -> None:
+        self.sizes = sizes
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def size_of(self, index: int) -> tuple[int, int]:
+        return self.sizes[index]
+
+    def boxes_of(self, index: int) -> Sample:
+        count = min(index, 1)
+        boxes = np.array([[0, 0, 10, 20]] * count, np.float32).reshape(-1, 4)
+        return Sample("x", boxes=boxes, box_labels=np.zeros(count, np.int64))
+
+
 def test_a_photo_without_boxes_has_no_shapes() -> None:
-    class Bare:
-        def __len__(self) -> int:
-            return 2
+    found = box_shapes(Sizes((40, 20), (40, 20)))
+    assert found.aspect == pytest.approx(2.0) and found.sides.shape == (1, 2)
 
-        def size_of(self, index: int) -> tuple[int, int]:
-            return (40, 20)
 
-        def boxes_of(self, index: int) -> Sample:
-            boxes = np.array([[0, 0, 10, 20]] * index, np.float32).reshape(-1, 4)
-            return Sample("x", boxes=boxes, box_labels=np.zeros(index, np.int64))
-
-    found = box_shapes(Bare())
-    assert found.aspect == 2.0 and found.sides.shape == (1, 2)
+def test_wide_and_tall_photos_together_get_a_square() -> None:
+    mixed = Sizes(*[(640, 480), (480, 640), (600, 500)] * 5)
+    assert box_shapes(mixed).aspect == pytest.approx(1, abs=0.1)
+    assert box_shapes(Sizes(*[(640, 480)] * 9)).aspect == pytest.approx(4 / 3)
