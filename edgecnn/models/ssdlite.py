@@ -36,7 +36,7 @@ def build(
     """Builds the detector.
 
     Args:
-        input_shape: (height, width, channels), height and width at least 96.
+        input_shape: (height, width, channels), height and width at least 64.
         classes: how many.
         width: factor on the backbone's channels.
         anchors: per level (strides 16, 32, 64) its (width, height) pairs in input pixels.
@@ -81,9 +81,9 @@ def _expansion(image: Any, top: Any) -> Any:
 
 def _check(input_shape: tuple[int, int, int], classes: int, anchors: Anchors) -> None:
     height, width = input_shape[:2]
-    if min(height, width) < 3 * _MULTIPLE:
+    if min(height, width) < 2 * _MULTIPLE:
         raise UsageError(
-            f"an input of {height} × {width}, SSD-Lite takes {3 * _MULTIPLE} pixels or more",
+            f"an input of {height} × {width}, SSD-Lite takes {2 * _MULTIPLE} pixels or more",
             hint="320 × 320 is usual",
         )
     if not 1 <= classes <= 1000:

@@ -138,7 +138,7 @@ def test_folded_detectors_have_biases_in_the_backbone_alone() -> None:
         (nano.build, (64, 64, 3), {"depth": 0}, "depth = 0, expected 1 to 8"),
         (nano.build, (64, 64, 3), {"channels": 600}, "channels = 600"),
         (nano.build, (64, 64, 3), {"width": 0.0}, "width"),
-        (ssdlite.build, (95, 200, 3), {}, "SSD-Lite takes 96 pixels or more"),
+        (ssdlite.build, (63, 200, 3), {}, "SSD-Lite takes 64 pixels or more"),
         (ssdlite.build, (96, 96, 3), {"anchors": ANCHORS[:2]}, "anchors for 2 levels, expected 3"),
         (ssdlite.build, (96, 96, 3), {"anchors": ((), *ANCHORS[1:])}, "each with one"),
     ],
