@@ -30,8 +30,8 @@ def centroid_request(fields: Mapping[str, Any], val: Dataset | None) -> Centroid
             f"the thresholds of '{CENTROIDS}' are chosen on the validation images",
             hint="leave --with-val out",
         )
-    score = point_score(len(val.labels))
-    return CentroidRequest(CENTROIDS, val=val, **{**fields, "score": score})
+    own = {key: value for key, value in fields.items() if key != "radius"}  # of boxes alone
+    return CentroidRequest(CENTROIDS, val=val, **{**own, "score": point_score(len(val.labels))})
 
 
 def point_score(labels: int) -> PointScore:

@@ -14,6 +14,7 @@ from edgecnn.core.preprocess import ImageInput, PreprocessSpec
 from edgecnn.core.sample import Dataset, Sample
 from edgecnn.data.augment_boxes import BoxAugment
 from edgecnn.data.table import load_dataset
+from edgecnn.jobs.centroid_plan import centroid_request
 from edgecnn.jobs.detect_plan import (
     BoxShapes,
     box_shapes,
@@ -139,6 +140,7 @@ def test_options_of_the_training(data: TrainingData, source: str, scenes: Datase
     assert "head_epochs" not in plain and not plain["augment"].flip
     drawn = detect_options(project, config, scenes, None)
     assert "config" not in drawn and drawn["augment"].mosaic == 0
+    assert centroid_request({"train": scenes, "preprocess": None, **drawn}, scenes).val is scenes
 
 
 def test_options_of_the_model(data: TrainingData, source: str) -> None:
