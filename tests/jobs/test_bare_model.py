@@ -104,6 +104,7 @@ def test_what_cannot_be_quantized_is_said_first(tmp_path):
 def test_keras_files_and_saved_models_by_reference(tmp_path):
     nets = pytest.importorskip("tests.quantization.nets")
     keras, layers = nets.keras, nets.layers
+    keras.utils.set_random_seed(0)  # one in many random layers does better on another range
     image = keras.Input((8, 8, 1), name="image")
     x = layers.Flatten()(layers.Rescaling(1 / 255)(image))
     model = keras.Model(image, layers.Dense(10, name="scores")(x))
