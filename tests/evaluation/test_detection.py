@@ -92,7 +92,7 @@ def reference(results: list[ImageResult]) -> tuple[float, float]:
 
 
 def result(found, truth) -> ImageResult:
-    """From rows (x1, y1, x2, y2, class, score) and (x1, y1, x2, y2, class[, ignored, crowd])."""
+    """Made of rows (x1, y1, x2, y2, class, score) and (x1, y1, x2, y2, class[, ignored, crowd])."""
     found = np.array(found, np.float64).reshape(-1, 6)
     found = found[np.argsort(-found[:, 5], kind="stable")]
     marks = [tuple(row[5:]) or (False, False) for row in truth]

@@ -60,7 +60,7 @@ def scaled_meaning(affine: InputScaling | None) -> ByteMeaning | None:
 
 
 def keras_meaning(model: Any, spec: PreprocessSpec | None, text: str) -> ByteMeaning | None:
-    """From the spec that lies beside a Keras model, its own scaling, or its first batch norm.
+    """Reads it from the spec beside a Keras model, its own scaling, or its first batch norm.
 
     Args:
         model: the Keras model.
@@ -77,7 +77,7 @@ def keras_meaning(model: Any, spec: PreprocessSpec | None, text: str) -> ByteMea
 
 
 def _normed_meaning(model: Any, shape: tuple[Any, ...]) -> ByteMeaning | None:
-    """From what the first batch norm saw in training, where that was like photos in one range."""
+    """Infers it from what the first batch norm saw, where that was like photos in one range."""
     height, width = (min(size or _OPEN_SIZE, _MOST_PIXELS) for size in shape[:2])
     if (shape[0] or height, shape[1] or width) != (height, width):
         return None
@@ -124,7 +124,7 @@ def natural_pictures(height: int, width: int, channels: int) -> NDArray[np.float
 
 
 def spec_meaning(spec: PreprocessSpec, evidence: str) -> ByteMeaning | None:
-    """From a preprocess spec of one image."""
+    """Reads it from a preprocess spec of one image."""
     if len(spec.inputs) != 1 or not isinstance(spec.inputs[0], ImageInput):
         return None
     image = spec.inputs[0]

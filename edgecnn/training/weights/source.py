@@ -46,7 +46,7 @@ def read_source(text: str) -> SourceNet:
 
 
 def _bundle_source(text: str, path: Path) -> SourceNet:
-    """Of a bundle the trained model counts; a quantized one stands in where there is none."""
+    """Reads a bundle's trained model, or a quantized one where there is none."""
     if not (path / MANIFEST).is_file():
         raise UsageError(
             f"'{text}' is a folder without a bundle",
