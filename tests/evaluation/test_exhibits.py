@@ -20,7 +20,7 @@ LABELS = ("cat", "dog")
 
 
 def details(found, truth, images=1) -> DetectionDetails:
-    """Makes one of rows (x1, y1, x2, y2, class, score) and (x1, y1, x2, y2, class), on every image."""
+    """Makes one of rows (x1, y1, x2, y2, class, score) and (x1, y1, x2, y2, class)."""
     found = np.array(found, np.float32).reshape(-1, 6)
     truth = np.array(truth, np.float32).reshape(-1, 5)
     result = ImageResult(
