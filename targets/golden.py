@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.core.decode import decode
-from edgecnn.core.detections import Centroids, Classification, Detections
+from edgecnn.core.detections import Centroids, Classification, Detections, Segmentation
 from edgecnn.core.errors import BundleError
 from edgecnn.core.lcg import lcg_inputs, outputs_fnv1a
 from edgecnn.core.postprocess import ClassifySpec, PostprocessSpec
@@ -32,6 +32,8 @@ FLOAT_RELATIVE = 1e-3
 # an LSB, NMS may keep the other one, whose box differs by what two cells' regressions differ.
 SAME_BOX_IOU = 0.75
 BORDERLINE = 0.05
+# Where two classes score equal to an LSB, a pixel may fall to either.
+SAME_PIXELS = 0.98
 
 
 @dataclass(frozen=True)
@@ -224,6 +226,8 @@ def _same_decoded(
     if isinstance(mine, Centroids) and isinstance(theirs, Centroids):
         mine, theirs = (Detections(c.cells, c.scores, c.classes) for c in (mine, theirs))
         return same_detections(mine, theirs, _certain(model.postprocess))
+    if isinstance(mine, Segmentation) and isinstance(theirs, Segmentation):
+        return bool(np.mean(mine.classes == theirs.classes) >= SAME_PIXELS)
     return False
 
 
@@ -231,7 +235,8 @@ def _certain(spec: PostprocessSpec) -> float:
     """The score from which on a difference of one LSB does not decide."""
     if isinstance(spec, ClassifySpec):
         return 0.0
-    return max(spec.thresholds or (spec.score_threshold,)) + BORDERLINE
+    thresholds: tuple[float, ...] = getattr(spec, "thresholds", ())
+    return max(thresholds or (spec.score_threshold,)) + BORDERLINE
 
 
 def same_detections(mine: Detections, theirs: Detections, certain: float = 0.0) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgecnn.core.decode import Decoded
-from edgecnn.core.detections import Centroids, Classification
+from edgecnn.core.detections import Centroids, Classification, Segmentation
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,8 @@ def items_of(
             return ()
         box = (0.0, 0.0, float(frame_hw[1]), float(frame_hw[0]))
         return (Item(_label(labels, best), best, score, box, whole_frame=True),)
+    if isinstance(decoded, Segmentation):
+        return ()
     points = decoded.points if isinstance(decoded, Centroids) else None
     boxes = decoded.cells if isinstance(decoded, Centroids) else decoded.boxes
     rows = zip(boxes, decoded.scores, decoded.classes, strict=True)

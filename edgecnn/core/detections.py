@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.core.mask import Mask
+
 
 @dataclass(frozen=True)
 class Detections:
@@ -16,11 +18,16 @@ class Detections:
         boxes: float32 (n, 4) x1, y1, x2, y2 in frame pixels, clipped to the frame.
         scores: float32 (n,) in [0, 1].
         classes: int64 (n,).
+        keypoints: float32 (n, points, 3) x, y in frame pixels and a score in [0, 1]; None: the
+            model gives none.
+        masks: which pixels each object covers; None: the model does not tell.
     """
 
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
     classes: NDArray[np.int64]
+    keypoints: NDArray[np.float32] | None = None
+    masks: tuple[Mask, ...] | None = None
 
     def __len__(self) -> int:
         """How many boxes."""
@@ -47,6 +54,21 @@ class Centroids:
     def __len__(self) -> int:
         """How many objects."""
         return len(self.scores)
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """A class for every cell of a map over the frame.
+
+    Attributes:
+        classes: int64 (rows, cols); −1: none that is reported.
+        scores: float32 (rows, cols) in [0, 1]: how sure the class is.
+        covers: x1, y1, x2, y2 in frame pixels: what the map lies over; may reach beyond the frame.
+    """
+
+    classes: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    covers: tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)

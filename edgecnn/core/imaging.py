@@ -58,6 +58,12 @@ class FrameMap:
         limit = np.array([self.frame_width, self.frame_height] * 2, np.float64)
         return np.clip(mapped, 0, limit).astype(np.float32)
 
+    def points(self, points: NDArray[Any]) -> NDArray[np.float32]:
+        """Points (…, 2) x, y from tensor pixels to frame pixels; not clipped."""
+        scale, offset = self._axes()
+        mapped = np.asarray(points, np.float64) * scale[:2] + offset[:2]
+        return mapped.astype(np.float32)
+
     def to_tensor(self, boxes: NDArray[Any]) -> NDArray[np.float32]:
         """Boxes (n, 4) x1, y1, x2, y2 from frame pixels to tensor pixels; not clipped."""
         scale, offset = self._axes()

@@ -19,7 +19,7 @@ from edgecnn.core.detections import Centroids, Classification, Detections
 from edgecnn.core.errors import DataError
 from edgecnn.core.imaging import FrameMap
 from edgecnn.core.metric import Metric
-from edgecnn.core.postprocess import CentroidSpec, ClassifySpec, DetectSpec, PostprocessSpec
+from edgecnn.core.postprocess import BoxSpec, CentroidSpec, ClassifySpec, PostprocessSpec
 from edgecnn.core.prepare import Preparer, SampleKindError
 from edgecnn.core.preprocess import PreprocessSpec
 from edgecnn.core.progress import Progress, SilentProgress
@@ -193,7 +193,7 @@ def class_map(data: Sequence[str], model: Sequence[str]) -> NDArray[np.int64]:
 
 def whole_curve(spec: PostprocessSpec) -> PostprocessSpec:
     """The spec with what average precision needs: low scores too, and enough boxes."""
-    if not isinstance(spec, DetectSpec):
+    if not isinstance(spec, BoxSpec):
         return spec
     lowest = min(CURVE_THRESHOLD, *class_thresholds(spec))
     most = max(spec.max_detections, MAX_DETECTIONS)
@@ -201,8 +201,8 @@ def whole_curve(spec: PostprocessSpec) -> PostprocessSpec:
 
 
 def class_thresholds(spec: PostprocessSpec) -> tuple[float, ...]:
-    """The score threshold of each class of a detector; empty for a classifier."""
-    if isinstance(spec, ClassifySpec):
+    """The score threshold of each class of a detector; empty for any other model."""
+    if not isinstance(spec, BoxSpec | CentroidSpec):
         return ()
     return spec.thresholds or (spec.score_threshold,) * len(spec.labels)
 

@@ -12,7 +12,7 @@ from edgecnn.core import postprocess as post
 from edgecnn.core.bundle import KERAS_MODEL, Bundle
 from edgecnn.core.errors import DataError, ModelError, QuantizationError, UsageError
 from edgecnn.core.labels import read_labels
-from edgecnn.core.postprocess import ClassifySpec, DetectSpec, PostprocessSpec
+from edgecnn.core.postprocess import ClassifySpec, PostprocessSpec
 from edgecnn.core.preprocess import ArrayInput, ImageInput, PreprocessSpec
 from edgecnn.core.progress import SilentProgress
 from edgecnn.core.runtime import LiteRTPredictor, Predictor, TensorInfo
@@ -246,10 +246,7 @@ def _agree(pre: PreprocessSpec, after: PostprocessSpec, predictor: Predictor) ->
                     hint="give a preprocess spec of the model's own size",
                 )
     have = [info.name for info in predictor.outputs]
-    wanted_outputs = (
-        [after.scores, after.boxes] if isinstance(after, DetectSpec) else [after.scores]
-    )
-    for name in wanted_outputs:
+    for name in after.outputs:
         if name not in have:
             raise ModelError(
                 f"the postprocess spec names output '{name}', the model has {have}",

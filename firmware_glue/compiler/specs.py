@@ -169,6 +169,8 @@ def _before(spec: PreprocessSpec | None, inputs: Sequence[TensorInfo]) -> FrameS
 def _after(spec: PostprocessSpec | None, outputs: Sequence[TensorInfo]) -> AfterStage | str:
     if spec is None:
         return "the model has no postprocess spec embedded"
+    if not isinstance(spec, ClassifySpec | CentroidSpec | DetectSpec):
+        return f"there is no C for results of the kind '{spec.kind}'"
     classes = len(spec.labels)
     if not 1 <= classes <= MAX_LABELS:
         return f"the spec has {classes} labels, expected 1 to {MAX_LABELS}"
@@ -177,7 +179,7 @@ def _after(spec: PostprocessSpec | None, outputs: Sequence[TensorInfo]) -> After
     if isinstance(spec, CentroidSpec):
         sizes = {spec.scores: spec.level.rows * spec.level.cols * columns}
     if isinstance(spec, DetectSpec):
-        if not spec.levels or spec.objectness or spec.transposed or spec.scores == spec.boxes:
+        if not _in_plain_outputs(spec):
             return (
                 "boxes on cells, in an output of their own and without objectness,"
                 " are what it is made for"
@@ -199,6 +201,16 @@ def _after(spec: PostprocessSpec | None, outputs: Sequence[TensorInfo]) -> After
     if isinstance(spec, CentroidSpec):
         return CentroidStage(spec, positions[spec.scores], _centroids(spec, params), values)
     return _detect(spec, params, values, positions, outputs[positions[spec.boxes]])
+
+
+def _in_plain_outputs(spec: DetectSpec) -> bool:
+    """Whether boxes on cells and their scores are all that there is, each in an output."""
+    plain = bool(spec.levels) and not spec.per_level and spec.scores != spec.boxes
+    whole = all(float(level.stride).is_integer() for level in spec.levels)
+    columns = spec.objectness or spec.transposed or spec.background or spec.bins
+    carried = spec.keypoints or spec.masks
+    known = spec.coding in ("ltrb", "center-size") and spec.suppression == "greedy"
+    return plain and whole and known and not columns and not carried
 
 
 def _scores(

@@ -9,12 +9,12 @@ import pytest
 
 from edgecnn.core.activation import activate
 from edgecnn.core.decode import decode
+from edgecnn.core.decode.suppression import nms
 from edgecnn.core.detections import Classification, Detections
 from edgecnn.core.errors import BundleError
 from edgecnn.core.imaging import FrameMap
 from edgecnn.core.postprocess import ClassifySpec, DetectSpec, GridLevel
 from edgecnn.core.runtime import TensorInfo
-from edgecnn.core.suppression import nms
 
 LABELS = ("cat", "dog", "owl")
 LEVELS = (GridLevel(4, 6, 8), GridLevel(2, 3, 16))

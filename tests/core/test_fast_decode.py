@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from edgecnn.core.activation import activate, lowest_real
 from edgecnn.core.decode import cell_layout, decode
+from edgecnn.core.decode.suppression import nms
 from edgecnn.core.errors import BundleError
 from edgecnn.core.imaging import FrameMap
 from edgecnn.core.postprocess import DetectSpec, GridLevel
 from edgecnn.core.runtime import TensorInfo
-from edgecnn.core.suppression import nms
 from tests.core.slow_decode import plain_nms, slow_decode
 
 FREE = (GridLevel(5, 7, 8), GridLevel(3, 4, 16))

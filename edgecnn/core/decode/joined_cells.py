@@ -12,7 +12,7 @@ _LEAST_WEIGHT = 1e-6
 
 
 def joined_cells(
-    kinds: NDArray[np.int64], scores: NDArray[np.float32], stride: int, most: int
+    kinds: NDArray[np.int64], scores: NDArray[np.float32], stride: float, most: int
 ) -> Centroids:
     """One point per object in input pixels, best first; of equal scores the upper left one first.
 
