@@ -35,6 +35,14 @@ _SCALARS = {
 }
 
 
+def printable(text: str) -> str:
+    """The text with a replacement character for each character that does not print.
+
+    Names go into messages, tables and files: no line break, no escape code of a terminal.
+    """
+    return text if text.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
 class Walker:
     """Reads scalars, vectors and strings of one file; every access is checked.
 
@@ -185,11 +193,7 @@ class Table:
         """A string; bytes that are not UTF-8, and characters that do not print, are replaced."""
         raw = self.array(slot, "u1")
         self._walker.spend(raw.nbytes)
-        text = raw.tobytes().decode("utf-8", "replace") if self.has(slot) else default
-        if text.isprintable():
-            return text
-        # Names go into messages, tables and files: no line break, no escape code of a terminal.
-        return "".join(c if c.isprintable() else "\ufffd" for c in text)
+        return printable(raw.tobytes().decode("utf-8", "replace") if self.has(slot) else default)
 
     def outside(self, offset_slot: int, size_slot: int, what: str) -> tuple[int, int]:
         """(position, size) of bytes that 64-bit fields place anywhere in the file."""
@@ -206,6 +210,22 @@ class Table:
         """A sub-table, or None."""
         pos = self.field(slot, 4)
         return self._walker.table(self._walker.follow(pos, what), what) if pos else None
+
+    def texts(self, slot: int, what: str, limit: int) -> tuple[str, ...]:
+        """A vector of strings.
+
+        Raises:
+            ModelError: more than ``limit``.
+        """
+        walker = self._walker
+        rows = self.tables(slot, what, limit)
+        found = []
+        for place in rows.places():
+            start, count = walker.vector(walker.follow(place, what), 1, what)
+            walker.spend(count)
+            raw = walker.data[start : start + count]
+            found.append(printable(raw.decode("utf-8", "replace")))
+        return tuple(found)
 
     def tables(self, slot: int, what: str, limit: int) -> Tables:
         """A vector of tables.
@@ -233,6 +253,10 @@ class Tables:
 
     def __len__(self) -> int:
         return self._count
+
+    def places(self) -> range:
+        """The positions of the entries' offsets."""
+        return range(self._start, self._start + 4 * self._count, 4)
 
     def __getitem__(self, index: int) -> Table:
         if not 0 <= index < self._count:
