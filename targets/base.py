@@ -7,6 +7,7 @@ plain data; ``to_json`` gives the objects that ``--json`` prints and bundles kee
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -15,6 +16,7 @@ from edgecnn.core.bundle import Golden
 from edgecnn.core.postprocess import PostprocessSpec
 from edgecnn.core.progress import Progress, SilentProgress
 from edgecnn.core.rejections import Rejection
+from edgecnn.core.runtime import Predictor
 from edgecnn.core.tflite.model import TfModel
 
 API = 1
@@ -341,6 +343,7 @@ class RunOptions:
         selftest: also write a main that runs known inputs and prints PASS (mcu).
         emulator: ``auto``, ``unicorn`` or ``qemu`` (mcu).
         model_id: what a board answers MLPerf Tiny's ``profile`` with; None: by the model (boards).
+        on_host: run the model's C on this machine instead of in the emulator (mcu).
     """
 
     name: str | None = None
@@ -360,6 +363,7 @@ class RunOptions:
     selftest: bool = False
     emulator: str = "auto"
     model_id: str | None = None
+    on_host: bool = False
     progress: Progress = field(default_factory=SilentProgress, compare=False)
 
 
@@ -372,6 +376,36 @@ class ChecksWithOptions(Protocol):
 
         Raises:
             UnsupportedModelError, PlanError, ToolError, MissingExtraError.
+        """
+
+
+@dataclass(frozen=True)
+class RunningModel:
+    """A model that is ready to answer.
+
+    Attributes:
+        predictor: runs it.
+        runs: what computes, for people: ``LiteRT, 4 threads``.
+        notes: what to know of it there.
+    """
+
+    predictor: Predictor
+    runs: str
+    notes: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class RunsModels(Protocol):
+    """A target that runs a model on inputs of the caller's: for ``detect`` and ``eval``."""
+
+    def open_model(
+        self, model: ModelFile, options: RunOptions
+    ) -> AbstractContextManager[RunningModel]:
+        """Makes the model ready; leaving the context ends what runs it.
+
+        Raises:
+            UsageError: an option that means nothing there.
+            UnsupportedModelError, PlanError, ToolError, TargetError, MissingExtraError, ModelError.
         """
 
 

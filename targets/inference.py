@@ -42,23 +42,48 @@ def load(
         ModelError: LiteRT refuses the model.
         TargetError: the delegate cannot be loaded.
     """
-    threads = default_threads if options.threads is None else options.threads
-    for what, value, least in (
-        ("threads", threads, 1),
-        ("runs", options.runs, 1),
-        ("warm-up runs", options.warmup, 0),
-    ):
-        if value < least:
-            raise UsageError(
-                f"{value} {what}, expected at least {least}", hint="drop the flag for the default"
-            )
-    threads = min(threads, available_cores())
+    threads = thread_count(options, default_threads)
+    for what, value, least in (("runs", options.runs, 1), ("warm-up runs", options.warmup, 0)):
+        _at_least(what, value, least)
     before = machine_conditions()
     start = time.perf_counter()
     predictor = LiteRTPredictor(data, threads=threads, delegate=delegate)
     load_ms = (time.perf_counter() - start) * 1e3
     first_ms = _timed_ms(predictor, lcg_inputs(predictor.inputs))
     return Loaded(predictor, threads, load_ms, first_ms, before)
+
+
+def thread_count(options: RunOptions, default: int) -> int:
+    """The threads that were asked for, or ``default``; no more than there are cores.
+
+    Raises:
+        UsageError: fewer than one.
+    """
+    threads = default if options.threads is None else options.threads
+    _at_least("threads", threads, 1)
+    return min(threads, available_cores())
+
+
+def open_litert(
+    data: bytes, options: RunOptions, default_threads: int, delegate: str | None = None
+) -> tuple[LiteRTPredictor, str]:
+    """The model in LiteRT, and that with its threads in words.
+
+    Raises:
+        UsageError: fewer than one thread.
+        ModelError: LiteRT refuses the model.
+        TargetError: the delegate cannot be loaded.
+    """
+    threads = thread_count(options, default_threads)
+    words = f"LiteRT, {threads} thread{'s' * (threads != 1)}"
+    return LiteRTPredictor(data, threads=threads, delegate=delegate), words
+
+
+def _at_least(what: str, value: int, least: int) -> None:
+    if value < least:
+        raise UsageError(
+            f"{value} {what}, expected at least {least}", hint="drop the flag for the default"
+        )
 
 
 def timed_report(

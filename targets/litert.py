@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,10 +21,11 @@ from targets.base import (
     Deployment,
     ModelFile,
     OpFinding,
+    RunningModel,
     RunOptions,
 )
 from targets.golden import ACCELERATOR_LSB, judge
-from targets.inference import load, timed_report
+from targets.inference import load, open_litert, timed_report
 from targets.settings import FromSettings
 
 DEPLOYED = "model.tflite"
@@ -95,6 +97,19 @@ class LiteRTTarget(FromSettings):
         verdict = judge(loaded.predictor.predict, model, ACCELERATOR_LSB)
         return timed_report(self.name, loaded, verdict, options, doubts)
 
+    @contextmanager
+    def open_model(self, model: ModelFile, options: RunOptions) -> Iterator[RunningModel]:
+        """The model in LiteRT.
+
+        Raises:
+            TargetError: another device was asked for.
+            UsageError: fewer than one thread.
+            ModelError: LiteRT refuses the model.
+        """
+        doubts = self.place(options.device)
+        predictor, words = open_litert(model.data, options, self.settings.threads)
+        yield RunningModel(predictor, words, doubts)
+
 
 def _finding(graph: TfSubgraph, op: TfOperator) -> OpFinding:
     name = graph.op_name(op)
@@ -129,6 +144,6 @@ def refuse_remote(device: str | None, target: str) -> None:
     if device in (None, "local"):
         return
     raise TargetError(
-        f"target '{target}': measuring on '{device}' over the network is not available yet",
-        hint=f"install edgecnn on that machine and run edgecnn bench -t {target} -d local there",
+        f"target '{target}': running on '{device}' over the network is not available yet",
+        hint=f"install edgecnn on that machine and run the command with -t {target} -d local there",
     )

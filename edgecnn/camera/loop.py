@@ -39,6 +39,7 @@ class LoopConfig:
         jsonl: a text stream or a path for the JSON Lines.
         overlay: how results are drawn for the video and ``on_frame``; None: not at all.
         score_threshold: instead of the model's own; for classifiers the least score shown.
+        target: the name of what runs the model, for the summary; None: this machine.
     """
 
     max_frames: int | None = None
@@ -47,6 +48,7 @@ class LoopConfig:
     jsonl: IO[str] | Path | None = None
     overlay: OverlayOptions | None = field(default_factory=OverlayOptions)
     score_threshold: float | None = None
+    target: str | None = None
 
     def __post_init__(self) -> None:
         """Raises UsageError when a limit cannot be meant."""
@@ -75,6 +77,7 @@ class LoopSummary:
         age_ms: likewise, from capture to the finished result.
         ended: ``source``, ``limit``, ``interrupted``, ``reader`` (the JSON reader went away) or
             ``lost`` (a CameraError follows).
+        target: the name of what ran the model; None: this machine.
     """
 
     frames: int
@@ -83,6 +86,7 @@ class LoopSummary:
     stage_ms: dict[str, dict[str, float | None]]
     age_ms: dict[str, float | None]
     ended: str
+    target: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The last JSON line, ``edgecnn.detect/1``."""
@@ -94,6 +98,7 @@ class LoopSummary:
             "stage_ms": self.stage_ms,
             "age_ms": self.age_ms,
             "ended": self.ended,
+            "target": self.target,
         }
 
 
@@ -246,6 +251,7 @@ class _Run:
             stage_ms={name: spread.to_json() for name, spread in self.spread.items()},
             age_ms=self.ages.to_json(),
             ended=ended,
+            target=self.config.target,
         )
 
     def _finish(self, summary: LoopSummary) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from edgecnn.cli.options import (
     input_options,
     output_option,
     own_code_options,
+    place_options,
     project_option,
     variant_option,
 )
@@ -32,10 +34,10 @@ if TYPE_CHECKING:
 @click.option("--max-frames", type=int, default=None, help="Stop after so many frames.")
 @click.option("--max-seconds", type=float, default=None, help="Stop after so many seconds.")
 @click.option("--realtime", is_flag=True, help="Play a file at its own speed, newest frame first.")
-@click.option("--threads", type=click.IntRange(1, 256), default=None, help="Interpreter threads.")
 @click.option("--labels", type=click.Path(path_type=Path), default=None, help="Label file.")
 @click.option("--preprocess", type=click.Path(path_type=Path), default=None, help="Spec file.")
 @click.option("--postprocess", type=click.Path(path_type=Path), default=None, help="Spec file.")
+@place_options
 @input_options
 @own_code_options
 @variant_option
@@ -49,10 +51,14 @@ def command(
     max_frames: int | None,
     max_seconds: float | None,
     realtime: bool,
-    threads: int | None,
     labels: Path | None,
     preprocess: Path | None,
     postprocess: Path | None,
+    target: str | None,
+    board_file: Path | None,
+    device: str | None,
+    on_host: bool,
+    threads: int | None,
     input_range: str | None,
     colour: str | None,
     variant: str | None,
@@ -65,11 +71,15 @@ def command(
 ) -> None:
     """Run the camera loop; needs no display. Ctrl-C ends it cleanly.
 
+    With -t TARGET the model runs there; a microcontroller's C in an emulator, with --on-host on
+    this machine.
+
     With --json every frame is a line of JSON on stdout, the last line is the summary.
     """
     from edgecnn.camera.loop import LoopConfig
     from edgecnn.jobs.detect import DetectRequest, output_files, run
     from edgecnn.jobs.input_range import RangeOptions
+    from edgecnn.jobs.place import chosen_place
     from edgecnn.jobs.reference import resolve
     from edgecnn.jobs.specs import SpecFiles
 
@@ -81,6 +91,7 @@ def command(
         jsonl=lines if lines is not None else (sys.stdout if as_json else None),
         score_threshold=threshold,
     )
+    place = chosen_place(target, board_file, device=device, threads=threads, on_host=on_host)
     reference = resolve(model, project, imports=imports, unsafe=unsafe)
     _warn(reference, variant)
     request = DetectRequest(
@@ -89,12 +100,13 @@ def command(
         config,
         realtime=realtime,
         variant=variant,
-        threads=threads,
+        place=place,
         files=SpecFiles(preprocess, postprocess, labels, RangeOptions(input_range, colour)),
     )
     # Without a terminal nothing is shown, and frames need not be drawn for it.
     status = _Status() if sys.stderr.isatty() and not (as_json or quiet) else None
-    summary = run(request, status)
+    say = None if as_json or quiet else partial(click.echo, err=True)
+    summary = run(request, status, say)
     if as_json and lines is not None:
         from edgecnn.camera.result import to_line
 

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgecnn.cli.options import (
-    board_file_option,
     common,
     force_chance_option,
     input_options,
     model_argument,
     numerics_option,
     own_code_options,
+    place_options,
     project_option,
     seed_option,
-    target_option,
     variant_option,
 )
 from edgecnn.cli.output import print_json, print_warnings, progress
@@ -37,27 +36,25 @@ if TYPE_CHECKING:
     default=None,
     help="Default: test; all images of a foreign folder without a test split.",
 )
-@target_option(multiple=False, required=False)
-@board_file_option
+@place_options
 @own_code_options
 @variant_option
 @click.option("--limit", type=click.IntRange(1), default=None, help="At most so many images.")
-@click.option("--threads", type=click.IntRange(1, 256), default=None, help="Interpreter threads.")
 @click.option("--labels", type=click.Path(path_type=Path), default=None, help="Label file.")
 @click.option("--preprocess", type=click.Path(path_type=Path), default=None, help="Spec file.")
 @click.option("--postprocess", type=click.Path(path_type=Path), default=None, help="Spec file.")
 @input_options
 @force_chance_option
-@numerics_option("Evaluate the model's C with these numerics, on this machine.", default=None)
+@numerics_option("Evaluate the model's C with these numerics.", default=None)
 @seed_option
 @project_option
 @common
 def command(model: Path | None, project: Path, **flags: Any) -> None:
     """Measure accuracy (classify) or mAP (detect) on labelled data.
 
-    With -t CORE or BOARD it is what that device computes, beside LiteRT and the float model on the
-    same images. Exit code 1 when a classifier is no better than chance, or a detector finds
-    nothing.
+    With -t TARGET it is what that device computes, beside LiteRT and the float model on the same
+    images; a microcontroller's C runs in an emulator, with --on-host on this machine. Exit code 1
+    when a classifier is no better than chance, or a detector finds nothing.
     """
     from edgecnn.jobs.evaluate import gate, run
     from edgecnn.jobs.reference import resolve
@@ -67,10 +64,8 @@ def command(model: Path | None, project: Path, **flags: Any) -> None:
     print_warnings(reference.warnings)
     request = _request(reference, flags)
     with progress(silent=flags["as_json"] or flags["quiet"]) as bar:
-        if flags["target"] or flags["board_file"]:
-            result = run_side_by_side(request, flags["target"], flags["board_file"], bar)
-        else:
-            result = run(request, bar)
+        with_target = request.place.target is not None
+        result = run_side_by_side(request, bar) if with_target else run(request, bar)
     if flags["as_json"]:
         print_json(result.to_json())
     else:
@@ -83,6 +78,7 @@ def command(model: Path | None, project: Path, **flags: Any) -> None:
 def _request(reference: ModelRef, flags: dict[str, Any]) -> EvalRequest:
     from edgecnn.jobs.evaluate import EvalRequest
     from edgecnn.jobs.input_range import RangeOptions
+    from edgecnn.jobs.place import chosen_place
     from edgecnn.jobs.specs import SpecFiles
 
     given = RangeOptions(flags["input_range"], flags["colour"])
@@ -93,20 +89,27 @@ def _request(reference: ModelRef, flags: dict[str, Any]) -> EvalRequest:
         flags["variant"],
         flags["seed"],
         flags["limit"],
-        flags["threads"],
         SpecFiles(flags["preprocess"], flags["postprocess"], flags["labels"], given),
-        flags["numerics"],
+        chosen_place(
+            flags["target"],
+            flags["board_file"],
+            device=flags["device"],
+            threads=flags["threads"],
+            numerics=flags["numerics"],
+            on_host=flags["on_host"],
+        ),
     )
 
 
 def _print(result: EvalResult, *, verbose: bool) -> None:
-    if result.compared:
+    if len(result.compared) > 1:
         print_side_by_side(result.compared)
         first, last = result.compared[0], result.compared[-1]
         print_class_changes(first.metric, last.metric, (first.name, last.name))
     else:
         of = f", {result.variant}" if result.variant else ""
         of += " (not quantized yet)" if result.float_only else ""
+        of += f", {result.compared[0].name}: {result.runs}" if result.compared else ""
         print_metric(result.metric, f"{result.metric.n} images{of}", verbose=verbose)
     if result.skipped:
         click.echo(f"skipped {len(result.skipped)} unreadable images:")

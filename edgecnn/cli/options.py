@@ -114,6 +114,22 @@ def line_option(function: F) -> F:
     )(function)
 
 
+def place_options(function: F) -> F:
+    """``-t``, ``--board-file``, ``-d``, ``--on-host`` and ``--threads``: where a model runs."""
+    for option in (
+        click.option("--threads", type=click.IntRange(1, 256), default=None,
+                     help="Interpreter threads."),
+        click.option("--on-host", is_flag=True,
+                     help="Run a microcontroller's C on this machine: the same bytes as in the"
+                     " emulator, which is the default, and much faster."),
+        device_option("The target's device: local runs a Raspberry Pi's model on this machine."),
+        board_file_option,
+        target_option(multiple=False, required=False),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
 def model_id_option(function: F) -> F:
     """``--id``: the model's id on the line."""
     return click.option(

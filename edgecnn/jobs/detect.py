@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgecnn.camera.loop import LoopConfig, LoopSummary, OnFrame, run_loop
 from edgecnn.camera.source import open_source
+from edgecnn.jobs.place import HERE, Place, Say
 from edgecnn.jobs.reference import ModelRef
 from edgecnn.jobs.specs import SpecFiles, open_runnable
 
@@ -18,6 +20,7 @@ class DetectRequest:
     Attributes:
         source: camera number, file or URL.
         realtime: play a file at its own speed, dropping what comes too fast.
+        place: where the model runs.
     """
 
     reference: ModelRef
@@ -25,32 +28,51 @@ class DetectRequest:
     config: LoopConfig
     realtime: bool = False
     variant: str | None = None
-    threads: int | None = None
     files: SpecFiles | None = None
+    place: Place = HERE
 
 
-def run(request: DetectRequest, on_frame: OnFrame | None = None) -> LoopSummary:
+def run(
+    request: DetectRequest, on_frame: OnFrame | None = None, say: Say | None = None
+) -> LoopSummary:
     """Opens the model, then the source, and runs until the source ends or Ctrl-C.
+
+    However it ends, what runs the model ends with it.
+
+    Args:
+        request: what to run on what.
+        on_frame: see :func:`edgecnn.camera.loop.run_loop`.
+        say: gets a line on where the model runs, and what to know of it there.
 
     Raises:
         CameraError: the source cannot be opened or was lost.
         ModelError, BundleError, DataError: the model, its specs or labels.
+        Whatever opening the model on its target raises (:class:`targets.base.RunsModels`).
     """
-    runnable = open_runnable(
-        request.reference,
-        variant=request.variant,
-        threads=request.threads,
-        files=request.files,
-    )
-    source = open_source(request.source, realtime=request.realtime)
-    return run_loop(
-        source,
-        runnable.predictor,
-        runnable.preprocess,
-        runnable.postprocess,
-        request.config,
-        on_frame,
-    )
+    say = say or _silent
+    place = request.place
+    with ExitStack() as stack:
+        runnable = open_runnable(
+            request.reference,
+            variant=request.variant,
+            threads=place.threads,
+            files=request.files,
+            open_model=place.opener(stack, say),
+        )
+        say(f"runs on {place.name}: {runnable.runs}")
+        source = open_source(request.source, realtime=request.realtime)
+        return run_loop(
+            source,
+            runnable.predictor,
+            runnable.preprocess,
+            runnable.postprocess,
+            replace(request.config, target=place.target.name if place.target else None),
+            on_frame,
+        )
+
+
+def _silent(line: str) -> None:
+    """Says nothing."""
 
 
 def output_files(folder: Path | None) -> tuple[Path | None, Path | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,8 +18,9 @@ from edgecnn.evaluation.chance import chance_level
 from edgecnn.evaluation.evaluate import evaluate
 from edgecnn.jobs.find_range import Subject, range_finder
 from edgecnn.jobs.input_range import InputRange, RangeOptions
+from edgecnn.jobs.place import HERE, Place
 from edgecnn.jobs.reference import ModelRef
-from edgecnn.jobs.specs import SpecFiles, open_runnable
+from edgecnn.jobs.specs import Runnable, SpecFiles, open_runnable
 from quantization.types import Drop
 
 
@@ -33,8 +35,7 @@ class EvalRequest:
             data.
         seed: of the split; None: the bundle's, or 42.
         limit: at most so many images.
-        numerics: run the model's C, with these numerics, on this machine; None: LiteRT.
-        kernels: that the C is made of.
+        place: where the model runs.
     """
 
     reference: ModelRef
@@ -43,10 +44,8 @@ class EvalRequest:
     variant: str | None = None
     seed: int | None = None
     limit: int | None = None
-    threads: int | None = None
     files: SpecFiles | None = None
-    numerics: str | None = None
-    kernels: str = "generic"
+    place: Place = HERE
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,8 @@ class EvalResult:
     Attributes:
         variant: which file of a bundle was measured (see
             :class:`edgecnn.jobs.specs.Runnable`); None: a bare file.
-        compared: with a target: float, quantized and the target's C on the same images.
+        compared: with a target: float, quantized and what the target computes, on the same images.
+        runs: what computed it, in a few words.
     """
 
     task: str
@@ -98,6 +98,7 @@ class EvalResult:
     variant: str | None = None
     input_range: InputRange | None = None
     compared: tuple[MeasuredModel, ...] = ()
+    runs: str = ""
 
     @property
     def float_only(self) -> bool:
@@ -137,17 +138,27 @@ def run(request: EvalRequest, progress: Progress) -> EvalResult:
         parts = [_dataset(request, source, seed, "classify")] if subject.scores else []
         return range_finder(lambda _: subject, options, progress, seed=seed)(parts)
 
-    runnable = open_runnable(
-        request.reference,
-        variant=request.variant,
-        threads=request.threads,
-        files=request.files,
-        numerics=request.numerics,
-        kernels=request.kernels,
-        find=find,
-    )
-    task = runnable.postprocess.task
-    dataset = _dataset(request, source, seed, task)
+    with ExitStack() as stack:
+        runnable = open_runnable(
+            request.reference,
+            variant=request.variant,
+            threads=request.place.threads,
+            files=request.files,
+            open_model=request.place.opener(stack, progress.say),
+            find=find,
+        )
+        dataset = _dataset(request, source, seed, runnable.postprocess.task)
+        return _measured(runnable, dataset, source, request.limit, progress)
+
+
+def _measured(
+    runnable: Runnable, dataset: Dataset, source: str, limit: int | None, progress: Progress
+) -> EvalResult:
+    """What the model gives on the data.
+
+    Raises:
+        DataError: ``source`` has more classes than the model.
+    """
     classes = runnable.postprocess.labels
     if len(dataset.labels) > len(classes):
         raise DataError(
@@ -159,12 +170,17 @@ def run(request: EvalRequest, progress: Progress) -> EvalResult:
         dataset,
         runnable.preprocess,
         runnable.postprocess,
-        limit=request.limit,
+        limit=limit,
         progress=progress,
     )
-    labels = classes if isinstance(runnable.postprocess, ClassifySpec) else dataset.labels
     return EvalResult(
-        task, metric, labels, tuple(dataset.skipped), runnable.variant, runnable.input_range
+        runnable.postprocess.task,
+        metric,
+        classes if isinstance(runnable.postprocess, ClassifySpec) else dataset.labels,
+        tuple(dataset.skipped),
+        runnable.variant,
+        runnable.input_range,
+        runs=runnable.runs,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from edgecnn.core.progress import Progress
 from edgecnn.jobs.evaluate import EvalRequest, run, same_range
 from edgecnn.jobs.input_range import InputRange, RangeOptions
+from edgecnn.jobs.place import Place
 from edgecnn.jobs.reference import ModelRef
 from edgecnn.jobs.specs import SpecFiles
 
@@ -61,8 +62,8 @@ def quality_beside_reference(
     for kind in dict.fromkeys((numerics and REFERENCE, numerics)):
         progress.stage(f"evaluate {kind or 'with LiteRT'}")
         request = EvalRequest(
-            reference, data.source, variant=variant, limit=_MOST_IMAGES, numerics=kind,
-            files=files,
+            reference, data.source, variant=variant, limit=_MOST_IMAGES,
+            place=Place(numerics=kind), files=files,
         )  # fmt: skip
         result = run(request, progress)
         values[kind], found = result.metric, found or result.input_range

@@ -1,70 +1,78 @@
-"""eval -t: the float model, the quantized one and its C for a target, on the same images."""
+"""eval -t: the float model, the quantized one and what a target computes, on the same images."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from edgecnn.core.errors import UsageError
 from edgecnn.core.progress import Progress
+from edgecnn.core.tflite.compiled import is_edge_tpu_model
 from edgecnn.data.table import same_source
 from edgecnn.jobs.evaluate import EvalRequest, EvalResult, MeasuredModel, run, same_range
 from edgecnn.jobs.inspect import FLOAT
+from edgecnn.jobs.place import Place
+from edgecnn.jobs.reference import model_file
 from quantization.parity import drop
-from targets.mcu.on_host import kernels_of
-from targets.table import chosen_target
-
-_REFERENCE = "litert-ref"
+from targets.litert import LiteRTTarget
 
 
-def run_side_by_side(
-    request: EvalRequest, target: str | None, board_file: Path | None, progress: Progress
-) -> EvalResult:
-    """Evaluates what a device with ``target`` computes, beside what it was made from.
+def run_side_by_side(request: EvalRequest, progress: Progress) -> EvalResult:
+    """Evaluates a model where it was asked for, beside what it was made from.
 
-    The C is that of the target's own kernels, built for this machine: the same bytes as there. A
-    bundle's float model stands first, where there is one, then the .tflite in LiteRT, then the C.
+    A bundle's float model stands first, where there is one, then the .tflite in LiteRT on this
+    machine, then the target. LiteRT is not measured twice: a target that is LiteRT itself has no
+    row before it; nor has a file for the Edge TPU, which LiteRT alone does not run.
 
     A bundle keeps the figures on its own test images for the report.
 
+    Args:
+        request: its place has a target.
+        progress: told of each image.
+
     Returns:
-        The C's figures, with all of them in ``compared``.
+        The target's figures, with all of them in ``compared``.
 
     Raises:
-        UsageError: the target is no microcontroller, or there is no .tflite.
-        UnknownNameError, TargetError: as :func:`targets.table.chosen_target`.
-        MissingExtraError, ToolError, TargetError: the C cannot be built for this machine.
-        UnsupportedModelError: the model has ops without a kernel.
+        UsageError: there is no .tflite.
+        Whatever opening the model there raises (:class:`targets.base.RunsModels`).
     """
-    chosen = chosen_target(target, board_file)
-    kernels = kernels_of(chosen)
+    name = request.place.name
     bundle = request.reference.bundle
     if request.reference.kind not in ("bundle", "tflite") or (bundle and bundle.only_trained):
         raise UsageError(
-            f"'{request.reference.path}' is not quantized yet: there is no C of it",
+            f"'{request.reference.path}' is not quantized yet: '{name}' takes a .tflite",
             hint="run edgecnn quantize first",
         )
-    numerics = request.numerics or _REFERENCE
-    steps = [(replace(request, numerics=None), "", "LiteRT")]
+    here = replace(request, place=Place(threads=request.place.threads))
+    steps: list[tuple[EvalRequest, str]] = []
     if bundle is not None and FLOAT in bundle.variants:
         measured = request.variant or bundle.manifest.default_variant
         if measured != FLOAT:
-            steps.insert(0, (replace(steps[0][0], variant=FLOAT), "", "LiteRT"))
-    compiled = replace(request, numerics=numerics, kernels=kernels)
-    steps.append((compiled, chosen.name, f"C on this machine, {kernels} kernels, {numerics}"))
+            steps.append((replace(here, variant=FLOAT), ""))
+    if _litert_is_another(request):
+        steps.append((here, ""))
+    steps.append((request, name))
     rows: list[MeasuredModel] = []
     files = request.files
-    for step, name, runs in steps:
-        progress.stage(f"evaluate {name or step.variant or 'the .tflite'}")
+    for step, shown in steps:
+        progress.stage(f"evaluate {shown or step.variant or 'the .tflite'}")
         result = run(replace(step, files=files), progress)
         files = same_range(files, result.input_range)
         loss = drop(rows[0].metric, result.metric) if rows else None
-        rows.append(MeasuredModel(name or result.variant or "model", runs, result.metric, loss))
+        shown = shown or result.variant or "model"
+        rows.append(MeasuredModel(shown, result.runs, result.metric, loss))
     result = replace(result, compared=tuple(rows))
-    _keep(request, chosen.name, result)
+    _keep(request, name, result)
     return result
+
+
+def _litert_is_another(request: EvalRequest) -> bool:
+    """Whether LiteRT on this machine runs the file, and is not what was asked for anyway."""
+    if isinstance(request.place.target, LiteRTTarget):
+        return False
+    return not is_edge_tpu_model(model_file(request.reference, request.variant).model)
 
 
 def _keep(request: EvalRequest, target: str, result: EvalResult) -> None:

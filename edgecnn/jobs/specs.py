@@ -22,6 +22,7 @@ from edgecnn.core.tflite.reader import read_model
 from edgecnn.jobs.find_range import Subject, find_input_range
 from edgecnn.jobs.input_range import InputRange, RangeOptions, from_spec, with_options
 from edgecnn.jobs.reference import ModelRef, bundle_keras, model_file
+from targets.base import ModelFile, RunningModel
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class SpecFiles:
 
 #: Finds the input range of a model that brings no spec.
 Finder = Callable[[Subject], InputRange]
+#: Makes a .tflite ready to run, wherever the user wants it to run.
+OpenModel = Callable[[ModelFile], RunningModel]
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Runnable:
         variant: which file of a bundle it is: a variant's name, or ``model.keras`` where the bundle
             is not quantized yet; None: a bare file.
         input_range: what a byte of an image means, and why; None: a bundle, or no image.
+        runs: what computes, for people.
     """
 
     predictor: Predictor
@@ -59,6 +63,7 @@ class Runnable:
     postprocess: PostprocessSpec
     variant: str | None = None
     input_range: InputRange | None = None
+    runs: str = ""
 
 
 def open_runnable(
@@ -67,8 +72,7 @@ def open_runnable(
     variant: str | None,
     threads: int | None = None,
     files: SpecFiles | None = None,
-    numerics: str | None = None,
-    kernels: str = "generic",
+    open_model: OpenModel | None = None,
     find: Finder | None = None,
 ) -> Runnable:
     """Opens a bundle's variant, a .tflite, a Keras model or a SavedModel.
@@ -77,8 +81,8 @@ def open_runnable(
     given files, else the bundle, else the .tflite's metadata. What a byte of an image means to any
     other model is left to ``find``, without one to what the file tells (see
     :mod:`edgecnn.jobs.input_range`); classes are numbered; inputs that are no image take arrays of
-    real values. With ``numerics`` the predictor is the model's C with these ``kernels``, built for
-    this machine; else LiteRT.
+    real values. A .tflite is run by what ``open_model`` makes of it (see
+    :mod:`edgecnn.jobs.place`), without one by LiteRT on this machine, on so many ``threads``.
 
     Raises:
         ModelError: it is no classifier, or a spec does not fit it.
@@ -87,29 +91,29 @@ def open_runnable(
     """
     files = files or SpecFiles()
     if reference.kind in ("keras", "saved-model"):
-        if numerics is not None:
+        if open_model is not None:
             raise UsageError(
-                f"'{reference.path}' is no .tflite: there is no C of it",
-                hint="leave --numerics out, or run edgecnn quantize first",
+                f"'{reference.path}' is not quantized yet: targets and C compilers take a .tflite",
+                hint="run edgecnn quantize first, or leave -t and --numerics out",
             )
         return _unconverted(reference, files, find)
     bundle = reference.bundle
-    if bundle is not None and variant is None and numerics is None and bundle.only_trained:
+    if bundle is not None and variant is None and open_model is None and bundle.only_trained:
         return _trained(bundle, reference, files)
     model = model_file(reference, variant)
-    predictor: Predictor
-    if numerics is None:
-        predictor = LiteRTPredictor(model.data, threads=threads)
-    else:
-        from targets.mcu.on_host import c_predictor
-
-        predictor = c_predictor(model, numerics, kernels)
+    running = open_model(model) if open_model is not None else in_litert(model, threads)
     if bundle is not None:
-        runnable = _finish(predictor, bundle.preprocess, bundle.postprocess, files)
-        return replace(runnable, variant=model.recipe)
+        runnable = _finish(running.predictor, bundle.preprocess, bundle.postprocess, files)
+        return replace(runnable, variant=model.recipe, runs=running.runs)
     preprocess, postprocess = embedded_specs(model.model)
-    subject = Subject(predictor, graph=model.model)
-    return _finish_bare(subject, preprocess, postprocess, files, find)
+    subject = Subject(running.predictor, graph=model.model)
+    runnable = _finish_bare(subject, preprocess, postprocess, files, find)
+    return replace(runnable, runs=running.runs)
+
+
+def in_litert(model: ModelFile, threads: int | None = None) -> RunningModel:
+    """The model in LiteRT on this machine; None: as many threads as LiteRT takes."""
+    return RunningModel(LiteRTPredictor(model.data, threads=threads), "LiteRT")
 
 
 def _trained(bundle: Bundle, reference: ModelRef, files: SpecFiles) -> Runnable:
@@ -119,7 +123,7 @@ def _trained(bundle: Bundle, reference: ModelRef, files: SpecFiles) -> Runnable:
     path = bundle_keras(reference, "eval")
     predictor = KerasPredictor(load_keras(path, unsafe=reference.unsafe))
     runnable = _finish(predictor, bundle.preprocess, bundle.postprocess, files)
-    return replace(runnable, variant=KERAS_MODEL)
+    return replace(runnable, variant=KERAS_MODEL, runs="Keras")
 
 
 def _unconverted(reference: ModelRef, files: SpecFiles, find: Finder | None) -> Runnable:
@@ -131,10 +135,10 @@ def _unconverted(reference: ModelRef, files: SpecFiles, find: Finder | None) -> 
         frozen = freeze_saved_model(reference.path)
         predictor = FunctionPredictor(frozen.function, frozen.inputs, frozen.outputs)
         subject = Subject(predictor, graph=_graph(frozen, files))
-        return _finish_bare(subject, None, None, files, find)
+        return replace(_finish_bare(subject, None, None, files, find), runs="TensorFlow")
     model = load_keras(reference.path, unsafe=reference.unsafe)
     subject = Subject(KerasPredictor(model), keras_model=model)
-    return _finish_bare(subject, None, None, files, find)
+    return replace(_finish_bare(subject, None, None, files, find), runs="Keras")
 
 
 def _graph(frozen: Any, files: SpecFiles) -> TfModel | None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ctypes.util import find_library
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from edgecnn.core.errors import TargetError
-from edgecnn.core.reference import reference_predictor
-from edgecnn.core.runtime import LiteRTPredictor
+from edgecnn.core.runtime import Predictor, TensorInfo, tensor_infos
 from edgecnn.core.tflite.compiled import is_edge_tpu_model
 from targets.base import ModelFile
-from targets.golden import Arrays, Run
 
 _USB = Path("/sys/bus/usb/devices")
 
@@ -28,9 +30,9 @@ def edge_tpu_library(usb_ids: tuple[str, ...], device: str | None) -> str:
     if library is None or missing or device not in (None, "local"):
         where = f" at '{device}'" if device not in (None, "local") else ""
         raise TargetError(
-            f"no Edge TPU found to measure on{where} ({', '.join(missing) or 'not local'})",
+            f"no Edge TPU found to run on{where} ({', '.join(missing) or 'not local'})",
             hint="edgecnn check -t coral-usb predicts the mapping without a device;"
-            " -t host measures the model on this machine's CPU",
+            " -t host runs the model on this machine's CPU",
         )
     return library
 
@@ -53,14 +55,31 @@ def is_compiled(model: ModelFile) -> bool:
     return is_edge_tpu_model(model.model)
 
 
-def by_name(predictor: LiteRTPredictor, model: ModelFile) -> Run:
-    """A function that runs the compiled model under the original's tensor names, in its order."""
-    original = reference_predictor(model.data)
+class ByName:
+    """A compiled model under the original's tensor names; a :class:`Predictor` of its own.
 
-    def run(inputs: Arrays) -> Arrays:
-        given = (inputs[info.name] for info in original.inputs)
-        names = (info.name for info in predictor.inputs)
-        results = predictor.predict(dict(zip(names, given, strict=True)))
-        return dict(zip((info.name for info in original.outputs), results.values(), strict=True))
+    Args:
+        compiled: runs what the compiler made of ``original``.
+        original: the model before the compiler, whose tensors have the same order.
+    """
 
-    return run
+    def __init__(self, compiled: Predictor, original: ModelFile) -> None:
+        self._compiled = compiled
+        self._inputs, self._outputs = tensor_infos(original.model)
+
+    @property
+    def inputs(self) -> tuple[TensorInfo, ...]:
+        """The original's inputs."""
+        return self._inputs
+
+    @property
+    def outputs(self) -> tuple[TensorInfo, ...]:
+        """The original's outputs."""
+        return self._outputs
+
+    def predict(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Runs the compiled model once, from a fresh state."""
+        given = (inputs[info.name] for info in self._inputs)
+        names = (info.name for info in self._compiled.inputs)
+        results = self._compiled.predict(dict(zip(names, given, strict=True)))
+        return dict(zip((info.name for info in self._outputs), results.values(), strict=True))

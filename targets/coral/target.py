@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +19,15 @@ from targets.base import (
     CompileResult,
     Deployment,
     ModelFile,
+    RunningModel,
     RunOptions,
 )
 from targets.coral.compiler import CompilerLog, compile_model
-from targets.coral.device import by_name, edge_tpu_library, is_compiled
+from targets.coral.device import ByName, edge_tpu_library, is_compiled
 from targets.coral.memory import CACHE_BYTES, estimate
 from targets.coral.predict import predict
 from targets.golden import ACCELERATOR_LSB, judge
-from targets.inference import load, timed_report
+from targets.inference import load, open_litert, timed_report
 from targets.settings import FromSettings, load_settings
 
 
@@ -169,9 +172,27 @@ class CoralTarget(FromSettings):
         loaded = load(data, options, default_threads=1, delegate=library)
         # A file that was compiled elsewhere has no reference: it cannot be replayed.
         verdict = (
-            None if compiled else judge(by_name(loaded.predictor, model), model, ACCELERATOR_LSB)
+            None
+            if compiled
+            else judge(ByName(loaded.predictor, model).predict, model, ACCELERATOR_LSB)
         )
         return timed_report(self.name, loaded, verdict, options)
+
+    @contextmanager
+    def open_model(self, model: ModelFile, options: RunOptions) -> Iterator[RunningModel]:
+        """The model on the Edge TPU, compiled unless it is already; LiteRT runs the other ops.
+
+        Raises:
+            TargetError: no Edge TPU, no runtime library, or nothing to compile with.
+            ToolError: the compiler failed.
+            UsageError, ModelError: as for the host.
+        """
+        library = edge_tpu_library(self.settings.usb_ids, options.device)
+        compiled = is_compiled(model)
+        data = model.data if compiled else self._compile_for_run(model)
+        predictor, words = open_litert(data, options, 1, library)
+        runs = f"Edge TPU by {library}, the rest in {words}"
+        yield RunningModel(predictor if compiled else ByName(predictor, model), runs)
 
     def _compile_for_run(self, model: ModelFile) -> bytes:
         program = shutil.which(self.settings.compiler)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from targets.base import (
     Deployment,
     ModelFile,
     OpFinding,
+    RunningModel,
     RunOptions,
     StepInfo,
 )
@@ -225,6 +227,24 @@ class BoardTarget(CompiledTarget):
             " board, with --emulate on the whole emulated board"
         )
         return replace(report, notes=(*report.notes, note))
+
+    @contextmanager
+    def open_model(self, model: ModelFile, options: RunOptions) -> Iterator[RunningModel]:
+        """The model's C on the board's core: as for the bare core, with the board's memory.
+
+        Raises:
+            UsageError: a device was named.
+            UnsupportedModelError, PlanError, MissingExtraError, ToolError: as for the bare core.
+        """
+        if options.device not in (None, "local"):
+            raise UsageError(
+                f"the model would run on an emulated {self.board.cpu}, not on '{options.device}'",
+                hint=f"edgecnn run -t {self.name} -d {options.device} runs it on the board",
+            )
+        with McuTarget(self.board).open_model(model, options) as running:
+            note = f"runs on the bare {self.board.cpu}, without the board around it"
+            notes = running.notes if options.on_host else (*running.notes, note)
+            yield replace(running, notes=notes)
 
     def _toolchain(self, options: RunOptions) -> Toolchain | None:
         """None where none is installed and none was named."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgecnn.core.errors import MissingExtraError, PlanError, TargetError
+from edgecnn.core.errors import MissingExtraError, PlanError, TargetError, UsageError
 from edgecnn.core.files import write_atomic
 from firmware_glue.compiler.api import (
     check_ops,
@@ -22,14 +24,17 @@ from targets.base import (
     CompileResult,
     Deployment,
     ModelFile,
+    RunningModel,
     RunOptions,
     StepInfo,
 )
+from targets.mcu.bytes_predictor import BytesPredictor
 from targets.mcu.compiled_target import CompiledTarget
 from targets.mcu.findings import findings, interface_findings
 from targets.mcu.fit import memory_rows, missing, needs_note, require_fit
 from targets.mcu.make import c_files, maker
 from targets.mcu.measure import measure
+from targets.mcu.on_host import on_host
 from targets.mcu.plan import LimitedPlan, Tools, best_plan, limits_of
 
 _CODE_NOTE = "code comes on top of the weights; compile tells how much"
@@ -158,6 +163,37 @@ class McuTarget(CompiledTarget):
         }
         report = measure(model, built, self.board, emulator, result, conditions)
         return replace(report, notes=notes)
+
+    @contextmanager
+    def open_model(self, model: ModelFile, options: RunOptions) -> Iterator[RunningModel]:
+        """The model's C on the emulated core, or with ``on_host`` on this machine.
+
+        Both give the same bytes. The emulated core has the board's memory; this machine asks for
+        none.
+
+        Raises:
+            UsageError: a device was named.
+            UnsupportedModelError, PlanError: as :meth:`compile`.
+            MissingExtraError: the C compiler or the emulator is not installed.
+            ToolError: the compiler failed, or the program crashed in the emulator.
+        """
+        if options.device not in (None, "local"):
+            raise UsageError(
+                f"'{self.name}' is an emulated core: there is no '{options.device}'",
+                hint="leave -d out",
+            )
+        kernels = self.board.kernels
+        if options.on_host:
+            yield on_host(model, options.numerics, kernels)
+            return
+        toolchain = find_toolchain(self.board, options.toolchain)
+        emulator = find_emulator(self.board, options.emulator)
+        plan = self._fitting(model, options)
+        built = plan.built or build_model(plan.compiled, self.board, toolchain)
+        with emulator.open(built.program, self.board) as session:
+            predictor = BytesPredictor(model, lambda inputs: session.run(inputs).outputs)
+            runs = f"C in {emulator.description}, {kernels} kernels, {options.numerics}"
+            yield RunningModel(predictor, runs, _model_notes(plan))
 
     def _fitting(self, model: ModelFile, options: RunOptions) -> LimitedPlan:
         """The best plan.

@@ -11,6 +11,7 @@ from edgecnn.core.postprocess import ClassifySpec, to_json
 from edgecnn.core.preprocess import ImageInput, PreprocessSpec
 from edgecnn.core.progress import SilentProgress
 from edgecnn.jobs.evaluate import EvalRequest, run
+from edgecnn.jobs.place import Place
 from edgecnn.jobs.reference import resolve
 from tests.data.pictures import write_folder
 from tests.jobs.pictures import brightness_files
@@ -44,6 +45,6 @@ def test_a_trained_bundle_is_measured_by_its_keras_model(tmp_path: Path) -> None
     result = run(EvalRequest(reference, str(photos)), SilentProgress())
     assert (result.metric.value, result.metric.n) == (1.0, 12)
     assert result.to_json()["variant"] == "model.keras" and result.float_only
-    for asked in ({"variant": "int8"}, {"numerics": "single"}):
+    for asked in ({"variant": "int8"}, {"place": Place(numerics="single")}):
         with pytest.raises(BundleError, match="not quantized"):
             run(EvalRequest(reference, str(photos), **asked), SilentProgress())

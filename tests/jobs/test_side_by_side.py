@@ -12,7 +12,9 @@ from edgecnn.core.metric import Metric
 from edgecnn.core.progress import SilentProgress
 from edgecnn.jobs import side_by_side
 from edgecnn.jobs.evaluate import EvalRequest, EvalResult
+from edgecnn.jobs.place import chosen_place
 from edgecnn.jobs.reference import ModelRef
+from tests.builders import tiny_classifier
 
 
 def bundle_at(folder: Path, *variants: str) -> Bundle:
@@ -20,7 +22,7 @@ def bundle_at(folder: Path, *variants: str) -> Bundle:
     bundle = Bundle.create(folder, manifest)
     with bundle.edit() as edit:
         for name in variants:
-            edit.write(f"variants/{name}/model.tflite", b"m")
+            edit.write(f"variants/{name}/model.tflite", tiny_classifier())
     return bundle.reload()
 
 
@@ -40,20 +42,18 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[EvalRequest]:
 
 
 def evaluate(bundle: Bundle, **fields) -> EvalResult:
-    request = EvalRequest(
-        ModelRef("bundle", bundle.root, bundle), fields.pop("data", None), **fields
-    )
-    return side_by_side.run_side_by_side(request, "cortex-m7", None, SilentProgress())
+    place = chosen_place("cortex-m7", on_host=True)
+    reference = ModelRef("bundle", bundle.root, bundle)
+    request = EvalRequest(reference, fields.pop("data", None), place=place, **fields)
+    return side_by_side.run_side_by_side(request, SilentProgress())
 
 
-def test_float_then_int8_then_the_c_with_the_cores_kernels(
-    asked: list[EvalRequest], tmp_path: Path
-) -> None:
+def test_float_then_int8_then_the_c_on_the_core(asked: list[EvalRequest], tmp_path: Path) -> None:
     bundle = bundle_at(tmp_path / "b", "float32", "int8")
     result = evaluate(bundle)
     assert [row.name for row in result.compared] == ["float32", "int8", "cortex-m7"]
-    assert [(item.variant, item.numerics, item.kernels) for item in asked] == [
-        ("float32", None, "generic"), (None, None, "generic"), (None, "litert-ref", "dsp")
+    assert [(item.variant, item.place.name) for item in asked] == [
+        ("float32", "this machine"), (None, "this machine"), (None, "cortex-m7")
     ]  # fmt: skip
     points = [row.loss.points for row in result.compared if row.loss]
     assert points == pytest.approx([1.0, 2.0])

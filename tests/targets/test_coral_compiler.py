@@ -187,7 +187,7 @@ def test_no_device(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TargetError) as caught:
         get_target("coral-usb").benchmark(load_model_file(model), RunOptions())
     assert caught.value.message == (
-        "no Edge TPU found to measure on (no Edge TPU on USB, no libedgetpu)"
+        "no Edge TPU found to run on (no Edge TPU on USB, no libedgetpu)"
     )
     assert caught.value.exit_code == 1
 

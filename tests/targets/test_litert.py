@@ -99,7 +99,7 @@ def test_pi_elsewhere(model: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(TargetError) as caught:
         target.benchmark(model, replace(FEW, device="pi@raspberrypi.local"))
     assert "not available yet" in caught.value.message
-    assert "run edgecnn bench -t pi5 -d local there" in caught.value.hint
+    assert "run the command with -t pi5 -d local there" in caught.value.hint
     report = target.benchmark(model, replace(FEW, device="local"))
     assert report.tainted[0] == (
         "measured on this machine (Some PC, x86_64), which is no Raspberry Pi"
