@@ -22,6 +22,8 @@ from edgecnn.cli.output import print_warnings
 
 if TYPE_CHECKING:
     from edgecnn.camera.loop import LoopSummary
+    from edgecnn.jobs.detect import DetectRequest
+    from edgecnn.jobs.place import Place
     from edgecnn.jobs.reference import ModelRef
 
 
@@ -43,32 +45,7 @@ if TYPE_CHECKING:
 @variant_option
 @project_option
 @common
-def command(
-    source: str,
-    model: Path | None,
-    output_dir: Path | None,
-    threshold: float | None,
-    max_frames: int | None,
-    max_seconds: float | None,
-    realtime: bool,
-    labels: Path | None,
-    preprocess: Path | None,
-    postprocess: Path | None,
-    target: str | None,
-    board_file: Path | None,
-    device: str | None,
-    on_host: bool,
-    threads: int | None,
-    input_range: str | None,
-    colour: str | None,
-    variant: str | None,
-    project: Path,
-    imports: tuple[Path, ...],
-    unsafe: bool,
-    as_json: bool,
-    verbose: bool,
-    quiet: bool,
-) -> None:
+def command(model: Path | None, project: Path, **flags: Any) -> None:
     """Run the camera loop; needs no display. Ctrl-C ends it cleanly.
 
     With -t TARGET the model runs there; a microcontroller's C in an emulator, with --on-host on
@@ -76,33 +53,15 @@ def command(
 
     With --json every frame is a line of JSON on stdout, the last line is the summary.
     """
-    from edgecnn.camera.loop import LoopConfig
-    from edgecnn.jobs.detect import DetectRequest, output_files, run
-    from edgecnn.jobs.input_range import RangeOptions
-    from edgecnn.jobs.place import chosen_place
+    from edgecnn.jobs.detect import output_files, run
     from edgecnn.jobs.reference import resolve
-    from edgecnn.jobs.specs import SpecFiles
 
-    video, lines = output_files(output_dir)
-    config = LoopConfig(
-        max_frames=max_frames,
-        max_seconds=max_seconds,
-        video_out=video,
-        jsonl=lines if lines is not None else (sys.stdout if as_json else None),
-        score_threshold=threshold,
-    )
-    place = chosen_place(target, board_file, device=device, threads=threads, on_host=on_host)
-    reference = resolve(model, project, imports=imports, unsafe=unsafe)
-    _warn(reference, variant)
-    request = DetectRequest(
-        reference,
-        source,
-        config,
-        realtime=realtime,
-        variant=variant,
-        place=place,
-        files=SpecFiles(preprocess, postprocess, labels, RangeOptions(input_range, colour)),
-    )
+    as_json, quiet = flags["as_json"], flags["quiet"]
+    video, lines = output_files(flags["output_dir"])
+    place = _place(flags)
+    reference = resolve(model, project, imports=flags["imports"], unsafe=flags["unsafe"])
+    _warn(reference, flags["variant"])
+    request = _request(reference, place, (video, lines), flags)
     # Without a terminal nothing is shown, and frames need not be drawn for it.
     status = _Status() if sys.stderr.isatty() and not (as_json or quiet) else None
     say = None if as_json or quiet else partial(click.echo, err=True)
@@ -113,6 +72,49 @@ def command(
         click.echo(to_line(summary.to_json()), nl=False)
     elif not as_json and not quiet:
         _print(summary, [path for path in (video, lines) if path and path.exists()])
+
+
+def _place(flags: dict[str, Any]) -> Place:
+    from edgecnn.jobs.place import chosen_place
+
+    return chosen_place(
+        flags["target"],
+        flags["board_file"],
+        device=flags["device"],
+        threads=flags["threads"],
+        on_host=flags["on_host"],
+    )
+
+
+def _request(
+    reference: ModelRef,
+    place: Place,
+    files: tuple[Path | None, Path | None],
+    flags: dict[str, Any],
+) -> DetectRequest:
+    """What was asked for; ``files`` are the video and the JSON Lines to write."""
+    from edgecnn.camera.loop import LoopConfig
+    from edgecnn.jobs.detect import DetectRequest
+    from edgecnn.jobs.input_range import RangeOptions
+    from edgecnn.jobs.specs import SpecFiles
+
+    video, lines = files
+    given = RangeOptions(flags["input_range"], flags["colour"])
+    return DetectRequest(
+        reference,
+        flags["source"],
+        LoopConfig(
+            max_frames=flags["max_frames"],
+            max_seconds=flags["max_seconds"],
+            video_out=video,
+            jsonl=lines if lines is not None else (sys.stdout if flags["as_json"] else None),
+            score_threshold=flags["threshold"],
+        ),
+        realtime=flags["realtime"],
+        variant=flags["variant"],
+        files=SpecFiles(flags["preprocess"], flags["postprocess"], flags["labels"], given),
+        place=place,
+    )
 
 
 def _warn(reference: ModelRef, variant: str | None) -> None:
