@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from edgecnn.core.tflite.flexbuffers import FlexError, read_numbers
 from edgecnn.core.tflite.model import DType
-from firmware_glue.compiler.flexbuffers import FlexError, read_numbers
 from firmware_glue.compiler.ir import Graph, Op, Shape
 from firmware_glue.compiler.ops.detection_reference import Setup, detect
 from firmware_glue.compiler.ops.rules import constant, dtypes, per_tensor, rank

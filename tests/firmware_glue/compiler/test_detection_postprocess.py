@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from flatbuffers import flexbuffers
 
+from edgecnn.core.tflite.flexbuffers import FlexError, read_numbers
 from edgecnn.core.tflite.reader import read_model
 from firmware_glue.compiler.api import check_ops
-from firmware_glue.compiler.flexbuffers import FlexError, read_numbers
 from tests.firmware_glue.compiler.cases.detection import model, options
 from tests.firmware_glue.compiler.exactness import numpy_outputs
 from tests.firmware_glue.compiler.harness import Library, Reference
