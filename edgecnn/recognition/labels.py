@@ -1,0 +1,73 @@
+"""Class names for so many classes: the user's, the file's, or numbers."""
+
+from __future__ import annotations
+
+import re
+
+from edgecnn.core.errors import DataError
+from edgecnn.recognition.facts import Facts
+
+_NO_CLASS = ("???", "background", "__background__", "unlabeled", "unlabelled", "none", "bg")
+_NUMBERED = re.compile(r"(\d+)[\s:,]+(\S.*)")
+
+
+def class_labels(facts: Facts, count: int, *, background: bool = False) -> tuple[str, ...]:
+    """One name for each of ``count`` classes.
+
+    The user's label file comes first, then names in the file's metadata, else numbers. A first
+    line for the background is dropped where it is one too many. Lines ``17 dog`` name classes by
+    number; numbers without a line are called ``class 16``.
+
+    Args:
+        facts: of the model.
+        count: classes.
+        background: the first of the classes is the background, so a first line for it stays.
+
+    Raises:
+        DataError: a label file of another length.
+    """
+    for given in (facts.labels, _of_file(facts)):
+        if not given:
+            continue
+        labels = _fitted(_by_number(given, count), count, background)
+        if labels is not None:
+            return labels
+        if given is facts.labels:
+            raise DataError(
+                f"the label file has {len(given)} lines, the model has {count} classes",
+                hint=f"write {count} lines, one class name each, in the model's order; or lines"
+                " 'NUMBER NAME' for classes by number",
+            )
+    return tuple(str(number) for number in range(count))
+
+
+def _of_file(facts: Facts) -> tuple[str, ...]:
+    meta = facts.metadata
+    if meta.ultralytics is not None and meta.ultralytics.names:
+        return meta.ultralytics.names
+    for note in meta.outputs:
+        if note.labels:
+            return note.labels
+    return meta.labels
+
+
+def _by_number(given: tuple[str, ...], count: int) -> tuple[str, ...]:
+    """Lines ``17 dog`` as a list with gaps; other lines as they are."""
+    found = [_NUMBERED.fullmatch(line) for line in given]
+    numbers = [int(match[1]) for match in found if match]
+    rising = all(a < b for a, b in zip(numbers, numbers[1:], strict=False))
+    if len(numbers) != len(given) or not rising or numbers[-1] > count:
+        return given
+    names = {int(match[1]): match[2].strip() for match in found if match}
+    return tuple(names.get(k, f"class {k}") for k in range(max(count, numbers[-1] + 1)))
+
+
+def _fitted(given: tuple[str, ...], count: int, background: bool) -> tuple[str, ...] | None:
+    if len(given) == count:
+        return given
+    none_first = given[0].strip().lower() in _NO_CLASS
+    if len(given) == count + 1 and none_first and not background:
+        return given[1:]
+    if len(given) == count - 1 and background and not none_first:
+        return ("background", *given)
+    return None

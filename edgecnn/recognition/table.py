@@ -1,0 +1,51 @@
+"""All rules of recognition, and how their answers are weighed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from edgecnn.core.errors import ModelError
+from edgecnn.recognition.classifier import plain_classifier
+from edgecnn.recognition.facts import Facts
+from edgecnn.recognition.found import Answer, Recognised
+from edgecnn.recognition.shared_scale import shared_scale_warnings
+
+Rule = Callable[[Facts], Answer | None]
+
+#: Each rule answers for its own kind, or nothing. Order decides nothing.
+RULES: tuple[Rule, ...] = (plain_classifier,)
+
+
+def recognise(facts: Facts) -> Answer | None:
+    """What the model is; None: no rule knows it.
+
+    Where several rules answer, those that an op or metadata makes sure go first, then those with a
+    whole spec.
+
+    Raises:
+        ModelError: two different kinds fit equally well.
+        DataError: a label file of the wrong length.
+    """
+    answers = [answer for rule in RULES if (answer := rule(facts)) is not None]
+    for keep in (_sure, _whole):
+        answers = [answer for answer in answers if keep(answer)] or answers
+    if not answers:
+        return None
+    if len({answer.name for answer in answers}) > 1:
+        raise ModelError(
+            "the outputs fit several kinds: " + "; ".join(answer.name for answer in answers),
+            hint="say which: --explain-model --write spec.toml, then --spec spec.toml",
+        )
+    best = answers[0]
+    if isinstance(best, Recognised):
+        return replace(best, warnings=(*best.warnings, *shared_scale_warnings(facts, best.spec)))
+    return best
+
+
+def _sure(answer: Answer) -> bool:
+    return answer.sure
+
+
+def _whole(answer: Answer) -> bool:
+    return isinstance(answer, Recognised)
