@@ -12,6 +12,7 @@ from edgecnn.core.decode.cells import CellLayout, cell_layout
 from edgecnn.core.decode.centroids import centroids, decode_centroids
 from edgecnn.core.decode.classify import classify, decode_classes
 from edgecnn.core.decode.dense import detect
+from edgecnn.core.decode.listed import decode_listed
 from edgecnn.core.decode.outputs import Outputs
 from edgecnn.core.detections import Centroids, Classification, Detections, Segmentation
 from edgecnn.core.imaging import FrameMap
@@ -25,6 +26,7 @@ Decoded = Classification | Detections | Centroids | Segmentation
 _DECODERS: Mapping[str, Callable[[Any, Outputs, FrameMap | None], Decoded]] = {
     "classify": decode_classes,
     "detect": detect,
+    "listed": decode_listed,
     "centroids": decode_centroids,
 }
 
