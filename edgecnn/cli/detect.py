@@ -14,6 +14,7 @@ from edgecnn.cli.options import (
     input_options,
     output_option,
     own_code_options,
+    place_of,
     place_options,
     project_option,
     variant_option,
@@ -58,7 +59,7 @@ def command(model: Path | None, project: Path, **flags: Any) -> None:
 
     as_json, quiet = flags["as_json"], flags["quiet"]
     video, lines = output_files(flags["output_dir"])
-    place = _place(flags)
+    place = place_of(flags)
     reference = resolve(model, project, imports=flags["imports"], unsafe=flags["unsafe"])
     _warn(reference, flags["variant"])
     request = _request(reference, place, (video, lines), flags)
@@ -72,18 +73,6 @@ def command(model: Path | None, project: Path, **flags: Any) -> None:
         click.echo(to_line(summary.to_json()), nl=False)
     elif not as_json and not quiet:
         _print(summary, [path for path in (video, lines) if path and path.exists()])
-
-
-def _place(flags: dict[str, Any]) -> Place:
-    from edgecnn.jobs.place import chosen_place
-
-    return chosen_place(
-        flags["target"],
-        flags["board_file"],
-        device=flags["device"],
-        threads=flags["threads"],
-        on_host=flags["on_host"],
-    )
 
 
 def _request(

@@ -14,6 +14,7 @@ from edgecnn.cli.options import (
     model_argument,
     numerics_option,
     own_code_options,
+    place_of,
     place_options,
     project_option,
     seed_option,
@@ -78,7 +79,6 @@ def command(model: Path | None, project: Path, **flags: Any) -> None:
 def _request(reference: ModelRef, flags: dict[str, Any]) -> EvalRequest:
     from edgecnn.jobs.evaluate import EvalRequest
     from edgecnn.jobs.input_range import RangeOptions
-    from edgecnn.jobs.place import chosen_place
     from edgecnn.jobs.specs import SpecFiles
 
     given = RangeOptions(flags["input_range"], flags["colour"])
@@ -90,14 +90,7 @@ def _request(reference: ModelRef, flags: dict[str, Any]) -> EvalRequest:
         flags["seed"],
         flags["limit"],
         SpecFiles(flags["preprocess"], flags["postprocess"], flags["labels"], given),
-        chosen_place(
-            flags["target"],
-            flags["board_file"],
-            device=flags["device"],
-            threads=flags["threads"],
-            numerics=flags["numerics"],
-            on_host=flags["on_host"],
-        ),
+        place_of(flags),
     )
 
 

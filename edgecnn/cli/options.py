@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from edgecnn.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgecnn.jobs.place import Place
 
 _REGION = re.compile(r"([A-Za-z]\w{0,30})=(\d{1,9})([kKmM]?)")
 _BYTES = re.compile(r"(\d{1,9})([kKmM]?)")
@@ -128,6 +131,24 @@ def place_options(function: F) -> F:
     ):  # fmt: skip
         function = option(function)
     return function
+
+
+def place_of(flags: Mapping[str, Any]) -> Place:
+    """Where a model runs, by :func:`place_options` and ``--numerics``, if the verb has it.
+
+    Raises:
+        UsageError, UnknownNameError, TargetError: as :func:`edgecnn.jobs.place.chosen_place`.
+    """
+    from edgecnn.jobs.place import chosen_place
+
+    return chosen_place(
+        flags["target"],
+        flags["board_file"],
+        device=flags["device"],
+        threads=flags["threads"],
+        numerics=flags.get("numerics"),
+        on_host=flags["on_host"],
+    )
 
 
 def model_id_option(function: F) -> F:

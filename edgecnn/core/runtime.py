@@ -287,10 +287,13 @@ def _delegates(module: Any, library: str | None) -> list[Any] | None:
     if library is None:
         return None
     try:
-        # First: where a library is missing, load_delegate's own object fails once more when freed.
-        ctypes.CDLL(library)
+        # First: where a library is missing or no delegate, load_delegate's own object fails once
+        # more when freed.
+        loaded = ctypes.CDLL(library)
+        for function in ("tflite_plugin_create_delegate", "tflite_plugin_destroy_delegate"):
+            getattr(loaded, function)
         return [module.load_delegate(library)]
-    except (ValueError, OSError, RuntimeError) as error:
+    except (ValueError, OSError, RuntimeError, AttributeError) as error:
         raise TargetError(
             f"the delegate '{library}' cannot be loaded: {_line(error)}",
             hint="install the accelerator's runtime library and plug the device in",

@@ -22,6 +22,7 @@ from edgecnn.jobs.place import HERE, Place
 from edgecnn.jobs.reference import ModelRef
 from edgecnn.jobs.specs import Runnable, SpecFiles, open_runnable
 from quantization.types import Drop
+from targets.base import RunningModel
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,15 @@ class EvalResult:
         }
 
 
-def run(request: EvalRequest, progress: Progress) -> EvalResult:
+def run(
+    request: EvalRequest, progress: Progress, running: RunningModel | None = None
+) -> EvalResult:
     """Evaluates a bundle, .tflite or .keras.
+
+    Args:
+        request: what to measure.
+        progress: told of each image.
+        running: the model at its place, where it is open already.
 
     Raises:
         DataError: the data's classes are not the model's.
@@ -139,12 +147,13 @@ def run(request: EvalRequest, progress: Progress) -> EvalResult:
         return range_finder(lambda _: subject, options, progress, seed=seed)(parts)
 
     with ExitStack() as stack:
+        opener = request.place.opener(stack, progress.say)
         runnable = open_runnable(
             request.reference,
             variant=request.variant,
             threads=request.place.threads,
             files=request.files,
-            open_model=request.place.opener(stack, progress.say),
+            open_model=opener if running is None else lambda _: running,
             find=find,
         )
         dataset = _dataset(request, source, seed, runnable.postprocess.task)

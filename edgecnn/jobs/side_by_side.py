@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from edgecnn.jobs.inspect import FLOAT
 from edgecnn.jobs.place import Place
 from edgecnn.jobs.reference import model_file
 from quantization.parity import drop
+from targets.base import ModelFile
 from targets.litert import LiteRTTarget
 
 
@@ -45,34 +47,39 @@ def run_side_by_side(request: EvalRequest, progress: Progress) -> EvalResult:
             f"'{request.reference.path}' is not quantized yet: '{name}' takes a .tflite",
             hint="run edgecnn quantize first",
         )
-    here = replace(request, place=Place(threads=request.place.threads))
-    steps: list[tuple[EvalRequest, str]] = []
-    if bundle is not None and FLOAT in bundle.variants:
-        measured = request.variant or bundle.manifest.default_variant
-        if measured != FLOAT:
-            steps.append((replace(here, variant=FLOAT), ""))
-    if _litert_is_another(request):
-        steps.append((here, ""))
-    steps.append((request, name))
-    rows: list[MeasuredModel] = []
-    files = request.files
-    for step, shown in steps:
-        progress.stage(f"evaluate {shown or step.variant or 'the .tflite'}")
-        result = run(replace(step, files=files), progress)
-        files = same_range(files, result.input_range)
-        loss = drop(rows[0].metric, result.metric) if rows else None
-        shown = shown or result.variant or "model"
-        rows.append(MeasuredModel(shown, result.runs, result.metric, loss))
+    model = model_file(request.reference, request.variant)
+    with ExitStack() as stack:
+        opener = request.place.opener(stack, progress.say)
+        # First: what cannot run there is said before minutes of measuring here.
+        running = opener(model) if opener is not None else None
+        rows: list[MeasuredModel] = []
+        files = request.files
+        for step in (*_here(request, model), request):
+            last = step is request
+            progress.stage(f"evaluate {name if last else step.variant or 'the .tflite'}")
+            result = run(replace(step, files=files), progress, running if last else None)
+            files = same_range(files, result.input_range)
+            loss = drop(rows[0].metric, result.metric) if rows else None
+            shown = name if last else result.variant or "model"
+            rows.append(MeasuredModel(shown, result.runs, result.metric, loss))
     result = replace(result, compared=tuple(rows))
     _keep(request, name, result)
     return result
 
 
-def _litert_is_another(request: EvalRequest) -> bool:
-    """Whether LiteRT on this machine runs the file, and is not what was asked for anyway."""
-    if isinstance(request.place.target, LiteRTTarget):
-        return False
-    return not is_edge_tpu_model(model_file(request.reference, request.variant).model)
+def _here(request: EvalRequest, model: ModelFile) -> list[EvalRequest]:
+    """What is measured in LiteRT on this machine, before the target."""
+    here = replace(request, place=Place(threads=request.place.threads))
+    steps = []
+    bundle = request.reference.bundle
+    if bundle is not None and FLOAT in bundle.variants:
+        measured = request.variant or bundle.manifest.default_variant
+        if measured != FLOAT:
+            steps.append(replace(here, variant=FLOAT))
+    litert_again = isinstance(request.place.target, LiteRTTarget)
+    if not litert_again and not is_edge_tpu_model(model.model):
+        steps.append(here)
+    return steps
 
 
 def _keep(request: EvalRequest, target: str, result: EvalResult) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -10,11 +13,26 @@ from edgecnn.core.bundle import Bundle, Manifest
 from edgecnn.core.errors import UsageError
 from edgecnn.core.metric import Metric
 from edgecnn.core.progress import SilentProgress
+from edgecnn.core.runtime import Predictor
 from edgecnn.jobs import side_by_side
 from edgecnn.jobs.evaluate import EvalRequest, EvalResult
-from edgecnn.jobs.place import chosen_place
+from edgecnn.jobs.place import Place
 from edgecnn.jobs.reference import ModelRef
+from targets.base import ModelFile, RunningModel, RunOptions, Target
 from tests.builders import tiny_classifier
+
+
+class Core:
+    """A target that opens models and is asked nothing of them."""
+
+    name = "cortex-m7"
+    opened = closed = 0
+
+    @contextmanager
+    def open_model(self, model: ModelFile, options: RunOptions) -> Iterator[RunningModel]:
+        self.opened += 1
+        yield RunningModel(cast(Predictor, None), "nowhere")
+        self.closed += 1
 
 
 def bundle_at(folder: Path, *variants: str) -> Bundle:
@@ -31,7 +49,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[EvalRequest]:
     """Every evaluation that was asked for; each finds a little less than the one before."""
     seen: list[EvalRequest] = []
 
-    def run(request: EvalRequest, progress: object) -> EvalResult:
+    def run(request: EvalRequest, progress: object, running: RunningModel | None) -> EvalResult:
+        assert (running is None) == (request.place.target is None)
+        assert running is None or running.runs == "nowhere"
         seen.append(request)
         value = 0.9 - len(seen) / 100
         metric = Metric("map50", value, 9, value - 0.1, 1.0, extra={"curves": {"a": [1.0]}})
@@ -42,10 +62,14 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[EvalRequest]:
 
 
 def evaluate(bundle: Bundle, **fields) -> EvalResult:
-    place = chosen_place("cortex-m7", on_host=True)
+    core = Core()
     reference = ModelRef("bundle", bundle.root, bundle)
+    place = Place(cast(Target, core))
     request = EvalRequest(reference, fields.pop("data", None), place=place, **fields)
-    return side_by_side.run_side_by_side(request, SilentProgress())
+    try:
+        return side_by_side.run_side_by_side(request, SilentProgress())
+    finally:
+        assert core.closed == core.opened
 
 
 def test_float_then_int8_then_the_c_on_the_core(asked: list[EvalRequest], tmp_path: Path) -> None:
