@@ -8,7 +8,6 @@ the rule. The result is the same as if all had been.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -16,25 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.core.activation import activate, lowest_real
+from edgecnn.core.decode.columns import Float, RawColumns
 from edgecnn.core.runtime import TensorInfo
 
-Float = NDArray[np.float32]
 Passed = tuple[NDArray[np.intp], Float, NDArray[np.int64]]
 # Whole rows are asked instead of values: of small outputs, and with more than one hit in so many.
 _SMALL, _SPARSE = 8192, 64
-
-
-@dataclass(frozen=True)
-class RawColumns:
-    """One output's part of each candidate.
-
-    Attributes:
-        values: raw (candidates, n); a view, in whatever order the memory lies.
-        info: the output it comes from.
-    """
-
-    values: NDArray[Any]
-    info: TensorInfo
 
 
 def passing(

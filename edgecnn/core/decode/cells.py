@@ -27,6 +27,10 @@ class CellLayout:
     anchor: Float
     stride: Float
 
+    def at(self, chosen: NDArray[np.intp]) -> CellLayout:
+        """Where some of the candidates lie."""
+        return CellLayout(self.centre[chosen], self.anchor[chosen], self.stride[chosen])
+
 
 @lru_cache(maxsize=8)
 def cell_layout(levels: tuple[GridLevel, ...]) -> CellLayout:

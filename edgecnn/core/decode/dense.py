@@ -18,10 +18,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.core.decode.candidates import RawColumns, passing
+from edgecnn.core.decode.candidates import passing
 from edgecnn.core.decode.cells import cell_layout
+from edgecnn.core.decode.columns import RawColumns, read_columns
 from edgecnn.core.decode.framing import to_frame
-from edgecnn.core.decode.outputs import Outputs, misfit
+from edgecnn.core.decode.outputs import Outputs
 from edgecnn.core.decode.suppression import nms
 from edgecnn.core.detections import Detections
 from edgecnn.core.imaging import FrameMap
@@ -59,18 +60,11 @@ def detect(spec: DetectSpec, outputs: Outputs, frame_map: FrameMap | None) -> De
 
 def _columns(spec: DetectSpec, outputs: Outputs, name: str, start: int, width: int) -> RawColumns:
     """``width`` values of each candidate, from column ``start`` of an output on."""
-    raw, info = outputs.raw(name)
-    count = spec.candidates
-    columns = raw.size // count
-    # An output of its own holds nothing else; one that is shared may hold more.
-    shared = start or [spec.scores, spec.boxes, spec.objectness].count(name) > 1
-    if raw.size != columns * count or columns < start + width or (columns > width and not shared):
-        wanted = f"{start + width} values or more" if shared else str(width)
-        what = " classes" if name == spec.scores and not shared else ""
-        misfit(name, raw, f"{count} candidates × {wanted}{what}")
-    if spec.transposed:
-        return RawColumns(raw.reshape(columns, count)[start : start + width].T, info)
-    return RawColumns(raw.reshape(count, columns)[:, start : start + width], info)
+    shared = [spec.scores, spec.boxes, spec.objectness].count(name) > 1
+    return read_columns(
+        outputs, name, spec.candidates, start, width, shared=shared, transposed=spec.transposed,
+        what="classes" if name == spec.scores and not shared else "",
+    )  # fmt: skip
 
 
 def _corners(spec: DetectSpec, codes: Float, chosen: NDArray[np.intp]) -> Float:

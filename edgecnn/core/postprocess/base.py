@@ -135,6 +135,7 @@ class MaskCoefficients:
         column: where they start among the values of a candidate.
         prototypes: name of the output (1, rows, cols, count).
         rows, cols, count: of the prototypes; they cover the whole input.
+        width, height: of the input, pixels.
     """
 
     output: str
@@ -143,12 +144,14 @@ class MaskCoefficients:
     rows: int
     cols: int
     count: int
+    width: int
+    height: int
 
     def __post_init__(self) -> None:
         """Raises BundleError when a field holds what it must not."""
         checks.name("masks.output", self.output)
         checks.name("masks.prototypes", self.prototypes)
         checks.column("masks.column", self.column)
-        checks.whole("masks.rows", self.rows, 1, 8192)
-        checks.whole("masks.cols", self.cols, 1, 8192)
+        for key in ("rows", "cols", "width", "height"):
+            checks.whole(f"masks.{key}", getattr(self, key), 1, 8192)
         checks.whole("masks.count", self.count, 1, 4096)
