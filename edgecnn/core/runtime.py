@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module, metadata
 from typing import Any, Literal, Protocol
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from edgecnn.core.errors import DataError, MissingExtraError, ModelError, TargetError
 from edgecnn.core.quiet import held_stderr
+from edgecnn.core.tensor_info import TensorInfo, open_shapes, resized, tensor_infos
 from edgecnn.core.tflite.axes import with_valid_axes
 from edgecnn.core.tflite.compiled import refuse_edge_tpu
 from edgecnn.core.tflite.hazards import refuse_hazards
@@ -25,40 +26,20 @@ from edgecnn.core.tflite.model import TfModel
 from edgecnn.core.tflite.reader import read_model
 from edgecnn.core.tflite.versions import with_listed_versions
 
+__all__ = [
+    "LiteRTPredictor",
+    "Predictor",
+    "Resolver",
+    "TensorInfo",
+    "is_stateful",
+    "open_shapes",
+    "predict_stream",
+    "runtime_name",
+    "tensor_infos",
+]
+
 Array = NDArray[Any]
 Resolver = Literal["auto", "reference", "builtin"]
-
-
-@dataclass(frozen=True)
-class TensorInfo:
-    """One input or output of a model.
-
-    Attributes:
-        name: the signature's name where the model has one signature, else the tensor's name.
-        shape: with batch 1.
-        dtype: numpy dtype name: ``int8``, ``uint8``, ``int16``, ``float32`` …
-        scale, zero_point: per-tensor quantization, real = scale · (q − zero_point); None for float.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    scale: float | None = None
-    zero_point: int | None = None
-
-    def quantize(self, real: Array) -> Array:
-        """Float (any shape) → this tensor's dtype: round half to even, then clip. Float stays."""
-        if self.scale is None or self.zero_point is None:
-            return np.asarray(real, dtype=self.dtype)
-        limits = np.iinfo(self.dtype)
-        q = np.rint(np.asarray(real, np.float64) / self.scale) + self.zero_point
-        return np.clip(q, limits.min, limits.max).astype(self.dtype)
-
-    def dequantize(self, raw: Array) -> NDArray[np.float32]:
-        """This tensor's dtype → float32 real values of the same shape."""
-        if self.scale is None or self.zero_point is None:
-            return np.asarray(raw, dtype=np.float32)
-        return ((np.asarray(raw, np.float64) - self.zero_point) * self.scale).astype(np.float32)
 
 
 class Predictor(Protocol):
@@ -103,8 +84,11 @@ class LiteRTPredictor:
         preserve_all: keep every tensor for :meth:`tensor`; ``auto`` then means ``builtin``, because
             delegates keep no intermediate tensors.
         delegate: path of a delegate's shared library, for example the Edge TPU's.
+        input_shapes: shapes for inputs whose size the file leaves open (:func:`open_shapes`), by
+            name, batch 1 included; sizes that are left out are taken as the file has them.
 
     Raises:
+        DataError: ``input_shapes`` names no input, or changes a size that the file fixes.
         ModelError: the file is damaged, or the interpreter refuses it.
         TargetError: the delegate cannot be loaded.
         MissingExtraError: neither ai-edge-litert nor tflite-runtime is installed.
@@ -118,6 +102,7 @@ class LiteRTPredictor:
         resolver: Resolver = "auto",
         preserve_all: bool = False,
         delegate: str | None = None,
+        input_shapes: Mapping[str, tuple[int, ...]] | None = None,
     ) -> None:
         self._model = model
         self._read = read_model(model)
@@ -130,9 +115,16 @@ class LiteRTPredictor:
         self._resolver: Resolver = "builtin" if preserve_all and resolver == "auto" else resolver
         self._input_index = self._read.main.inputs
         self._output_index = self._read.main.outputs
-        self._inputs, self._outputs = tensor_infos(self._read)
+        inputs, self._outputs = tensor_infos(self._read)
+        self._inputs = resized(inputs, open_shapes(self._read), input_shapes or {})
+        self._resize = {
+            index: info.shape
+            for index, info, before in zip(self._input_index, self._inputs, inputs, strict=True)
+            if info.shape != before.shape
+        }
         self._stateful = is_stateful(self._read)
         self._interpreter = self._prepared()
+        self._settle(self._known_shapes())
 
     @property
     def inputs(self) -> tuple[TensorInfo, ...]:
@@ -141,7 +133,7 @@ class LiteRTPredictor:
 
     @property
     def outputs(self) -> tuple[TensorInfo, ...]:
-        """Outputs in the model's order."""
+        """Outputs in the model's order; shapes that depend on the values, as of the last run."""
         return self._outputs
 
     @property
@@ -196,8 +188,42 @@ class LiteRTPredictor:
         for index, info in zip(self._input_index, self._inputs, strict=True):
             self._interpreter.set_tensor(index, inputs[info.name])
         self._interpreter.invoke()
-        values = (self._interpreter.get_tensor(index) for index in self._output_index)
+        values = [self._output(place) for place in range(len(self._outputs))]
+        self._settle([value.shape for value in values])
         return {info.name: value for info, value in zip(self._outputs, values, strict=True)}
+
+    def _output(self, place: int) -> Array:
+        try:
+            value: Array = self._interpreter.get_tensor(self._output_index[place])
+        except ValueError:
+            # The interpreter gives no tensor without elements, such as a list of no detections.
+            shape = self._prepared_shapes().get(self._output_index[place], ())
+            if 0 not in shape:
+                raise
+            value = np.empty(shape, self._outputs[place].dtype)
+        return value
+
+    def _settle(self, shapes: Sequence[tuple[int, ...]]) -> None:
+        """Takes the outputs' shapes as they are, where the file says less."""
+        if any(info.shape != shape for info, shape in zip(self._outputs, shapes, strict=True)):
+            self._outputs = tuple(
+                replace(info, shape=shape)
+                for info, shape in zip(self._outputs, shapes, strict=True)
+            )
+
+    def _known_shapes(self) -> list[tuple[int, ...]]:
+        """The outputs' shapes as prepared; the file's where only a run will tell."""
+        details = self._prepared_shapes()
+        found = []
+        for index, info in zip(self._output_index, self._outputs, strict=True):
+            shape = details.get(index, ())
+            known = all(shape) and len(shape) == (len(info.shape) or len(shape))
+            found.append(shape if known else info.shape)
+        return found
+
+    def _prepared_shapes(self) -> dict[int, tuple[int, ...]]:
+        details = self._interpreter.get_output_details()
+        return {item["index"]: tuple(int(size) for size in item["shape"]) for item in details}
 
     def _forget(self) -> None:
         # Resource variables have no reset: a new interpreter runs their initialisation again.
@@ -238,6 +264,8 @@ class LiteRTPredictor:
                 experimental_preserve_all_tensors=self._preserve_all,
                 experimental_delegates=_delegates(module, self._delegate),
             )
+            for index, shape in self._resize.items():
+                interpreter.resize_tensor_input(index, list(shape))
             interpreter.allocate_tensors()
         return interpreter
 
@@ -247,16 +275,6 @@ def is_stateful(model: TfModel) -> bool:
     graph = model.main
     return any(tensor.is_variable for tensor in graph.tensors) or any(
         op.code == "VAR_HANDLE" for op in graph.operators
-    )
-
-
-def tensor_infos(model: TfModel) -> tuple[tuple[TensorInfo, ...], tuple[TensorInfo, ...]]:
-    """Inputs and outputs of a model, as :class:`LiteRTPredictor` names them."""
-    graph = model.main
-    inputs, outputs = _signature_names(model)
-    return (
-        tuple(_info(model, k, inputs) for k in graph.inputs),
-        tuple(_info(model, k, outputs) for k in graph.outputs),
     )
 
 
@@ -298,37 +316,6 @@ def _delegates(module: Any, library: str | None) -> list[Any] | None:
             f"the delegate '{library}' cannot be loaded: {_line(error)}",
             hint="install the accelerator's runtime library and plug the device in",
         ) from error
-
-
-def _signature_names(model: TfModel) -> tuple[dict[int, str], dict[int, str]]:
-    graph = model.main
-    if len(model.signatures) == 1 and model.signatures[0].subgraph == 0:
-        sides = model.signatures[0].inputs, model.signatures[0].outputs
-        inputs, outputs = ({index: name for name, index in side} for side in sides)
-        # Only where they name every tensor, each once.
-        if set(inputs) == set(graph.inputs) and set(outputs) == set(graph.outputs):
-            return inputs, outputs
-    return _tensor_names(model, graph.inputs), _tensor_names(model, graph.outputs)
-
-
-def _tensor_names(model: TfModel, indices: tuple[int, ...]) -> dict[int, str]:
-    names = {index: model.main.tensors[index].name for index in indices}
-    if len(set(names.values())) == len(names):
-        return names
-    return {index: f"{name}:{index}" for index, name in names.items()}
-
-
-def _info(model: TfModel, index: int, names: Mapping[int, str]) -> TensorInfo:
-    tensor = model.main.tensors[index]
-    quant = tensor.quantization
-    per_tensor = quant is not None and quant.per_tensor and not tensor.dtype.value.startswith("fl")
-    return TensorInfo(
-        name=names[index],
-        shape=tensor.shape,
-        dtype=tensor.dtype.value,
-        scale=quant.scale[0] if quant and per_tensor else None,
-        zero_point=quant.zero_point[0] if quant and per_tensor else None,
-    )
 
 
 def _check_inputs(infos: tuple[TensorInfo, ...], inputs: Mapping[str, Array]) -> None:
