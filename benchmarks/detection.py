@@ -117,7 +117,7 @@ def _measured(one: DetectionRun, folder: Path, work: Path) -> dict[str, Any]:
     quantized = _said(["quantize", str(bundle)])
     figures = {"trained": trained, "quantized": quantized}
     if not one.with_val:
-        judge = ["eval", str(bundle), "--split", "val+test", "-t", "cortex-m7"]
+        judge = ["eval", str(bundle), "--split", "val+test", "-t", "cortex-m7", "--on-host"]
         figures["compared"] = _said(judge)["compared"]
     write_json(kept, figures)
     return figures

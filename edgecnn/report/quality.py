@@ -82,13 +82,13 @@ def quality(data: ReportData) -> Html:
 
 
 def _compiled(result: TargetResult) -> list[list[Any]]:
-    """The row of the C that was made for a target, with what it lost against the float model."""
+    """The row of what a target computes, with what it lost against the float model."""
     compared = dig_list(result.evaluated, "compared")
     last = compared[-1] if compared else None
     metric = dig(last, "metric")
     if not isinstance(metric, dict) or not is_number(metric.get("value")):
         return []
-    title = el("span", f"C for {result.target}", el("small", str(dig(last, "runs") or "")))
+    title = el("span", f"on {result.target}", el("small", str(dig(last, "runs") or "")))
     cells = _metric_cells(metric)
     lost = dig(last, "loss", "points")
     if is_number(lost):

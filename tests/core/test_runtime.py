@@ -113,7 +113,7 @@ def test_intermediate_tensors() -> None:
 def test_custom_ops_are_named() -> None:
     with pytest.raises(ModelError, match="edgetpu-custom-op") as caught:
         LiteRTPredictor(custom_op("edgetpu-custom-op"))
-    assert "edgecnn bench -t coral-usb" in caught.value.hint  # also where a verb has no -t
+    assert "detect, eval and bench run this one on a Coral with -t coral-usb" in caught.value.hint
     assert "\n" not in caught.value.message
     with pytest.raises(ModelError) as caught:
         LiteRTPredictor(custom_op("Fancy"))

@@ -72,7 +72,8 @@ def test_photos_become_a_detector_on_the_device(tmp_path: Path) -> None:
 
     quantized = answer("quantize", "out", cwd=tmp_path)
     assert quantized["metrics"]["quantized"]["value"] > 0.6
-    judged = answer("eval", "out", "-t", "cortex-m7", "--data", "photos", cwd=tmp_path)
+    flags = ("-t", "cortex-m7", "--on-host", "--data", "photos")
+    judged = answer("eval", "out", *flags, cwd=tmp_path)
     names = [row["name"] for row in judged["compared"]]
     assert names == ["float32", "int8", "cortex-m7"]
     assert min(row["metric"]["value"] for row in judged["compared"]) > 0.6

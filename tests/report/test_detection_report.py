@@ -129,8 +129,8 @@ def test_the_c_of_a_target_stands_beside_the_models_it_was_made_from(tmp_path: P
         edit.write_json("targets/cortex-m55/int8/eval.json", {"compared": [None, 7]})
     page = render(collect(bundle.reload()))
     text = Checker(page).text
-    assert "C for cortex-m3" in text and "43.2 %" in text and "C <b>" in text
+    assert "on cortex-m3" in text and "43.2 %" in text and "C <b>" in text
     assert "0.4 points [\u22121.1, 2.1] less than float32" in text
-    assert "C for cortex-m55" not in text
+    assert "on cortex-m55" not in text
     # What was evaluated, and neither checked nor run, is no row of the devices.
     assert "<b>cortex-m3</b>" not in page and "<b>cortex-m4</b>" in page

@@ -44,6 +44,6 @@ def refuse_edge_tpu(model: TfModel) -> None:
         raise ModelError(
             f"the model is compiled for the Edge TPU ({EDGE_TPU_OP}): it runs only on a Coral, with"
             " libedgetpu",
-            hint="give the .tflite that the Edge TPU compiler was given; edgecnn bench -t coral-usb"
-            " measures this one on a Coral",
+            hint="give the .tflite that the Edge TPU compiler was given; edgecnn detect, eval and"
+            " bench run this one on a Coral with -t coral-usb",
         )
