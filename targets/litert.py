@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edgecnn.core.errors import TargetError
 from edgecnn.core.files import write_atomic
-from edgecnn.core.tflite.custom_ops import custom_op_cure
+from edgecnn.core.tflite.custom_ops import IN_LITERT, custom_op_cure
 from edgecnn.core.tflite.hazards import hazard
 from edgecnn.core.tflite.model import TfOperator, TfSubgraph
 from targets.base import (
@@ -29,8 +29,6 @@ from targets.inference import load, open_litert, timed_report
 from targets.settings import FromSettings
 
 DEPLOYED = "model.tflite"
-# Custom ops that LiteRT's own resolver brings along.
-_BUNDLED_CUSTOM = ("AudioSpectrogram", "Mfcc", "NumericVerify", "TFLite_Detection_PostProcess")
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ class LiteRTTarget(FromSettings):
 
 def _finding(graph: TfSubgraph, op: TfOperator) -> OpFinding:
     name = graph.op_name(op)
-    if op.code == "CUSTOM" and op.custom_code not in _BUNDLED_CUSTOM:
+    if op.code == "CUSTOM" and op.custom_code not in IN_LITERT:
         return _custom_finding(op.index, op.custom_code, name)
     harm = hazard(graph, op)
     if harm is not None:

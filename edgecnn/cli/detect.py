@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgecnn.cli.explain_model import explain_model
 from edgecnn.cli.options import (
     common,
-    input_options,
     output_option,
     own_code_options,
     place_of,
     place_options,
     project_option,
+    spec_files_of,
+    spec_options,
     variant_option,
 )
 from edgecnn.cli.output import print_warnings
+from edgecnn.core.errors import UsageError
 
 if TYPE_CHECKING:
     from edgecnn.camera.loop import LoopSummary
@@ -29,19 +32,20 @@ if TYPE_CHECKING:
 
 
 @click.command("detect")
-@click.option("--source", required=True, help="Camera number, video file or URL.")
+@click.option("--source", default=None, help="Camera number, video file or URL.")
 @click.option("--model", type=click.Path(path_type=Path), default=None,
               help="Bundle, .tflite or .keras; default: the project's bundle.")  # fmt: skip
+@click.option("--explain-model", is_flag=True,
+              help="Say what the model was recognised as, and why; detect nothing.")  # fmt: skip
+@click.option("--write", type=click.Path(path_type=Path), default=None,
+              help="With --explain-model: write what is known as a TOML for --spec.")  # fmt: skip
 @output_option("Folder for detections.mp4 and detections.jsonl.")
 @click.option("--threshold", type=float, default=None, help="Least score, 0 to 1.")
 @click.option("--max-frames", type=int, default=None, help="Stop after so many frames.")
 @click.option("--max-seconds", type=float, default=None, help="Stop after so many seconds.")
 @click.option("--realtime", is_flag=True, help="Play a file at its own speed, newest frame first.")
-@click.option("--labels", type=click.Path(path_type=Path), default=None, help="Label file.")
-@click.option("--preprocess", type=click.Path(path_type=Path), default=None, help="Spec file.")
-@click.option("--postprocess", type=click.Path(path_type=Path), default=None, help="Spec file.")
 @place_options
-@input_options
+@spec_options
 @own_code_options
 @variant_option
 @project_option
@@ -52,8 +56,27 @@ def command(model: Path | None, project: Path, **flags: Any) -> None:
     With -t TARGET the model runs there; a microcontroller's C in an emulator, with --on-host on
     this machine.
 
-    With --json every frame is a line of JSON on stdout, the last line is the summary.
+    A bare .tflite is recognised by its ops, names, shapes, metadata and values; --explain-model
+    says what was recognised and why. With --json every frame is a line of JSON on stdout, the last
+    line is the summary.
     """
+    from edgecnn.jobs.reference import resolve
+
+    if flags["explain_model"]:
+        reference = resolve(model, project, imports=flags["imports"], unsafe=flags["unsafe"])
+        explain_model(reference, flags)
+        return
+    if flags["source"] is None or flags["write"] is not None:
+        missing = flags["source"] is None
+        raise UsageError(
+            "there is no --source" if missing else "--write goes with --explain-model",
+            hint="give a camera number, a video file or a URL" if missing else "add it",
+        )
+    _detect(model, project, flags)
+
+
+def _detect(model: Path | None, project: Path, flags: dict[str, Any]) -> None:
+    """Runs the loop and prints its summary."""
     from edgecnn.jobs.detect import output_files, run
     from edgecnn.jobs.reference import resolve
 
@@ -84,11 +107,8 @@ def _request(
     """What was asked for; ``files`` are the video and the JSON Lines to write."""
     from edgecnn.camera.loop import LoopConfig
     from edgecnn.jobs.detect import DetectRequest
-    from edgecnn.jobs.input_range import RangeOptions
-    from edgecnn.jobs.specs import SpecFiles
 
     video, lines = files
-    given = RangeOptions(flags["input_range"], flags["colour"])
     return DetectRequest(
         reference,
         flags["source"],
@@ -101,7 +121,7 @@ def _request(
         ),
         realtime=flags["realtime"],
         variant=flags["variant"],
-        files=SpecFiles(flags["preprocess"], flags["postprocess"], flags["labels"], given),
+        files=spec_files_of(flags),
         place=place,
     )
 

@@ -10,7 +10,6 @@ import click
 from edgecnn.cli.options import (
     common,
     force_chance_option,
-    input_options,
     model_argument,
     numerics_option,
     own_code_options,
@@ -18,6 +17,8 @@ from edgecnn.cli.options import (
     place_options,
     project_option,
     seed_option,
+    spec_files_of,
+    spec_options,
     variant_option,
 )
 from edgecnn.cli.output import print_json, print_warnings, progress
@@ -41,10 +42,7 @@ if TYPE_CHECKING:
 @own_code_options
 @variant_option
 @click.option("--limit", type=click.IntRange(1), default=None, help="At most so many images.")
-@click.option("--labels", type=click.Path(path_type=Path), default=None, help="Label file.")
-@click.option("--preprocess", type=click.Path(path_type=Path), default=None, help="Spec file.")
-@click.option("--postprocess", type=click.Path(path_type=Path), default=None, help="Spec file.")
-@input_options
+@spec_options
 @force_chance_option
 @numerics_option("Evaluate the model's C with these numerics.", default=None)
 @seed_option
@@ -78,10 +76,7 @@ def command(model: Path | None, project: Path, **flags: Any) -> None:
 
 def _request(reference: ModelRef, flags: dict[str, Any]) -> EvalRequest:
     from edgecnn.jobs.evaluate import EvalRequest
-    from edgecnn.jobs.input_range import RangeOptions
-    from edgecnn.jobs.specs import SpecFiles
 
-    given = RangeOptions(flags["input_range"], flags["colour"])
     return EvalRequest(
         reference,
         flags["data"],
@@ -89,7 +84,7 @@ def _request(reference: ModelRef, flags: dict[str, Any]) -> EvalRequest:
         flags["variant"],
         flags["seed"],
         flags["limit"],
-        SpecFiles(flags["preprocess"], flags["postprocess"], flags["labels"], given),
+        spec_files_of(flags),
         place_of(flags),
     )
 

@@ -13,6 +13,7 @@ import click
 from edgecnn.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from edgecnn.jobs.bare_specs import SpecFiles
     from edgecnn.jobs.place import Place
 
 _REGION = re.compile(r"([A-Za-z]\w{0,30})=(\d{1,9})([kKmM]?)")
@@ -284,6 +285,33 @@ def numerics_option(help_text: str, *, default: str | None) -> Callable[[F], F]:
         default=default,
         show_default=default is not None,
         help=help_text,
+    )
+
+
+def spec_options(function: F) -> F:
+    """What the user says of a model's input and outputs; see :func:`spec_files_of`."""
+    path = click.Path(path_type=Path)
+    for option in (
+        click.option("--spec", type=path, default=None, help="Both specs in one TOML."),
+        click.option("--postprocess", type=path, default=None, help="Spec of the outputs, JSON."),
+        click.option("--preprocess", type=path, default=None, help="Spec of the input, JSON."),
+        click.option("--labels", type=path, default=None, help="Label file: a class a line."),
+    ):
+        function = option(function)
+    return input_options(function)
+
+
+def spec_files_of(flags: dict[str, Any]) -> SpecFiles:
+    """What :func:`spec_options` were given."""
+    from edgecnn.jobs.bare_specs import SpecFiles
+    from edgecnn.jobs.input_range import RangeOptions
+
+    return SpecFiles(
+        flags["preprocess"],
+        flags["postprocess"],
+        flags["labels"],
+        RangeOptions(flags["input_range"], flags["colour"]),
+        flags["spec"],
     )
 
 

@@ -13,10 +13,10 @@ from edgecnn.core.progress import Progress, SilentProgress
 from edgecnn.core.runtime import LiteRTPredictor
 from edgecnn.core.sample import Dataset
 from edgecnn.core.tflite.metadata import specs as embedded_specs
+from edgecnn.jobs.bare_specs import read_spec
 from edgecnn.jobs.calibration_data import CalibrationData, open_data
 from edgecnn.jobs.find_range import Subject, range_finder
 from edgecnn.jobs.input_range import RangeOptions, from_spec, with_options
-from edgecnn.jobs.specs import read_spec
 from quantization.load import FloatModel, load_float
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from edgecnn.camera.loop import LoopConfig, LoopSummary, OnFrame, run_loop
 from edgecnn.camera.source import open_source
+from edgecnn.jobs.bare_specs import SpecFiles
+from edgecnn.jobs.photo import photo_for
 from edgecnn.jobs.place import HERE, Place, Say
 from edgecnn.jobs.reference import ModelRef
-from edgecnn.jobs.specs import SpecFiles, open_runnable
+from edgecnn.jobs.specs import Runnable, open_runnable
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,11 @@ def run(
             threads=place.threads,
             files=request.files,
             open_model=place.opener(stack, say),
+            take_photo=lambda: photo_for(request.source),
         )
         say(f"runs on {place.name}: {runnable.runs}")
+        for line in what_was_found(runnable):
+            say(line)
         source = open_source(request.source, realtime=request.realtime)
         return run_loop(
             source,
@@ -69,6 +74,18 @@ def run(
             replace(request.config, target=place.target.name if place.target else None),
             on_frame,
         )
+
+
+def what_was_found(runnable: Runnable) -> tuple[str, ...]:
+    """What was assumed of a bare model, a line each."""
+    lines = []
+    if runnable.recognised is not None:
+        lines.append(f"model: {runnable.recognised.name} (--explain-model says why)")
+    if runnable.input_range is not None:
+        lines.append(runnable.input_range.line)
+    if runnable.recognised is not None:
+        lines += [f"warning: {warning}" for warning in runnable.recognised.warnings]
+    return tuple(lines)
 
 
 def _silent(line: str) -> None:

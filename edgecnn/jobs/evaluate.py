@@ -16,11 +16,12 @@ from edgecnn.core.sample import Dataset
 from edgecnn.data.table import evaluation_split, load_dataset, same_source
 from edgecnn.evaluation.chance import chance_level
 from edgecnn.evaluation.evaluate import evaluate
+from edgecnn.jobs.bare_specs import SpecFiles
 from edgecnn.jobs.find_range import Subject, range_finder
 from edgecnn.jobs.input_range import InputRange, RangeOptions
 from edgecnn.jobs.place import HERE, Place
 from edgecnn.jobs.reference import ModelRef
-from edgecnn.jobs.specs import Runnable, SpecFiles, open_runnable
+from edgecnn.jobs.specs import Runnable, open_runnable
 from quantization.types import Drop
 from targets.base import RunningModel
 

@@ -12,7 +12,7 @@ from edgecnn.core.preprocess import Colour, ImageInput, PreprocessSpec
 from edgecnn.core.runtime import TensorInfo
 from edgecnn.core.sample import Dataset
 
-Source = Literal["labels", "file", "option"]
+Source = Literal["labels", "file", "option", "published"]
 COLOURS: tuple[Colour, ...] = ("rgb", "bgr")
 #: The hint where it is not clear.
 SAY_RANGE = f"say it: --input-range {', '.join(NAMES)} or LOW..HIGH, and --colour rgb or bgr"

@@ -15,11 +15,12 @@ from edgecnn.core.runtime import LiteRTPredictor, TensorInfo, tensor_infos
 from edgecnn.core.sample import Dataset
 from edgecnn.core.tflite.metadata import specs
 from edgecnn.core.tflite.model import TfModel
+from edgecnn.jobs.bare_specs import read_spec
 from edgecnn.jobs.calibration_data import open_data
 from edgecnn.jobs.find_range import Subject, range_finder
 from edgecnn.jobs.input_range import InputRange, RangeOptions, from_spec, with_options
 from edgecnn.jobs.reference import ModelRef
-from edgecnn.jobs.specs import guess_postprocess, read_spec
+from edgecnn.jobs.specs import guess_postprocess
 from quantization.types import SampleDict
 from targets.base import ModelFile
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgecnn.core.progress import Progress
+from edgecnn.jobs.bare_specs import SpecFiles
 from edgecnn.jobs.evaluate import EvalRequest, run, same_range
 from edgecnn.jobs.input_range import InputRange, RangeOptions
 from edgecnn.jobs.place import Place
 from edgecnn.jobs.reference import ModelRef
-from edgecnn.jobs.specs import SpecFiles
 
 REFERENCE = "litert-ref"
 _MOST_IMAGES = 2000

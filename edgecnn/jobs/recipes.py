@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from edgecnn.core.errors import UsageError
-from edgecnn.jobs.specs import read_spec
+from edgecnn.jobs.bare_specs import read_spec
 from quantization.auto import with_step
 from quantization.recipe import LayerOverride, Recipe, Setting, get_recipe
 

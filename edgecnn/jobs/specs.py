@@ -2,47 +2,33 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgecnn.core import postprocess as post
 from edgecnn.core.bundle import KERAS_MODEL, Bundle
-from edgecnn.core.errors import DataError, ModelError, QuantizationError, UsageError
+from edgecnn.core.errors import ModelError, QuantizationError, UsageError
+from edgecnn.core.files import sha256_bytes
 from edgecnn.core.labels import read_labels
 from edgecnn.core.postprocess import ClassifySpec, PostprocessSpec
-from edgecnn.core.preprocess import ArrayInput, ImageInput, PreprocessSpec
-from edgecnn.core.progress import SilentProgress
+from edgecnn.core.preprocess import ImageInput, PreprocessSpec
 from edgecnn.core.runtime import LiteRTPredictor, Predictor, TensorInfo
+from edgecnn.core.tflite.custom_ops import IN_LITERT
+from edgecnn.core.tflite.cut import last_custom, without_last_custom
+from edgecnn.core.tflite.file_metadata import read_file_metadata
 from edgecnn.core.tflite.metadata import specs as embedded_specs
 from edgecnn.core.tflite.model import TfModel
 from edgecnn.core.tflite.reader import read_model
-from edgecnn.jobs.find_range import Subject, find_input_range
-from edgecnn.jobs.input_range import InputRange, RangeOptions, from_spec, with_options
+from edgecnn.jobs.bare_specs import BareSubject, Finder, SpecFiles, TakePhoto, understand
+from edgecnn.jobs.find_range import Subject
+from edgecnn.jobs.input_range import InputRange, with_options
 from edgecnn.jobs.reference import ModelRef, bundle_keras, model_file
+from edgecnn.jobs.unknown_model import unknown_model
+from edgecnn.recognition.classifier import class_count
+from edgecnn.recognition.found import Recognised
 from targets.base import ModelFile, RunningModel
 
-
-@dataclass(frozen=True)
-class SpecFiles:
-    """What overrides what the model brings; None: not given.
-
-    Attributes:
-        preprocess, postprocess: spec files.
-        labels: a label file.
-        input: what the user says of the values that the model takes.
-    """
-
-    preprocess: Path | None = None
-    postprocess: Path | None = None
-    labels: Path | None = None
-    input: RangeOptions = field(default_factory=RangeOptions)
-
-
-#: Finds the input range of a model that brings no spec.
-Finder = Callable[[Subject], InputRange]
 #: Makes a .tflite ready to run, wherever the user wants it to run.
 OpenModel = Callable[[ModelFile], RunningModel]
 
@@ -56,6 +42,7 @@ class Runnable:
             is not quantized yet; None: a bare file.
         input_range: what a byte of an image means, and why; None: a bundle, or no image.
         runs: what computes, for people.
+        recognised: what the outputs were recognised as; None: specs were given or carried.
     """
 
     predictor: Predictor
@@ -64,6 +51,7 @@ class Runnable:
     variant: str | None = None
     input_range: InputRange | None = None
     runs: str = ""
+    recognised: Recognised | None = None
 
 
 def open_runnable(
@@ -74,46 +62,79 @@ def open_runnable(
     files: SpecFiles | None = None,
     open_model: OpenModel | None = None,
     find: Finder | None = None,
+    take_photo: TakePhoto | None = None,
 ) -> Runnable:
     """Opens a bundle's variant, a .tflite, a Keras model or a SavedModel.
 
     Of a bundle that is trained and not quantized yet it is the Keras model. Specs come from the
-    given files, else the bundle, else the .tflite's metadata. What a byte of an image means to any
-    other model is left to ``find``, without one to what the file tells (see
-    :mod:`edgecnn.jobs.input_range`); classes are numbered; inputs that are no image take arrays of
-    real values. A .tflite is run by what ``open_model`` makes of it (see
-    :mod:`edgecnn.jobs.place`), without one by LiteRT on this machine, on so many ``threads``.
+    given files, else the bundle, else the .tflite's metadata, else they are recognised (see
+    :func:`edgecnn.jobs.bare_specs.understand`, which gets ``find`` and ``take_photo``). A .tflite
+    is run by what ``open_model`` makes of it (see :mod:`edgecnn.jobs.place`), without one by LiteRT
+    on this machine, on so many ``threads``.
 
     Raises:
-        ModelError: it is no classifier, or a spec does not fit it.
+        ModelError: its outputs are not understood, or a spec does not fit it.
         DataError: a label file of the wrong length; or the input range is not clear.
         BundleError: a spec file with a wrong key or value.
     """
     files = files or SpecFiles()
+    bundle = reference.bundle
+    if bundle is None:
+        bare, runs = open_bare_subject(reference, files, threads, open_model)
+        return replace(_understood(reference.path, bare, files, find, take_photo), runs=runs)
+    if variant is None and open_model is None and bundle.only_trained:
+        return _trained(bundle, reference, files)
+    model = model_file(reference, variant)
+    running = open_model(model) if open_model is not None else in_litert(model, threads)
+    runnable = _of_bundle(running.predictor, bundle, files)
+    return replace(runnable, variant=model.recipe, runs=running.runs)
+
+
+def in_litert(model: ModelFile, threads: int | None = None) -> RunningModel:
+    """The model in LiteRT on this machine; None: as many threads as LiteRT takes."""
+    return RunningModel(LiteRTPredictor(model.data, threads=threads), "LiteRT")
+
+
+def open_bare_subject(
+    reference: ModelRef,
+    files: SpecFiles,
+    threads: int | None = None,
+    open_model: OpenModel | None = None,
+) -> tuple[BareSubject, str]:
+    """Opens a model that comes without a bundle.
+
+    Returns:
+        The model, and what computes it, for people.
+
+    Raises:
+        UsageError: a Keras model for a target.
+        ModelError: it cannot be read or run.
+    """
     if reference.kind in ("keras", "saved-model"):
         if open_model is not None:
             raise UsageError(
                 f"'{reference.path}' is not quantized yet: targets and C compilers take a .tflite",
                 hint="run edgecnn quantize first, or leave -t and --numerics out",
             )
-        return _unconverted(reference, files, find)
-    bundle = reference.bundle
-    if bundle is not None and variant is None and open_model is None and bundle.only_trained:
-        return _trained(bundle, reference, files)
-    model = model_file(reference, variant)
+        return _unconverted(reference, files)
+    model, cut = _without_foreign_end(model_file(reference, None))
     running = open_model(model) if open_model is not None else in_litert(model, threads)
-    if bundle is not None:
-        runnable = _finish(running.predictor, bundle.preprocess, bundle.postprocess, files)
-        return replace(runnable, variant=model.recipe, runs=running.runs)
     preprocess, postprocess = embedded_specs(model.model)
     subject = Subject(running.predictor, graph=model.model)
-    runnable = _finish_bare(subject, preprocess, postprocess, files, find)
-    return replace(runnable, runs=running.runs)
+    metadata = read_file_metadata(model.data, model.model)
+    return BareSubject(subject, metadata, preprocess, postprocess, cut), running.runs
 
 
-def in_litert(model: ModelFile, threads: int | None = None) -> RunningModel:
-    """The model in LiteRT on this machine; None: as many threads as LiteRT takes."""
-    return RunningModel(LiteRTPredictor(model.data, threads=threads), "LiteRT")
+def _without_foreign_end(model: ModelFile) -> tuple[ModelFile, str]:
+    """The model without a last op that LiteRT has no kernel for, and that op's name or nothing."""
+    code = last_custom(model.model)
+    if not code or code in IN_LITERT:
+        return model, ""
+    data, _ = without_last_custom(model.model, code)
+    shorter = replace(
+        model, data=data, sha256=sha256_bytes(data), model=read_model(data), golden=None
+    )
+    return shorter, code
 
 
 def _trained(bundle: Bundle, reference: ModelRef, files: SpecFiles) -> Runnable:
@@ -122,23 +143,20 @@ def _trained(bundle: Bundle, reference: ModelRef, files: SpecFiles) -> Runnable:
 
     path = bundle_keras(reference, "eval")
     predictor = KerasPredictor(load_keras(path, unsafe=reference.unsafe))
-    runnable = _finish(predictor, bundle.preprocess, bundle.postprocess, files)
-    return replace(runnable, variant=KERAS_MODEL, runs="Keras")
+    return replace(_of_bundle(predictor, bundle, files), variant=KERAS_MODEL, runs="Keras")
 
 
-def _unconverted(reference: ModelRef, files: SpecFiles, find: Finder | None) -> Runnable:
+def _unconverted(reference: ModelRef, files: SpecFiles) -> tuple[BareSubject, str]:
     from edgecnn.models.io import load_keras
     from quantization.freeze import freeze_saved_model
     from quantization.keras_predictor import FunctionPredictor, KerasPredictor
 
     if reference.kind == "saved-model":
         frozen = freeze_saved_model(reference.path)
-        predictor = FunctionPredictor(frozen.function, frozen.inputs, frozen.outputs)
-        subject = Subject(predictor, graph=_graph(frozen, files))
-        return replace(_finish_bare(subject, None, None, files, find), runs="TensorFlow")
+        function = FunctionPredictor(frozen.function, frozen.inputs, frozen.outputs)
+        return BareSubject(Subject(function, graph=_graph(frozen, files))), "TensorFlow"
     model = load_keras(reference.path, unsafe=reference.unsafe)
-    subject = Subject(KerasPredictor(model), keras_model=model)
-    return replace(_finish_bare(subject, None, None, files, find), runs="Keras")
+    return BareSubject(Subject(KerasPredictor(model), keras_model=model)), "Keras"
 
 
 def _graph(frozen: Any, files: SpecFiles) -> TfModel | None:
@@ -153,67 +171,45 @@ def _graph(frozen: Any, files: SpecFiles) -> TfModel | None:
         return None  # it can be run, if not converted
 
 
-def _finish_bare(
-    subject: Subject,
-    preprocess: PreprocessSpec | None,
-    postprocess: PostprocessSpec | None,
+def _understood(
+    path: Path,
+    bare: BareSubject,
     files: SpecFiles,
     find: Finder | None,
+    take_photo: TakePhoto | None,
 ) -> Runnable:
-    """A model without a bundle: what its input takes may have to be found out."""
-    postprocess = _postprocess(subject.predictor, postprocess, files)
-    if files.preprocess is not None:
-        preprocess = PreprocessSpec.from_json(read_spec(files.preprocess))
-    found = None
-    if preprocess is not None:
-        preprocess = with_options(preprocess, files.input)
-        found = from_spec(preprocess, files.input, given=files.preprocess is not None)
-    elif like_an_image(subject.predictor.inputs):
-        scores = postprocess if isinstance(postprocess, ClassifySpec) else None
-        found = (find or _by_the_file(files.input))(replace(subject, scores=scores))
-        preprocess = PreprocessSpec((found.image(subject.predictor.inputs[0]),))
-    # The label file has been applied.
-    rest = SpecFiles(input=files.input)
-    runnable = _finish(subject.predictor, preprocess, postprocess, rest)
-    return replace(runnable, input_range=found)
+    """A model without a bundle: what it takes and gives may have to be found out.
+
+    Raises:
+        ModelError: its outputs are not understood.
+        DataError: what its input takes is not clear.
+    """
+    known = understand(bare, files, find, take_photo)
+    if known.postprocess is None:
+        raise unknown_model(path, known.facts.outputs, known.answer)
+    if known.preprocess is None:
+        raise known.unclear or unknown_model(path, known.facts.outputs, known.answer)
+    predictor = known.facts.predictor
+    _agree(known.preprocess, known.postprocess, predictor)
+    answer = known.answer if isinstance(known.answer, Recognised) else None
+    return Runnable(
+        predictor,
+        known.preprocess,
+        known.postprocess,
+        input_range=known.input_range,
+        recognised=answer,
+    )
 
 
-def _by_the_file(options: RangeOptions) -> Finder:
-    return lambda subject: find_input_range(subject, (), options, SilentProgress())
-
-
-def _postprocess(
-    predictor: Predictor, postprocess: PostprocessSpec | None, files: SpecFiles
-) -> PostprocessSpec:
-    if files.postprocess is not None:
-        postprocess = post.from_json(read_spec(files.postprocess))
-    postprocess = postprocess or guess_postprocess(predictor.outputs)
+def _of_bundle(predictor: Predictor, bundle: Bundle, files: SpecFiles) -> Runnable:
+    """A bundle's specs, or those that the user gave instead."""
+    before, after = files.read()
+    before = with_options(before or bundle.preprocess, files.input)
+    after = after or bundle.postprocess
     if files.labels is not None:
-        labels = read_labels(files.labels, expected=len(postprocess.labels))
-        postprocess = replace(postprocess, labels=labels)
-    return postprocess
-
-
-def _finish(
-    predictor: Predictor,
-    preprocess: PreprocessSpec | None,
-    postprocess: PostprocessSpec | None,
-    files: SpecFiles,
-) -> Runnable:
-    if files.preprocess is not None:
-        preprocess = PreprocessSpec.from_json(read_spec(files.preprocess))
-    if preprocess is None:  # what is no image can still be judged on arrays of real values
-        arrays = (ArrayInput(info.name, info.shape[1:]) for info in predictor.inputs)
-        preprocess = PreprocessSpec(tuple(arrays))
-    preprocess = with_options(preprocess, files.input)
-    postprocess = _postprocess(predictor, postprocess, files)
-    _agree(preprocess, postprocess, predictor)
-    return Runnable(predictor, preprocess, postprocess)
-
-
-def like_an_image(inputs: Sequence[TensorInfo]) -> bool:
-    """Whether the model takes one image, gray or of three channels."""
-    return len(inputs) == 1 and len(inputs[0].shape) == 4 and inputs[0].shape[3] in (1, 3)
+        after = replace(after, labels=read_labels(files.labels, expected=len(after.labels)))
+    _agree(before, after, predictor)
+    return Runnable(predictor, before, after)
 
 
 def guess_postprocess(outputs: Sequence[TensorInfo]) -> ClassifySpec:
@@ -222,15 +218,14 @@ def guess_postprocess(outputs: Sequence[TensorInfo]) -> ClassifySpec:
     Raises:
         ModelError: it is none.
     """
-    info = outputs[0]
-    classes = info.shape[-1] if info.shape else 0
-    if len(outputs) != 1 or classes < 2 or any(dim != 1 for dim in info.shape[:-1]):
+    classes = class_count(outputs)
+    if classes is None:
         raise ModelError(
             "the model carries no postprocess spec and is no plain classifier "
             f"({', '.join(f'{item.name} {list(item.shape)}' for item in outputs)})",
             hint="give --postprocess FILE.json (see docs/specs.md), or use a bundle",
         )
-    return ClassifySpec(info.name, tuple(str(index) for index in range(classes)))
+    return ClassifySpec(outputs[0].name, tuple(str(index) for index in range(classes)))
 
 
 def _agree(pre: PreprocessSpec, after: PostprocessSpec, predictor: Predictor) -> None:
@@ -256,18 +251,3 @@ def _agree(pre: PreprocessSpec, after: PostprocessSpec, predictor: Predictor) ->
                 f"the postprocess spec names output '{name}', the model has {have}",
                 hint="name the model's outputs in the spec",
             )
-
-
-def read_spec(path: Path) -> Any:
-    """A spec file's JSON.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(
-            f"cannot read the spec '{path}': {getattr(error, 'strerror', None) or error}",
-            hint="give a JSON file as docs/specs.md describes it",
-        ) from error

@@ -11,10 +11,10 @@ from edgecnn.core.conventions import parse_convention
 from edgecnn.core.errors import GateMissedError
 from edgecnn.core.progress import SilentProgress
 from edgecnn.jobs import evaluate, quantize
+from edgecnn.jobs.bare_specs import SpecFiles
 from edgecnn.jobs.input_range import RangeOptions
 from edgecnn.jobs.numerics import QualityData, quality_beside_reference
 from edgecnn.jobs.reference import resolve
-from edgecnn.jobs.specs import SpecFiles
 from quantization.recipe import get_recipe
 from tests.jobs.colour_model import colour_model, write_pictures
 

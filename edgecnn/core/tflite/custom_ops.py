@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from edgecnn.core.tflite.compiled import EDGE_TPU_OP
 
+#: Custom ops that LiteRT's own resolver brings along.
+IN_LITERT = ("AudioSpectrogram", "Mfcc", "NumericVerify", "TFLite_Detection_PostProcess")
+
 
 def custom_op_cure(code: str) -> str:
     """The change to the model, or the other file to give.
