@@ -9,7 +9,7 @@ import pytest
 from edgecnn.core.decode import decode
 from edgecnn.core.errors import BundleError
 from edgecnn.core.imaging import FrameMap
-from edgecnn.core.postprocess import ListedSpec
+from edgecnn.core.postprocess import CandidatePoints, ListedSpec, MaskCoefficients, Skeleton
 from edgecnn.core.runtime import TensorInfo
 
 LABELS = ("cat", "dog", "owl")
@@ -89,6 +89,36 @@ def test_rows_share_one_tensor_and_another_order_of_outputs_changes_nothing() ->
     assert len(got) > 2
     for name in ("boxes", "scores", "classes"):
         np.testing.assert_array_equal(getattr(got, name), getattr(alone, name))
+
+
+def test_rows_carry_key_points_and_masks() -> None:
+    rng = np.random.default_rng(3)
+    points = rng.random((1, ROWS, 2, 2), np.float32)
+    out = {
+        **listed(3),
+        "points": points,
+        "coefficients": rng.normal(size=(1, ROWS, 2)).astype(np.float32),
+        "prototypes": rng.normal(size=(1, 4, 6, 2)).astype(np.float32),
+    }
+    spec = replace(
+        SPEC,
+        keypoints=CandidatePoints(Skeleton(("nose", "tail")), "points", axes="yx"),
+        masks=MaskCoefficients("coefficients", 0, "prototypes", 4, 6, 2, 60, 40),
+    )
+    got = decode(spec, out, infos(out), None)
+    expected = plain(spec, out)
+    assert len(got) == len(expected) == len(got.masks) > 1
+    for found, mask, (_, row, _, box) in zip(got.keypoints, got.masks, expected, strict=True):
+        place = points[0, row, :, ::-1] * np.float32([60, 40])
+        np.testing.assert_allclose(found[:, :2], place, rtol=1e-5)
+        whole = out["prototypes"][0] @ out["coefficients"][0, row]
+        left, top = round(mask.covers[0] / 10), round(mask.covers[1] / 10)
+        rows, cols = mask.values.shape
+        np.testing.assert_allclose(mask.values, whole[top : top + rows, left : left + cols], 1e-4)
+        np.testing.assert_allclose(mask.inside, box, atol=1e-4)
+    short = {**out, "points": points[:, 1:]}
+    with pytest.raises(BundleError, match="key points of 12 boxes"):
+        decode(spec, short, infos(short), None)
 
 
 def test_quantized_lists_are_read_in_real_values() -> None:

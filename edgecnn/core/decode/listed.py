@@ -10,15 +10,19 @@ The rule, which the C twin follows:
 3. the rest are reported in order of score (of equal ones the first row first), at most
    ``max_detections``; with an ``nms_iou`` below 1 after greedy NMS per class among the best
    ``MOST_COMPARED``;
-4. boxes are mapped to the frame and clipped; those with nothing left inside it go.
+4. their key points and masks are decoded as :mod:`edgecnn.core.decode.carried` says;
+5. all is mapped to the frame, boxes are clipped; those with nothing left inside it go.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.core.activation import activate
+from edgecnn.core.decode.carried import key_points, masks
 from edgecnn.core.decode.framing import to_frame
 from edgecnn.core.decode.outputs import Outputs, misfit
 from edgecnn.core.decode.suppression import nms
@@ -58,7 +62,28 @@ def decode_listed(spec: ListedSpec, outputs: Outputs, frame_map: FrameMap | None
             corners[: len(best)], scores[best], labels[best], spec.nms_iou, spec.max_detections
         )
     rows = chosen[kept]
-    return to_frame(Detections(corners[kept], scores[rows], labels[rows]), frame_map)
+    found = Detections(corners[kept], scores[rows], labels[rows])
+    return to_frame(_with_carried(spec, outputs, found, rows, len(real)), frame_map)
+
+
+def _with_carried(
+    spec: ListedSpec, outputs: Outputs, found: Detections, rows: NDArray[np.intp], count: int
+) -> Detections:
+    """The detections with their key points and masks; ``rows`` are their places in the list."""
+    points, pixels = None, None
+    if spec.keypoints is not None:
+        part = spec.keypoints
+        values = _rows(spec, outputs, part.output, part.column, part.width)
+        if len(values) != count:
+            misfit(part.output, outputs.raw(part.output)[0], f"key points of {count} boxes")
+        points = key_points(part, values[rows], found.scores, units=spec.box_units)
+    if spec.masks is not None:
+        mask = spec.masks
+        values = _rows(spec, outputs, mask.output, mask.column, mask.count)
+        if len(values) != count:
+            misfit(mask.output, outputs.raw(mask.output)[0], f"coefficients of {count} boxes")
+        pixels = masks(mask, outputs, values[rows], found.boxes)
+    return replace(found, keypoints=points, masks=pixels)
 
 
 def _rows(spec: ListedSpec, outputs: Outputs, name: str, start: int, width: int) -> Float:
@@ -67,7 +92,9 @@ def _rows(spec: ListedSpec, outputs: Outputs, name: str, start: int, width: int)
     An output of its own holds nothing else; one that is shared has its columns along the last axis.
     """
     raw, info = outputs.raw(name)
-    shared = start or [spec.scores, spec.boxes, spec.classes].count(name) > 1
+    names = [spec.scores, spec.boxes, spec.classes]
+    names += [part.output for part in (spec.keypoints, spec.masks) if part is not None]
+    shared = start or names.count(name) > 1
     columns = raw.shape[-1] if shared and raw.ndim > 1 else width
     rows = raw.size // columns if columns else 0
     if rows * columns != raw.size or rows > spec.rows or columns < start + width:

@@ -79,8 +79,10 @@ class ListedSpec:
         checks.fraction("nms_iou", self.nms_iou)
         checks.per_label("thresholds", self.thresholds, self.labels)
         checks.whole("max_detections", self.max_detections, 1, checks.MOST_CANDIDATES)
-        if self.keypoints is not None and self.keypoints.coding != "units":
-            checks.bad("keypoints.coding", self.keypoints.coding, "units")
+        if self.keypoints is not None:
+            checks.name("keypoints.output", self.keypoints.output)
+            if self.keypoints.coding != "units":
+                checks.bad("keypoints.coding", self.keypoints.coding, "units")
 
     @property
     def task(self) -> Task:
