@@ -14,7 +14,7 @@ from edgecnn.data.table import same_source
 from edgecnn.jobs.evaluate import EvalRequest, EvalResult, MeasuredModel, run, same_range
 from edgecnn.jobs.inspect import FLOAT
 from edgecnn.jobs.place import Place
-from edgecnn.jobs.reference import model_file
+from edgecnn.jobs.specs import file_to_run
 from quantization.parity import drop
 from targets.base import ModelFile
 from targets.litert import LiteRTTarget
@@ -47,7 +47,7 @@ def run_side_by_side(request: EvalRequest, progress: Progress) -> EvalResult:
             f"'{request.reference.path}' is not quantized yet: '{name}' takes a .tflite",
             hint="run edgecnn quantize first",
         )
-    model = model_file(request.reference, request.variant)
+    model, _ = file_to_run(request.reference, request.variant)
     with ExitStack() as stack:
         opener = request.place.opener(stack, progress.say)
         # First: what cannot run there is said before minutes of measuring here.

@@ -84,7 +84,7 @@ def open_runnable(
         return replace(_understood(reference.path, bare, files, find, take_photo), runs=runs)
     if variant is None and open_model is None and bundle.only_trained:
         return _trained(bundle, reference, files)
-    model = model_file(reference, variant)
+    model, _ = file_to_run(reference, variant)
     running = open_model(model) if open_model is not None else in_litert(model, threads)
     runnable = _of_bundle(running.predictor, bundle, files)
     return replace(runnable, variant=model.recipe, runs=running.runs)
@@ -117,7 +117,7 @@ def open_bare_subject(
                 hint="run edgecnn quantize first, or leave -t and --numerics out",
             )
         return _unconverted(reference, files)
-    model, cut = _without_foreign_end(model_file(reference, None))
+    model, cut = file_to_run(reference, None)
     running = open_model(model) if open_model is not None else in_litert(model, threads)
     preprocess, postprocess = embedded_specs(model.model)
     subject = Subject(running.predictor, graph=model.model)
@@ -125,8 +125,18 @@ def open_bare_subject(
     return BareSubject(subject, metadata, preprocess, postprocess, cut), running.runs
 
 
-def _without_foreign_end(model: ModelFile) -> tuple[ModelFile, str]:
-    """The model without a last op that LiteRT has no kernel for, and that op's name or nothing."""
+def file_to_run(reference: ModelRef, variant: str | None) -> tuple[ModelFile, str]:
+    """The .tflite that runs: a bare one without a last op that LiteRT has no kernel for.
+
+    Returns:
+        The file, and the name of the op that was left out, or nothing.
+
+    Raises:
+        UsageError, BundleError, ModelError: as :func:`edgecnn.jobs.reference.model_file`.
+    """
+    model = model_file(reference, variant)
+    if reference.bundle is not None:
+        return model, ""
     code = last_custom(model.model)
     if not code or code in IN_LITERT:
         return model, ""

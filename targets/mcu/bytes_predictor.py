@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.core.runtime import TensorInfo, tensor_infos
+from firmware_glue.compiler.api import CompiledModel, IoInfo
 from targets.base import ModelFile
 from targets.mcu.measure import raw_bytes
 
@@ -20,12 +22,16 @@ class BytesPredictor:
 
     Args:
         model: whose tensors the bytes are.
+        compiled: its C, which knows the shapes that the file leaves open (those of
+            TFLite_Detection_PostProcess).
         run: one inference from a fresh state: the inputs' bytes in the model's order → the
             outputs' bytes.
     """
 
-    def __init__(self, model: ModelFile, run: Run) -> None:
-        self._inputs, self._outputs = tensor_infos(model.model)
+    def __init__(self, model: ModelFile, compiled: CompiledModel, run: Run) -> None:
+        inputs, outputs = tensor_infos(model.model)
+        self._inputs = _with_shapes(inputs, compiled.inputs)
+        self._outputs = _with_shapes(outputs, compiled.outputs)
         self._run = run
 
     @property
@@ -45,3 +51,7 @@ class BytesPredictor:
             info.name: np.frombuffer(data, info.dtype).reshape(info.shape)
             for info, data in zip(self._outputs, raw, strict=True)
         }
+
+
+def _with_shapes(infos: Sequence[TensorInfo], made: Sequence[IoInfo]) -> tuple[TensorInfo, ...]:
+    return tuple(replace(info, shape=io.shape) for info, io in zip(infos, made, strict=True))

@@ -23,13 +23,14 @@ def c_predictor(model: ModelFile, numerics: str, kernels: str = "generic") -> Pr
         UnsupportedModelError, UnknownNameError: as :func:`compile_model`.
         MissingExtraError, ToolError, TargetError: it cannot be built or loaded.
     """
-    host = HostModel(compile_model(model.model, name="model", numerics=numerics, kernels=kernels))
+    compiled = compile_model(model.model, name="model", numerics=numerics, kernels=kernels)
+    host = HostModel(compiled)
 
     def run(inputs: Sequence[bytes]) -> tuple[bytes, ...]:
         host.reset()
         return host.run(inputs)
 
-    return BytesPredictor(model, run)
+    return BytesPredictor(model, compiled, run)
 
 
 def on_host(model: ModelFile, numerics: str, kernels: str) -> RunningModel:

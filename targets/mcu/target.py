@@ -191,7 +191,9 @@ class McuTarget(CompiledTarget):
         plan = self._fitting(model, options)
         built = plan.built or build_model(plan.compiled, self.board, toolchain)
         with emulator.open(built.program, self.board) as session:
-            predictor = BytesPredictor(model, lambda inputs: session.run(inputs).outputs)
+            predictor = BytesPredictor(
+                model, plan.compiled, lambda inputs: session.run(inputs).outputs
+            )
             runs = f"C in {emulator.description}, {kernels} kernels, {options.numerics}"
             yield RunningModel(predictor, runs, _model_notes(plan))
 

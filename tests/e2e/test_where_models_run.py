@@ -11,12 +11,13 @@ import cv2
 import numpy as np
 import pytest
 
-from edgecnn.core.postprocess import DetectSpec, GridLevel, to_json
+from edgecnn.core.postprocess import DetectSpec, GridLevel, ListedSpec, to_json
 from edgecnn.core.preprocess import ImageInput, PreprocessSpec
 from firmware_glue.device.toolchain import build_shared
 from tests.builders import ModelBuilder, tiny_classifier
 from tests.data.boxes.sets import voc_object, voc_xml
 from tests.data.pictures import write_folder
+from tests.firmware_glue.compiler.cases.detection import options
 from tests.run import in_process, shared
 from tests.targets.edge_tpu import StandIn, plug_in
 from tests.targets.test_coral_compiler import fake_compiler
@@ -29,14 +30,22 @@ PRE = PreprocessSpec((ImageInput("image", SIDE, SIDE, "rgb", "stretch", scale=(1
 POST = DetectSpec(
     "scores", "boxes", tuple(LABELS.values()), (GridLevel(CELLS, CELLS, CELL),), score_threshold=0.9
 )
+LISTED = ListedSpec(
+    "how", "where", POST.labels, CELLS**2, "what", "count", box_units=(SIDE, SIDE),
+    score_threshold=0.9,
+)  # fmt: skip
+IMAGENET_505 = "coffee mug"  # of 1,001 classes, the first of which is the background
 EMULATED, ON_HOST = ("-t", "cortex-m4"), ("-t", "cortex-m4", "--on-host")
 
 
-def detector(*, on_edge_tpu: bool = False) -> bytes:
+def detector(*, on_edge_tpu: bool = False, lists: bool = False) -> bytes:
     """An int8 detector that finds each cell of 8 × 8 pixels that is bright or dark.
 
-    For the Edge TPU its input goes through an op of the compiler's, whose input the stand-in
-    copies: both files answer alike.
+    Args:
+        on_edge_tpu: the input goes through an op of the Edge TPU compiler's, whose input the
+            stand-in copies: the file answers as it does without.
+        lists: TFLite_Detection_PostProcess makes a list of boxes, whose outputs have no shapes in
+            the file, as in TensorFlow's SSD files.
     """
     build = ModelBuilder(description="bright and dark cells")
     size = (1, SIDE, SIDE, 3)
@@ -48,7 +57,8 @@ def detector(*, on_edge_tpu: bool = False) -> bytes:
     outputs = {}
     for name, weights, bias, scale in (
         ("scores", np.concatenate([127 * ones, -127 * ones]), [-6, 6], 12 / (127 * ones.size)),
-        ("boxes", np.concatenate([0 * ones] * 4), [0.5] * 4, 1e-4),  # a box is its cell
+        # A box is its cell: half a stride to each side, or its anchor as it is.
+        ("boxes", np.concatenate([0 * ones] * 4), [0 if lists else 0.5] * 4, 1e-4),
     ):
         count = len(weights)
         w = build.tensor(weights.shape, "int8", [scale] * count, data=weights.astype(np.int8))
@@ -57,8 +67,45 @@ def detector(*, on_edge_tpu: bool = False) -> bytes:
         outputs[name] = build.tensor((1, CELLS, CELLS, count), "int8", 0.05, 0, name=name)
         stride = {"stride_w": CELL, "stride_h": CELL}
         build.op("CONV_2D", [given, w, b], [outputs[name]], padding="VALID", **stride)
+    if lists:
+        outputs = _listed(build, outputs)
     build.signature("serving_default", {"image": image}, outputs)
     return build.build([image], list(outputs.values()))
+
+
+def _listed(build: ModelBuilder, outputs: dict[str, int]) -> dict[str, int]:
+    """Scores and boxes become SSD's list."""
+    reals = []
+    for name, values in (("scores", 2), ("boxes", 4)):
+        shape = (1, CELLS**2, values)
+        code = outputs[name]
+        if name == "scores":
+            code = build.tensor((1, CELLS, CELLS, values), "int8", 1 / 256, -128)
+            build.op("LOGISTIC", [outputs[name]], [code])
+        size = build.tensor((3,), "int32", data=np.array(shape, np.int32))
+        scale = (1 / 256, -128) if name == "scores" else (0.05, 0)
+        flat, real = build.tensor(shape, "int8", *scale), build.tensor(shape, "float32")
+        build.op("RESHAPE", [code, size], [flat], new_shape=list(shape))
+        build.op("DEQUANTIZE", [flat], [real])
+        reals.append(real)
+    middle = (np.arange(CELLS) + 0.5) / CELLS
+    y, x = (grid.ravel() for grid in np.meshgrid(middle, middle, indexing="ij"))
+    side = np.full(CELLS**2, 1 / CELLS)
+    boxes = np.stack([y, x, side, side], axis=1).astype(np.float32)
+    anchors = build.tensor(boxes.shape, "float32", data=boxes)
+    made = {
+        key: build.tensor((), "float32", name=key) for key in ("where", "what", "how", "count")
+    }  # fmt: skip
+    packed = options(
+        max_detections=CELLS**2, max_classes_per_detection=1, use_regular_nms=False,
+        nms_score_threshold=0.5, nms_iou_threshold=0.5, num_classes=2,
+        y_scale=10.0, x_scale=10.0, h_scale=5.0, w_scale=5.0,
+    )  # fmt: skip
+    build.op(
+        "CUSTOM", [reals[1], reals[0], anchors], list(made.values()),
+        custom_code="TFLite_Detection_PostProcess", custom_options=packed,
+    )  # fmt: skip
+    return made
 
 
 def cells_of(seed: int) -> np.ndarray:
@@ -143,6 +190,21 @@ def test_detect_here_on_the_core_and_with_its_c(folder: Path) -> None:
         assert (frames, summary["target"]) == (runs[ON_HOST], core)
 
 
+def test_boxes_that_the_model_lists_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The op of SSD files runs on the CPU beside an Edge TPU, and on a core in C."""
+    (folder / "post.json").write_text(json.dumps(to_json(LISTED)))
+    for name in ("m.tflite", "m_edgetpu.tflite"):
+        (folder / name).write_bytes(detector(on_edge_tpu="edgetpu" in name, lists=True))
+    library = StandIn(folder)
+    plug_in(library.path, monkeypatch)
+    runs = [detect(folder, *flags)[0] for flags in ((), ON_HOST, EMULATED)]
+    runs.append(detect(folder, "-t", "coral-usb", model="m_edgetpu.tflite")[0])
+    for frames in runs:
+        assert_found(frames)
+    assert runs[1] == runs[2] and runs[0] == runs[3]
+    assert library.count("runs") == FRAMES
+
+
 def test_eval_here_on_the_core_and_with_its_c(folder: Path) -> None:
     emulated, on_host = evaluate(folder, *EMULATED), evaluate(folder, *ON_HOST)
     assert emulated["metrics"] == on_host["metrics"]
@@ -208,13 +270,13 @@ def test_a_real_compiled_file_is_loaded_through_the_delegate(
     library = StandIn(tmp_path)
     plug_in(library.path, monkeypatch)
     image = np.random.default_rng(3).integers(0, 200, (128, 128, 3), dtype=np.uint8)
-    image[1, 40, 1] = 255  # row 1, pixel 40, green: byte 128 · 3 + 40 · 3 + 1
+    image[1, 40, 1] = 255  # row 1, pixel 40, green: byte 505
     cv2.imwrite(str(tmp_path / "frame.png"), image)
     words = ("detect", "-t", "coral-usb", "--model", model, "--source", "frame.png", "--json")
     result = in_process(*words, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     frame = json.loads(result.stdout.splitlines()[0])
-    assert frame["detections"][0]["label"] == str(128 * 3 + 40 * 3 + 1)
+    assert frame["detections"][0]["label"] == IMAGENET_505
     assert library.count("runs") == 1
 
 
