@@ -18,6 +18,7 @@ from edgecnn.training import request as request_module
 from edgecnn.training.checkpoint import FILE_NAME, RunState
 from edgecnn.training.loop import compile_model
 from edgecnn.training.request import start_model
+from edgecnn.training.task import FitTask
 from tests.data.pictures import write_folder
 from tests.data.sounds import wav
 from tests.jobs.pictures import brightness_files
@@ -167,7 +168,8 @@ def test_the_run_does_what_was_planned(tmp_path: Path, photos: str, monkeypatch)
     """Resumed for its last epoch; the bundle finds its data from anywhere."""
     request_of_fit = plan(request(tmp_path, photos)).fit.request
     model = start_model(request_of_fit, "classify").model
-    compile_model(model, "categorical_crossentropy", request_of_fit.config)
+    task = FitTask((), "categorical_crossentropy", lambda _: {}, "val_accuracy")
+    compile_model(model, task, request_of_fit.config)
     interrupted(request(tmp_path, photos), model)
     outcome = run(request(tmp_path, photos, resume=True), SilentProgress())
     training = outcome.bundle.manifest.training
