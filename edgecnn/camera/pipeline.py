@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from edgecnn.camera.capture import Image
 from edgecnn.camera.result import Item, items_of
 from edgecnn.core.decode import decode
+from edgecnn.core.feedback import Fed, input_of
 from edgecnn.core.imaging import Preprocessor
 from edgecnn.core.postprocess import ClassifySpec, PostprocessSpec
 from edgecnn.core.preprocess import PreprocessSpec
@@ -20,7 +21,8 @@ class Pipeline:
 
     Args:
         predictor: runs the model.
-        preprocess: must describe one image input.
+        preprocess: must describe one image input; beside it there may be states, which get the
+            outputs of the frame before.
         postprocess: how outputs become detections.
         score_threshold: instead of the model's own; for classifiers the least score shown.
 
@@ -37,11 +39,16 @@ class Pipeline:
     ) -> None:
         if score_threshold is not None and not isinstance(postprocess, ClassifySpec):
             postprocess = postprocess.with_threshold(score_threshold)
-        self._predictor = predictor
+        image = preprocess.image
+        self._fed = Fed(predictor, preprocess.states)
         self._postprocess = postprocess
         self._threshold = score_threshold or 0.0
-        self._input = predictor.inputs[0]
-        self._preprocess = Preprocessor(preprocess.image, self._input)
+        self._input = input_of(image, self._fed.inputs)
+        self._preprocess = Preprocessor(image, self._input)
+
+    def reset(self) -> None:
+        """Forgets the frames before: the next one is the first of another source."""
+        self._fed.reset()
 
     def run(self, image: Image, times: dict[str, float]) -> tuple[Item, ...]:
         """Detections on ``image`` (uint8 (H, W, 3) BGR), best first; boxes in its pixels.
@@ -51,9 +58,9 @@ class Pipeline:
         with timed(times, "preprocess"):
             tensor, frame_map = self._preprocess(image)
         with timed(times, "infer"):
-            outputs = self._predictor.predict({self._input.name: tensor})
+            outputs = self._fed.predict({self._input.name: tensor})
         with timed(times, "decode"):
-            decoded = decode(self._postprocess, outputs, self._predictor.outputs, frame_map)
+            decoded = decode(self._postprocess, outputs, self._fed.outputs, frame_map)
             size = (image.shape[0], image.shape[1])
             return items_of(decoded, self._postprocess.labels, size, self._threshold)
 

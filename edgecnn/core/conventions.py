@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgecnn.core.errors import UnknownNameError
-from edgecnn.core.preprocess import Colour, ImageInput
+from edgecnn.core.preprocess import Colour, ImageInput, Layout
 from edgecnn.core.runtime import TensorInfo
 
 _NUMBER = r"[-+−]?\d+(?:\.\d+)?"
@@ -43,16 +43,35 @@ class Convention:
         return self.scale, self.offset
 
     def image(self, info: TensorInfo, colour: Colour) -> ImageInput:
-        """The spec of a tensor (1, height, width, channels); images are stretched to it."""
+        """The spec of an image's tensor (:func:`image_axes`); images are stretched to it."""
         scale, offset = self.in_order(colour)
-        height, width = info.shape[1:3]
-        return ImageInput(info.name, height, width, colour, scale=scale, offset=offset)
+        axes = image_axes(info.shape)
+        layout: Layout = axes[0] if axes is not None else "nhwc"
+        height, width = axes[1] if axes is not None else info.shape[1:3]
+        return ImageInput(
+            info.name, height, width, colour, scale=scale, offset=offset, layout=layout
+        )
 
     def ends(self) -> tuple[tuple[float, float], ...]:
         """What byte 0 and byte 255 become, for each channel that differs."""
         count = max(len(self.scale), len(self.offset))
         scale, offset = (values * (count // len(values)) for values in (self.scale, self.offset))
         return tuple((b, 255 * a + b) for a, b in zip(scale, offset, strict=True))
+
+
+def image_axes(shape: Sequence[int]) -> tuple[Layout, tuple[int, int]] | None:
+    """Layout, height and width of a tensor that may hold one image, gray or of three channels.
+
+    Where both ends could be the channels, they are the last, as in TensorFlow.
+
+    >>> image_axes((1, 3, 480, 640)), image_axes((1, 96, 96, 1)), image_axes((1, 7, 7, 64))
+    (('nchw', (480, 640)), ('nhwc', (96, 96)), None)
+    """
+    if len(shape) != 4 or shape[0] != 1:
+        return None
+    if shape[3] in (1, 3):
+        return "nhwc", (shape[1], shape[2])
+    return ("nchw", (shape[2], shape[3])) if shape[1] in (1, 3) else None
 
 
 #: Keras' ``preprocess_input`` modes tf, torch and caffe, and the plain ones.

@@ -89,10 +89,9 @@ class Preprocessor:
     """
 
     def __init__(self, spec: ImageInput, tensor: TensorInfo) -> None:
-        expected = (1, spec.height, spec.width, spec.channels)
-        if tensor.shape != expected:
+        if tensor.shape != spec.tensor_shape:
             raise BundleError(
-                f"the preprocess spec of '{spec.name}' makes {list(expected)},"
+                f"the preprocess spec of '{spec.name}' makes {list(spec.tensor_shape)},"
                 f" the model's input '{tensor.name}' is {list(tensor.shape)}",
                 hint="use the preprocess spec that was made for this model",
             )
@@ -107,16 +106,18 @@ class Preprocessor:
             frame: uint8 BGR (h, w, 3), BGRA (h, w, 4; alpha is dropped) or gray (h, w).
 
         Returns:
-            The tensor (1, height, width, channels) in the model's dtype, and the map back.
+            The tensor in the spec's layout and the model's dtype, and the map back.
 
         Raises:
             DataError: not such a frame.
         """
         image, frame_map = resize_to_spec(self._spec, frame)
+        planes_first = self._spec.layout == "nchw"
         if self._shared:
+            image = np.ascontiguousarray(image.transpose(2, 0, 1)) if planes_first else image
             return np.take(self._table[0], image)[None], frame_map
         planes = [np.take(self._table[c], image[:, :, c]) for c in range(self._spec.channels)]
-        return np.stack(planes, axis=-1)[None], frame_map
+        return np.stack(planes, axis=0 if planes_first else -1)[None], frame_map
 
 
 def resize_to_spec(spec: ImageInput, frame: Image) -> tuple[Image, FrameMap]:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from edgecnn.core.audio import AudioPreprocessor
 from edgecnn.core.errors import DataError
+from edgecnn.core.feedback import first_states, input_of
 from edgecnn.core.imaging import FrameMap, Preprocessor
-from edgecnn.core.preprocess import AudioInput, ImageInput, PreprocessSpec
+from edgecnn.core.preprocess import AudioInput, PreprocessSpec
 from edgecnn.core.runtime import TensorInfo
 from edgecnn.core.sample import Sample
 
@@ -39,6 +40,8 @@ class Preparer:
         self._spec = spec
         self._inputs = tuple(inputs)
         self._one = _single(spec, self._inputs)
+        # Each sample stands alone: states are what they are at first.
+        self._states = first_states(spec.states, self._inputs)
 
     def __call__(self, sample: Sample) -> tuple[dict[str, Array], FrameMap]:
         """One sample.
@@ -55,8 +58,8 @@ class Preparer:
             return named_arrays(sample.id, sample.arrays, self._inputs), NO_FRAME
         if self._one is None:
             raise _mismatch(sample, self._inputs)
-        array, frame_map = self._one(sample)
-        return {self._inputs[0].name: array}, frame_map
+        name, array, frame_map = self._one(sample)
+        return {name: array, **self._states}, frame_map
 
 
 def named_arrays(
@@ -106,27 +109,28 @@ def _without_ones(shape: Sequence[int]) -> tuple[int, ...]:
 
 def _single(
     spec: PreprocessSpec, inputs: Sequence[TensorInfo]
-) -> Callable[[Sample], tuple[Array, FrameMap]] | None:
+) -> Callable[[Sample], tuple[str, Array, FrameMap]] | None:
     """What images or recordings go through; None for models that take neither."""
-    first = spec.inputs[0]
-    if len(spec.inputs) != 1 or len(inputs) != 1:
+    if len(spec.inputs) != len(inputs):
         return None
-    if isinstance(first, ImageInput):
-        image = Preprocessor(first, inputs[0])
+    image, first = spec.one_image, spec.inputs[0]
+    if image is not None:
+        tensor = input_of(image, inputs)
+        prepare = Preprocessor(image, tensor)
 
-        def from_image(sample: Sample) -> tuple[Array, FrameMap]:
+        def from_image(sample: Sample) -> tuple[str, Array, FrameMap]:
             if sample.audio is not None:
                 raise _mismatch(sample, inputs)
-            return image(sample.image)
+            return tensor.name, *prepare(sample.image)
 
         return from_image
-    if isinstance(first, AudioInput):
+    if isinstance(first, AudioInput) and len(inputs) == 1:
         audio = AudioPreprocessor(first, inputs[0])
 
-        def from_audio(sample: Sample) -> tuple[Array, FrameMap]:
+        def from_audio(sample: Sample) -> tuple[str, Array, FrameMap]:
             if sample.audio is None:
                 raise _mismatch(sample, inputs)
-            return audio(sample.audio), NO_FRAME
+            return inputs[0].name, audio(sample.audio), NO_FRAME
 
         return from_audio
     return None

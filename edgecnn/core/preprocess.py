@@ -17,10 +17,13 @@ from numpy.typing import NDArray
 from edgecnn.core.errors import BundleError
 from edgecnn.core.runtime import TensorInfo
 
-SCHEMA = "edgecnn.preprocess/1"
+SCHEMA = "edgecnn.preprocess/2"
+#: All that are read, for ever: version 1 lacks the kind ``state`` and an image's ``layout``.
+_SCHEMAS = ("edgecnn.preprocess/1", SCHEMA)
 Fit = Literal["stretch", "letterbox", "crop"]
 Resize = Literal["linear-exact", "nearest-exact", "area"]
 Colour = Literal["rgb", "bgr", "gray"]
+Layout = Literal["nhwc", "nchw"]
 Level = Literal["as-is", "peak"]
 Align = Literal["start", "center"]
 
@@ -39,6 +42,8 @@ class ImageInput:
             whole factors only; other factors fall back to linear-exact).
         scale, offset: per channel; real value = scale · byte + offset.
         pad_value: byte that letterboxing fills with.
+        layout: order of the tensor's axes: ``nhwc`` (1, height, width, channels), as TensorFlow's,
+            or ``nchw`` (1, channels, height, width), as converters from PyTorch may keep.
     """
 
     name: str
@@ -50,6 +55,7 @@ class ImageInput:
     scale: tuple[float, ...] = (1 / 255,)
     offset: tuple[float, ...] = (0.0,)
     pad_value: int = 114
+    layout: Layout = "nhwc"
     kind: Literal["image"] = "image"
 
     def __post_init__(self) -> None:
@@ -57,6 +63,7 @@ class ImageInput:
         _one_of("fit", self.fit, get_args(Fit))
         _one_of("resize", self.resize, get_args(Resize))
         _one_of("colour", self.colour, get_args(Colour))
+        _one_of("layout", self.layout, get_args(Layout))
         _whole("height", self.height)
         _whole("width", self.width)
         _whole("pad_value", self.pad_value)
@@ -73,6 +80,13 @@ class ImageInput:
     def channels(self) -> int:
         """1 for gray, else 3."""
         return 1 if self.colour == "gray" else 3
+
+    @property
+    def tensor_shape(self) -> tuple[int, ...]:
+        """The tensor's shape, batch 1 included."""
+        if self.layout == "nchw":
+            return (1, self.channels, self.height, self.width)
+        return (1, self.height, self.width, self.channels)
 
 
 @dataclass(frozen=True)
@@ -131,7 +145,32 @@ class AudioInput:
                 _bad(key, value, "a finite number")
 
 
-InputSpec = ImageInput | ArrayInput | AudioInput
+@dataclass(frozen=True)
+class StateInput:
+    """An input that gets an output of the last inference: zeros (real values) at first.
+
+    Attributes:
+        name: the model input's name.
+        shape: of the tensor, batch included; the output has the same.
+        source: the output's name. Where its scale differs, the values are quantized again.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    source: str
+    kind: Literal["state"] = "state"
+
+    def __post_init__(self) -> None:
+        """Raises BundleError when a field holds what it must not."""
+        _text("name", self.name)
+        _text("source", self.source)
+        if not isinstance(self.shape, tuple):
+            _bad("shape", self.shape, "a list of whole numbers")
+        for dim in self.shape:
+            _whole("shape", dim)
+
+
+InputSpec = ImageInput | ArrayInput | AudioInput | StateInput
 
 
 @dataclass(frozen=True)
@@ -151,8 +190,9 @@ class PreprocessSpec:
         Raises:
             BundleError: wrong schema, kind, key or value.
         """
-        if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-            _bad("schema", data.get("schema") if isinstance(data, dict) else data, SCHEMA)
+        schema = data.get("schema") if isinstance(data, dict) else data
+        if not isinstance(data, dict) or schema not in _SCHEMAS:
+            _bad("schema", schema, " or ".join(_SCHEMAS))
         items = data.get("inputs")
         if not isinstance(items, list) or not items:
             _bad("inputs", items, "a list of input specs")
@@ -160,18 +200,42 @@ class PreprocessSpec:
 
     @property
     def image(self) -> ImageInput:
-        """The only input, which must be an image.
+        """The only image, beside which there may be states and nothing else.
 
         Raises:
-            BundleError: the model does not take one image.
+            BundleError: the model takes something else.
         """
-        first = self.inputs[0]
-        if len(self.inputs) != 1 or not isinstance(first, ImageInput):
+        found = self.one_image
+        if found is not None:
+            return found
+        kinds = [item.kind for item in self.inputs]
+        if kinds.count("image") != 1:
             raise BundleError(
-                f"the model takes {[item.kind for item in self.inputs]}, expected one image",
+                f"the model takes {kinds}, expected one image",
                 hint="use a model with a single image input",
             )
-        return first
+        others = [item.name for item in self.inputs if item.kind not in ("image", "state")]
+        raise BundleError(
+            f"the model's inputs {', '.join(map(repr, others))} are neither its image nor states",
+            hint="a state is fed back from an output; export the model with all else built in",
+        )
+
+    @property
+    def one_image(self) -> ImageInput | None:
+        """The only image, if all other inputs are states; else None."""
+        images = [item for item in self.inputs if isinstance(item, ImageInput)]
+        return images[0] if len(images) == 1 == len(self.inputs) - len(self.states) else None
+
+    @property
+    def states(self) -> tuple[StateInput, ...]:
+        """The inputs that are fed back."""
+        return tuple(item for item in self.inputs if isinstance(item, StateInput))
+
+    def with_image(self, image: ImageInput) -> PreprocessSpec:
+        """The same spec with another image in the place of its only one."""
+        return PreprocessSpec(
+            tuple(image if isinstance(item, ImageInput) else item for item in self.inputs)
+        )
 
 
 def table(spec: ImageInput, tensor: TensorInfo) -> NDArray[Any]:
@@ -195,6 +259,7 @@ def _input_from_json(item: Any) -> InputSpec:
         "image": ImageInput,
         "array": ArrayInput,
         "audio": AudioInput,
+        "state": StateInput,
     }
     kind = item.get("kind") if isinstance(item, dict) else None
     if kind not in kinds:

@@ -110,8 +110,8 @@ def image_input(inputs: Sequence[TensorInfo]) -> TensorInfo:
 
 def with_options(spec: PreprocessSpec, options: RangeOptions) -> PreprocessSpec:
     """A spec of one image in which the user's options replace what it says; others stay."""
-    first = spec.inputs[0]
-    if not options.given or len(spec.inputs) != 1 or not isinstance(first, ImageInput):
+    first = spec.one_image
+    if not options.given or first is None:
         return spec
     gray = first.colour == "gray"
     possible = conventions_for(options, gray, None)
@@ -124,7 +124,7 @@ def with_options(spec: PreprocessSpec, options: RangeOptions) -> PreprocessSpec:
         scale, offset = named.in_order(colour)
     elif colour != first.colour:
         scale, offset = scale[::-1], offset[::-1]
-    return PreprocessSpec((replace(first, colour=colour, scale=scale, offset=offset),))
+    return spec.with_image(replace(first, colour=colour, scale=scale, offset=offset))
 
 
 def from_spec(spec: PreprocessSpec, options: RangeOptions, *, given: bool) -> InputRange | None:
@@ -135,8 +135,8 @@ def from_spec(spec: PreprocessSpec, options: RangeOptions, *, given: bool) -> In
         options: what the user said beside it.
         given: the user gave the spec; else the file brings it.
     """
-    first = spec.inputs[0]
-    if len(spec.inputs) != 1 or not isinstance(first, ImageInput):
+    first = spec.one_image
+    if first is None:
         return None
     low = min(first.offset)
     high = max(255 * a + b for a, b in zip(*_paired(first), strict=True))

@@ -202,3 +202,19 @@ def test_read_image_of_no_file(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none.png", Path("a\0b")):
         with pytest.raises(DataError):
             read_image(path)
+
+
+@pytest.mark.parametrize("scale", [(1 / 255,), (1 / 255, 1 / 127, 1 / 63)])
+@pytest.mark.parametrize("colour", ["rgb", "gray"])
+def test_planes_first_hold_the_same_values(colour, scale):
+    scale = scale[:1] if colour == "gray" else scale
+    frame = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    last, first = (
+        ImageInput("x", 8, 12, colour, scale=scale, layout=layout) for layout in ("nhwc", "nchw")
+    )
+    plain, _ = Preprocessor(last, TensorInfo("x", last.tensor_shape, "float32"))(frame)
+    planes, _ = Preprocessor(first, TensorInfo("x", first.tensor_shape, "float32"))(frame)
+    np.testing.assert_array_equal(planes, plain.transpose(0, 3, 1, 2))
+    assert planes.flags.c_contiguous
+    with pytest.raises(BundleError, match=r"makes \[1, [13], 8, 12\]"):
+        Preprocessor(first, TensorInfo("x", last.tensor_shape, "float32"))

@@ -8,7 +8,14 @@ import pytest
 from edgecnn.core import postprocess as post
 from edgecnn.core.errors import BundleError
 from edgecnn.core.postprocess import ClassifySpec, DetectSpec, GridLevel
-from edgecnn.core.preprocess import ArrayInput, ImageInput, PreprocessSpec, table
+from edgecnn.core.preprocess import (
+    ArrayInput,
+    AudioInput,
+    ImageInput,
+    PreprocessSpec,
+    StateInput,
+    table,
+)
 from edgecnn.core.runtime import TensorInfo
 
 IMAGE = ImageInput("x", 32, 48, "bgr", "letterbox", "area", (0.5, 0.25, 1.0), (0.0, 1.0, -1.0), 9)
@@ -124,6 +131,40 @@ def test_other_json_is_refused(data) -> None:
 def test_bad_input_lists_are_refused(inputs) -> None:
     with pytest.raises(BundleError):
         PreprocessSpec.from_json({"schema": "edgecnn.preprocess/1", "inputs": inputs})
+
+
+# What version 1 wrote: bundles and .tflite files hold it, and are read for ever.
+VERSION_1 = """{"schema": "edgecnn.preprocess/1", "inputs": [
+  {"name": "image", "height": 96, "width": 64, "colour": "bgr", "fit": "letterbox",
+   "resize": "linear-exact", "scale": [0.00784313725490196], "offset": [-1.0], "pad_value": 114,
+   "kind": "image"},
+  {"name": "x", "shape": [1, 640], "kind": "array"},
+  {"name": "audio", "sample_rate_hz": 16000, "samples": 16000, "align": "start",
+   "level": "as-is", "scale": 3.0517578125e-05, "offset": 0.0, "kind": "audio"}]}"""
+
+
+def test_version_1_is_read_for_ever() -> None:
+    spec = PreprocessSpec.from_json(json.loads(VERSION_1))
+    image, array, audio = spec.inputs
+    assert image == ImageInput(
+        "image", 96, 64, "bgr", "letterbox", scale=(2 / 255,), offset=(-1.0,), layout="nhwc"
+    )
+    assert array == ArrayInput("x", (1, 640))
+    assert audio == AudioInput("audio", 16000, 16000)
+    assert spec.to_json()["schema"] == "edgecnn.preprocess/2"
+    assert PreprocessSpec.from_json(through_text(spec.to_json())) == spec
+
+
+def test_states_and_layouts_survive() -> None:
+    image = ImageInput("x", 8, 6, layout="nchw")
+    assert image.tensor_shape == (1, 3, 8, 6)
+    spec = PreprocessSpec((StateInput("h", (1, 4), "h_out"), image))
+    assert PreprocessSpec.from_json(through_text(spec.to_json())) == spec
+    for bad in ({"shape": 4}, {"shape": [1.5]}, {"source": None}, {"surprise": 1}):
+        data = through_text(spec.to_json())
+        data["inputs"][0].update(bad)
+        with pytest.raises(BundleError, match=next(iter(bad))):
+            PreprocessSpec.from_json(data)
 
 
 def test_image_is_the_only_input() -> None:
