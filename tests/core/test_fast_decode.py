@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from edgecnn.core.decode import cell_layout, decode
 from edgecnn.core.decode.suppression import nms
 from edgecnn.core.errors import BundleError
 from edgecnn.core.imaging import FrameMap
-from edgecnn.core.postprocess import DetectSpec, GridLevel
+from edgecnn.core.postprocess import CandidatePoints, DetectSpec, GridLevel, Skeleton
 from edgecnn.core.runtime import TensorInfo
 from tests.core.slow_decode import plain_nms, slow_decode
 
@@ -22,42 +23,111 @@ FREE = (GridLevel(5, 7, 8), GridLevel(3, 4, 16))
 ANCHORED = (GridLevel(4, 6, 8, ((10, 20), (30, 15))), GridLevel(2, 3, 16, ((40, 40),)))
 
 
+CODINGS = {
+    "ltrb": FREE, "cell-exp": FREE, "center-size": ANCHORED, "center-exp": ANCHORED,
+    "center-linear": ANCHORED, "anchor-exp": ANCHORED, "anchor-square": ANCHORED,
+    "cxcywh": (), "xyxy": (),
+}  # fmt: skip
+LIMITS = st.sampled_from([0.0, 1e-35, 0.001, 0.25, 0.5, 0.9, 1.0]) | st.floats(0, 1)
+SKELETON = Skeleton(("nose", "tail", "paw"))
+
+
 @st.composite
 def cases(draw) -> tuple[DetectSpec, dict, list]:
     """A spec, outputs with many equal values, and their infos."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     classes = draw(st.sampled_from([1, 2, 5, 80]))
-    coding = draw(st.sampled_from(["ltrb", "center-size", "cxcywh", "xyxy"]))
-    levels = {"ltrb": FREE, "center-size": ANCHORED}.get(coding, ())
-    count = 0 if levels else draw(st.sampled_from([1, 40, 700]))
-    layout = draw(st.sampled_from(["apart", "objectness apart", "yolo5", "yolo8"]))
-    names = {"apart": ("s", "b", ""), "objectness apart": ("s", "b", "o")}.get(layout)
-    columns = {"yolo5": (5, 0, 4), "yolo8": (4, 0, 0)}.get(layout, (0, 0, 0))
-    names = names or ("all", "all", "all" if layout == "yolo5" else "")
-    limit = st.sampled_from([0.0, 1e-35, 0.001, 0.25, 0.5, 0.9, 1.0]) | st.floats(0, 1)
+    coding = draw(st.sampled_from(sorted(CODINGS)))
+    levels, anchors = CODINGS[coding], ()
+    if coding.startswith("center") and draw(st.booleans()):
+        levels, anchors = (), tuple(map(tuple, rng.uniform(1, 60, (50, 4)).tolist()))
+    count = 0 if levels or anchors else draw(st.sampled_from([1, 40, 700]))
+    background = draw(st.booleans())
+    bins = draw(st.sampled_from([0, 8])) if coding == "ltrb" else 0
+    points = draw(key_points_of(coding, bool(levels)))
+    widths = {
+        "boxes": 4 * max(bins, 1), "objectness": draw(st.integers(0, 1)),
+        "scores": classes + background, "keypoints": points.width if points else 0,
+    }  # fmt: skip
+    names, starts, sizes = draw(layouts(widths, len(levels)))
+    levels = tuple(
+        replace(level, **{key: name[i] for key, name in names.items() if len(name) > 1})
+        for i, level in enumerate(levels)
+    )
+    whole = {key: name[0] if len(name) == 1 else "" for key, name in names.items()}
     each = draw(st.booleans())
     spec = DetectSpec(
-        names[0], names[1], tuple(f"c{i}" for i in range(classes)), levels, coding,
+        whole["scores"], whole["boxes"], tuple(f"c{i}" for i in range(classes)), levels, coding,
         box_scale=draw(st.sampled_from([0.7, 1.0, 3.0])),
+        variances=draw(st.sampled_from([(0.1, 0.1, 0.2, 0.2), (1.0, 0.5, 0.25, 0.125)])),
         activation=draw(st.sampled_from(["none", "sigmoid", "softmax"])),
-        score_threshold=draw(limit),
+        score_threshold=draw(LIMITS),
         nms_iou=draw(st.sampled_from([0.0, 0.3, 0.5, 1.0])),
         max_detections=draw(st.sampled_from([1, 7, 300])),
-        thresholds=tuple(draw(limit) for _ in range(classes)) if each and classes < 9 else (),
+        thresholds=tuple(draw(LIMITS) for _ in range(classes)) if each and classes < 9 else (),
         max_candidates=draw(st.sampled_from([1, 13, 4096])),
-        objectness=names[2], score_column=columns[0], box_column=columns[1],
-        objectness_column=columns[2], transposed=draw(st.booleans()),
+        objectness=whole["objectness"], score_column=starts["scores"], box_column=starts["boxes"],
+        objectness_column=starts["objectness"], transposed=draw(st.booleans()),
         box_units=draw(st.sampled_from([(1.0, 1.0), (96.0, 64.0)])), decoded_boxes=count,
+        background=background, bins=bins, anchor_boxes=anchors,
+        suppression=draw(st.sampled_from(["greedy", "weighted"])),
+        keypoints=points
+        and replace(points, output=whole["keypoints"], column=starts["keypoints"]),
     )  # fmt: skip
     dtype = draw(st.sampled_from(["int8", "uint8", "int16", "float32", "float16"]))
-    widths = {"s": classes, "b": 4, "o": 1, "all": columns[0] + classes + draw(st.integers(0, 2))}
     outputs, infos = {}, []
-    for name in sorted({*names} - {""}):
-        shape = (1, spec.candidates, widths[name])
-        shape = (1, shape[2], shape[1]) if spec.transposed else shape
+    counts = [level.candidates for level in levels]
+    for name, (width, level) in sorted(sizes.items()):
+        rows = spec.candidates if level is None else counts[level]
+        shape = (1, width, rows) if spec.transposed else (1, rows, width)
         outputs[name], info = random_output(rng, name, shape, dtype, draw(st.booleans()))
         infos.append(info)
     return spec, outputs, infos
+
+
+@st.composite
+def key_points_of(draw, coding: str, levels: bool) -> CandidatePoints | None:
+    """Key points that the coding of boxes allows, or none."""
+    known = ["units"]
+    known += ["anchor"] if coding.startswith(("center", "anchor")) else []
+    known += ["cell"] if levels else []
+    if draw(st.booleans()):
+        return None
+    return CandidatePoints(
+        SKELETON, "p", values=draw(st.integers(2, 3)), axes=draw(st.sampled_from(["xy", "yx"])),
+        coding=draw(st.sampled_from(known)), activation=draw(st.sampled_from(["none", "sigmoid"])),
+    )  # fmt: skip
+
+
+@st.composite
+def layouts(draw, widths: dict[str, int], levels: int) -> tuple[dict, dict, dict]:
+    """Which outputs hold what.
+
+    Returns:
+        Key → the names of its outputs, one or one per level (or an empty one); key → its first
+        column; name → its width, and the level it belongs to.
+    """
+    together = draw(st.booleans())
+    split = {key: levels > 0 and draw(st.booleans()) for key in widths}
+    if together:
+        split = dict.fromkeys(widths, split["scores"])
+    names: dict = {}
+    starts: dict = {}
+    sizes: dict = {}
+    at = 0
+    for key, width in widths.items():
+        own = "all" if together else key
+        names[key], starts[key] = [""], 0
+        if width:
+            names[key] = [f"{own}{i}" for i in range(levels)] if split[key] else [own]
+            starts[key] = at if together else 0
+            at += width
+        for i, name in enumerate(names[key] if width else []):
+            sizes[name] = (at if together else width, i if split[key] else None)
+    if levels == 1:
+        return draw(layouts(widths, 0))
+    spare = draw(st.integers(0, 2)) if together else 0
+    return names, starts, {name: (width + spare, level) for name, (width, level) in sizes.items()}
 
 
 def random_output(rng, name: str, shape: tuple, dtype: str, steps: bool):
@@ -88,6 +158,9 @@ def test_every_layout_gives_the_slow_rule_s_bits(case) -> None:
     np.testing.assert_array_equal(found.classes, expected.classes)
     np.testing.assert_array_equal(found.scores, expected.scores)
     np.testing.assert_array_equal(found.boxes, expected.boxes)
+    assert (found.keypoints is None) == (expected.keypoints is None)
+    if expected.keypoints is not None:
+        np.testing.assert_array_equal(found.keypoints, expected.keypoints)
     types = (found.boxes.dtype, found.scores.dtype, found.classes.dtype)
     assert types == (np.float32, np.float32, np.int64)
 

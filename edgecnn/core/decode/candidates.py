@@ -15,20 +15,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.core.activation import activate, lowest_real
-from edgecnn.core.decode.columns import Float, RawColumns
-from edgecnn.core.runtime import TensorInfo
+from edgecnn.core.decode.columns import Columns, Float, RawColumns, side_by_side
+from edgecnn.core.tensor_info import TensorInfo
 
 Passed = tuple[NDArray[np.intp], Float, NDArray[np.int64]]
 # Whole rows are asked instead of values: of small outputs, and with more than one hit in so many.
 _SMALL, _SPARSE = 8192, 64
+# A softmax in float32 may come out this much (relatively) too high; far more than it does.
+_SOFT_SLACK = 1e-3
 
 
 def passing(
     activation: str,
     thresholds: tuple[float, ...],
     most: int,
-    scores: RawColumns,
-    objectness: RawColumns | None = None,
+    scores: Columns,
+    objectness: Columns | None = None,
+    *,
+    background: bool = False,
 ) -> Passed:
     """Candidates that pass (ascending), their scores and their classes.
 
@@ -38,21 +42,46 @@ def passing(
         most: how many may pass; the best do, of equal scores the first.
         scores: (candidates, classes).
         objectness: (candidates, 1).
+        background: whether the first column of the scores is no class.
     """
-    alone = "sigmoid" if activation == "softmax" else activation  # a softmax of one is always 1
-    if objectness is None:
-        rows = _reaching(scores, activation, thresholds)
+    found = []
+    for start, own, present in side_by_side(scores, objectness):
+        rows, best, label = _judged(activation, thresholds, own, present, int(background))
+        found.append((rows + start if start else rows, best, label))
+    if len(found) == 1:
+        chosen, best, label = found[0]
     else:
+        chosen, best, label = (np.concatenate(part) for part in zip(*found, strict=True))
+    if len(chosen) > most:
+        kept = np.sort(np.argsort(-best, kind="stable")[:most])
+        chosen, best, label = chosen[kept], best[kept], label[kept]
+    return chosen, best, label
+
+
+def _judged(
+    activation: str,
+    thresholds: tuple[float, ...],
+    scores: RawColumns,
+    objectness: RawColumns | None,
+    first: int,
+) -> Passed:
+    """:func:`passing` of candidates of one output; classes start at the column ``first``."""
+    alone = "sigmoid" if activation == "softmax" else activation  # a softmax of one is always 1
+    if objectness is not None:
         # A class's probability is at most 1, so the product is at most the objectness.
         rows = _reaching(objectness, alone, (min(thresholds),))
+    elif activation == "softmax" and first:
+        rows = _beyond_background(scores, min(thresholds))
+    else:
+        rows = _reaching(RawColumns(scores.values[:, first:], scores.info), activation, thresholds)
     raw = scores.values if rows is None else scores.values[rows]
-    label = raw.argmax(axis=1).astype(np.int64)  # quantization and activation keep the order
+    label = raw[:, first:].argmax(axis=1).astype(np.int64)  # dequantized, the order is the same
     if activation == "softmax":
         # In one order of memory, since sums depend on it.
         real = np.ascontiguousarray(scores.info.dequantize(raw))
-        best = activate(real, activation).max(axis=1)
+        best = activate(real, activation)[:, first:].max(axis=1)
     else:
-        top = raw[np.arange(len(raw)), label]
+        top = raw[np.arange(len(raw)), label + first]
         best = activate(scores.info.dequantize(top), activation)
     if objectness is not None:
         seen = objectness.values[:, 0] if rows is None else objectness.values[rows, 0]
@@ -60,9 +89,6 @@ def passing(
         best = np.clip(best, 0, 1) * np.clip(present, 0, 1)
     limits = np.asarray(thresholds, np.float32)
     good = (best >= (limits[label] if len(limits) > 1 else limits)).nonzero()[0]
-    if len(good) > most:
-        order = np.argsort(-best[good], kind="stable")
-        good = np.sort(good[order[:most]])
     return good if rows is None else rows[good], best[good], label[good]
 
 
@@ -85,6 +111,30 @@ def _reaching(
     first = np.ones(len(hits), np.bool_)
     np.not_equal(hits[1:], hits[:-1], out=first[1:])
     return hits[first]
+
+
+def _beyond_background(scores: RawColumns, threshold: float) -> NDArray[np.intp] | None:
+    """Candidates whose best class could pass beside the background's value; None: all.
+
+    The sum of a softmax holds both, so the class's probability is at most that of the two alone,
+    the sigmoid of their difference.
+    """
+    values = scores.values
+    least = lowest_real(threshold * (1 - _SOFT_SLACK), "sigmoid")
+    if least == -math.inf:
+        return None
+    kind: Any = np.float32
+    if values.dtype.kind != "f":
+        scale = 1.0 if scores.info.scale is None else scores.info.scale
+        if not scale > 0:
+            return None
+        limits = np.iinfo(values.dtype)
+        # Real values are rounded to float32, which may move both of them.
+        reach = scale * float(max(abs(limits.min), limits.max)) * 2
+        least = math.floor(least / scale - reach * np.finfo(np.float32).eps / scale)
+        kind = np.int32 if values.dtype.itemsize <= 2 else np.int64
+    top = values[:, 1:].max(axis=1).astype(kind)
+    return np.flatnonzero(top - values[:, 0].astype(kind) >= least)
 
 
 @lru_cache(maxsize=64)

@@ -20,7 +20,7 @@ class CellLayout:
     Attributes:
         centre: float32 (n, 2) x, y in tensor pixels.
         anchor: float32 (n, 2) width, height; 0 for levels without anchors.
-        stride: float32 (n,).
+        stride: float32 (n,); 0 for anchors that lie on no cells.
     """
 
     centre: Float
@@ -40,6 +40,11 @@ def cell_layout(levels: tuple[GridLevel, ...]) -> CellLayout:
     for array in arrays:
         array.setflags(write=False)
     return CellLayout(*arrays)
+
+
+def anchor_layout(anchors: Float) -> CellLayout:
+    """Candidates on anchors (n, 4): centre x, y, width, height in tensor pixels."""
+    return CellLayout(anchors[:, :2], anchors[:, 2:], np.zeros(len(anchors), np.float32))
 
 
 def _centres(level: GridLevel) -> tuple[Float, Float, Float]:

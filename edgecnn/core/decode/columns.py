@@ -1,22 +1,24 @@
-"""What an output says about each candidate: a view of some of its columns."""
+"""What outputs say about each candidate: views of some of their columns."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.core.decode.outputs import Outputs, misfit
-from edgecnn.core.runtime import TensorInfo
+from edgecnn.core.tensor_info import TensorInfo
 
 Float = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class RawColumns:
-    """One output's part of each candidate.
+    """One output's part of each of its candidates.
 
     Attributes:
         values: raw (candidates, n); a view, in whatever order the memory lies.
@@ -26,9 +28,60 @@ class RawColumns:
     values: NDArray[Any]
     info: TensorInfo
 
+    def __len__(self) -> int:
+        """How many candidates."""
+        return len(self.values)
+
     def real(self, chosen: NDArray[np.intp]) -> Float:
         """Real values (chosen, n) of some candidates, in row order."""
         return np.ascontiguousarray(self.info.dequantize(self.values[chosen]))
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The same columns of all candidates, from one output or from one after the other.
+
+    Attributes:
+        parts: in the order of the candidates.
+    """
+
+    parts: tuple[RawColumns, ...]
+
+    def real(self, chosen: NDArray[np.intp]) -> Float:
+        """Real values (chosen, n) of some candidates, in row order."""
+        if len(self.parts) == 1:
+            return self.parts[0].real(chosen)
+        real = np.empty((len(chosen), self.parts[0].values.shape[1]), np.float32)
+        for part, (start, end) in zip(self.parts, pairwise(self.bounds()), strict=True):
+            inside = (chosen >= start) & (chosen < end)
+            real[inside] = part.real(chosen[inside] - start)
+        return real
+
+    def bounds(self) -> list[int]:
+        """Where the parts start, and where the last one ends."""
+        return [0, *np.cumsum([len(part) for part in self.parts]).tolist()]
+
+    def between(self, start: int, end: int) -> RawColumns:
+        """Candidates that lie within one part."""
+        for part, (first, last) in zip(self.parts, pairwise(self.bounds()), strict=True):
+            if first <= start and end <= last:
+                return RawColumns(part.values[start - first : end - first], part.info)
+        raise ValueError(f"candidates {start} to {end} lie in no one output")
+
+
+def side_by_side(
+    first: Columns, second: Columns | None
+) -> Iterator[tuple[int, RawColumns, RawColumns | None]]:
+    """Both columns of as many candidates at a time as have one output each, and where they start.
+
+    Where both have several parts, they are of the same candidates.
+    """
+    bounds = first.bounds()
+    if second is not None and len(second.parts) > len(first.parts):
+        bounds = second.bounds()
+    for start, end in pairwise(bounds):
+        beside = None if second is None else second.between(start, end)
+        yield start, first.between(start, end), beside
 
 
 def read_columns(

@@ -1,36 +1,48 @@
 """Boxes from the candidates of a dense detector.
 
-The rule, which the C twin follows:
+The rule, which the C twin follows; all in float32:
 
-1. the candidate's class is the one with the highest score (the first of equal ones); with
-   objectness its score is both probabilities' product, each clipped to [0, 1]; candidates
-   whose score is below ``score_threshold``, or below that class's of ``thresholds``, go; of more
-   than ``max_candidates`` the best stay (of equal scores the first);
-2. the rest are decoded to boxes in tensor pixels;
-3. greedy NMS in order of score (of equal ones the first candidate first): a box goes if one of its
+1. candidates are numbered level by level, each cell-major, then anchor; what a level names of its
+   own is read from that output, with that output's quantization;
+2. the candidate's class is the one with the highest score (the first of equal ones), the
+   ``background`` column apart; its score is its sigmoid, or its softmax over all columns; with
+   objectness (a sigmoid too, where the scores take a softmax) it is both probabilities' product,
+   each clipped to [0, 1]; candidates whose score is below ``score_threshold``, or below that
+   class's of ``thresholds``, go; of more than ``max_candidates`` the best stay (of equal scores
+   the first);
+3. the rest are decoded to boxes in tensor pixels (:mod:`edgecnn.core.decode.boxes`), and so are
+   their key points (:mod:`edgecnn.core.decode.carried`); boxes with a side that is not finite go;
+4. greedy NMS in order of score (of equal ones the first candidate first): a box goes if one of its
    class that was kept overlaps it by intersection > ``nms_iou`` · union; at ``max_detections`` it
-   ends;
-4. boxes are mapped to the frame and clipped; those with nothing left inside it go.
+   ends; an ``nms_iou`` of 1 compares nothing;
+5. with ``weighted`` suppression the same boxes are kept, and each that goes belongs to the first
+   kept one that it overlaps so: a kept box becomes the sum of score · box over itself and those
+   that belong to it, in order of score, divided by the sum of the scores; so does the place of
+   each of its key points; where that sum is 0 they stay. All scores are those of the kept one
+   (MediaPipe's ``NonMaxSuppressionCalculator``, algorithm ``WEIGHTED``);
+6. boxes are mapped to the frame and clipped; those with nothing left inside it go.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.core.decode.boxes import corners
 from edgecnn.core.decode.candidates import passing
-from edgecnn.core.decode.cells import cell_layout
-from edgecnn.core.decode.columns import RawColumns, read_columns
+from edgecnn.core.decode.carried import key_points, masks
+from edgecnn.core.decode.cells import CellLayout, anchor_layout, cell_layout
+from edgecnn.core.decode.columns import Columns, Float, read_columns
 from edgecnn.core.decode.framing import to_frame
 from edgecnn.core.decode.outputs import Outputs
-from edgecnn.core.decode.suppression import nms
+from edgecnn.core.decode.suppression import nms, weighted_means
 from edgecnn.core.detections import Detections
 from edgecnn.core.imaging import FrameMap
 from edgecnn.core.postprocess import DetectSpec
-
-# exp() of more than this is no box any more; keeps float32 finite.
-_MAX_LOG_SIZE = 10.0
-Float = NDArray[np.float32]
 
 
 def detect(spec: DetectSpec, outputs: Outputs, frame_map: FrameMap | None) -> Detections:
@@ -39,53 +51,98 @@ def detect(spec: DetectSpec, outputs: Outputs, frame_map: FrameMap | None) -> De
     Raises:
         BundleError: the sizes are not those of the spec's candidates and labels.
     """
-    scores = _columns(spec, outputs, spec.scores, spec.score_column, len(spec.labels))
-    codes = _columns(spec, outputs, spec.boxes, spec.box_column, 4)
-    objectness = None
-    if spec.objectness:
-        objectness = _columns(spec, outputs, spec.objectness, spec.objectness_column, 1)
+    parts = _all_columns(spec, outputs)
     chosen, best, label = passing(
         spec.activation,
         spec.thresholds or (spec.score_threshold,),
         spec.max_candidates,
-        scores,
-        objectness,
+        parts["scores"],
+        parts.get("objectness"),
+        background=spec.background,
     )
-    if not len(chosen):
-        return Detections(np.empty((0, 4), np.float32), best, label)
-    corners = _corners(spec, codes.info.dequantize(codes.values[chosen]), chosen)
-    kept = nms(corners, best, label, spec.nms_iou, spec.max_detections)
-    return to_frame(Detections(corners[kept], best[kept], label[kept]), frame_map)
-
-
-def _columns(spec: DetectSpec, outputs: Outputs, name: str, start: int, width: int) -> RawColumns:
-    """``width`` values of each candidate, from column ``start`` of an output on."""
-    shared = [spec.scores, spec.boxes, spec.objectness].count(name) > 1
-    return read_columns(
-        outputs, name, spec.candidates, start, width, shared=shared, transposed=spec.transposed,
-        what="classes" if name == spec.scores and not shared else "",
-    )  # fmt: skip
-
-
-def _corners(spec: DetectSpec, codes: Float, chosen: NDArray[np.intp]) -> Float:
-    """Box codes (n, 4) of the chosen candidates → x1, y1, x2, y2 in tensor pixels."""
-    if spec.coding == "xyxy":
-        return codes * np.tile(np.asarray(spec.box_units, np.float32), 2)
-    if spec.coding == "cxcywh":
-        scaled = codes * np.tile(np.asarray(spec.box_units, np.float32), 2)
-        middle, half = scaled[:, :2], np.maximum(scaled[:, 2:], 0) / 2
-        return np.concatenate([middle - half, middle + half], axis=1)
-    cells = cell_layout(spec.levels)
-    centre = cells.centre[chosen]
-    if spec.coding == "ltrb":
-        unit = np.float32(spec.box_scale) * cells.stride[chosen]
-        reach = np.maximum(codes, 0) * unit[:, None]
-        low, high = centre - reach[:, :2], centre + reach[:, 2:]
+    boxes = corners(spec, parts["boxes"].real(chosen), _places(spec, chosen))
+    finite = np.isfinite(boxes).all(axis=1)
+    if not finite.all():
+        chosen, best, label, boxes = chosen[finite], best[finite], label[finite], boxes[finite]
+    kept = nms(boxes, best, label, spec.nms_iou, spec.max_detections)
+    found = Detections(boxes[kept], best[kept], label[kept])
+    if spec.suppression == "weighted":
+        points = _points(spec, parts, chosen, best)
+        found = _weighted(spec, Detections(boxes, best, label, points), kept)
     else:
-        anchor = cells.anchor[chosen]
-        variance = np.asarray(spec.variances, np.float32)
-        shift = (codes[:, :2] * variance[:2])[:, ::-1] * anchor  # stored dy, dx
-        grow = np.exp(np.minimum(codes[:, 2:] * variance[2:], _MAX_LOG_SIZE))[:, ::-1]
-        middle, half = centre + shift, anchor * grow / 2
-        low, high = middle - half, middle + half
-    return np.concatenate([low, high], axis=1).astype(np.float32)
+        points = _points(spec, parts, chosen[kept], found.scores)
+        found = replace(found, keypoints=points)
+    if spec.masks is not None:
+        factors = parts["masks"].real(chosen[kept])
+        found = replace(found, masks=masks(spec.masks, outputs, factors, found.boxes))
+    return to_frame(found, frame_map)
+
+
+def _all_columns(spec: DetectSpec, outputs: Outputs) -> dict[str, Columns]:
+    """What the outputs say, by the field that names them; checked, nothing dequantized."""
+    wanted = {
+        "scores": (spec.scores, spec.score_column, spec.score_columns),
+        "boxes": (spec.boxes, spec.box_column, spec.box_columns),
+    }
+    if spec.has_objectness:
+        wanted["objectness"] = (spec.objectness, spec.objectness_column, 1)
+    if spec.keypoints is not None:
+        points = spec.keypoints
+        wanted["keypoints"] = (points.output, points.column, points.width)
+    if spec.masks is not None:
+        wanted["masks"] = (spec.masks.output, spec.masks.column, spec.masks.count)
+    named = {
+        key: [name] if name else [getattr(level, key) for level in spec.levels]
+        for key, (name, _, _) in wanted.items()
+    }
+    uses = Counter(name for names in named.values() for name in names)
+    found = {}
+    for key, (name, start, width) in wanted.items():
+        counts = [spec.candidates] if name else [level.candidates for level in spec.levels]
+        found[key] = Columns(
+            tuple(
+                read_columns(
+                    outputs, each, count, start, width, shared=uses[each] > 1,
+                    transposed=spec.transposed, what="classes" if key == "scores" else "",
+                )
+                for each, count in zip(named[key], counts, strict=True)
+            )
+        )  # fmt: skip
+    return found
+
+
+def _places(spec: DetectSpec, chosen: NDArray[np.intp]) -> CellLayout | None:
+    """Where some of the candidates lie; None: their boxes tell."""
+    if spec.anchor_boxes:
+        return anchor_layout(spec.anchors).at(chosen)
+    return cell_layout(spec.levels).at(chosen) if spec.levels else None
+
+
+def _points(
+    spec: DetectSpec, parts: Mapping[str, Columns], chosen: NDArray[np.intp], scores: Float
+) -> Float | None:
+    """Key points of some of the candidates, (n, points, 3)."""
+    if spec.keypoints is None:
+        return None
+    return key_points(
+        spec.keypoints,
+        parts["keypoints"].real(chosen),
+        scores,
+        units=spec.box_units,
+        cells=_places(spec, chosen),
+        variances=spec.point_variances,
+    )
+
+
+def _weighted(spec: DetectSpec, found: Detections, kept: NDArray[np.intp]) -> Detections:
+    """Kept boxes and key points' places as means over what belongs to them."""
+    values, points = found.boxes, found.keypoints
+    if points is not None:
+        places = points[..., :2].reshape(len(points), 2 * points.shape[1])
+        values = np.concatenate([values, places], axis=1)
+    means = weighted_means(values, found, kept, spec.nms_iou)
+    if points is not None:
+        points = points[kept]
+        points[..., :2] = means[:, 4:].reshape(points[..., :2].shape)
+    boxes = np.ascontiguousarray(means[:, :4])
+    return Detections(boxes, found.scores[kept], found.classes[kept], points)

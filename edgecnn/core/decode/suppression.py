@@ -1,4 +1,4 @@
-"""Greedy per-class non-maximum suppression, in blocks of candidates.
+"""Greedy per-class non-maximum suppression, in blocks of candidates; and means of what it drops.
 
 A block is first compared with all boxes kept so far, then its rest with itself; each is one table
 of overlaps instead of a round of small operations per box. The arithmetic of one pair of boxes, and
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edgecnn.core.detections import Detections
 
 Float = NDArray[np.float32]
 _BLOCK = 192
@@ -31,11 +33,10 @@ def nms(
         max_detections: how many are kept over all classes.
     """
     order = np.argsort(-scores, kind="stable")
-    if len(order) < 2:
+    if len(order) < 2 or iou >= 1:  # nothing is more than the union
         return order[:max_detections]
     ranked, kinds = boxes[order].T, classes[order]
-    sides = np.maximum(ranked[2:] - ranked[:2], 0)
-    area = sides[0] * sides[1]
+    area = _areas(ranked)
     kept = np.empty(0, np.intp)
     limit = np.float32(iou)
     for start in range(0, len(order), _BLOCK):
@@ -48,6 +49,47 @@ def nms(
         if len(kept) >= max_detections:
             break
     return order[kept[:max_detections]]
+
+
+def weighted_means(values: Float, found: Detections, kept: NDArray[np.intp], iou: float) -> Float:
+    """Means of values over each kept box and the boxes that it is the first to suppress.
+
+    They are weighted by score and summed in order of score; of equal scores the lower index is
+    first. Where the weights' sum is 0 the kept box's own values stay.
+
+    Args:
+        values: float32 (n, m) to take means of.
+        found: all n boxes, before suppression.
+        kept: those that :func:`nms` keeps, best first.
+        iou: what it was given.
+
+    Returns:
+        float32 (kept, m).
+    """
+    order = np.argsort(-found.scores, kind="stable")
+    sides, limit = found.boxes.T, np.float32(iou)
+    area = _areas(sides)
+    # The place among the kept boxes of the one that each box belongs to; beyond them: to none.
+    owner = np.full(len(order), len(kept), np.intp)
+    owner[kept] = np.arange(len(kept))
+    for start in range(0, len(kept), _BLOCK):
+        block, free = kept[start : start + _BLOCK], (owner == len(kept)).nonzero()[0]
+        near = _overlaps(sides, area, found.classes, block, free, limit)
+        owner[free] = np.where(near.any(axis=0), start + near.argmax(axis=0), len(kept))
+    order = order[owner[order] < len(kept)]
+    weights = found.scores[order]
+    total = np.zeros((len(kept), 1), np.float32)
+    sums = np.zeros((len(kept), values.shape[1]), np.float32)
+    np.add.at(total[:, 0], owner[order], weights)
+    np.add.at(sums, owner[order], values[order] * weights[:, None])
+    return np.where(total > 0, sums / total, values[kept]).astype(np.float32)
+
+
+def _areas(sides: Float) -> Float:
+    """Of boxes (4, n); 0 where a side is negative."""
+    size = np.maximum(sides[2:] - sides[:2], 0)
+    area: Float = size[0] * size[1]
+    return area
 
 
 def _overlaps(

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgecnn.core.postprocess import checks
 from edgecnn.core.postprocess.base import (
@@ -15,13 +19,15 @@ from edgecnn.core.postprocess.base import (
 )
 
 BoxCoding = Literal[
-    "ltrb", "center-size", "center-linear", "cell-exp", "anchor-exp", "anchor-square",
-    "cxcywh", "xyxy",
+    "ltrb", "center-size", "center-exp", "center-linear", "cell-exp", "anchor-exp",
+    "anchor-square", "cxcywh", "xyxy",
 ]  # fmt: skip
 Suppression = Literal["greedy", "weighted"]
 _DECODED = ("cxcywh", "xyxy")
-_ON_ANCHORS = ("center-size", "center-linear", "anchor-exp", "anchor-square")
+_AGAINST_ANCHORS = ("center-size", "center-exp", "center-linear")
+_ON_ANCHORS = (*_AGAINST_ANCHORS, "anchor-exp", "anchor-square")
 _MOST_BINS = 64
+_MOST_KEPT = (1 << 63) - 1
 _PER_LEVEL = ("scores", "boxes", "objectness", "keypoints")
 
 
@@ -38,7 +44,8 @@ class DetectSpec:
             that are decoded already, ``cxcywh`` and ``xyxy``, and for ``anchor_boxes``.
         coding: ``ltrb``: distances from the cell's centre to left, top, right, bottom, in units of
             ``box_scale`` × stride; ``center-size``: dy, dx, dh, dw against the anchor with
-            ``variances`` (SSD, Liu et al. 2016); ``center-linear``: dx, dy, w, h against the
+            ``variances`` (SSD, Liu et al. 2016); ``center-exp``: the same as dx, dy, dw, dh
+            (RetinaFace, Deng et al. 2019); ``center-linear``: dx, dy, w, h against the
             anchor with ``variances``, sizes without exp (MediaPipe's detectors); ``cell-exp``:
             x, y in cells from the cell's corner, and logarithms of the sizes in strides (YOLOX,
             Ge et al. 2021); ``anchor-exp``: sigmoids of x, y from the cell's corner, logarithms
@@ -106,13 +113,15 @@ class DetectSpec:
         checks.one_of("coding", self.coding, get_args(BoxCoding))
         checks.one_of("suppression", self.suppression, get_args(Suppression))
         checks.strings("labels", self.labels)
+        if not self.labels:
+            checks.bad("labels", self.labels, "one or more")
         checks.numbers("box_scale", (self.box_scale,), 1)
         checks.numbers("variances", self.variances, 4)
         checks.numbers("box_units", self.box_units, 2)
         checks.fraction("score_threshold", self.score_threshold)
         checks.fraction("nms_iou", self.nms_iou)
         for key in ("max_detections", "max_candidates"):
-            checks.whole(key, getattr(self, key), 1, checks.MOST_CANDIDATES)
+            checks.whole(key, getattr(self, key), 1, _MOST_KEPT)
         checks.per_label("thresholds", self.thresholds, self.labels)
         checks.flag("background", self.background)
         self._check_layout()
@@ -137,7 +146,7 @@ class DetectSpec:
             checks.whole("decoded_boxes", self.decoded_boxes, 0, 0)
         if self.coding in _ON_ANCHORS and not all(level.anchors for level in self.levels):
             checks.bad("levels", "a level without anchors", f"anchors for {self.coding} coding")
-        if self.anchor_boxes and self.coding not in ("center-size", "center-linear"):
+        if self.anchor_boxes and self.coding not in _AGAINST_ANCHORS:
             checks.bad("anchor_boxes", "anchors", f"levels for {self.coding} coding")
         checks.whole("bins", self.bins, 0, _MOST_BINS if self.coding == "ltrb" else 0)
         for key in ("score_column", "box_column", "objectness_column"):
@@ -147,15 +156,29 @@ class DetectSpec:
     def _check_names(self) -> None:
         """Outputs: one for all candidates, or one per level; raises BundleError."""
         for key in ("scores", "boxes"):
-            value = getattr(self, key)
-            checks.optional_name(key, value)
-            per_level = [getattr(level, key) for level in self.levels]
-            if bool(value) == any(per_level) or (not value and not all(per_level)):
-                checks.bad(key, value, "the name of an output, or one in each of the levels")
-        checks.optional_name("objectness", self.objectness)
-        per_level = [level.objectness for level in self.levels]
-        if any(per_level) and (self.objectness or not all(per_level)):
-            checks.bad("objectness", self.objectness, "one output, or one in each of the levels")
+            self._check_output(key, getattr(self, key), needed=True)
+        self._check_output("objectness", self.objectness, needed=False)
+        points = self.keypoints
+        if points is None:
+            if any(level.keypoints for level in self.levels):
+                checks.bad("levels.keypoints", "an output", "none without keypoints")
+            return
+        self._check_output("keypoints", points.output, needed=True)
+        if points.coding == "cell" and not self.levels:
+            checks.bad("keypoints.coding", points.coding, "units or anchor, without levels")
+        if points.coding == "anchor" and self.coding not in _ON_ANCHORS:
+            checks.bad("keypoints.coding", points.coding, f"units or cell, beside {self.coding}")
+
+    def _check_output(self, key: str, value: str, *, needed: bool) -> None:
+        """One output, one in each of the levels, or (unless it is needed) none."""
+        checks.optional_name(key, value)
+        per_level = [getattr(level, key) for level in self.levels]
+        if any(per_level):
+            good = not value and all(per_level)
+        else:
+            good = bool(value) or not needed
+        if not good:
+            checks.bad(key, value, "the name of an output, or one in each of the levels")
 
     @property
     def task(self) -> Task:
@@ -177,6 +200,24 @@ class DetectSpec:
     def score_columns(self) -> int:
         """How many values of a candidate its scores take."""
         return len(self.labels) + self.background
+
+    @property
+    def has_objectness(self) -> bool:
+        """Whether any output holds the objectness."""
+        return bool(self.objectness) or any(level.objectness for level in self.levels)
+
+    @property
+    def point_variances(self) -> tuple[float, float]:
+        """Of x and y, of key points that are coded against the anchor."""
+        first, second = self.variances[:2]
+        return (second, first) if self.coding == "center-size" else (first, second)
+
+    @cached_property
+    def anchors(self) -> NDArray[np.float32]:
+        """``anchor_boxes`` as a read-only array (n, 4), made once."""
+        array = np.asarray(self.anchor_boxes, np.float32).reshape(-1, 4)
+        array.setflags(write=False)
+        return array
 
     @property
     def per_level(self) -> bool:
