@@ -8,7 +8,6 @@ their own; all others run here.
 from __future__ import annotations
 
 import io
-import os
 import subprocess
 import sys
 import tempfile
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-import edgecnn
+from edgecnn.core.child_process import run_child
 from edgecnn.core.errors import ModelError
 from edgecnn.core.runtime import Array, LiteRTPredictor, Predictor, TensorInfo
 from edgecnn.core.tflite.hazards import reference_sum_is_broken, softmax_may_abort
@@ -101,17 +100,8 @@ class _IsolatedReference:
 
 
 def _child(path: Path, data: bytes) -> bytes:
-    root = str(Path(edgecnn.__file__).resolve().parents[1])
-    paths = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "edgecnn.core.reference", str(path)],
-            input=data,
-            capture_output=True,
-            timeout=_TIMEOUT_S,
-            check=False,
-            env={**os.environ, "PYTHONPATH": paths},
-        )
+        done = run_child(("-m", "edgecnn.core.reference", str(path)), data, timeout_s=_TIMEOUT_S)
     except (subprocess.TimeoutExpired, OSError) as error:
         raise _aborted() from error
     if done.returncode != 0:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 
+from edgecnn.core.child_process import run_child
 from edgecnn.core.errors import UnsupportedModelError
 from targets.base import ModelFile
 
@@ -44,17 +43,7 @@ def with_elsewhere(
 
 def _prepares(data: bytes) -> bool:
     """Whether LiteRT takes a model: asked in a process of its own, since it aborts on some."""
-    # Our packages are found where they were found here, and not in the current folder (-P).
-    path = os.pathsep.join(filter(None, sys.path))
     try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-c", _PREPARE],
-            env={**os.environ, "PYTHONPATH": path},
-            input=data,
-            capture_output=True,
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
+        return run_child(("-c", _PREPARE), data, timeout_s=_TIMEOUT_S).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False
-    return done.returncode == 0

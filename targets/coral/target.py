@@ -23,7 +23,7 @@ from targets.base import (
     RunOptions,
 )
 from targets.coral.compiler import CompilerLog, compile_model
-from targets.coral.device import ByName, edge_tpu_library, is_compiled
+from targets.coral.device import ByName, edge_tpu_library, is_compiled, refuse_crash
 from targets.coral.memory import CACHE_BYTES, estimate
 from targets.coral.predict import predict
 from targets.golden import ACCELERATOR_LSB, judge
@@ -162,13 +162,15 @@ class CoralTarget(FromSettings):
         """Compiles the model (unless it is compiled already) and times it on the Edge TPU.
 
         Raises:
-            TargetError: no Edge TPU, no runtime library, or nothing to compile with.
+            TargetError: no Edge TPU, no runtime library or one that crashes, or nothing to compile
+                with.
             ToolError: the compiler failed.
             UsageError, ModelError: as for the host.
         """
         library = edge_tpu_library(self.settings.usb_ids, options.device)
         compiled = is_compiled(model)
         data = model.data if compiled else self._compile_for_run(model)
+        refuse_crash(library, data)
         loaded = load(data, options, default_threads=1, delegate=library)
         # A file that was compiled elsewhere has no reference: it cannot be replayed.
         verdict = (
@@ -183,13 +185,15 @@ class CoralTarget(FromSettings):
         """The model on the Edge TPU, compiled unless it is already; LiteRT runs the other ops.
 
         Raises:
-            TargetError: no Edge TPU, no runtime library, or nothing to compile with.
+            TargetError: no Edge TPU, no runtime library or one that crashes, or nothing to compile
+                with.
             ToolError: the compiler failed.
             UsageError, ModelError: as for the host.
         """
         library = edge_tpu_library(self.settings.usb_ids, options.device)
         compiled = is_compiled(model)
         data = model.data if compiled else self._compile_for_run(model)
+        refuse_crash(library, data)
         predictor, words = open_litert(data, options, 1, library)
         runs = f"Edge TPU by {library}, the rest in {words}"
         yield RunningModel(predictor if compiled else ByName(predictor, model), runs)

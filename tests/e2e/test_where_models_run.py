@@ -336,6 +336,18 @@ def test_a_library_that_is_no_delegate(
     assert f"the delegate '{library}' cannot be loaded" in result.stderr
 
 
+@pytest.mark.parametrize("verb", [("detect", "--source", "clip.avi", "--model"), ("bench",)])
+def test_a_library_that_crashes_does_not_take_the_command_down(
+    verb: tuple[str, ...], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = StandIn(folder, crashes=True)
+    plug_in(library.path, monkeypatch)
+    result = in_process(*verb, "m_edgetpu.tflite", "-t", "coral-usb", cwd=folder)
+    assert result.returncode == 1 and library.count("runs") == 0
+    error, hint = result.stderr.splitlines()[-2:]
+    assert error.startswith(f"error: '{library.path}' crashes in ") and "issue 812" in hint
+
+
 def test_a_core_without_the_memory(tmp_path: Path) -> None:
     (tmp_path / "wide.tflite").write_bytes(tiny_classifier(size=128))
     words = ("--source", "none.avi", "--input-range", "0..255", "--colour", "rgb")

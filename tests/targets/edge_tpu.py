@@ -94,6 +94,9 @@ static int invoke_node(Context *context, Node *node) {
     }
   }
   ++stand_in_runs;
+#ifdef CRASHES
+  __builtin_trap();
+#endif
   return 0;
 }
 
@@ -134,15 +137,16 @@ __attribute__((visibility("default"))) void tflite_plugin_destroy_delegate(Deleg
   --stand_in_delegates;
 }
 """
+_CRASH = "#define CRASHES\n"
 
 
 class StandIn:
     """The library, built into ``folder``; its counters tell that LiteRT really called it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, crashes: bool = False) -> None:
         name = "edgetpu_stand_in" + {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
         self.path = folder / name
-        self.path.write_bytes(build_shared(_SOURCE, name))
+        self.path.write_bytes(build_shared(_CRASH * crashes + _SOURCE, name))
         self._library = ctypes.CDLL(str(self.path))
 
     def count(self, what: str) -> int:
