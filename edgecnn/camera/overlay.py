@@ -1,4 +1,4 @@
-"""Boxes, labels and the status line drawn on a frame."""
+"""Boxes, masks, key points, labels and the status line drawn on a frame."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ import math
 import unicodedata
 from dataclasses import dataclass
 
+import numpy as np
+
 from edgecnn.camera.capture import Image
-from edgecnn.camera.result import FrameResult, Item
+from edgecnn.camera.result import FrameMask, FrameResult, Item
 
 Colour = tuple[int, int, int]
+# Key points that score less are neither drawn nor joined.
+_POINT_SCORE = 0.2
+# How much of the frame stays visible below a mask.
+_SEEN_THROUGH = 0.5
 
 
 @dataclass(frozen=True)
@@ -19,6 +25,7 @@ class OverlayOptions:
 
     Attributes:
         boxes, labels, scores, status: what to draw; ``status`` is the line with rate and age.
+        masks, keypoints: likewise, where the model gives them.
         min_side: smaller frames are enlarged by a whole factor until their short side has at
             least so many pixels, so that text can be read.
     """
@@ -27,6 +34,8 @@ class OverlayOptions:
     labels: bool = True
     scores: bool = True
     status: bool = True
+    masks: bool = True
+    keypoints: bool = True
     min_side: int = 320
 
 
@@ -70,9 +79,12 @@ def draw(image: Image, result: FrameResult, options: OverlayOptions, fps: float 
         size = (width * factor, height * factor)
         image = cv2.resize(image, size, interpolation=cv2.INTER_NEAREST)
     style = _style(min(image.shape[:2]))
-    # Plates over boxes, and the best detection last, on top.
+    # Plates over boxes over masks, and the best detection last, on top.
+    for item in reversed(result.items):
+        _draw_mask(image, item, options, factor, style)
     for item in reversed(result.items):
         _draw_box(image, item, options, factor, style)
+        _draw_key_points(image, item, options, factor, style)
     for item in reversed(result.items):
         _draw_label(image, item, options, factor, style)
     if options.status:
@@ -91,7 +103,7 @@ def _draw_box(
 ) -> None:
     import cv2
 
-    if item.whole_frame or not options.boxes:
+    if item.whole_frame or item.whole_class or not options.boxes:
         return
     x1, y1, x2, y2 = (round(value * factor) for value in item.box_xyxy)
     corner = (max(x1, x2 - 1), max(y1, y2 - 1))
@@ -105,6 +117,60 @@ def _draw_box(
     cv2.rectangle(image, (x1, y1), corner, colour, style.thickness, cv2.LINE_AA)
 
 
+def _draw_mask(
+    image: Image, item: Item, options: OverlayOptions, factor: int, style: _Style
+) -> None:
+    """The class's colour over the mask, half transparent, and its outline."""
+    import cv2
+
+    if item.mask is None or not options.masks or not item.mask.area.pixels.size:
+        return
+    area, colour = item.mask.area, class_colour(item.class_index)
+    inside = area.pixels.view(np.uint8)
+    if factor > 1:
+        size = (inside.shape[1] * factor, inside.shape[0] * factor)
+        inside = cv2.resize(inside, size, interpolation=cv2.INTER_NEAREST)
+    top, left = area.top * factor, area.left * factor
+    part = image[top : top + inside.shape[0], left : left + inside.shape[1]]
+    steps = np.arange(256)[:, None] * _SEEN_THROUGH + np.array(colour) * (1 - _SEEN_THROUGH)
+    mixed = cv2.LUT(part, np.rint(steps).astype(np.uint8)[None])
+    cv2.copyTo(mixed, inside, part)
+    # The outline lies inside the mask, so that classes side by side keep theirs.
+    width = 2 * style.thickness + 1
+    rim = np.flatnonzero(inside > cv2.erode(inside, np.ones((width, width), np.uint8)))
+    part[np.divmod(rim, inside.shape[1])] = colour
+
+
+def _draw_key_points(
+    image: Image, item: Item, options: OverlayOptions, factor: int, style: _Style
+) -> None:
+    """Lines between the points that belong together, and a dot with a rim on each."""
+    import cv2
+
+    if not item.keypoints or not options.keypoints:
+        return
+    colour = class_colour(item.class_index)
+    points = [_pixel(x, y, factor) for x, y, _ in item.keypoints]
+    seen = [score >= _POINT_SCORE for _, _, score in item.keypoints]
+    for start, end in item.edges:
+        if seen[start] and seen[end]:
+            cv2.line(image, points[start], points[end], colour, style.thickness, cv2.LINE_AA)
+    for point, drawn in zip(points, seen, strict=True):
+        if drawn:
+            radius = 2 * style.thickness
+            cv2.circle(image, point, radius + 1, (255, 255, 255), cv2.FILLED, cv2.LINE_AA)
+            cv2.circle(image, point, radius, colour, cv2.FILLED, cv2.LINE_AA)
+
+
+def _pixel(x: float, y: float, factor: int) -> tuple[int, int]:
+    """A place in the enlarged frame; far outside of it at the edge of what OpenCV can draw."""
+    limit = 1 << 14
+    return (
+        round(min(max(x * factor, -limit), limit)),
+        round(min(max(y * factor, -limit), limit)),
+    )
+
+
 def _draw_label(
     image: Image, item: Item, options: OverlayOptions, factor: int, style: _Style
 ) -> None:
@@ -116,8 +182,25 @@ def _draw_label(
     if item.whole_frame:
         _text(image, " ".join(words), (0, image.shape[0]), colour, style)
         return
+    if item.whole_class and item.mask is not None:
+        x, y = _deepest(item.mask)
+        _text(image, " ".join(words), (x * factor, y * factor), colour, style, around=True)
+        return
     x, y = round(item.box_xyxy[0] * factor), round(item.box_xyxy[1] * factor)
     _text(image, " ".join(words), (x - style.thickness // 2, y), colour, style, above=True)
+
+
+def _deepest(mask: FrameMask) -> tuple[int, int]:
+    """A pixel (x, y) far from the mask's edge, where its label is not taken for a neighbour's."""
+    import cv2
+
+    area = mask.area
+    step = max(1, min(area.pixels.shape) // 64)
+    small = np.ascontiguousarray(area.pixels[::step, ::step]).view(np.uint8)
+    padded = cv2.copyMakeBorder(small, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    depth = cv2.distanceTransform(padded, cv2.DIST_L1, 3)
+    row, col = divmod(int(depth.argmax()), depth.shape[1])
+    return area.left + (col - 1) * step, area.top + (row - 1) * step
 
 
 def _text(
@@ -128,16 +211,17 @@ def _text(
     style: _Style,
     *,
     above: bool = False,
+    around: bool = False,
 ) -> None:
-    """Text on a filled plate at ``at``, moved so that it lies inside the image."""
+    """Text on a filled plate below, above or around ``at``, moved so that it lies in the image."""
     import cv2
 
     font = cv2.FONT_HERSHEY_SIMPLEX
     text = plain_text(text)
     (width, height), base = cv2.getTextSize(text, font, style.font_scale, style.font_thickness)
     plate_w, plate_h = width + 2 * style.pad, height + base + style.pad
-    x = max(0, min(at[0], image.shape[1] - plate_w))
-    y = at[1] - plate_h if above else at[1]
+    x = max(0, min(at[0] - plate_w // 2 if around else at[0], image.shape[1] - plate_w))
+    y = at[1] - (plate_h if above else plate_h // 2 if around else 0)
     y = max(0, min(y, image.shape[0] - plate_h))
     cv2.rectangle(image, (x, y), (x + plate_w - 1, y + plate_h - 1), colour, cv2.FILLED)
     blue, green, red = colour

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from edgecnn.camera.capture import Image
-from edgecnn.camera.result import Item, items_of
+from edgecnn.camera.result import Item, edges_of, items_of
 from edgecnn.core.decode import decode
 from edgecnn.core.feedback import Fed, input_of
 from edgecnn.core.imaging import Preprocessor
@@ -43,6 +43,7 @@ class Pipeline:
         self._fed = Fed(predictor, preprocess.states)
         self._postprocess = postprocess
         self._threshold = score_threshold or 0.0
+        self._edges = edges_of(postprocess)
         self._input = input_of(image, self._fed.inputs)
         self._preprocess = Preprocessor(image, self._input)
 
@@ -62,7 +63,8 @@ class Pipeline:
         with timed(times, "decode"):
             decoded = decode(self._postprocess, outputs, self._fed.outputs, frame_map)
             size = (image.shape[0], image.shape[1])
-            return items_of(decoded, self._postprocess.labels, size, self._threshold)
+            labels = self._postprocess.labels
+            return items_of(decoded, labels, size, self._threshold, self._edges)
 
 
 @contextmanager

@@ -3,17 +3,49 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgecnn.core.decode import Decoded
-from edgecnn.core.detections import Centroids, Classification, Segmentation
+from edgecnn.core.detections import Centroids, Classification, Detections, Segmentation
+from edgecnn.core.mask import Box, Mask, MaskArea
+from edgecnn.core.postprocess import PointsSpec, PosesSpec, PostprocessSpec
+
+KeyPoint = tuple[float, float, float]
+Edges = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class FrameMask:
+    """A mask on a frame of known size; its pixels are computed when asked for, and once.
+
+    Attributes:
+        mask: where its values lie in the frame.
+        frame_hw: height and width of the frame, pixels.
+    """
+
+    mask: Mask
+    frame_hw: tuple[int, int]
+
+    @cached_property
+    def area(self) -> MaskArea:
+        """The pixels."""
+        return self.mask.area(*self.frame_hw)
+
+    def to_json(self) -> dict[str, Any]:
+        """COCO's uncompressed run lengths: ``size`` and ``counts``."""
+        return self.area.run_lengths(*self.frame_hw)
 
 
 @dataclass(frozen=True)
 class Item:
-    """One detection, or the best class of the whole frame.
+    """One detection, all pixels of one class, or the best class of the whole frame.
 
     Attributes:
         label, class_index: of the class.
@@ -22,14 +54,24 @@ class Item:
         whole_frame: the result of a classifier, which has no box of its own.
         point_xy: x, y in frame pixels of a model that finds points; the box is then what the cells
             of its grid cover, not the object. None for others.
+        keypoints: x, y in frame pixels and a score, one per point of the model; None: it gives
+            none.
+        edges: which key points are joined by a line, by number.
+        mask: the pixels; None: the model does not tell.
+        whole_class: the pixels of a class of a segmentation, be they of one object or of several;
+            the box is around all of them.
     """
 
     label: str
     class_index: int
     score: float
-    box_xyxy: tuple[float, float, float, float]
+    box_xyxy: Box
     whole_frame: bool = False
     point_xy: tuple[float, float] | None = None
+    keypoints: tuple[KeyPoint, ...] | None = None
+    edges: Edges = ()
+    mask: FrameMask | None = None
+    whole_class: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The object in ``detections``."""
@@ -41,6 +83,12 @@ class Item:
         }
         if self.point_xy is not None:
             fields["point_xy"] = [round(value, 2) for value in self.point_xy]
+        if self.keypoints is not None:
+            fields["keypoints"] = [
+                [round(x, 2), round(y, 2), round(score, 4)] for x, y, score in self.keypoints
+            ]
+        if self.mask is not None:
+            fields["mask"] = self.mask.to_json()
         return fields
 
 
@@ -82,8 +130,20 @@ def items_of(
     labels: tuple[str, ...],
     frame_hw: tuple[int, int],
     threshold: float = 0.0,
+    edges: Edges = (),
 ) -> tuple[Item, ...]:
-    """Names the decoder's classes; a classification gives its best class over ``threshold``."""
+    """Names the decoder's classes.
+
+    A classification gives its best class over ``threshold``; a segmentation one item for each class
+    that is there, the largest first. What is no finite number is left out.
+
+    Args:
+        decoded: of one frame.
+        labels: one per class.
+        frame_hw: height and width of the frame, pixels.
+        threshold: the least score of a classification.
+        edges: which key points are joined by a line.
+    """
     if isinstance(decoded, Classification):
         best = decoded.best
         score = float(decoded.scores[best])
@@ -92,20 +152,83 @@ def items_of(
         box = (0.0, 0.0, float(frame_hw[1]), float(frame_hw[0]))
         return (Item(_label(labels, best), best, score, box, whole_frame=True),)
     if isinstance(decoded, Segmentation):
-        return ()
-    points = decoded.points if isinstance(decoded, Centroids) else None
-    boxes = decoded.cells if isinstance(decoded, Centroids) else decoded.boxes
-    rows = zip(boxes, decoded.scores, decoded.classes, strict=True)
-    return tuple(
-        Item(
-            _label(labels, int(kind)),
-            int(kind),
-            float(score),
-            (float(box[0]), float(box[1]), float(box[2]), float(box[3])),
-            point_xy=None if points is None else (float(points[k, 0]), float(points[k, 1])),
+        return _class_items(decoded, labels, frame_hw)
+    if isinstance(decoded, Centroids):
+        return tuple(
+            Item(_label(labels, int(kind)), int(kind), float(score), _box(cells), point_xy=(x, y))
+            for (x, y), cells, score, kind in zip(
+                decoded.points.tolist(),
+                decoded.cells,
+                decoded.scores,
+                decoded.classes,
+                strict=True,
+            )
         )
-        for k, (box, score, kind) in enumerate(rows)
-    )
+    return _object_items(decoded, labels, frame_hw, edges)
+
+
+def edges_of(spec: PostprocessSpec) -> Edges:
+    """Which key points of a model's objects are joined by a line."""
+    if isinstance(spec, PointsSpec | PosesSpec):
+        return spec.skeleton.edges
+    carried = getattr(spec, "keypoints", None)
+    return () if carried is None else carried.skeleton.edges
+
+
+def _object_items(
+    found: Detections, labels: tuple[str, ...], frame_hw: tuple[int, int], edges: Edges
+) -> tuple[Item, ...]:
+    items = []
+    for k, (box, score, kind) in enumerate(
+        zip(found.boxes, found.scores, found.classes, strict=True)
+    ):
+        if not (np.isfinite(box).all() and math.isfinite(score)):
+            continue
+        points = None if found.keypoints is None else _key_points(found.keypoints[k])
+        mask = None if found.masks is None else FrameMask(found.masks[k], frame_hw)
+        label = _label(labels, int(kind))
+        items.append(
+            Item(
+                label,
+                int(kind),
+                float(score),
+                _box(box),
+                keypoints=points,
+                edges=edges if points else (),
+                mask=mask,
+            )
+        )
+    return tuple(items)
+
+
+def _class_items(
+    found: Segmentation, labels: tuple[str, ...], frame_hw: tuple[int, int]
+) -> tuple[Item, ...]:
+    """One item per class with pixels in the frame: their mean score, the largest class first."""
+    numbers = found.classes.ravel()
+    cells = np.bincount(numbers[numbers >= 0])
+    items = []
+    for number in np.argsort(-cells, kind="stable"):
+        if not cells[number]:
+            break
+        mask = FrameMask(found.mask(int(number)), frame_hw)
+        box = mask.area.box()
+        if box is None:
+            continue
+        score = float(found.scores[found.classes == number].mean())
+        label = _label(labels, int(number))
+        items.append(Item(label, int(number), score, box, mask=mask, whole_class=True))
+    return tuple(items)
+
+
+def _key_points(points: NDArray[np.float32]) -> tuple[KeyPoint, ...]:
+    """Points (n, 3) for people; (0, 0, 0) where the model gave no finite number."""
+    known = np.isfinite(points).all(axis=1, keepdims=True)
+    return tuple((x, y, score) for x, y, score in np.where(known, points, 0).tolist())
+
+
+def _box(values: NDArray[np.float32]) -> Box:
+    return (float(values[0]), float(values[1]), float(values[2]), float(values[3]))
 
 
 def _label(labels: tuple[str, ...], index: int) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.core.mask import Mask
+from edgecnn.core.mask import Box, Mask
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,34 @@ class Segmentation:
 
     Attributes:
         classes: int64 (rows, cols); −1: none that is reported.
-        scores: float32 (rows, cols) in [0, 1]: how sure the class is.
+        scores: float32 (rows, cols) in [0, 1]: how sure the class is; 0 where there is none.
         covers: x1, y1, x2, y2 in frame pixels: what the map lies over; may reach beyond the frame.
+        margins: float32 (rows, cols), of a model that knows one class: by how much a cell's value
+            is over the threshold; None: of several classes.
     """
 
     classes: NDArray[np.int64]
     scores: NDArray[np.float32]
-    covers: tuple[float, float, float, float]
+    covers: Box
+    margins: NDArray[np.float32] | None = None
+
+    def mask(self, number: int) -> Mask:
+        """The cells of one class: their borders are the mask's, or interpolated where it can be."""
+        if self.margins is not None:
+            return Mask(self.margins, self.covers, self.covers)
+        own = self.classes == number
+        x1, x2 = _reach(own.any(axis=0), self.covers[0], self.covers[2])
+        y1, y2 = _reach(own.any(axis=1), self.covers[1], self.covers[3])
+        return Mask(own.astype(np.float32), self.covers, (x1, y1, x2, y2), smooth=False)
+
+
+def _reach(lines: NDArray[np.bool_], low: float, high: float) -> tuple[float, float]:
+    """From where to where in the frame lines of cells are set, and a cell more at both ends."""
+    places = np.flatnonzero(lines)
+    if not len(places):
+        return low, low
+    cell = (high - low) / len(lines)
+    return max(low, low + (places[0] - 1) * cell), min(high, low + (places[-1] + 2) * cell)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import Any
 
 from edgecnn.core.bundle import KERAS_MODEL
 from edgecnn.core.conventions import NAMES
-from edgecnn.core.errors import DataError, GateMissedError
+from edgecnn.core.errors import DataError, GateMissedError, ModelError
 from edgecnn.core.metric import Metric
-from edgecnn.core.postprocess import ClassifySpec
+from edgecnn.core.postprocess import ClassifySpec, PostprocessSpec, Task
 from edgecnn.core.progress import Progress
 from edgecnn.core.sample import Dataset
 from edgecnn.data.table import evaluation_split, load_dataset, same_source
@@ -137,6 +137,7 @@ def run(
 
     Raises:
         DataError: the data's classes are not the model's.
+        ModelError: it is a model of key points or of maps of classes.
     """
     source, seed = _source(request), _seed(request)
     if not source:
@@ -157,8 +158,24 @@ def run(
             open_model=opener if running is None else lambda _: running,
             find=find,
         )
-        dataset = _dataset(request, source, seed, runnable.postprocess.task)
+        task = judged_task(runnable.postprocess)
+        dataset = _dataset(request, source, seed, task)
         return _measured(runnable, dataset, source, request.limit, progress)
+
+
+def judged_task(spec: PostprocessSpec) -> Task:
+    """What labels a model is judged by: of whole images, or boxes.
+
+    Raises:
+        ModelError: it gives neither.
+    """
+    gives = {"pose": "key points", "segment": "a map of classes"}.get(spec.task)
+    if gives is not None:
+        raise ModelError(
+            f"eval judges classes and boxes; this model gives {gives}",
+            hint="look at its results with edgecnn detect, or judge what detect --json prints",
+        )
+    return spec.task
 
 
 def _measured(

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from edgecnn.core.bundle import Bundle, Manifest
-from edgecnn.core.errors import BundleError
-from edgecnn.core.postprocess import ClassifySpec, to_json
+from edgecnn.core.errors import BundleError, ModelError
+from edgecnn.core.postprocess import ClassifySpec, PointsSpec, SegmentSpec, Skeleton, to_json
 from edgecnn.core.preprocess import ImageInput, PreprocessSpec
 from edgecnn.core.progress import SilentProgress
-from edgecnn.jobs.evaluate import EvalRequest, run
+from edgecnn.jobs.evaluate import EvalRequest, judged_task, run
 from edgecnn.jobs.place import Place
 from edgecnn.jobs.reference import resolve
 from tests.data.pictures import write_folder
@@ -48,3 +48,11 @@ def test_a_trained_bundle_is_measured_by_its_keras_model(tmp_path: Path) -> None
     for asked in ({"variant": "int8"}, {"place": Place(numerics="single")}):
         with pytest.raises(BundleError, match="not quantized"):
             run(EvalRequest(reference, str(photos), **asked), SilentProgress())
+
+
+def test_what_is_no_class_and_no_box_is_not_judged() -> None:
+    assert judged_task(ClassifySpec("scores", ("a", "b"))) == "classify"
+    points = PointsSpec("p", ("person",), Skeleton(("nose",)))
+    for spec, gives in ((points, "key points"), (SegmentSpec("m", ("a",), 4, 4), "a map of")):
+        with pytest.raises(ModelError, match=f"eval judges .* gives {gives}"):
+            judged_task(spec)

@@ -14,6 +14,7 @@ from edgecnn.core.decode.classify import classify, decode_classes
 from edgecnn.core.decode.dense import detect
 from edgecnn.core.decode.listed import decode_listed
 from edgecnn.core.decode.outputs import Outputs
+from edgecnn.core.decode.segment import decode_segments
 from edgecnn.core.detections import Centroids, Classification, Detections, Segmentation
 from edgecnn.core.imaging import FrameMap
 from edgecnn.core.postprocess import PostprocessSpec
@@ -28,6 +29,7 @@ _DECODERS: Mapping[str, Callable[[Any, Outputs, FrameMap | None], Decoded]] = {
     "detect": detect,
     "listed": decode_listed,
     "centroids": decode_centroids,
+    "segment": decode_segments,
 }
 
 

@@ -18,6 +18,8 @@ class SegmentSpec:
             numbers.
         labels: one per class; of a single column one, what the pixels above the threshold are.
         rows, cols: of the map.
+        stride: input pixels (x, y) per cell; the map lies over the input from its upper left
+            corner on.
         class_numbers: whether the values are numbers of classes, not scores.
         background: the number of the class that is not reported; −1: all are.
         activation: applied to the scores' real values; ``softmax`` over the columns.
@@ -29,6 +31,7 @@ class SegmentSpec:
     labels: tuple[str, ...]
     rows: int
     cols: int
+    stride: tuple[float, float] = (1.0, 1.0)
     class_numbers: bool = False
     background: int = -1
     activation: Activation = "none"
@@ -41,6 +44,7 @@ class SegmentSpec:
         checks.strings("labels", self.labels)
         for key in ("rows", "cols"):
             checks.whole(key, getattr(self, key), 1, 8192)
+        checks.numbers("stride", self.stride, 2)
         checks.flag("class_numbers", self.class_numbers)
         checks.whole("background", self.background, -1, max(len(self.labels) - 1, 0))
         checks.one_of("activation", self.activation, get_args(Activation))
