@@ -292,11 +292,13 @@ def spec_options(function: F) -> F:
     """What the user says of a model's input and outputs; see :func:`spec_files_of`."""
     path = click.Path(path_type=Path)
     for option in (
+        click.option("--input-size", type=click.IntRange(1, 8192), nargs=2, default=None,
+                     metavar="WIDTH HEIGHT", help="Where the file leaves it open."),
         click.option("--spec", type=path, default=None, help="Both specs in one TOML."),
         click.option("--postprocess", type=path, default=None, help="Spec of the outputs, JSON."),
         click.option("--preprocess", type=path, default=None, help="Spec of the input, JSON."),
         click.option("--labels", type=path, default=None, help="Label file: a class a line."),
-    ):
+    ):  # fmt: skip
         function = option(function)
     return input_options(function)
 
@@ -312,6 +314,7 @@ def spec_files_of(flags: dict[str, Any]) -> SpecFiles:
         flags["labels"],
         RangeOptions(flags["input_range"], flags["colour"]),
         flags["spec"],
+        flags["input_size"],
     )
 
 

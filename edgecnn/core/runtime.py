@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edgecnn.core.errors import DataError, MissingExtraError, ModelError, TargetError
 from edgecnn.core.quiet import held_stderr
-from edgecnn.core.tensor_info import TensorInfo, open_shapes, resized, tensor_infos
+from edgecnn.core.tensor_info import TensorInfo, open_shapes, tensor_infos
 from edgecnn.core.tflite.axes import with_valid_axes
 from edgecnn.core.tflite.compiled import refuse_edge_tpu
 from edgecnn.core.tflite.hazards import refuse_hazards
@@ -84,11 +84,8 @@ class LiteRTPredictor:
         preserve_all: keep every tensor for :meth:`tensor`; ``auto`` then means ``builtin``, because
             delegates keep no intermediate tensors.
         delegate: path of a delegate's shared library, for example the Edge TPU's.
-        input_shapes: shapes for inputs whose size the file leaves open (:func:`open_shapes`), by
-            name, batch 1 included; sizes that are left out are taken as the file has them.
 
     Raises:
-        DataError: ``input_shapes`` names no input, or changes a size that the file fixes.
         ModelError: the file is damaged, or the interpreter refuses it.
         TargetError: the delegate cannot be loaded.
         MissingExtraError: neither ai-edge-litert nor tflite-runtime is installed.
@@ -102,7 +99,6 @@ class LiteRTPredictor:
         resolver: Resolver = "auto",
         preserve_all: bool = False,
         delegate: str | None = None,
-        input_shapes: Mapping[str, tuple[int, ...]] | None = None,
     ) -> None:
         self._model = model
         self._read = read_model(model)
@@ -115,13 +111,7 @@ class LiteRTPredictor:
         self._resolver: Resolver = "builtin" if preserve_all and resolver == "auto" else resolver
         self._input_index = self._read.main.inputs
         self._output_index = self._read.main.outputs
-        inputs, self._outputs = tensor_infos(self._read)
-        self._inputs = resized(inputs, open_shapes(self._read), input_shapes or {})
-        self._resize = {
-            index: info.shape
-            for index, info, before in zip(self._input_index, self._inputs, inputs, strict=True)
-            if info.shape != before.shape
-        }
+        self._inputs, self._outputs = tensor_infos(self._read)
         self._stateful = is_stateful(self._read)
         self._interpreter = self._prepared()
         self._settle(self._known_shapes())
@@ -264,8 +254,6 @@ class LiteRTPredictor:
                 experimental_preserve_all_tensors=self._preserve_all,
                 experimental_delegates=_delegates(module, self._delegate),
             )
-            for index, shape in self._resize.items():
-                interpreter.resize_tensor_input(index, list(shape))
             interpreter.allocate_tensors()
         return interpreter
 

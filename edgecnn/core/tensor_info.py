@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.core.errors import DataError
 from edgecnn.core.tflite.model import TfModel
 
 Array = NDArray[Any]
@@ -78,36 +77,6 @@ def open_shapes(model: TfModel) -> dict[str, tuple[int, ...]]:
         for info, signature in zip(inputs, signatures, strict=True)
         if -1 in signature[1:]
     }
-
-
-def resized(
-    infos: tuple[TensorInfo, ...],
-    open_: Mapping[str, tuple[int, ...]],
-    shapes: Mapping[str, tuple[int, ...]],
-) -> tuple[TensorInfo, ...]:
-    """The inputs with the shapes that were asked for.
-
-    Args:
-        infos: the inputs as the file has them.
-        open_: of :func:`open_shapes`.
-        shapes: shapes by name.
-
-    Raises:
-        DataError: no such input, or a size that the file fixes is another.
-    """
-    for name, shape in shapes.items():
-        info = next((info for info in infos if info.name == name), None)
-        fixed = open_.get(name, info.shape if info is not None else ())
-        fits = len(fixed) == len(shape) and all(
-            size > 0 and allowed in (-1, size) for size, allowed in zip(shape, fixed, strict=False)
-        )
-        if info is None or not fits:
-            wanted = f"{list(fixed)} (-1 is open)" if info is not None else "no such input"
-            raise DataError(
-                f"the input '{name}' cannot take the shape {list(shape)}: it is {wanted}",
-                hint=f"the model's inputs: {', '.join(info.name for info in infos)}",
-            )
-    return tuple(replace(info, shape=tuple(shapes.get(info.name, info.shape))) for info in infos)
 
 
 def _signature_names(model: TfModel) -> tuple[dict[int, str], dict[int, str]]:

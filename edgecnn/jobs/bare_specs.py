@@ -39,6 +39,7 @@ class SpecFiles:
         labels: a label file.
         input: what the user says of the values that the model takes.
         both: a TOML with both specs, or one of them.
+        size: width and height of an input whose size the file leaves open.
     """
 
     preprocess: Path | None = None
@@ -46,6 +47,7 @@ class SpecFiles:
     labels: Path | None = None
     input: RangeOptions = field(default_factory=RangeOptions)
     both: Path | None = None
+    size: tuple[int, int] | None = None
 
     def read(self) -> tuple[PreprocessSpec | None, PostprocessSpec | None]:
         """The specs that were given.

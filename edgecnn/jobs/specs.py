@@ -16,13 +16,14 @@ from edgecnn.core.preprocess import ImageInput, PreprocessSpec
 from edgecnn.core.runtime import LiteRTPredictor, Predictor, TensorInfo
 from edgecnn.core.tflite.custom_ops import IN_LITERT
 from edgecnn.core.tflite.cut import last_custom, without_last_custom
-from edgecnn.core.tflite.file_metadata import read_file_metadata
+from edgecnn.core.tflite.file_metadata import FileMetadata, read_file_metadata
 from edgecnn.core.tflite.metadata import specs as embedded_specs
 from edgecnn.core.tflite.model import TfModel
 from edgecnn.core.tflite.reader import read_model
 from edgecnn.jobs.bare_specs import BareSubject, Finder, SpecFiles, TakePhoto, understand
 from edgecnn.jobs.find_range import Subject
 from edgecnn.jobs.input_range import InputRange, with_options
+from edgecnn.jobs.input_size import with_input_size
 from edgecnn.jobs.reference import ModelRef, bundle_keras, model_file
 from edgecnn.jobs.unknown_model import unknown_model
 from edgecnn.recognition.classifier import class_count
@@ -117,26 +118,43 @@ def open_bare_subject(
                 hint="run edgecnn quantize first, or leave -t and --numerics out",
             )
         return _unconverted(reference, files)
-    model, cut = file_to_run(reference, None)
+    model, cut = file_to_run(reference, None, files.size)
     running = open_model(model) if open_model is not None else in_litert(model, threads)
     preprocess, postprocess = embedded_specs(model.model)
     subject = Subject(running.predictor, graph=model.model)
-    metadata = read_file_metadata(model.data, model.model)
-    return BareSubject(subject, metadata, preprocess, postprocess, cut), running.runs
+    return BareSubject(
+        subject, _metadata(reference, cut), preprocess, postprocess, cut
+    ), running.runs
 
 
-def file_to_run(reference: ModelRef, variant: str | None) -> tuple[ModelFile, str]:
+def _metadata(reference: ModelRef, cut: str) -> FileMetadata:
+    """What the file says of its model, as it came."""
+    whole = model_file(reference, None)
+    metadata = read_file_metadata(whole.data, whole.model)
+    return replace(metadata, outputs=()) if cut else metadata
+
+
+def file_to_run(
+    reference: ModelRef, variant: str | None, size: tuple[int, int] | None = None
+) -> tuple[ModelFile, str]:
     """The .tflite that runs: a bare one without a last op that LiteRT has no kernel for.
+
+    Args:
+        reference: the model.
+        variant: of a bundle; None: its default.
+        size: width and height of an image input whose size the file leaves open.
 
     Returns:
         The file, and the name of the op that was left out, or nothing.
 
     Raises:
         UsageError, BundleError, ModelError: as :func:`edgecnn.jobs.reference.model_file`.
+        DataError: an input is open and nobody says its size.
     """
     model = model_file(reference, variant)
     if reference.bundle is not None:
         return model, ""
+    model = with_input_size(model, size)
     code = last_custom(model.model)
     if not code or code in IN_LITERT:
         return model, ""

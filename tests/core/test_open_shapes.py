@@ -9,6 +9,7 @@ import pytest
 from edgecnn.core.errors import DataError
 from edgecnn.core.preprocess import ImageInput, table
 from edgecnn.core.runtime import LiteRTPredictor, TensorInfo, open_shapes
+from edgecnn.core.tflite.open_inputs import with_input_shapes
 from edgecnn.core.tflite.reader import read_model
 from tests.builders import ModelBuilder
 from tests.core.tflite.tables import Scalar, flatbuffer
@@ -31,7 +32,9 @@ def doubling(dtype: str = "float32") -> bytes:
 def test_an_open_input_takes_the_size_asked_for(dtype):
     data = doubling(dtype)
     assert open_shapes(read_model(data)) == {"x": (1, -1, -1, 3)}
-    predictor = LiteRTPredictor(data, input_shapes={"x": (1, 4, 6, 3)})
+    sized, read = with_input_shapes(data, read_model(data), {"x": (1, 4, 6, 3)})
+    assert open_shapes(read) == {} and len(sized) == len(data)
+    predictor = LiteRTPredictor(sized)
     assert predictor.inputs == (TensorInfo("x", (1, 4, 6, 3), dtype),)
     assert predictor.outputs == (TensorInfo("y", (1, 4, 6, 3), "float32"),)
     value = np.arange(72).reshape(1, 4, 6, 3).astype(dtype)
@@ -43,9 +46,9 @@ def test_what_is_not_open_stays():
     data = doubling()
     for shape in ((1, 4, 6, 4), (2, 4, 6, 3), (1, 4, 6), (1, 0, 6, 3)):
         with pytest.raises(DataError, match=r"it is \[1, -1, -1, 3\] \(-1 is open\)"):
-            LiteRTPredictor(data, input_shapes={"x": shape})
-    with pytest.raises(DataError, match="'z' cannot take the shape .* it is no such input"):
-        LiteRTPredictor(data, input_shapes={"z": (1,)})
+            with_input_shapes(data, read_model(data), {"x": shape})
+    with pytest.raises(DataError, match="'z' cannot take the shape .* it is not open"):
+        with_input_shapes(data, read_model(data), {"z": (1,)})
     assert LiteRTPredictor(data).inputs[0].shape == (1, 1, 1, 3)
 
 
