@@ -47,7 +47,8 @@ def run_side_by_side(request: EvalRequest, progress: Progress) -> EvalResult:
             f"'{request.reference.path}' is not quantized yet: '{name}' takes a .tflite",
             hint="run edgecnn quantize first",
         )
-    model, _ = file_to_run(request.reference, request.variant)
+    size = request.files.size if request.files is not None else None
+    model, _ = file_to_run(request.reference, request.variant, size)
     with ExitStack() as stack:
         opener = request.place.opener(stack, progress.say)
         # First: what cannot run there is said before minutes of measuring here.
