@@ -47,18 +47,20 @@ def test_models_that_remember_are_judged_from_a_fresh_state(kind: str, tmp_path:
 @pytest.mark.parametrize("kind", sorted(STATEFUL))
 def test_predictors_start_anew(kind: str, tmp_path: Path) -> None:
     model = _file(tmp_path, STATEFUL[kind]())
-    for predictor in (
-        LiteRTPredictor(model.data, resolver="reference"),
-        c_predictor(model, "litert-ref"),
-    ):
-        rng = np.random.default_rng(2)
-        info = predictor.inputs[0]
-        limits = np.iinfo(info.dtype)
-        values = rng.integers(limits.min, limits.max + 1, info.shape, dtype=info.dtype)
-        runs = [predictor.predict({info.name: values}) for _ in range(3)]
-        for later in runs[1:]:
-            for name, array in runs[0].items():
-                np.testing.assert_array_equal(later[name], array)
+    with make("cortex-m4").open_model(model, RunOptions()) as emulated:
+        for predictor in (
+            LiteRTPredictor(model.data, resolver="reference"),
+            c_predictor(model, "litert-ref"),
+            emulated.predictor,
+        ):
+            rng = np.random.default_rng(2)
+            info = predictor.inputs[0]
+            limits = np.iinfo(info.dtype)
+            values = rng.integers(limits.min, limits.max + 1, info.shape, dtype=info.dtype)
+            runs = [predictor.predict({info.name: values}) for _ in range(3)]
+            for later in runs[1:]:
+                for name, array in runs[0].items():
+                    np.testing.assert_array_equal(later[name], array)
 
 
 def test_regions_and_their_limits(tmp_path: Path) -> None:
