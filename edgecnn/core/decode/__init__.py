@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.core.decode.cells import CellLayout, cell_layout
+from edgecnn.core.decode.centers import decode_centers
 from edgecnn.core.decode.centroids import centroids, decode_centroids
 from edgecnn.core.decode.classify import classify, decode_classes
 from edgecnn.core.decode.dense import detect
 from edgecnn.core.decode.listed import decode_listed
 from edgecnn.core.decode.outputs import Outputs
+from edgecnn.core.decode.points import decode_points
+from edgecnn.core.decode.poses import decode_poses
 from edgecnn.core.decode.segment import decode_segments
 from edgecnn.core.detections import Centroids, Classification, Detections, Segmentation
 from edgecnn.core.imaging import FrameMap
@@ -29,6 +32,9 @@ _DECODERS: Mapping[str, Callable[[Any, Outputs, FrameMap | None], Decoded]] = {
     "detect": detect,
     "listed": decode_listed,
     "centroids": decode_centroids,
+    "centers": decode_centers,
+    "points": decode_points,
+    "poses": decode_poses,
     "segment": decode_segments,
 }
 

@@ -9,6 +9,7 @@ from edgecnn.core.postprocess import checks
 from edgecnn.core.postprocess.base import Activation, Axes, GridLevel, Task
 
 SizeCoding = Literal["size", "log-size", "ltrb"]
+CentreOrigin = Literal["auto", "corner", "centre"]
 
 
 def _check_grid(level: object) -> None:
@@ -79,7 +80,9 @@ class CenterSpec:
         labels: one per class.
         level: the grid, without anchors.
         offsets: name of the output (1, rows, cols, 2): how far the centre lies from the cell's
-            upper left corner, in cells; empty: half a cell.
+            origin, in cells; empty: there are none.
+        origin: where that is: the cell's upper left ``corner`` or its ``centre``; ``auto``: with
+            offsets the corner, without them the centre.
         coding: of the sizes: ``size``: width and height; ``log-size``: their logarithms; ``ltrb``:
             distances to left, top, right, bottom.
         size_unit: input pixels that 1.0 of a size stands for (of ``log-size``, after exp).
@@ -99,6 +102,7 @@ class CenterSpec:
     coding: SizeCoding = "size"
     size_unit: float = 1.0
     axes: Axes = "xy"
+    origin: CentreOrigin = "auto"
     activation: Activation = "sigmoid"
     window: int = 3
     score_threshold: float = 0.3
@@ -117,6 +121,7 @@ class CenterSpec:
         checks.one_of("coding", self.coding, get_args(SizeCoding))
         checks.numbers("size_unit", (self.size_unit,), 1)
         checks.one_of("axes", self.axes, get_args(Axes))
+        checks.one_of("origin", self.origin, get_args(CentreOrigin))
         checks.one_of("activation", self.activation, ("none", "sigmoid"))
         checks.whole("window", self.window, 1, 31)
         if self.window % 2 == 0:

@@ -9,6 +9,7 @@ from edgecnn.core.postprocess import checks
 from edgecnn.core.postprocess.base import Activation, Axes, Skeleton, Task
 
 CellOrigin = Literal["corner", "centre"]
+Sampling = Literal["nearest", "bilinear"]
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,14 @@ class PosesSpec:
         offsets: name of the output (1, rows, cols, 2 · points) of what to add to a cell's place;
             first all of one axis, then all of the other; empty: none.
         offset_unit: input pixels that 1.0 of offsets and displacements stands for.
+        peak_shift: cells by which a peak moves along each axis towards the higher neighbour; for
+            maps without offsets, of one object.
         forward, backward: names of the outputs (1, rows, cols, 2 · edges) that lead from each
             point to the next along the tree, and back; empty: one object a frame.
+        forward_column, backward_column: where their channels start, for both in one output.
+        sampling: how maps are read between cells, where displacements lead: ``bilinear`` (the
+            decoder of Coral's files) or the ``nearest`` cell (TensorFlow.js).
+        refinements: how often a place that a displacement led to is moved by the offsets there.
         axes: ``yx``: of offsets and displacements y comes first.
         activation: applied to the heat maps.
         score_threshold: the lowest score of an object, the mean of its points', that counts.
@@ -116,8 +123,13 @@ class PosesSpec:
     origin: CellOrigin = "corner"
     offsets: str = ""
     offset_unit: float = 1.0
+    peak_shift: float = 0.0
     forward: str = ""
     backward: str = ""
+    forward_column: int = 0
+    backward_column: int = 0
+    sampling: Sampling = "bilinear"
+    refinements: int = 5
     axes: Axes = "yx"
     activation: Activation = "sigmoid"
     score_threshold: float = 0.2
@@ -140,8 +152,13 @@ class PosesSpec:
             checks.optional_name(key, getattr(self, key))
         if bool(self.forward) != bool(self.backward):
             checks.bad("backward", self.backward, "forward and backward, or neither")
-        if self.forward and len(self.skeleton.edges) != len(self.skeleton.names) - 1:
-            checks.bad("skeleton.edges", self.skeleton.edges, "a tree: one edge less than points")
+        for key in ("forward_column", "backward_column"):
+            checks.column(key, getattr(self, key))
+        if self.forward and not _is_tree(self.skeleton):
+            checks.bad("skeleton.edges", self.skeleton.edges, "a tree over all points")
+        checks.one_of("sampling", self.sampling, get_args(Sampling))
+        checks.whole("refinements", self.refinements, 0, 100)
+        checks.fraction("peak_shift", self.peak_shift)
         checks.numbers("offset_unit", (self.offset_unit,), 1)
         checks.one_of("axes", self.axes, get_args(Axes))
         checks.one_of("activation", self.activation, ("none", "sigmoid"))
@@ -164,3 +181,12 @@ class PosesSpec:
     def with_threshold(self, score: float) -> PosesSpec:
         """The same spec with another threshold."""
         return replace(self, score_threshold=score)
+
+
+def _is_tree(skeleton: Skeleton) -> bool:
+    """Whether each point can be reached from each other one along its edges, in one way."""
+    reached = {0}
+    edges = set(skeleton.edges)
+    for _ in range(len(skeleton.names)):
+        reached |= {end for edge in edges if reached & set(edge) for end in edge}
+    return len(reached) == len(skeleton.names) == len(skeleton.edges) + 1
