@@ -210,9 +210,10 @@ class PreprocessSpec:
             return found
         kinds = [item.kind for item in self.inputs]
         if kinds.count("image") != 1:
+            named = ", ".join(f"'{item.name}' ({item.kind})" for item in self.inputs)
             raise BundleError(
-                f"the model takes {kinds}, expected one image",
-                hint="use a model with a single image input",
+                f"the model takes {named}, expected one image",
+                hint="export it with one image input, and all that is no state built in",
             )
         others = [item.name for item in self.inputs if item.kind not in ("image", "state")]
         raise BundleError(

@@ -10,6 +10,7 @@ from typing import Any
 
 from edgecnn.core import postprocess as post
 from edgecnn.core.errors import DataError, EdgecnnError
+from edgecnn.core.feedback import Fed, state_pairs
 from edgecnn.core.imaging import Image
 from edgecnn.core.labels import read_labels
 from edgecnn.core.postprocess import ClassifySpec, PostprocessSpec
@@ -95,6 +96,7 @@ class Understood:
         answer: what was recognised; None: nothing had to be, or could be.
         input_range: what a byte of an image means, and why; None: no image, or not known.
         unclear: why the preprocess spec is not known.
+        assumed: what was taken for granted of other inputs, a sentence each.
     """
 
     facts: Facts
@@ -103,6 +105,7 @@ class Understood:
     answer: Answer | None = None
     input_range: InputRange | None = None
     unclear: EdgecnnError | None = None
+    assumed: tuple[str, ...] = ()
 
 
 def understand(
@@ -157,10 +160,15 @@ def _with_input(
 ) -> Understood:
     """The input of a model that brings no preprocess spec."""
     facts, after = known.facts, known.postprocess
-    if facts.image is None or len(facts.inputs) > 1:
+    others = tuple(info for info in facts.inputs if info is not facts.image)
+    pairs = state_pairs(others, facts.outputs)
+    if facts.image is None or len(pairs) < len(others):
         # What is no image can still be judged on arrays of real values.
         arrays = tuple(ArrayInput(info.name, info.shape[1:]) for info in facts.inputs)
         return replace(known, preprocess=PreprocessSpec(arrays))
+    states = tuple(pair.state for pair in pairs)
+    known = replace(known, assumed=tuple(pair.why for pair in pairs))
+    subject = replace(subject, predictor=Fed(subject.predictor, states)) if states else subject
     scores = after if isinstance(after, ClassifySpec) else None
     finder = find or _by_the_file(options)
     habit = known.answer.habit if known.answer is not None else None
@@ -170,7 +178,7 @@ def _with_input(
         )
     except DataError as error:
         return replace(known, unclear=error)
-    return replace(known, preprocess=PreprocessSpec((image,)), input_range=found)
+    return replace(known, preprocess=PreprocessSpec((image, *states)), input_range=found)
 
 
 def _by_the_file(options: RangeOptions) -> Finder:

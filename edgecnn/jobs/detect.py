@@ -83,6 +83,7 @@ def what_was_found(runnable: Runnable) -> tuple[str, ...]:
         lines.append(f"model: {runnable.recognised.name} (--explain-model says why)")
     if runnable.input_range is not None:
         lines.append(runnable.input_range.line)
+    lines += runnable.assumed
     if runnable.recognised is not None:
         lines += [f"warning: {warning}" for warning in runnable.recognised.warnings]
     return tuple(lines)

@@ -104,7 +104,7 @@ def explain(reference: ModelRef, files: SpecFiles, source: str | None = None) ->
     return Explanation(
         reference.path,
         _name(known.answer, known.postprocess),
-        (*_evidence(known.answer, known.postprocess), *_changes(known.facts)),
+        (*_evidence(known.answer, known.postprocess), *_changes(known.facts), *known.assumed),
         known.facts.inputs,
         outputs,
         known.preprocess,

@@ -44,6 +44,7 @@ class Runnable:
         input_range: what a byte of an image means, and why; None: a bundle, or no image.
         runs: what computes, for people.
         recognised: what the outputs were recognised as; None: specs were given or carried.
+        assumed: what was taken for granted of its inputs, a sentence each.
     """
 
     predictor: Predictor
@@ -53,6 +54,7 @@ class Runnable:
     input_range: InputRange | None = None
     runs: str = ""
     recognised: Recognised | None = None
+    assumed: tuple[str, ...] = ()
 
 
 def open_runnable(
@@ -226,6 +228,7 @@ def _understood(
         known.postprocess,
         input_range=known.input_range,
         recognised=answer,
+        assumed=known.assumed,
     )
 
 

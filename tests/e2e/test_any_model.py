@@ -87,3 +87,21 @@ def test_an_input_that_nothing_tells_asks(tmp_path: Path, photo: Path, capfd) ->
     code, out, err = call(capfd, "detect", "--model", model, "--explain-model")
     assert code == 1 and "recognised as: classifier" in out
     assert_error(err, "--input-range")
+
+
+def test_states_are_fed_back_and_other_inputs_refused_by_name(
+    tmp_path: Path, photo: Path, capfd
+) -> None:
+    outputs = {"scores": np.ones((1, 7)), "memory_out": np.ones((1, 4, 4, 2))}
+    model = saved(tmp_path, {**outputs}, dtype="uint8", extra={"memory_in": (1, 4, 4, 2)})
+    spec = tmp_path / "spec.toml"
+    spec.write_text(
+        '[postprocess]\nkind = "classify"\nscores = "scores"\nlabels = ["a","b","c","d","e","f","g"]\n'
+    )
+    arguments = ("detect", "--model", model, "--source", photo, "--spec", spec)
+    code, out, err = call(capfd, *arguments)
+    assert code == 0 and "'memory_in' is fed from 'memory_out'" in err
+    model = saved(tmp_path, {**outputs}, dtype="uint8", extra={"temperature": (1, 3)})
+    code, out, err = call(capfd, *arguments)
+    assert code == 1
+    assert_error(err, "temperature")
