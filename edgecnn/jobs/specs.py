@@ -83,7 +83,7 @@ def open_runnable(
     files = files or SpecFiles()
     bundle = reference.bundle
     if bundle is None:
-        bare, runs = open_bare_subject(reference, files, threads, open_model)
+        bare, runs = open_bare_subject(reference, files, threads, open_model, variant)
         return replace(_understood(reference.path, bare, files, find, take_photo), runs=runs)
     if variant is None and open_model is None and bundle.only_trained:
         return _trained(bundle, reference, files)
@@ -103,6 +103,7 @@ def open_bare_subject(
     files: SpecFiles,
     threads: int | None = None,
     open_model: OpenModel | None = None,
+    variant: str | None = None,
 ) -> tuple[BareSubject, str]:
     """Opens a model that comes without a bundle.
 
@@ -110,7 +111,7 @@ def open_bare_subject(
         The model, and what computes it, for people.
 
     Raises:
-        UsageError: a Keras model for a target.
+        UsageError: a Keras model for a target, or a variant of a file that has none.
         ModelError: it cannot be read or run.
     """
     if reference.kind in ("keras", "saved-model"):
@@ -120,7 +121,7 @@ def open_bare_subject(
                 hint="run edgecnn quantize first, or leave -t and --numerics out",
             )
         return _unconverted(reference, files)
-    model, cut = file_to_run(reference, None, files.size)
+    model, cut = file_to_run(reference, variant, files.size)
     running = open_model(model) if open_model is not None else in_litert(model, threads)
     preprocess, postprocess = embedded_specs(model.model)
     subject = Subject(running.predictor, graph=model.model)

@@ -95,9 +95,8 @@ def test_states_are_fed_back_and_other_inputs_refused_by_name(
     outputs = {"scores": np.ones((1, 7)), "memory_out": np.ones((1, 4, 4, 2))}
     model = saved(tmp_path, {**outputs}, dtype="uint8", extra={"memory_in": (1, 4, 4, 2)})
     spec = tmp_path / "spec.toml"
-    spec.write_text(
-        '[postprocess]\nkind = "classify"\nscores = "scores"\nlabels = ["a","b","c","d","e","f","g"]\n'
-    )
+    (tmp_path / "names.txt").write_text("\n".join("abcdefg"))
+    spec.write_text('[postprocess]\nkind = "classify"\nscores = "scores"\nlabels = "names.txt"\n')
     arguments = ("detect", "--model", model, "--source", photo, "--spec", spec)
     code, out, err = call(capfd, *arguments)
     assert code == 0 and "'memory_in' is fed from 'memory_out'" in err
