@@ -10,11 +10,25 @@ from edgecnn.recognition.classifier import plain_classifier
 from edgecnn.recognition.facts import Facts
 from edgecnn.recognition.found import Answer, Recognised
 from edgecnn.recognition.shared_scale import shared_scale_warnings
+from edgecnn.recognition.yolo_anchors import yolo_anchors
+from edgecnn.recognition.yolo_cells import yolo_cells
+from edgecnn.recognition.yolo_decoded import yolo_decoded
+from edgecnn.recognition.yolo_levels import yolo_levels
+from edgecnn.recognition.yolo_listed import yolo_listed
+from edgecnn.recognition.yolo_split import yolo_split
 
 Rule = Callable[[Facts], Answer | None]
 
 #: Each rule answers for its own kind, or nothing. Order decides nothing.
-RULES: tuple[Rule, ...] = (plain_classifier,)
+RULES: tuple[Rule, ...] = (
+    plain_classifier,
+    yolo_decoded,
+    yolo_cells,
+    yolo_split,
+    yolo_listed,
+    yolo_levels,
+    yolo_anchors,
+)
 
 
 def recognise(facts: Facts) -> Answer | None:

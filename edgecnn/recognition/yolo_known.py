@@ -1,0 +1,111 @@
+"""What the publishers of YOLO-like detectors say: anchors, thresholds, how images are prepared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgecnn.recognition.found import InputHabit
+
+Anchors = tuple[tuple[float, float], ...]
+
+#: models/yolov5*.yaml of ultralytics/yolov5; the same numbers as yolov3.cfg of darknet, and as
+#: yolov7-tiny.yaml.
+P5: tuple[Anchors, ...] = (
+    ((10, 13), (16, 30), (33, 23)),
+    ((30, 61), (62, 45), (59, 119)),
+    ((116, 90), (156, 198), (373, 326)),
+)
+#: yolov7.yaml of WongKinYiu/yolov7; the same numbers as yolov4.cfg of darknet.
+V7: tuple[Anchors, ...] = (
+    ((12, 16), (19, 36), (40, 28)),
+    ((36, 75), (76, 55), (72, 146)),
+    ((142, 110), (192, 243), (459, 401)),
+)
+#: models/hub/yolov5*6.yaml of ultralytics/yolov5, and yolov7-w6.yaml.
+P6: tuple[Anchors, ...] = (
+    ((19, 27), (44, 40), (38, 94)),
+    ((96, 68), (86, 152), (180, 137)),
+    ((140, 301), (303, 264), (238, 542)),
+    ((436, 615), (739, 380), (925, 792)),
+)
+_TINY_COARSE: Anchors = ((81, 82), (135, 169), (344, 319))
+#: yolov3-tiny.cfg (masks 0, 1, 2 and 3, 4, 5) and yolov4-tiny.cfg (masks 1, 2, 3 and 3, 4, 5).
+V3_TINY: tuple[Anchors, ...] = (((10, 14), (23, 27), (37, 58)), _TINY_COARSE)
+V4_TINY: tuple[Anchors, ...] = (((23, 27), (37, 58), (81, 82)), _TINY_COARSE)
+
+#: In cells: yolov2.cfg and yolov2-tiny.cfg (COCO), yolov2-voc.cfg, yolov2-tiny-voc.cfg of darknet.
+V2_COCO: Anchors = (
+    (0.57273, 0.677385), (1.87446, 2.06253), (3.33843, 5.47434), (7.88282, 3.52778),
+    (9.77052, 9.16828),
+)  # fmt: skip
+V2_VOC: Anchors = (
+    (1.3221, 1.73145), (3.19275, 4.00944), (5.05587, 8.09892), (9.47112, 4.84053),
+    (11.2364, 10.0071),
+)  # fmt: skip
+V2_TINY_VOC: Anchors = (
+    (1.08, 1.19), (3.42, 4.41), (6.63, 11.38), (9.42, 5.11), (16.62, 10.52),
+)  # fmt: skip
+#: As shares of the input: the default of STMicroelectronics/stm32ai-modelzoo's parse_config.py,
+#: which its person detectors (yolov2t, st_yololcv1) use; and of its st_yoloxn, one a level.
+ST_PERSON: Anchors = (
+    (0.076023, 0.258508), (0.163031, 0.413531), (0.234769, 0.702585), (0.427054, 0.715892),
+    (0.748154, 0.857092),
+)  # fmt: skip
+ST_YOLOX: Anchors = ((0.5, 0.5),)
+
+
+@dataclass(frozen=True)
+class Family:
+    """Defaults of one publisher.
+
+    Attributes:
+        habit: how images are prepared.
+        score: the lowest score that counts.
+        iou: of NMS.
+    """
+
+    habit: InputHabit
+    score: float
+    iou: float
+
+
+#: detect.py of ultralytics/yolov5 (conf 0.25, iou 0.45); WongKinYiu/yolov7 has the same.
+V5 = Family(
+    InputHabit("ultralytics/yolov5's detect.py", "0..1", "letterbox", 114, "rgb"), 0.25, 0.45
+)
+#: cfg/default.yaml of ultralytics/ultralytics (conf 0.25 of predict, iou 0.7).
+V8 = Family(
+    InputHabit("ultralytics' predictor", "0..1", "letterbox", 114, "rgb"), 0.25, 0.7
+)  # fmt: skip
+#: detect.py of hunglc007/tensorflow-yolov4-tflite: a plain resize.
+V4 = Family(
+    InputHabit("hunglc007/tensorflow-yolov4-tflite's detect.py", "0..1", "stretch", 0, "rgb"),
+    0.25,
+    0.45,
+)
+#: darknet's letterbox_image fills with 0.5.
+DARKNET = Family(InputHabit("darknet", "0..1", "letterbox", 127, "rgb"), 0.25, 0.45)
+#: data_augment.py (preproc) and demo/ONNXRuntime of Megvii-BaseDetection/YOLOX.
+YOLOX = Family(
+    InputHabit(
+        "YOLOX's preproc (which pads at the right and below; here on both sides, and boxes are"
+        " mapped back all the same)",
+        "0..255",
+        "letterbox",
+        114,
+        "bgr",
+    ),
+    0.3,
+    0.45,
+)
+#: config/*.yml of RangiLyu/nanodet: keep_ratio false, mean and spread of ImageNet in BGR;
+#: demo.py shows scores from 0.35.
+NANODET = Family(InputHabit("NanoDet's configs", "imagenet", "stretch", 0, "bgr"), 0.35, 0.6)
+#: configs/picodet of PaddlePaddle/PaddleDetection, deploy/python's PicoDetPostProcess.
+PICODET = Family(InputHabit("PaddleDetection's PicoDet", "imagenet", "stretch", 0, "rgb"), 0.4, 0.5)
+#: config_file_examples of STMicroelectronics/stm32ai-modelzoo.
+ST = Family(InputHabit("ST's model zoo", "0..1", "crop", 0, "rgb"), 0.5, 0.5)
+#: _shared/yolo of quic/ai-hub-models: its evaluator's thresholds.
+AI_HUB = Family(
+    InputHabit("Qualcomm AI Hub Models", "0..1", "letterbox", 114, "rgb"), 0.25, 0.7
+)  # fmt: skip
