@@ -9,7 +9,11 @@ from edgecnn.core.errors import ModelError
 from edgecnn.recognition.classifier import plain_classifier
 from edgecnn.recognition.facts import Facts
 from edgecnn.recognition.found import Answer, Recognised
+from edgecnn.recognition.listed import listed_outputs, selected_indices
+from edgecnn.recognition.mediapipe import mediapipe_detector
 from edgecnn.recognition.shared_scale import shared_scale_warnings
+from edgecnn.recognition.ssd import noted_detector, raw_ssd
+from edgecnn.recognition.ssd_op import ssd_op
 from edgecnn.recognition.yolo_anchors import yolo_anchors
 from edgecnn.recognition.yolo_cells import yolo_cells
 from edgecnn.recognition.yolo_decoded import yolo_decoded
@@ -22,6 +26,12 @@ Rule = Callable[[Facts], Answer | None]
 #: Each rule answers for its own kind, or nothing. Order decides nothing.
 RULES: tuple[Rule, ...] = (
     plain_classifier,
+    ssd_op,
+    listed_outputs,
+    selected_indices,
+    raw_ssd,
+    noted_detector,
+    mediapipe_detector,
     yolo_decoded,
     yolo_cells,
     yolo_split,
