@@ -15,13 +15,10 @@ from edgecnn.camera.frames import Frame, Source
 from edgecnn.camera.interrupt import stop_on_interrupt
 from edgecnn.camera.outputs import LineFile, VideoFile
 from edgecnn.camera.overlay import OverlayOptions, draw
-from edgecnn.camera.pipeline import Pipeline, timed
+from edgecnn.camera.pipeline import FrameModel, timed
 from edgecnn.camera.result import FrameResult, to_line
 from edgecnn.camera.stats import Percentiles
 from edgecnn.core.errors import CameraError, EdgecnnError, UsageError
-from edgecnn.core.postprocess import PostprocessSpec
-from edgecnn.core.preprocess import PreprocessSpec
-from edgecnn.core.runtime import Predictor
 
 STAGES = ("capture", "preprocess", "infer", "decode", "draw", "write")
 _POLL_S = 0.1
@@ -38,7 +35,6 @@ class LoopConfig:
         video_out: an annotated .mp4 or .avi.
         jsonl: a text stream or a path for the JSON Lines.
         overlay: how results are drawn for the video and ``on_frame``; None: not at all.
-        score_threshold: instead of the model's own; for classifiers the least score shown.
         target: the name of what runs the model, for the summary; None: this machine.
     """
 
@@ -47,7 +43,6 @@ class LoopConfig:
     video_out: Path | None = None
     jsonl: IO[str] | Path | None = None
     overlay: OverlayOptions | None = field(default_factory=OverlayOptions)
-    score_threshold: float | None = None
     target: str | None = None
 
     def __post_init__(self) -> None:
@@ -59,11 +54,6 @@ class LoopConfig:
                     f"--{key.replace('_', '-')} is {value}, expected more than 0",
                     hint="leave it out to run until the source ends or Ctrl-C",
                 )
-        if self.score_threshold is not None and not 0 <= self.score_threshold <= 1:
-            raise UsageError(
-                f"the score threshold is {self.score_threshold}, expected 0 to 1",
-                hint="for example 0.5",
-            )
 
 
 @dataclass(frozen=True)
@@ -104,9 +94,7 @@ class LoopSummary:
 
 def run_loop(
     source: Source,
-    predictor: Predictor,
-    preprocess: PreprocessSpec,
-    postprocess: PostprocessSpec,
+    pipeline: FrameModel,
     config: LoopConfig,
     on_frame: OnFrame | None = None,
     stop: threading.Event | None = None,
@@ -118,9 +106,7 @@ def run_loop(
 
     Args:
         source: open; closed here.
-        predictor: runs the model.
-        preprocess: must describe one image input.
-        postprocess: how outputs become detections.
+        pipeline: what looks at each frame.
         config: limits and outputs.
         on_frame: gets each drawn frame (uint8 BGR) and its result; raising ends the loop.
         stop: set it from another thread to end the loop after the current frame.
@@ -133,7 +119,6 @@ def run_loop(
     with ExitStack() as stack:
         stack.callback(source.close)
         stack.enter_context(stop_on_interrupt(stop))
-        pipeline = Pipeline(predictor, preprocess, postprocess, config.score_threshold)
         run = _Run(source, pipeline, config, on_frame, stop)
         stack.callback(run.discard)
         return run.run()
@@ -145,7 +130,7 @@ class _Run:
     def __init__(
         self,
         source: Source,
-        pipeline: Pipeline,
+        pipeline: FrameModel,
         config: LoopConfig,
         on_frame: OnFrame | None,
         stop: threading.Event,

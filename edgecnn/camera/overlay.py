@@ -5,6 +5,7 @@ from __future__ import annotations
 import colorsys
 import math
 import unicodedata
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,17 +81,26 @@ def draw(image: Image, result: FrameResult, options: OverlayOptions, fps: float 
         image = cv2.resize(image, size, interpolation=cv2.INTER_NEAREST)
     style = _style(min(image.shape[:2]))
     # Plates over boxes over masks, and the best detection last, on top.
-    for item in reversed(result.items):
+    items = list(_with_their_crops(result.items))[::-1]
+    for item in items:
         _draw_mask(image, item, options, factor, style)
-    for item in reversed(result.items):
+    for item in items:
         _draw_box(image, item, options, factor, style)
         _draw_key_points(image, item, options, factor, style)
-    for item in reversed(result.items):
+    for item in items:
         _draw_label(image, item, options, factor, style)
     if options.status:
         rate = "" if fps is None else f"{fps:.1f} FPS  "
         _text(image, f"{rate}{result.age_ms:.0f} ms", (0, 0), (32, 32, 32), style)
     return image
+
+
+def _with_their_crops(items: Iterable[Item]) -> Iterator[Item]:
+    """Items, and behind each what was found inside it; its class is said in the item's label."""
+    for item in items:
+        yield item
+        inner = (found for found in item.then or () if not found.whole_frame)
+        yield from _with_their_crops(inner)
 
 
 def _style(short_side: int) -> _Style:
@@ -176,6 +186,10 @@ def _draw_label(
 ) -> None:
     words = [item.label] if options.labels else []
     words += [f"{item.score * 100:.0f}%"] if options.scores else []
+    for inner in item.then or ():
+        if inner.whole_frame and options.labels:
+            words += [f"> {inner.label}"]
+            words += [f"{inner.score * 100:.0f}%"] if options.scores else []
     if not words:
         return
     colour = class_colour(item.class_index)

@@ -5,15 +5,30 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from edgecnn.camera.capture import Image
 from edgecnn.camera.result import Item, edges_of, items_of
 from edgecnn.core.decode import decode
+from edgecnn.core.errors import UsageError
 from edgecnn.core.feedback import Fed, input_of
 from edgecnn.core.imaging import Preprocessor
 from edgecnn.core.postprocess import ClassifySpec, PostprocessSpec
 from edgecnn.core.preprocess import PreprocessSpec
 from edgecnn.core.runtime import Predictor
+
+
+class FrameModel(Protocol):
+    """What finds things on a frame: one network, or several."""
+
+    def run(self, image: Image, times: dict[str, float]) -> tuple[Item, ...]:
+        """What is on ``image`` (uint8 (H, W, 3) BGR), best first; boxes in its pixels.
+
+        ``times`` gets the milliseconds of ``preprocess``, ``infer`` and ``decode``.
+        """
+
+    def reset(self) -> None:
+        """Forgets the frames before: the next one is the first of another source."""
 
 
 class Pipeline:
@@ -27,6 +42,7 @@ class Pipeline:
         score_threshold: instead of the model's own; for classifiers the least score shown.
 
     Raises:
+        UsageError: the threshold is no probability.
         BundleError: the model does not take one image.
     """
 
@@ -37,6 +53,11 @@ class Pipeline:
         postprocess: PostprocessSpec,
         score_threshold: float | None = None,
     ) -> None:
+        if score_threshold is not None and not 0 <= score_threshold <= 1:
+            raise UsageError(
+                f"the score threshold is {score_threshold}, expected 0 to 1",
+                hint="for example 0.5",
+            )
         if score_threshold is not None and not isinstance(postprocess, ClassifySpec):
             postprocess = postprocess.with_threshold(score_threshold)
         image = preprocess.image
@@ -48,14 +69,11 @@ class Pipeline:
         self._preprocess = Preprocessor(image, self._input)
 
     def reset(self) -> None:
-        """Forgets the frames before: the next one is the first of another source."""
+        """See :class:`FrameModel`."""
         self._fed.reset()
 
     def run(self, image: Image, times: dict[str, float]) -> tuple[Item, ...]:
-        """Detections on ``image`` (uint8 (H, W, 3) BGR), best first; boxes in its pixels.
-
-        ``times`` gets the milliseconds of ``preprocess``, ``infer`` and ``decode``.
-        """
+        """See :class:`FrameModel`."""
         with timed(times, "preprocess"):
             tensor, frame_map = self._preprocess(image)
         with timed(times, "infer"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -60,6 +60,7 @@ class Item:
         mask: the pixels; None: the model does not tell.
         whole_class: the pixels of a class of a segmentation, be they of one object or of several;
             the box is around all of them.
+        then: what a second network found on a crop around the box.
     """
 
     label: str
@@ -72,6 +73,27 @@ class Item:
     edges: Edges = ()
     mask: FrameMask | None = None
     whole_class: bool = False
+    then: tuple[Item, ...] | None = None
+
+    def moved(self, left: int, top: int, frame_hw: tuple[int, int]) -> Item:
+        """An item of a crop as one of the frame that it was cut from.
+
+        Args:
+            left: of the crop, frame pixels.
+            top: likewise.
+            frame_hw: height and width of the frame.
+        """
+        x1, y1, x2, y2 = self.box_xyxy
+        point, mask = self.point_xy, self.mask
+        points = self.keypoints
+        return replace(
+            self,
+            box_xyxy=(x1 + left, y1 + top, x2 + left, y2 + top),
+            point_xy=None if point is None else (point[0] + left, point[1] + top),
+            keypoints=points and tuple((x + left, y + top, score) for x, y, score in points),
+            mask=None if mask is None else FrameMask(mask.mask.moved(left, top), frame_hw),
+            then=self.then and tuple(item.moved(left, top, frame_hw) for item in self.then),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The object in ``detections``."""
@@ -89,6 +111,8 @@ class Item:
             ]
         if self.mask is not None:
             fields["mask"] = self.mask.to_json()
+        if self.then is not None:
+            fields["then"] = [item.to_json() for item in self.then]
         return fields
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from edgecnn.core.errors import UsageError
 
 if TYPE_CHECKING:
     from edgecnn.camera.loop import LoopSummary
+    from edgecnn.jobs.cascade_file import NetworkStage
     from edgecnn.jobs.detect import DetectRequest
     from edgecnn.jobs.place import Place
     from edgecnn.jobs.reference import ModelRef
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 @click.option("--source", default=None, help="Camera number, video file or URL.")
 @click.option("--model", type=click.Path(path_type=Path), default=None,
               help="Bundle, .tflite or .keras; default: the project's bundle.")  # fmt: skip
+@click.option("--stages", type=click.Path(path_type=Path), default=None,
+              help="Instead of --model: two networks in a row, in a TOML.")  # fmt: skip
 @click.option("--explain-model", is_flag=True,
               help="Say what the model was recognised as, and why; detect nothing.")  # fmt: skip
 @click.option("--write", type=click.Path(path_type=Path), default=None,
@@ -83,9 +87,11 @@ def _detect(model: Path | None, project: Path, flags: dict[str, Any]) -> None:
     as_json, quiet = flags["as_json"], flags["quiet"]
     video, lines = output_files(flags["output_dir"])
     place = place_of(flags)
-    reference = resolve(model, project, imports=flags["imports"], unsafe=flags["unsafe"])
-    _warn(reference, flags["variant"])
-    request = _request(reference, place, (video, lines), flags)
+    find = partial(resolve, project=project, imports=flags["imports"], unsafe=flags["unsafe"])
+    stages = _stages(model, flags, find)
+    for stage in stages:
+        _warn(stage.reference, stage.variant)
+    request = _request(stages, place, (video, lines), flags)
     # Without a terminal nothing is shown, and frames need not be drawn for it.
     status = _Status() if sys.stderr.isatty() and not (as_json or quiet) else None
     say = None if as_json or quiet else partial(click.echo, err=True)
@@ -98,8 +104,26 @@ def _detect(model: Path | None, project: Path, flags: dict[str, Any]) -> None:
         _print(summary, [path for path in (video, lines) if path and path.exists()])
 
 
+def _stages(
+    model: Path | None, flags: dict[str, Any], find: Callable[[Path | None], ModelRef]
+) -> tuple[NetworkStage, ...]:
+    """The one network of the options, or the two of ``--stages``."""
+    from edgecnn.jobs.cascade_file import NetworkStage, read_stages
+
+    files = spec_files_of(flags)
+    if flags["stages"] is None:
+        return (NetworkStage(find(model), flags["variant"], files, flags["threshold"]),)
+    said = [model, flags["variant"], flags["threshold"]]
+    if any(item is not None for item in said) or files != type(files)():
+        raise UsageError(
+            "--stages says all of its models, and there are options for one model beside it",
+            hint="write them into the TOML: model, variant, threshold, labels, spec, input_range",
+        )
+    return read_stages(flags["stages"], find)
+
+
 def _request(
-    reference: ModelRef,
+    stages: tuple[NetworkStage, ...],
     place: Place,
     files: tuple[Path | None, Path | None],
     flags: dict[str, Any],
@@ -110,18 +134,15 @@ def _request(
 
     video, lines = files
     return DetectRequest(
-        reference,
+        stages,
         flags["source"],
         LoopConfig(
             max_frames=flags["max_frames"],
             max_seconds=flags["max_seconds"],
             video_out=video,
             jsonl=lines if lines is not None else (sys.stdout if flags["as_json"] else None),
-            score_threshold=flags["threshold"],
         ),
         realtime=flags["realtime"],
-        variant=flags["variant"],
-        files=spec_files_of(flags),
         place=place,
     )
 

@@ -1,4 +1,4 @@
-"""detect: the camera loop on a model."""
+"""detect: the camera loop on a model, or on two in a row."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from edgecnn.camera.cascade import Cascade
 from edgecnn.camera.loop import LoopConfig, LoopSummary, OnFrame, run_loop
+from edgecnn.camera.pipeline import FrameModel, Pipeline
 from edgecnn.camera.source import open_source
-from edgecnn.jobs.bare_specs import SpecFiles
+from edgecnn.core.errors import UsageError
+from edgecnn.jobs.cascade_file import NetworkStage
 from edgecnn.jobs.photo import photo_for
 from edgecnn.jobs.place import HERE, Place, Say
-from edgecnn.jobs.reference import ModelRef
 from edgecnn.jobs.specs import Runnable, open_runnable
 
 
@@ -20,26 +22,26 @@ class DetectRequest:
     """Where frames come from and what looks at them.
 
     Attributes:
+        stages: one network, or a detector and one that looks at crops of its boxes.
         source: camera number, file or URL.
+        config: limits and outputs.
         realtime: play a file at its own speed, dropping what comes too fast.
-        place: where the model runs.
+        place: where the models run.
     """
 
-    reference: ModelRef
+    stages: tuple[NetworkStage, ...]
     source: str
     config: LoopConfig
     realtime: bool = False
-    variant: str | None = None
-    files: SpecFiles | None = None
     place: Place = HERE
 
 
 def run(
     request: DetectRequest, on_frame: OnFrame | None = None, say: Say | None = None
 ) -> LoopSummary:
-    """Opens the model, then the source, and runs until the source ends or Ctrl-C.
+    """Opens the models, then the source, and runs until the source ends or Ctrl-C.
 
-    However it ends, what runs the model ends with it.
+    However it ends, what runs the models ends with it.
 
     Args:
         request: what to run on what.
@@ -48,32 +50,60 @@ def run(
 
     Raises:
         CameraError: the source cannot be opened or was lost.
-        ModelError, BundleError, DataError: the model, its specs or labels.
+        ModelError, BundleError, DataError: a model, its specs or labels.
         Whatever opening the model on its target raises (:class:`targets.base.RunsModels`).
     """
     say = say or _silent
     place = request.place
     with ExitStack() as stack:
-        runnable = open_runnable(
-            request.reference,
-            variant=request.variant,
-            threads=place.threads,
-            files=request.files,
-            open_model=place.opener(stack, say),
-            take_photo=lambda: photo_for(request.source),
-        )
-        say(f"runs on {place.name}: {runnable.runs}")
-        for line in what_was_found(runnable):
-            say(line)
+        opened = [_opened(stage, request, stack, say) for stage in request.stages]
         source = open_source(request.source, realtime=request.realtime)
         return run_loop(
             source,
-            runnable.predictor,
-            runnable.preprocess,
-            runnable.postprocess,
+            _in_a_row(request.stages, opened),
             replace(request.config, target=place.target.name if place.target else None),
             on_frame,
         )
+
+
+def _opened(stage: NetworkStage, request: DetectRequest, stack: ExitStack, say: Say) -> Runnable:
+    place = request.place
+    runnable = open_runnable(
+        stage.reference,
+        variant=stage.variant,
+        threads=place.threads,
+        files=stage.files,
+        open_model=place.opener(stack, say),
+        take_photo=lambda: photo_for(request.source),
+    )
+    prefix = f"{stage.reference.path.name}: " if len(request.stages) > 1 else ""
+    say(f"{prefix}runs on {place.name}: {runnable.runs}")
+    for line in what_was_found(runnable):
+        say(prefix + line)
+    return runnable
+
+
+def _in_a_row(stages: tuple[NetworkStage, ...], opened: list[Runnable]) -> FrameModel:
+    """The networks as one.
+
+    Raises:
+        UsageError: the second looks at classes that the first does not know.
+    """
+    pipelines = [
+        Pipeline(found.predictor, found.preprocess, found.postprocess, stage.threshold)
+        for stage, found in zip(stages, opened, strict=True)
+    ]
+    whole: FrameModel = pipelines[0]
+    for before, stage, pipeline in zip(opened, stages[1:], pipelines[1:], strict=False):
+        unknown = [name for name in stage.rule.classes if name not in before.postprocess.labels]
+        if unknown:
+            known = ", ".join(before.postprocess.labels[:20])
+            raise UsageError(
+                f"the second stage looks at {unknown}, which the first does not find",
+                hint=f"it finds {known}",
+            )
+        whole = Cascade(whole, pipeline, stage.rule)
+    return whole
 
 
 def what_was_found(runnable: Runnable) -> tuple[str, ...]:

@@ -15,12 +15,13 @@ from tests.run import ROOT
 SCRIPT = """
 import sys
 from pathlib import Path
+from edgecnn.camera.pipeline import Pipeline
 from edgecnn.camera.loop import LoopConfig, run_loop
 from edgecnn.camera.source import NewestSource, ReconnectPolicy
 from tests.camera.doubles import DETECT, PREPROCESS, FakeCamera, FakeDetector
 source = NewestSource(lambda: FakeCamera(100_000, 0.01), "fake", ReconnectPolicy())
 config = LoopConfig(jsonl=sys.stdout, video_out=Path(sys.argv[1]), max_seconds=60)
-run_loop(source, FakeDetector(), PREPROCESS, DETECT, config)
+run_loop(source, Pipeline(FakeDetector(), PREPROCESS, DETECT), config)
 """
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from edgecnn.camera.loop import STAGES, LoopConfig, run_loop
+from edgecnn.camera.pipeline import Pipeline
 from edgecnn.camera.source import FileSource, NewestSource, ReconnectPolicy, open_source
 from edgecnn.core.errors import CameraError, UsageError
 from edgecnn.core.postprocess import ClassifySpec
@@ -29,7 +30,8 @@ QUICK = ReconnectPolicy(attempts=1, backoff_s=0.01, backoff_max_s=0.01)
 
 
 def detect(source, config: LoopConfig, predictor=None, **more):
-    return run_loop(source, predictor or FakeDetector(), PREPROCESS, DETECT, config, **more)
+    pipeline = Pipeline(predictor or FakeDetector(), PREPROCESS, DETECT)
+    return run_loop(source, pipeline, config, **more)
 
 
 def lines(text: str) -> list[dict]:
@@ -59,7 +61,7 @@ def test_json_lines_are_what_the_design_says(tmp_path: Path) -> None:
 def test_a_classifier_gives_its_best_class_on_the_whole_frame(tmp_path: Path) -> None:
     stream = io.StringIO()
     source = open_source(str(make_video(tmp_path / "a.mp4", 2)))
-    run_loop(source, FakeClassifier(), PREPROCESS, CLASSIFY, LoopConfig(jsonl=stream))
+    run_loop(source, Pipeline(FakeClassifier(), PREPROCESS, CLASSIFY), LoopConfig(jsonl=stream))
     found = lines(stream.getvalue())[0]["detections"]
     assert [item["label"] for item in found] == ["red"]
     assert found[0]["box_xyxy"] == [0, 0, 64, 48] and 0.5 < found[0]["score"] < 1
@@ -73,8 +75,8 @@ def test_threshold(threshold: float | None, count: int, tmp_path: Path) -> None:
     ):
         stream = io.StringIO()
         source = open_source(str(make_video(tmp_path / "a.avi", 1)))
-        config = LoopConfig(jsonl=stream, score_threshold=threshold)
-        run_loop(source, predictor, PREPROCESS, spec, config)
+        pipeline = Pipeline(predictor, PREPROCESS, spec, threshold)
+        run_loop(source, pipeline, LoopConfig(jsonl=stream))
         assert len(lines(stream.getvalue())[0]["detections"]) == expected
 
 
@@ -85,7 +87,7 @@ def test_a_real_model_runs_in_the_loop(tmp_path: Path) -> None:
     spec = ClassifySpec(predictor.outputs[0].name, ("a", "b", "c", "d"))
     stream = io.StringIO()
     source = open_source(str(make_video(tmp_path / "a.mp4", 3)))
-    summary = run_loop(source, predictor, preprocess, spec, LoopConfig(jsonl=stream))
+    summary = run_loop(source, Pipeline(predictor, preprocess, spec), LoopConfig(jsonl=stream))
     assert summary.frames == 3
     assert lines(stream.getvalue())[0]["detections"][0]["label"] in "abcd"
 
@@ -116,7 +118,7 @@ def test_limits(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=f"--{key.replace('_', '-')} is 0"):
             LoopConfig(**{key: 0})
     with pytest.raises(UsageError, match="threshold is 1.5"):
-        LoopConfig(score_threshold=1.5)
+        Pipeline(FakeDetector(), PREPROCESS, DETECT, 1.5)
 
 
 class OutpacedDetector(FakeDetector):

@@ -66,7 +66,7 @@ def test_a_video_goes_through_a_net_that_remembers(net, video):
     before = PreprocessSpec.from_json(json.loads(json.dumps(before.to_json())))
     after = ClassifySpec("scores", LABELS, "none")
     lines = io.StringIO()
-    run_loop(open_source(str(video)), predictor, before, after, LoopConfig(jsonl=lines))
+    run_loop(open_source(str(video)), Pipeline(predictor, before, after), LoopConfig(jsonl=lines))
     found = [json.loads(line) for line in lines.getvalue().splitlines()][:FRAMES]
 
     capture = cv2.VideoCapture(str(video))

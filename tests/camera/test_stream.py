@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from edgecnn.camera.loop import LoopConfig, run_loop
+from edgecnn.camera.pipeline import Pipeline
 from edgecnn.camera.source import NewestSource, ReconnectPolicy, open_source
 from edgecnn.core.errors import CameraError
 from tests.camera.doubles import DETECT, PREPROCESS, FakeDetector
@@ -48,7 +49,7 @@ def test_a_stream_reconnects_and_is_then_given_up() -> None:
         assert isinstance(source, NewestSource) and source.live
         stream = io.StringIO()
         with pytest.raises(CameraError, match="did not come back in 2 attempts"):
-            run_loop(source, FakeDetector(), PREPROCESS, DETECT, LoopConfig(jsonl=stream))
+            run_loop(source, Pipeline(FakeDetector(), PREPROCESS, DETECT), LoopConfig(jsonl=stream))
     finally:
         server.shutdown()
         server.server_close()

@@ -104,3 +104,43 @@ def test_states_are_fed_back_and_other_inputs_refused_by_name(
     code, out, err = call(capfd, *arguments)
     assert code == 1
     assert_error(err, "temperature")
+
+
+def test_two_networks_in_a_row(tmp_path: Path, photo: Path, capfd) -> None:
+    boxes = [[0.25, 0.25, 0.75, 0.5], [0.5, 0.5, 1.0, 1.0]]
+    first = {"boxes": [boxes], "scores": [[0.9, 0.8]], "classes": [[1, 0]]}
+    (tmp_path / "first.tflite").write_bytes(fixed_outputs(first, dtype="uint8"))
+    (tmp_path / "spec.toml").write_text(
+        '[postprocess]\nkind = "listed"\nscores = "scores"\nboxes = "boxes"\nclasses = "classes"\n'
+        'rows = 2\nbox_units = [32, 32]\nlabels = ["cat", "dog"]\n'
+    )
+    second = fixed_outputs({"breed": [[0.0, 5.0, 0.0]]}, dtype="uint8")
+    (tmp_path / "second.tflite").write_bytes(second)
+    (tmp_path / "breeds.txt").write_text("husky\nbeagle\npug\n")
+    stages = tmp_path / "stages.toml"
+    text = (
+        '[[stages]]\nmodel = "first.tflite"\nspec = "spec.toml"\n'
+        '[[stages]]\nmodel = "second.tflite"\nlabels = "breeds.txt"\nclasses = ["dog"]\n'
+    )
+    stages.write_text(text)
+    arguments = ("detect", "--stages", stages, "--source", photo, "--json")
+    code, out, err = call(capfd, *arguments)
+    assert code == 0, err
+    dog, cat = json.loads(out.splitlines()[0])["detections"]
+    assert dog["label"] == "dog" and dog["box_xyxy"] == [20, 15, 40, 45]
+    assert [inner["label"] for inner in dog["then"]] == ["beagle"]
+    assert "then" not in cat
+    for change, words in (
+        (("dog", "bird"), ("looks at ['bird']", "it finds cat, dog")),
+        (("breeds.txt", "none.txt"), ("none.txt",)),
+        (('"second.tflite"', "3"), ("stage 2: model = 3, expected str",)),
+        (("[[stages]]", "[[stage]]"), ("expected two tables",)),
+        (("spec =", "classes ="), ("stage 1: classes", "expected one of the keys")),
+    ):
+        stages.write_text(text.replace(*change))
+        code, out, err = call(capfd, *arguments)
+        assert code != 0 and out == ""
+        assert_error(err, *words)
+    code, _, err = call(capfd, *arguments, "--labels", tmp_path / "breeds.txt")
+    assert code == 2
+    assert_error(err, "--stages says all of its models")

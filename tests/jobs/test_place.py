@@ -13,11 +13,13 @@ import pytest
 
 from edgecnn.camera.loop import LoopConfig
 from edgecnn.core.errors import BundleError, CameraError, UsageError
+from edgecnn.jobs.bare_specs import SpecFiles
+from edgecnn.jobs.cascade_file import NetworkStage
 from edgecnn.jobs.detect import DetectRequest, run
 from edgecnn.jobs.input_range import RangeOptions
 from edgecnn.jobs.place import Place
 from edgecnn.jobs.reference import resolve
-from edgecnn.jobs.specs import SpecFiles, in_litert
+from edgecnn.jobs.specs import in_litert
 from targets.base import ModelFile, RunningModel, RunOptions, Target
 from targets.table import get_target
 from tests.builders import tiny_classifier
@@ -43,9 +45,8 @@ def request(folder: Path, target: Emulator, **fields: Any) -> DetectRequest:
     files = SpecFiles(fields.pop("preprocess", None), input=RangeOptions("0..255", "rgb"))
     source = str(folder / fields.pop("source", "a.png"))
     place = Place(cast(Target, target))
-    return DetectRequest(
-        resolve(folder / "m.tflite"), source, LoopConfig(), files=files, place=place
-    )
+    stage = NetworkStage(resolve(folder / "m.tflite"), files=files)
+    return DetectRequest((stage,), source, LoopConfig(), place=place)
 
 
 def test_it_is_open_while_frames_run_and_closed_afterwards(tmp_path: Path) -> None:
@@ -81,7 +82,7 @@ def test_closed_where_the_source_or_a_spec_is_missing(tmp_path: Path) -> None:
 def test_a_target_that_only_estimates_names_those_that_run_models(tmp_path: Path) -> None:
     place = Place(get_target("ethos-u55-128"))
     with pytest.raises(UsageError) as caught:
-        run(DetectRequest(request(tmp_path, Emulator()).reference, "0", LoopConfig(), place=place))
+        run(DetectRequest(request(tmp_path, Emulator()).stages, "0", LoopConfig(), place=place))
     assert caught.value.message == "'ethos-u55-128' runs no model here"
     for name in ("host", "pi5", "coral-usb", "cortex-m4", "pico"):
         assert name in caught.value.hint
