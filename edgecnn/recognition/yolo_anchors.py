@@ -53,8 +53,8 @@ def yolo_anchors(facts: Facts) -> Recognised | Incomplete | None:
     if told is None or told[0] != "anchors":
         return None
     classes = told[1]
-    if item.first:
-        return _apart(facts, maps, classes)
+    if item.first and item.anchors == 1:
+        return _channels_first(facts, maps, classes)
     head = _published(facts, maps)
     spec = _spec(facts, maps, classes, head, V5)
     evidence = _evidence(maps, classes)
@@ -195,7 +195,16 @@ def _spec(
         name = maps.by_level[place][0].info.name
         anchors = head.anchors[place] if head is not None else ((1.0, 1.0),) * per_cell
         floats = tuple((float(width), float(height)) for width, height in anchors)
-        levels.append(replace(level, anchors=floats, scores=name, boxes=name, objectness=name))
+        levels.append(
+            replace(
+                level,
+                anchors=floats,
+                scores=name,
+                boxes=name,
+                objectness=name,
+                anchors_first=maps.by_level[place][0].first,
+            )
+        )
     values = maps.values(0)
     step = 5 + classes
     ready = values is not None and probabilities(
@@ -250,14 +259,9 @@ def _without_anchors(
     return Incomplete(name, missing, draft, evidence, V5.habit)
 
 
-def _apart(facts: Facts, maps: Maps, classes: int) -> Incomplete | None:
-    """Anchors before cells: (1, anchors, rows, cols, values), which no spec says."""
-    if maps.by_level[0][0].anchors != _ANCHORS:
-        return None
+def _channels_first(facts: Facts, maps: Maps, classes: int) -> Incomplete:
+    """(1, anchors · values, rows, cols), which no spec says."""
     draft = {"kind": "detect", "labels": list(class_labels(facts, classes))}
-    what = (
-        "outputs whose anchors come before their cells cannot be read: export the model with its"
-        " boxes decoded"
-    )
+    what = "outputs with channels first cannot be read: export the model with its boxes decoded"
     name = "a YOLO head with anchors, boxes not decoded"
     return Incomplete(name, {"levels": what}, draft, _evidence(maps, classes), V5.habit)

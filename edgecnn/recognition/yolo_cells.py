@@ -7,6 +7,8 @@ YOLOX with ``decode_in_inference`` off (x, y in cells, logarithms of the sizes, 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from edgecnn.core.postprocess import DetectSpec
@@ -92,7 +94,8 @@ def _nanodet(facts: Facts, table: Table, values: Real) -> Recognised | None:
         scores=table.info.name,
         boxes=table.info.name,
         labels=class_labels(facts, classes),
-        levels=table.grids.levels,
+        # Its centres are arange(w) * stride, without the half cell of NanoDet's older head.
+        levels=tuple(replace(level, offset=0.0) for level in table.grids.levels),
         coding="ltrb",
         activation="none",
         score_threshold=NANODET.score,

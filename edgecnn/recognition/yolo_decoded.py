@@ -64,7 +64,7 @@ class Prototypes:
     Attributes:
         info: the output.
         rows, cols, count: of the prototypes.
-        last: whether the count is its last axis, as the decoder needs it.
+        last: whether the count is its last axis.
     """
 
     info: TensorInfo
@@ -172,14 +172,14 @@ def _answer(
         box_units=units or (1.0, 1.0),
         decoded_boxes=table.grids.candidates,
     )
-    spec, extra, warnings = _with_extras(facts, spec, table, columns, prototypes)
+    spec, extra = _with_extras(facts, spec, table, columns, prototypes)
     evidence += (*told, *_columns_text(columns), *extra)
     if units is None:
         draft = {key: value for key, value in _plain(spec).items() if key != "box_units"}
         what = "[1, 1] for boxes in input pixels, [width, height] for boxes from 0 to 1"
         return Incomplete(name, {"box_units": what}, draft, evidence, family.habit)
     sure = facts.metadata.ultralytics is not None
-    return Recognised(name, spec, evidence, family.habit, warnings, sure)
+    return Recognised(name, spec, evidence, family.habit, sure=sure)
 
 
 def _file_tells(facts: Facts, table: Table) -> bool:
@@ -238,28 +238,32 @@ def _activation(table: Table, columns: Columns) -> str | None:
 
 def _with_extras(
     facts: Facts, spec: DetectSpec, table: Table, columns: Columns, prototypes: Prototypes | None
-) -> tuple[DetectSpec, tuple[str, ...], tuple[str, ...]]:
-    """The spec with key points or masks, what tells of them, and warnings."""
+) -> tuple[DetectSpec, tuple[str, ...]]:
+    """The spec with key points or masks, and what tells of them."""
     width, height = facts.size
     if columns.points:
         maker = facts.metadata.ultralytics
         skeleton = numbered(columns.points)
         if maker is not None and len(maker.keypoint_names) == columns.points:
             skeleton = replace(skeleton, names=maker.keypoint_names)
+        units = _point_units(facts, spec, table, columns)
         points = CandidatePoints(
-            skeleton, table.info.name, columns.rest, columns.values, activation="none"
+            skeleton,
+            table.info.name,
+            columns.rest,
+            columns.values,
+            activation="none",
+            units=units,
         )
         text = f"{columns.points} key points of {columns.values} numbers each"
-        return replace(spec, keypoints=points), (text,), ()
+        text += f", in units of their own, {units[0]:g} × {units[1]:g} pixels" if units else ""
+        return replace(spec, keypoints=points), (text,)
     if prototypes is None:
-        return spec, (), ()
+        return spec, ()
     text = (
         f"the output '{prototypes.info.name}' {list(prototypes.info.shape)}: {prototypes.count}"
         " prototypes of masks, as many coefficients in each candidate"
     )
-    if not prototypes.last:
-        warning = f"masks are left out: the channels of '{prototypes.info.name}' come first"
-        return spec, (text,), (warning,)
     masks = MaskCoefficients(
         output=table.info.name,
         column=columns.rest,
@@ -269,8 +273,20 @@ def _with_extras(
         count=prototypes.count,
         width=width,
         height=height,
+        channels_first=not prototypes.last,
     )
-    return replace(spec, masks=masks), (text,), ()
+    return replace(spec, masks=masks), (text,)
+
+
+def _point_units(
+    facts: Facts, spec: DetectSpec, table: Table, columns: Columns
+) -> tuple[float, ...]:
+    """What 1.0 of a key point stands for, where it is not the same as for boxes; else nothing."""
+    if table.values is None:
+        return ()
+    places = table.values[:, columns.rest : columns.rest + 2]
+    follow = follow_cells(places, table.grids, facts.size)
+    return follow.units if follow is not None and follow.units != spec.box_units else ()
 
 
 def _columns_text(columns: Columns) -> tuple[str, ...]:

@@ -132,15 +132,12 @@ def _answer(
         *_rows_text(seen),
         *told,
     )
-    warnings: tuple[str, ...] = ()
-    if prototypes is not None and not prototypes.last:
-        warnings = (f"masks are left out: the channels of '{prototypes.info.name}' come first",)
     if units is None:
         draft = {key: v for key, v in spec_json(spec).items() if key not in ("schema", "box_units")}
         what = "[1, 1] for boxes in input pixels, [width, height] for boxes from 0 to 1"
         return Incomplete(_NAME, {"box_units": what}, draft, evidence, V8.habit)
     sure = facts.metadata.ultralytics is not None
-    return Recognised(_NAME, spec, evidence, V8.habit, warnings, sure)
+    return Recognised(_NAME, spec, evidence, V8.habit, sure=sure)
 
 
 def _units(facts: Facts, seen: _Seen | None) -> tuple[tuple[float, float] | None, tuple[str, ...]]:
@@ -166,7 +163,7 @@ def _points(info: TensorInfo, points: tuple[int, int] | None) -> CandidatePoints
 def _masks(
     facts: Facts, info: TensorInfo, prototypes: Prototypes | None
 ) -> MaskCoefficients | None:
-    if prototypes is None or not prototypes.last:
+    if prototypes is None:
         return None
     width, height = facts.size
     return MaskCoefficients(
@@ -178,6 +175,7 @@ def _masks(
         count=prototypes.count,
         width=width,
         height=height,
+        channels_first=not prototypes.last,
     )
 
 

@@ -115,12 +115,23 @@ def _placed(
         if len(shape) == 5 and shape[1:3] == (rows, cols):
             return stride, _map(facts, info, shape[3] * shape[4], cells, anchors=shape[3])
         if len(shape) == 5 and shape[2:4] == (rows, cols):
-            return stride, Map(info, shape[1] * shape[4], shape[1], first=True)
+            return stride, _anchors_first(facts, info, cells)
         if len(shape) == 4 and shape[2:4] == (rows, cols):
             return stride, _map(facts, info, shape[1], cells, first=True)
         if len(shape) == 3 and shape[1] == cells:
             return stride, _map(facts, info, shape[2], cells)
     return None
+
+
+def _anchors_first(facts: Facts, info: TensorInfo, cells: int) -> Map:
+    """An output (1, anchors, rows, cols, values)."""
+    anchors, each = info.shape[1], info.shape[4]
+    values = facts.values(info.name)
+    if values is not None and values.size == anchors * cells * each:
+        values = np.swapaxes(values.reshape(anchors, cells, each), 0, 1).reshape(cells, -1)
+    else:
+        values = None
+    return Map(info, anchors * each, anchors, True, values)
 
 
 def _map(

@@ -8,7 +8,7 @@ and Qualcomm's AI Hub Models (corners in pixels, the best class's score, its num
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from edgecnn.core.postprocess import DetectSpec, ListedSpec, MaskCoefficients
 from edgecnn.core.runtime import TensorInfo
 from edgecnn.recognition.facts import Facts, Real
-from edgecnn.recognition.found import Recognised
+from edgecnn.recognition.found import Incomplete, Recognised
 from edgecnn.recognition.labels import class_labels
 from edgecnn.recognition.yolo_columns import COCO_CLASSES, labels_given, probabilities
 from edgecnn.recognition.yolo_decoded import Table, prototypes_of, tables_of
@@ -36,7 +36,7 @@ class _Boxes:
     follow: Follow
 
 
-def yolo_split(facts: Facts) -> Recognised | None:
+def yolo_split(facts: Facts) -> Recognised | Incomplete | None:
     """Boxes whose centres follow their cells, and scores of as many candidates."""
     outputs = list(facts.outputs)
     prototypes = None
@@ -63,10 +63,6 @@ def yolo_split(facts: Facts) -> Recognised | None:
         return _best_class(facts, boxes, flat)
     if prototypes is None or rest[0].shape[-1] != prototypes.count:
         return None
-    if not prototypes.last:
-        left_out = f"masks are left out: the channels of '{prototypes.info.name}' come first"
-        answer = _best_class(facts, boxes, flat)
-        return replace(answer, warnings=(left_out,)) if answer is not None else None
     width, height = facts.size
     masks = MaskCoefficients(
         output=rest[0].name,
@@ -77,6 +73,7 @@ def yolo_split(facts: Facts) -> Recognised | None:
         count=prototypes.count,
         width=width,
         height=height,
+        channels_first=not prototypes.last,
     )
     return _best_class(facts, boxes, flat, masks)
 
@@ -108,7 +105,7 @@ def _read_boxes(table: Table, values: Real, size: tuple[int, int]) -> _Boxes | N
     return _Boxes(table, coding, follow) if follow is not None else None
 
 
-def _dense(facts: Facts, boxes: _Boxes, info: TensorInfo) -> Recognised | None:
+def _dense(facts: Facts, boxes: _Boxes, info: TensorInfo) -> Recognised | Incomplete | None:
     table = boxes.table
     count = table.grids.candidates
     sides = [size for size in info.shape if size != 1]
@@ -120,13 +117,13 @@ def _dense(facts: Facts, boxes: _Boxes, info: TensorInfo) -> Recognised | None:
     else:
         return None
     values = facts.values(info.name)
-    if classes > 1 and transposed != table.transposed:
-        return None
     finite = values[np.isfinite(values)] if values is not None else np.zeros(0, np.float32)
     if not finite.size or (finite.min() >= 0 and not probabilities(finite, info.scale)):
         return None
     ready = probabilities(finite, info.scale)
     family = _family(table.grids, boxes)
+    if classes > 1 and transposed != table.transposed:
+        return _crossed(boxes, info, family)
     spec = DetectSpec(
         scores=info.name,
         boxes=table.info.name,
@@ -151,6 +148,17 @@ def _dense(facts: Facts, boxes: _Boxes, info: TensorInfo) -> Recognised | None:
         ),
         family.habit,
     )
+
+
+def _crossed(boxes: _Boxes, scores: TensorInfo, family: Family) -> Incomplete:
+    """Boxes (N, 4) beside scores (classes, N), as PP-YOLOE's and PicoDet's: no spec says that."""
+    what = (
+        f"'{boxes.table.info.name}' {list(boxes.table.info.shape)} and '{scores.name}'"
+        f" {list(scores.shape)} lie across each other: export both with candidates on the same axis"
+    )
+    draft = {"kind": "detect", "coding": boxes.coding, "box_units": list(boxes.follow.units)}
+    name = "a YOLO detection head, decoded boxes and scores as two outputs"
+    return Incomplete(name, {"transposed": what}, draft, _boxes_text(boxes), family.habit)
 
 
 def _family(grids: Grids, boxes: _Boxes) -> Family:
@@ -223,4 +231,5 @@ def _best_class(
             " classes",
         ),
         AI_HUB.habit,
+        sure=True,  # boxes that follow a YOLO's cells are no other detector's list
     )

@@ -2,7 +2,7 @@
 
 The rule of a key point, in tensor pixels:
 
-- ``units``: x = value · units;
+- ``units``: x = value · units, the points' own or the boxes';
 - ``anchor``: x = value · variance · anchor's width + anchor's centre x (MediaPipe's detectors,
   RetinaFace);
 - ``cell``: x = value · (2 · stride) + (cell's centre x − stride / 2) (Ultralytics' pose heads);
@@ -42,7 +42,7 @@ def key_points(
         spec: how they are coded.
         values: float32 (n, ``spec.width``) real values of the candidates.
         scores: float32 (n,) of the candidates; of points without a score of their own.
-        units: tensor pixels (x, y) that 1.0 stands for; coding ``units``.
+        units: tensor pixels (x, y) that 1.0 of a box stands for; coding ``units``.
         cells: where the n candidates lie; codings ``anchor`` and ``cell``.
         variances: of x and y; coding ``anchor``.
 
@@ -52,7 +52,7 @@ def key_points(
     points = values.reshape(len(values), len(spec.skeleton.names), spec.values)
     places: Float = points[..., :2] if spec.axes == "xy" else points[..., 1::-1]
     if spec.coding == "units" or cells is None:
-        places = places * np.asarray(units, np.float32)
+        places = places * np.asarray(spec.units or units, np.float32)
     elif spec.coding == "anchor":
         size = np.asarray(variances[:2], np.float32) * cells.anchor
         places = places * size[:, None] + cells.centre[:, None]
@@ -88,7 +88,9 @@ def masks(
     shape = (spec.rows, spec.cols, spec.count)
     if raw.size != math.prod(shape):
         misfit(spec.prototypes, raw, " × ".join(map(str, shape)))
-    grid = raw.reshape(shape)
+    # A view with the channels last, wherever they lie.
+    grid = np.moveaxis(raw.reshape(spec.count, *shape[:2]), 0, 2) if spec.channels_first else raw
+    grid = grid.reshape(shape)
     cell = (spec.width / spec.cols, spec.height / spec.rows)
     found = []
     for box, factors in zip(boxes.tolist(), coefficients, strict=True):

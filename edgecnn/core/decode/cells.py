@@ -34,7 +34,7 @@ class CellLayout:
 
 @lru_cache(maxsize=8)
 def cell_layout(levels: tuple[GridLevel, ...]) -> CellLayout:
-    """The candidates of all levels: cell-major, then anchor; made once, not per frame."""
+    """The candidates of all levels, in the order of the spec; made once, not per frame."""
     parts = zip(*(_centres(level) for level in levels), strict=True)
     arrays = [np.concatenate(part) for part in parts]
     for array in arrays:
@@ -48,11 +48,14 @@ def anchor_layout(anchors: Float) -> CellLayout:
 
 
 def _centres(level: GridLevel) -> tuple[Float, Float, Float]:
-    """Centre x, y, anchor width, height, and stride of each candidate; cell-major."""
-    per_cell = max(1, len(level.anchors))
-    rows, cols = np.divmod(np.arange(level.rows * level.cols), level.cols)
-    cells = (np.stack([cols, rows], axis=1).astype(np.float32) + np.float32(0.5)) * level.stride
-    centre = np.repeat(cells, per_cell, axis=0).astype(np.float32)
+    """Centre x, y, anchor width, height, and stride of each candidate."""
+    per_cell, count = max(1, len(level.anchors)), level.rows * level.cols
+    rows, cols = np.divmod(np.arange(count), level.cols)
+    places = np.stack([cols, rows], axis=1).astype(np.float32) + np.float32(level.offset)
+    cells = (places * level.stride).astype(np.float32)
     anchors = np.asarray(level.anchors or ((0.0, 0.0),), np.float32)
-    anchor = np.tile(anchors, (level.rows * level.cols, 1))
+    if level.anchors_first:
+        centre, anchor = np.tile(cells, (per_cell, 1)), np.repeat(anchors, count, axis=0)
+    else:
+        centre, anchor = np.repeat(cells, per_cell, axis=0), np.tile(anchors, (count, 1))
     return centre, anchor, np.full(len(centre), level.stride, np.float32)

@@ -28,6 +28,10 @@ class GridLevel:
         scores, boxes, objectness: names of this level's own outputs, where each level has its own;
             empty: the spec's.
         keypoints: the same for the key points of candidates.
+        offset: where in its cell a candidate's centre lies, along both axes; 0: at the upper left
+            corner (NanoDet-Plus), for the coding ``ltrb`` alone.
+        anchors_first: candidates are anchor-major, then cell (YOLOv5's maps as PyTorch lays them
+            out).
     """
 
     rows: int
@@ -38,9 +42,13 @@ class GridLevel:
     boxes: str = ""
     objectness: str = ""
     keypoints: str = ""
+    offset: float = 0.5
+    anchors_first: bool = False
 
     def __post_init__(self) -> None:
         """Raises BundleError when a field holds what it must not."""
+        checks.fraction("levels.offset", self.offset)
+        checks.flag("levels.anchors_first", self.anchors_first)
         checks.whole("levels.rows", self.rows, 1, 8192)
         checks.whole("levels.cols", self.cols, 1, 8192)
         checks.numbers("levels.stride", (self.stride,), 1)
@@ -98,6 +106,9 @@ class CandidatePoints:
             centre is (value · variance · anchor's size + anchor's centre); ``cell``: 2 · value
             cells from the upper left corner of the candidate's cell (YOLOv8's pose head).
         activation: applied to the points' scores.
+        units: of the coding ``units``: input pixels (x, y) that 1.0 stands for, where that is not
+            as for boxes (older exports of ultralytics: boxes from 0 to 1, points in pixels);
+            empty: the spec's ``box_units``.
     """
 
     skeleton: Skeleton
@@ -107,9 +118,12 @@ class CandidatePoints:
     axes: Axes = "xy"
     coding: PointCoding = "units"
     activation: Activation = "none"
+    units: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         """Raises BundleError when a field holds what it must not."""
+        if self.units:
+            checks.numbers("keypoints.units", self.units, 2)
         checks.optional_name("keypoints.output", self.output)
         checks.column("keypoints.column", self.column)
         checks.whole("keypoints.values", self.values, 2, 3)
@@ -136,6 +150,7 @@ class MaskCoefficients:
         prototypes: name of the output (1, rows, cols, count).
         rows, cols, count: of the prototypes; they cover the whole input.
         width, height: of the input, pixels.
+        channels_first: the prototypes are (1, count, rows, cols).
     """
 
     output: str
@@ -146,6 +161,7 @@ class MaskCoefficients:
     count: int
     width: int
     height: int
+    channels_first: bool = False
 
     def __post_init__(self) -> None:
         """Raises BundleError when a field holds what it must not."""
@@ -155,3 +171,4 @@ class MaskCoefficients:
         for key in ("rows", "cols", "width", "height"):
             checks.whole(f"masks.{key}", getattr(self, key), 1, 8192)
         checks.whole("masks.count", self.count, 1, 4096)
+        checks.flag("masks.channels_first", self.channels_first)

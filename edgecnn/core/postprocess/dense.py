@@ -148,6 +148,8 @@ class DetectSpec:
             checks.bad("levels", "a level without anchors", f"anchors for {self.coding} coding")
         if self.anchor_boxes and self.coding not in _AGAINST_ANCHORS:
             checks.bad("anchor_boxes", "anchors", f"levels for {self.coding} coding")
+        if self.coding != "ltrb" and any(level.offset != 0.5 for level in self.levels):
+            checks.bad("levels.offset", "another", f"0.5 for {self.coding} coding")
         checks.whole("bins", self.bins, 0, _MOST_BINS if self.coding == "ltrb" else 0)
         for key in ("score_column", "box_column", "objectness_column"):
             checks.column(key, getattr(self, key))
