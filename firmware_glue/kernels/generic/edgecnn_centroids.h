@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Points from a grid of class scores. The Python twin is edgecnn/core/decode.py with
- * joined_cells.py:
+/* Points from a grid of class scores. The Python twin is edgecnn/core/decode/
+ * centroids.py with joined_cells.py:
  *
  * 1. a cell's class is its highest score's, the background apart (the first of equal ones); those
  *    below the threshold, or that class's own one, go;
@@ -12,45 +12,17 @@
 #ifndef EDGECNN_CENTROIDS_H
 #define EDGECNN_CENTROIDS_H
 
-#include "edgecnn_detect.h"
+#include "edgecnn_boxes.h"
+#include "edgecnn_scores.h"
 
 /* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
 /* scores.count: with the background, which is the first of them if background is 1. */
 typedef struct {
     ec_score_params scores;
-    int32_t rows, cols, stride, background, max_points;
-    float threshold;
+    int32_t rows, cols, background, max_points;
+    float stride, threshold;
 } ec_centroid_params;
-
-/* A cell's class and score; -1 if it is below the threshold or not a number. */
-EC_INLINE int32_t ec_cell_class(
-    const ec_centroid_params *p, const void *raw, const float *table, const float *thresholds,
-    float *score) {
-    const ec_score_params *s = &p->scores;
-    const uint8_t *bytes = (const uint8_t *)raw;
-    int32_t best = p->background, label;
-    float value = ec_value(s, raw, table, best);
-    float max = 0.0f, sum = 1.0f;
-    for (int32_t c = best + 1; c < s->count; ++c) {
-        const float other = ec_value(s, raw, table, c);
-        /* Bytes are compared as they are: the table can map different ones to one value. */
-        const int more = s->element_bytes == 1
-            ? (bytes[c] ^ s->flip) > (bytes[best] ^ s->flip)
-            : other > value || (other != other && value == value);
-        if (more) {
-            best = c;
-            value = other;
-        }
-    }
-    if (s->activation == EC_SCORE_SOFTMAX || s->activation == EC_SCORE_POWERS) {
-        max = ec_max_value(s, raw, table);
-        sum = ec_powers_sum(s, raw, table, max);
-    }
-    label = best - p->background;
-    *score = value == value ? ec_activate(s, value, max, sum) : value;
-    return *score >= (thresholds == NULL ? p->threshold : thresholds[label]) ? label : -1;
-}
 
 EC_INLINE int32_t ec_first_cell(const ec_cell *cells, int32_t at) {
     while (cells[at].first != at) {
@@ -99,7 +71,6 @@ EC_INLINE int32_t ec_insert_point(
 
 /* Fills in where an object is, in tensor pixels. */
 EC_INLINE void ec_locate(const ec_centroid_params *p, const ec_cell *cells, ec_point *point) {
-    const float stride = (float)p->stride;
     float total = 0.0f, x = 0.0f, y = 0.0f;
     int32_t low = p->cols, high = 0, bottom = 0;
     const int32_t top = point->cell / p->cols;
@@ -117,12 +88,12 @@ EC_INLINE void ec_locate(const ec_centroid_params *p, const ec_cell *cells, ec_p
             }
         }
     }
-    point->x = ec_product(x / total, stride);
-    point->y = ec_product(y / total, stride);
-    point->x1 = (float)(low * p->stride);
-    point->y1 = (float)(top * p->stride);
-    point->x2 = (float)((high + 1) * p->stride);
-    point->y2 = (float)((bottom + 1) * p->stride);
+    point->x = ec_product(x / total, p->stride);
+    point->y = ec_product(y / total, p->stride);
+    point->x1 = ec_product((float)low, p->stride);
+    point->y1 = ec_product((float)top, p->stride);
+    point->x2 = ec_product((float)(high + 1), p->stride);
+    point->y2 = ec_product((float)(bottom + 1), p->stride);
 }
 
 /* Maps objects to the frame, drops those outside; returns how many are left. */
@@ -153,7 +124,10 @@ EC_KERNEL(ec_centroids) int ec_centroids(
     const uint8_t *raw = (const uint8_t *)scores;
     int32_t count = 0;
     for (int32_t i = 0; i < all; ++i, raw += p->scores.count * p->scores.element_bytes) {
-        cells[i].label = (int16_t)ec_cell_class(p, raw, table, thresholds, &cells[i].score);
+        const int32_t label =
+            ec_best_class(&p->scores, p->background, raw, table, &cells[i].score);
+        const float least = thresholds == NULL ? p->threshold : thresholds[label];
+        cells[i].label = cells[i].score >= least ? (int16_t)label : (int16_t)-1;
         cells[i].best = cells[i].score;
         cells[i].first = i;
         if (cells[i].label >= 0) {

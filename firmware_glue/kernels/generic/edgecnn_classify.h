@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Class probabilities from the raw scores. The Python twin is edgecnn/core/decode.py. */
+/* Class probabilities from the raw scores. The Python twin is edgecnn/core/decode/classify.py. */
 #ifndef EDGECNN_CLASSIFY_H
 #define EDGECNN_CLASSIFY_H
 

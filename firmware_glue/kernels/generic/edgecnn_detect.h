@@ -1,211 +1,393 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Boxes from a dense detector's raw outputs. The Python twin is edgecnn/core/decode.py:
+/* Boxes from a dense detector's raw outputs. The Python twin is edgecnn/core/decode/dense.py:
  *
- * 1. a candidate's class is its highest score's (the first of equal ones); those below the
- *    threshold, or that class's own one, go; if more are left than max_candidates or than the
- *    scratch holds, the best stay (of equal ones the first);
- * 2. in order of score (of equal ones the first) each is decoded to a box in tensor pixels, and
- *    goes if one of its class that was kept overlaps it by intersection > iou * union;
+ * 1. a candidate's class is its highest score's (the first of equal ones); with objectness its
+ *    score is both probabilities' product; those below the threshold, or that class's own one, go;
+ *    if more are left than max_candidates or than the scratch holds, the best stay (of equal ones
+ *    the first);
+ * 2. in order of score (of equal ones the first) each is decoded to a box in tensor pixels; it goes
+ *    if it is not finite, or if one of its class that was kept overlaps it by intersection > iou *
+ *    union; with weighted suppression one that is kept becomes the mean of itself and of those that
+ *    go because of it, weighted by score, and so do its key points' places;
  * 3. boxes are mapped to the frame and clipped; those with nothing left inside it go.
  */
 #ifndef EDGECNN_DETECT_H
 #define EDGECNN_DETECT_H
 
-#include "edgecnn_image.h"
+#include "edgecnn_boxes.h"
 #include "edgecnn_scores.h"
 
 /* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
-/* One feature map: candidates lie cell-major, then anchor; first_anchor is its place in anchors. */
+/* How the four numbers of a box are meant: as in the postprocess spec. */
+enum {
+    EC_BOX_LTRB,
+    EC_BOX_CENTER_SIZE,
+    EC_BOX_CENTER_EXP,
+    EC_BOX_CENTER_LINEAR,
+    EC_BOX_CELL_EXP,
+    EC_BOX_ANCHOR_EXP,
+    EC_BOX_ANCHOR_SQUARE,
+    EC_BOX_CXCYWH,
+    EC_BOX_XYXY
+};
+
+/* What candidates belong to: nothing (their boxes are decoded already), cells, cells with anchors
+ * of a width and height each, or anchors of their own (centre x, y, width, height). */
+enum { EC_ON_NOTHING, EC_ON_CELLS, EC_ON_CELL_ANCHORS, EC_ON_ANCHORS };
+
+/* How key points are meant: in box_units, against the anchor, or in cells. */
+enum { EC_POINT_UNITS, EC_POINT_ANCHOR, EC_POINT_CELL };
+
+/* One feature map, or all candidates at once: cell-major, then anchor. first_anchor is the place of
+ * the first anchor, score_table and object_table those of the 256 values of an 8-bit output. Zero
+ * points count after the flip. */
 typedef struct {
-    int32_t rows, cols, stride, per_cell, first_anchor;
+    int32_t candidates, cols, per_cell, first_anchor, score_table, object_table;
+    int32_t box_zero, point_zero;
+    float stride, box_scale, point_scale;
 } ec_level;
 
-/* box_zero: zero point after the flip. box_unit: ltrb distances per stride. */
+/* Where a level's outputs begin; those that a model does not have are not read. */
+typedef struct {
+    const void *scores, *boxes, *objectness, *keypoints;
+} ec_level_outputs;
+
+/* The key points of a candidate: how many, numbers of each, whether y comes first. */
+typedef struct {
+    int32_t count, values, yx, coding, sigmoid;
+    ec_columns columns;
+} ec_point_params;
+
+/* background: 1 if the first score stands for it. objectness.count: 0 if there is none; the steps
+ * lead from one candidate's scores to the next one's. threshold: the lowest of all classes. bins:
+ * 0, or the values of each distance. distance_unit: of distances, in strides. variances: of x, y,
+ * width and height. */
 typedef struct {
     ec_score_params scores;
-    int32_t candidates, max_candidates, max_detections, center_size;
-    int32_t box_bytes, box_flip, box_zero;
-    float box_scale, box_unit;
+    ec_score_params objectness;
+    ec_columns boxes;
+    ec_point_params points;
+    int32_t score_step, object_step, background;
+    int32_t levels, max_candidates, max_detections;
+    int32_t coding, bins, places, weighted;
+    float distance_unit;
+    float unit[2];
     float variances[4];
     float threshold, iou;
 } ec_detect_params;
 
-/* a * b, rounded to float before anything is added: some compilers would fuse the two, and the same
- * outputs would give other boxes on other cores. */
-EC_INLINE float ec_product(float a, float b) {
-    volatile float product = a * b;
-    return product;
+/* Where a candidate lies: its level and its place there, its cell's (or anchor's) centre, its
+ * anchor's size. */
+typedef struct {
+    int32_t level, row;
+    float x, y, width, height;
+} ec_place;
+
+/* Clipped to [0, 1]; NaN stays. */
+EC_INLINE float ec_probability(float x) {
+    return x < 0.0f ? 0.0f : x > 1.0f ? 1.0f : x;
 }
 
-/* A candidate's class and score; -1 if it is below the threshold (of its class, where thresholds is
- * not NULL) or not a number. */
-EC_INLINE int32_t ec_best_class(
-    const ec_detect_params *p, const void *raw, const float *table, const float *thresholds,
-    float *score) {
-    const ec_score_params *s = &p->scores;
-    const uint8_t *bytes = (const uint8_t *)raw;
-    float max = ec_value(s, raw, table, 0);
-    float sum = 1.0f;
-    int32_t best = 0;
-    for (int32_t c = 1; c < s->count; ++c) {
-        /* Bytes are compared as they are: the table can map different ones to one value. */
-        if (s->element_bytes == 1) {
-            best = (bytes[c] ^ s->flip) > (bytes[best] ^ s->flip) ? c : best;
-        } else {
-            const float value = ec_value(s, raw, table, c);
-            best = value > max || value != value ? c : best;
-            max = value > max || value != value ? value : max;
+/* Lists the candidates that pass, best first; returns how many. */
+EC_INLINE int32_t ec_list_candidates(
+    const ec_detect_params *p, const ec_level_outputs *outputs, const float *tables,
+    const float *thresholds, const ec_level *levels, ec_candidate *list, int32_t room) {
+    int32_t count = 0, index = 0;
+    for (int32_t l = 0; l < p->levels; ++l) {
+        const uint8_t *row = (const uint8_t *)outputs[l].scores;
+        const uint8_t *object = (const uint8_t *)outputs[l].objectness;
+        for (int32_t i = 0; i < levels[l].candidates; ++i, ++index) {
+            const int32_t at = i * p->score_step * p->scores.element_bytes;
+            const int32_t object_at = i * p->object_step * p->objectness.element_bytes;
+            float present = 1.0f;
+            ec_candidate one;
+            int32_t label;
+            if (p->objectness.count > 0) {
+                /* A class's probability is at most 1, so the product is at most this. */
+                present = ec_value(
+                    &p->objectness, object + object_at, tables + levels[l].object_table, 0);
+                present = ec_probability(ec_activate(&p->objectness, present, 0.0f, 1.0f));
+                if (!(present >= p->threshold)) {
+                    continue;
+                }
+            }
+            label = ec_best_class(
+                &p->scores, p->background, row + at, tables + levels[l].score_table, &one.score);
+            if (p->objectness.count > 0) {
+                one.score = ec_product(ec_probability(one.score), present);
+            }
+            if (one.score >= (thresholds == NULL ? p->threshold : thresholds[label])) {
+                one.index = index;
+                one.label = (int16_t)label;
+                count = ec_insert(list, count, room, &one);
+            }
         }
     }
-    max = ec_value(s, raw, table, best);
-    if (s->activation == EC_SCORE_SOFTMAX || s->activation == EC_SCORE_POWERS) {
-        sum = ec_powers_sum(s, raw, table, max);
-    }
-    *score = max == max ? ec_activate(s, max, max, sum) : max;
-    return *score >= (thresholds == NULL ? p->threshold : thresholds[best]) ? best : -1;
+    return count;
 }
 
-/* Puts a candidate into the list, best first; a full list loses its last. Returns the new count. */
-EC_INLINE int32_t ec_insert(
-    ec_candidate *list, int32_t count, int32_t room, const ec_candidate *one) {
-    int32_t at = count < room ? count : room - 1;
-    if (count == room && !(one->score > list[at].score)) {
-        return count;
-    }
-    for (; at > 0 && list[at - 1].score < one->score; --at) {
-        list[at] = list[at - 1];
-    }
-    list[at] = *one;
-    return count < room ? count + 1 : count;
-}
-
-EC_INLINE float ec_box_code(const ec_detect_params *p, const void *raw, int32_t i) {
-    if (p->box_bytes == 1) {
-        const int32_t q = (((const uint8_t *)raw)[i] ^ p->box_flip) - p->box_zero;
-        return ec_product((float)q, p->box_scale);
-    }
-    return ((const float *)raw)[i];
-}
-
-/* A candidate's box in tensor pixels. */
-EC_INLINE void ec_decode_box(
-    const ec_detect_params *p, const ec_level *levels, const float *anchors, const void *raw,
-    int32_t index, ec_box *box) {
+/* Finds a candidate by its number among those of all levels. */
+EC_INLINE ec_place ec_find_place(
+    const ec_detect_params *p, const ec_level *levels, const float *anchors, int32_t index) {
+    ec_place at = {0, index, 0.0f, 0.0f, 0.0f, 0.0f};
     const ec_level *level = levels;
-    float code[4], x, y, stride;
-    int32_t cell = index, place, row;
-    while (cell >= level->rows * level->cols * level->per_cell) {
-        cell -= level->rows * level->cols * level->per_cell;
+    while (at.level + 1 < p->levels && at.row >= level->candidates) {
+        at.row -= level->candidates;
         ++level;
+        ++at.level;
     }
-    for (int32_t i = 0; i < 4; ++i) {
-        code[i] = ec_box_code(p, raw, index * 4 + i);
-    }
-    stride = (float)level->stride;
-    place = cell / level->per_cell;
-    row = place / level->cols;
-    x = ec_product((float)(place % level->cols) + 0.5f, stride);
-    y = ec_product((float)row + 0.5f, stride);
-    if (p->center_size) {
-        const float *anchor = anchors + 2 * (level->first_anchor + cell % level->per_cell);
-        float half[2];
-        for (int32_t i = 0; i < 2; ++i) { /* codes are dy, dx, dh, dw */
-            const float grow = ec_product(code[3 - i], p->variances[3 - i]);
-            half[i] = ec_product(anchor[i], ec_exp(grow > 10.0f ? 10.0f : grow)) / 2;
+    if (p->places == EC_ON_ANCHORS) {
+        const float *anchor = anchors + 4 * at.row;
+        at.x = anchor[0];
+        at.y = anchor[1];
+        at.width = anchor[2];
+        at.height = anchor[3];
+    } else if (p->places != EC_ON_NOTHING) {
+        const int32_t cell = at.row / level->per_cell, row = cell / level->cols;
+        at.x = ec_product((float)(cell - row * level->cols) + 0.5f, level->stride);
+        at.y = ec_product((float)row + 0.5f, level->stride);
+        if (p->places == EC_ON_CELL_ANCHORS) {
+            const float *anchor =
+                anchors + 2 * (level->first_anchor + at.row - cell * level->per_cell);
+            at.width = anchor[0];
+            at.height = anchor[1];
         }
-        x += ec_product(ec_product(code[1], p->variances[1]), anchor[0]);
-        y += ec_product(ec_product(code[0], p->variances[0]), anchor[1]);
-        box->x1 = x - half[0];
-        box->y1 = y - half[1];
-        box->x2 = x + half[0];
-        box->y2 = y + half[1];
+    }
+    return at;
+}
+
+/* One distance: the mean of 0, 1 .. bins - 1 under the softmax of so many values. */
+EC_INLINE float ec_bins_mean(
+    const ec_detect_params *p, const ec_level *level, const void *raw, int32_t row, int32_t side) {
+    const int32_t first = side * p->bins;
+    float max = ec_real(&p->boxes, level->box_zero, level->box_scale, raw, row, first);
+    float total = 0.0f, sum = 0.0f;
+    for (int32_t k = 1; k < p->bins; ++k) {
+        const float value =
+            ec_real(&p->boxes, level->box_zero, level->box_scale, raw, row, first + k);
+        max = value > max || value != value ? value : max;
+    }
+    for (int32_t k = 0; k < p->bins; ++k) {
+        const float value =
+            ec_real(&p->boxes, level->box_zero, level->box_scale, raw, row, first + k);
+        const float power = ec_exp(value - max);
+        total += power;
+        sum += ec_product(power, (float)k);
+    }
+    return max == max ? sum / total : max;
+}
+
+EC_INLINE void ec_centred_box(ec_box *box, float x, float y, float half_width, float half_height) {
+    box->x1 = x - half_width;
+    box->y1 = y - half_height;
+    box->x2 = x + half_width;
+    box->y2 = y + half_height;
+}
+
+/* exp() of a side: of more than 10 it is no box any more. */
+EC_INLINE float ec_grow(float x) {
+    return ec_exp(x > 10.0f ? 10.0f : x);
+}
+
+/* The centre and the size of a box on a cell or an anchor, from codes x, y, width, height. */
+EC_INLINE void ec_box_on_place(
+    const ec_detect_params *p, const ec_level *level, const ec_place *at, const float *code,
+    ec_box *box) {
+    const float corner[2] = {at->x - level->stride / 2, at->y - level->stride / 2};
+    const float centre[2] = {at->x, at->y};
+    const float anchor[2] = {at->width, at->height};
+    float middle[2], half[2];
+    for (int32_t i = 0; i < 2; ++i) {
+        if (p->coding == EC_BOX_CELL_EXP) {
+            middle[i] = ec_product(code[i], level->stride) + corner[i];
+            half[i] = ec_product(ec_grow(code[2 + i]), level->stride) / 2;
+        } else if (p->coding == EC_BOX_ANCHOR_EXP) {
+            middle[i] = ec_product(ec_sigmoid(code[i]), level->stride) + corner[i];
+            half[i] = ec_product(anchor[i], ec_grow(code[2 + i])) / 2;
+        } else if (p->coding == EC_BOX_ANCHOR_SQUARE) {
+            const float side = 2 * ec_sigmoid(code[2 + i]);
+            middle[i] = ec_product(2 * ec_sigmoid(code[i]) - 0.5f, level->stride) + corner[i];
+            half[i] = ec_product(anchor[i], ec_product(side, side)) / 2;
+        } else {
+            const float shift = ec_product(code[i], p->variances[i]);
+            const float size = ec_product(code[2 + i], p->variances[2 + i]);
+            middle[i] = centre[i] + ec_product(shift, anchor[i]);
+            half[i] = p->coding != EC_BOX_CENTER_LINEAR ? ec_product(anchor[i], ec_grow(size)) / 2
+                      : size > 0                        ? ec_product(anchor[i], size) / 2
+                                                        : 0.0f;
+        }
+    }
+    ec_centred_box(box, middle[0], middle[1], half[0], half[1]);
+}
+
+/* Four codes in the order x, y, width, height (or left, top, right, bottom) as a box in tensor
+ * pixels. */
+EC_INLINE void ec_box_of_codes(
+    const ec_detect_params *p, const ec_level *level, const ec_place *at, const float *code,
+    ec_box *box) {
+    if (p->coding == EC_BOX_LTRB) {
+        const float unit = ec_product(p->distance_unit, level->stride);
+        box->x1 = at->x - ec_product(code[0] < 0 ? 0.0f : code[0], unit);
+        box->y1 = at->y - ec_product(code[1] < 0 ? 0.0f : code[1], unit);
+        box->x2 = at->x + ec_product(code[2] < 0 ? 0.0f : code[2], unit);
+        box->y2 = at->y + ec_product(code[3] < 0 ? 0.0f : code[3], unit);
+    } else if (p->coding == EC_BOX_XYXY) {
+        box->x1 = ec_product(code[0], p->unit[0]);
+        box->y1 = ec_product(code[1], p->unit[1]);
+        box->x2 = ec_product(code[2], p->unit[0]);
+        box->y2 = ec_product(code[3], p->unit[1]);
+    } else if (p->coding == EC_BOX_CXCYWH) {
+        const float width = ec_product(code[2], p->unit[0]);
+        const float height = ec_product(code[3], p->unit[1]);
+        ec_centred_box(
+            box, ec_product(code[0], p->unit[0]), ec_product(code[1], p->unit[1]),
+            width > 0 ? width / 2 : 0.0f, height > 0 ? height / 2 : 0.0f);
     } else {
-        const float unit = ec_product(p->box_unit, stride);
-        for (int32_t i = 0; i < 4; ++i) {
-            code[i] = ec_product(code[i] < 0 ? 0.0f : code[i], unit);
-        }
-        box->x1 = x - code[0];
-        box->y1 = y - code[1];
-        box->x2 = x + code[2];
-        box->y2 = y + code[3];
+        ec_box_on_place(p, level, at, code, box);
     }
 }
 
-EC_INLINE float ec_area(float x1, float y1, float x2, float y2) {
-    return ec_product(x2 - x1 > 0 ? x2 - x1 : 0.0f, y2 - y1 > 0 ? y2 - y1 : 0.0f);
+/* Decodes a candidate's box; whether all of it is finite. */
+EC_INLINE int ec_decode_box(
+    const ec_detect_params *p, const ec_level *level, const ec_level_outputs *outputs,
+    const ec_place *at, ec_box *box) {
+    const int32_t swapped = p->coding == EC_BOX_CENTER_SIZE; /* codes are dy, dx, dh, dw */
+    float code[4];
+    int good = 1;
+    for (int32_t i = 0; i < 4; ++i) {
+        const float value = p->bins > 0
+            ? ec_bins_mean(p, level, outputs->boxes, at->row, i)
+            : ec_real(&p->boxes, level->box_zero, level->box_scale, outputs->boxes, at->row, i);
+        code[i ^ swapped] = value;
+        good = good && value == value;
+    }
+    ec_box_of_codes(p, level, at, code, box);
+    return p->boxes.bytes == 1 || (good && ec_is_finite(box));
 }
 
-EC_INLINE int ec_overlaps(const ec_box *a, const ec_box *b, float iou) {
-    const float shared = ec_area(
-        a->x1 > b->x1 ? a->x1 : b->x1, a->y1 > b->y1 ? a->y1 : b->y1,
-        a->x2 < b->x2 ? a->x2 : b->x2, a->y2 < b->y2 ? a->y2 : b->y2);
-    const float both =
-        ec_area(a->x1, a->y1, a->x2, a->y2) + ec_area(b->x1, b->y1, b->x2, b->y2);
-    return shared > ec_product(iou, both - shared);
+/* Key point k of a candidate in tensor pixels; at (0, 0) without a score where a value is no number
+ * or far away. score: the candidate's, of points that have none of their own. */
+EC_INLINE ec_keypoint ec_decode_point(
+    const ec_detect_params *p, const ec_level *level, const ec_level_outputs *outputs,
+    const ec_place *at, int32_t k, float score) {
+    const ec_point_params *q = &p->points;
+    const float centre[2] = {at->x, at->y};
+    const float anchor[2] = {at->width, at->height};
+    float place[2], sure = score;
+    ec_keypoint point = {0.0f, 0.0f, 0.0f};
+    for (int32_t i = 0; i < 2; ++i) {
+        const float value = ec_real(
+            &q->columns, level->point_zero, level->point_scale, outputs->keypoints, at->row,
+            k * q->values + (q->yx ? 1 - i : i));
+        place[i] = q->coding == EC_POINT_ANCHOR
+            ? ec_product(value, ec_product(p->variances[i], anchor[i])) + centre[i]
+            : q->coding == EC_POINT_CELL
+            ? ec_product(value, 2 * level->stride) + (centre[i] - level->stride / 2)
+            : ec_product(value, p->unit[i]);
+    }
+    if (q->values == 3) {
+        sure = ec_real(
+            &q->columns, level->point_zero, level->point_scale, outputs->keypoints, at->row,
+            k * 3 + 2);
+        sure = q->sigmoid ? ec_sigmoid(sure) : sure;
+    }
+    sure = ec_probability(sure);
+    if (sure >= 0 && place[0] >= -1e9f && place[0] <= 1e9f && place[1] >= -1e9f
+        && place[1] <= 1e9f) {
+        point.x = place[0];
+        point.y = place[1];
+        point.score = sure;
+    }
+    return point;
 }
 
-/* One coordinate from tensor to frame pixels, clipped to [0, limit]; in integers of 2^-24 pixel,
- * which is as exact as the float64 of the rule once rounded to float. NaN becomes 0. */
-EC_INLINE float ec_to_frame(
-    float t, int32_t left, int32_t fit, int32_t start, int32_t size, int32_t limit) {
-    const int64_t one = (int64_t)1 << 24;
-    const float reach = 33554432.0f; /* beyond every frame's edge */
-    const float inside = !(t > -reach) ? -reach : t > reach ? reach : t;
-    int64_t at = (int64_t)(inside * 16777216.0f) - left * one;
-    at = at * size / fit + start * one;
-    at = at < 0 ? 0 : at > limit * one ? limit * one : at;
-    return (float)at * (1.0f / 16777216.0f);
-}
-
-/* Maps boxes to the frame, drops those outside; returns how many are left. */
-EC_INLINE int32_t ec_map_boxes(const ec_frame_map *m, ec_box *boxes, int32_t count) {
-    int32_t kept = 0;
-    for (int32_t i = 0; i < count; ++i) {
-        ec_box b = boxes[i];
-        b.x1 = ec_to_frame(b.x1, m->left, m->fit_width, m->x, m->width, m->frame_width);
-        b.x2 = ec_to_frame(b.x2, m->left, m->fit_width, m->x, m->width, m->frame_width);
-        b.y1 = ec_to_frame(b.y1, m->top, m->fit_height, m->y, m->height, m->frame_height);
-        b.y2 = ec_to_frame(b.y2, m->top, m->fit_height, m->y, m->height, m->frame_height);
-        if (b.x2 > b.x1 && b.y2 > b.y1) {
-            boxes[kept++] = b;
+/* Makes a kept box, list[first], and its points the mean over itself and the later candidates of
+ * its class that overlap it; these leave the list. */
+EC_INLINE void ec_merge_candidates(
+    const ec_detect_params *p, const ec_level_outputs *outputs, const ec_level *levels,
+    const float *anchors, ec_box *box, ec_keypoint *points, ec_candidate *list, int32_t first,
+    int32_t count) {
+    const ec_box alone = *box;
+    const int weighs = list[first].score > 0; /* else none does: scores fall */
+    float sides[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+    float total = 0.0f;
+    for (int32_t i = first; i < count; ++i) {
+        const ec_place at = ec_find_place(p, levels, anchors, list[i].index);
+        const float weight = list[i].score;
+        ec_box other = alone;
+        if (list[i].label != alone.label) {
+            continue;
+        }
+        if (i > first
+            && (!ec_decode_box(p, &levels[at.level], &outputs[at.level], &at, &other)
+                || !ec_overlaps(&alone, &other, p->iou))) {
+            continue;
+        }
+        list[i].label = -1;
+        if (!weighs) {
+            continue;
+        }
+        total += weight;
+        sides[0] += ec_product(other.x1, weight);
+        sides[1] += ec_product(other.y1, weight);
+        sides[2] += ec_product(other.x2, weight);
+        sides[3] += ec_product(other.y2, weight);
+        for (int32_t k = 0; k < p->points.count; ++k) {
+            const ec_keypoint one = ec_decode_point(
+                p, &levels[at.level], &outputs[at.level], &at, k, list[i].score);
+            points[k].x = ec_product(one.x, weight) + (i > first ? points[k].x : 0.0f);
+            points[k].y = ec_product(one.y, weight) + (i > first ? points[k].y : 0.0f);
         }
     }
-    return kept;
+    if (!weighs) {
+        return;
+    }
+    box->x1 = sides[0] / total;
+    box->y1 = sides[1] / total;
+    box->x2 = sides[2] / total;
+    box->y2 = sides[3] / total;
+    for (int32_t k = 0; k < p->points.count; ++k) {
+        points[k].x /= total;
+        points[k].y /= total;
+    }
 }
 
-/* Returns the number of boxes, best first. map may be NULL: tensor pixels, unclipped. */
+/* Returns the number of boxes, best first. map may be NULL: tensor pixels, unclipped. points: room
+ * for those of max_boxes; not used where candidates have none. */
 EC_KERNEL(ec_detect) int ec_detect(
-    const ec_detect_params *p, const void *scores, const void *codes, const float *table,
+    const ec_detect_params *p, const ec_level_outputs *outputs, const float *tables,
     const float *thresholds, const ec_level *levels, const float *anchors, const ec_frame_map *map,
-    ec_box *boxes, int32_t max_boxes, ec_candidate *list, int32_t max_list) {
+    ec_box *boxes, ec_keypoint *points, int32_t max_boxes, ec_candidate *list, int32_t max_list) {
     const int32_t most = max_boxes < p->max_detections ? max_boxes : p->max_detections;
     const int32_t room = max_list < p->max_candidates ? max_list : p->max_candidates;
-    const uint8_t *row = (const uint8_t *)scores;
-    int32_t count = 0, kept = 0;
-    for (int32_t i = 0; i < p->candidates; ++i, row += p->scores.count * p->scores.element_bytes) {
-        ec_candidate one;
-        const int32_t label = ec_best_class(p, row, table, thresholds, &one.score);
-        if (label >= 0) {
-            one.index = i;
-            one.label = (int16_t)label;
-            count = ec_insert(list, count, room, &one);
-        }
-    }
+    const int32_t each = p->points.count;
+    const int32_t count =
+        ec_list_candidates(p, outputs, tables, thresholds, levels, list, room);
+    int32_t kept = 0;
     for (int32_t i = 0; i < count && kept < most; ++i) {
+        const ec_place at = ec_find_place(p, levels, anchors, list[i].index);
+        const ec_level *level = &levels[at.level];
         ec_box *box = &boxes[kept];
-        int drop = 0;
-        ec_decode_box(p, levels, anchors, codes, list[i].index, box);
-        for (int32_t k = 0; k < kept && !drop; ++k) {
-            drop = boxes[k].label == list[i].label && ec_overlaps(box, &boxes[k], p->iou);
+        box->score = list[i].score;
+        box->label = list[i].label;
+        if (list[i].label < 0 || !ec_decode_box(p, level, &outputs[at.level], &at, box)) {
+            continue;
         }
-        if (!drop) {
-            box->score = list[i].score;
-            box->label = list[i].label;
-            ++kept;
+        if (!p->weighted && p->iou < 1.0f && ec_suppressed(boxes, kept, box, p->iou)) {
+            continue;
         }
+        for (int32_t k = 0; k < each; ++k) {
+            points[kept * each + k] =
+                ec_decode_point(p, level, &outputs[at.level], &at, k, box->score);
+        }
+        if (p->weighted && p->iou < 1.0f) {
+            ec_merge_candidates(
+                p, outputs, levels, anchors, box, points + kept * each, list, i, count);
+        }
+        ++kept;
     }
-    return map == NULL ? kept : ec_map_boxes(map, boxes, kept);
+    return map == NULL ? kept : ec_map_boxes(map, boxes, kept, points, each);
 }
 
 /* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */

@@ -28,6 +28,13 @@ typedef struct {
     int16_t label;
 } ec_box;
 
+/* One key point of an object: where it is, in frame pixels (it may lie outside the frame), and how
+ * sure that is, in [0, 1]. */
+typedef struct {
+    float x, y;
+    float score;
+} ec_keypoint;
+
 /* Scratch of the detector: a candidate that passed the threshold. */
 typedef struct {
     float score;

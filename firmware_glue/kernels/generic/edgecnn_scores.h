@@ -12,9 +12,10 @@
 enum { EC_SCORE_NONE, EC_SCORE_SIGMOID, EC_SCORE_SOFTMAX, EC_SCORE_POWERS };
 
 /* element_bytes: 1 (8 bits: the table holds the value of each) or 4 (float). flip: 128 for int8, so
- * that the table's index grows with the value; else 0. */
+ * that the table's index grows with the value; else 0. stride: elements from one value to the
+ * next. */
 typedef struct {
-    int32_t count, element_bytes, flip, activation;
+    int32_t count, element_bytes, flip, activation, stride;
 } ec_score_params;
 
 /* exp(x) for x <= 88, to about 1 unit in the last place; 0 below -104 and for NaN. */
@@ -51,9 +52,9 @@ EC_INLINE float ec_sigmoid(float x) {
 EC_INLINE float ec_value(
     const ec_score_params *p, const void *raw, const float *table, int32_t i) {
     if (p->element_bytes == 1) {
-        return table[((const uint8_t *)raw)[i] ^ p->flip];
+        return table[((const uint8_t *)raw)[i * p->stride] ^ p->flip];
     }
-    return ((const float *)raw)[i];
+    return ((const float *)raw)[i * p->stride];
 }
 
 /* What softmax divides by. The sum is compensated: its error does not grow with the classes. */
@@ -75,12 +76,12 @@ EC_INLINE float ec_powers_sum(
     return total;
 }
 
-/* The largest value. */
+/* The largest value; no number if there is one that is none. */
 EC_INLINE float ec_max_value(const ec_score_params *p, const void *raw, const float *table) {
     float max = ec_value(p, raw, table, 0);
     for (int32_t i = 1; i < p->count; ++i) {
         const float value = ec_value(p, raw, table, i);
-        max = value > max ? value : max;
+        max = value > max || value != value ? value : max;
     }
     return max;
 }
@@ -94,6 +95,35 @@ EC_INLINE float ec_activate(const ec_score_params *p, float value, float max, fl
         return ec_exp(value - max) / sum;
     }
     return p->activation == EC_SCORE_POWERS ? value / sum : value;
+}
+
+/* The best class from column `first` on (of equal ones the first one), counted from there, and its
+ * probability: no number if one of the values is none. */
+EC_INLINE int32_t ec_best_class(
+    const ec_score_params *p, int32_t first, const void *raw, const float *table, float *score) {
+    const uint8_t *bytes = (const uint8_t *)raw;
+    int32_t best = first;
+    float value = ec_value(p, raw, table, best);
+    float max, sum = 1.0f;
+    for (int32_t c = first + 1; c < p->count; ++c) {
+        /* Bytes are compared as they are: the table can map different ones to one value. */
+        if (p->element_bytes == 1) {
+            const int more = (bytes[c * p->stride] ^ p->flip) > (bytes[best * p->stride] ^ p->flip);
+            best = more ? c : best;
+        } else {
+            const float other = ec_value(p, raw, table, c);
+            best = other > value || other != other ? c : best;
+            value = other > value || other != other ? other : value;
+        }
+    }
+    value = ec_value(p, raw, table, best);
+    max = value;
+    if (p->activation == EC_SCORE_SOFTMAX || p->activation == EC_SCORE_POWERS) {
+        max = first > 0 ? ec_max_value(p, raw, table) : max;
+        sum = ec_powers_sum(p, raw, table, max);
+    }
+    *score = value == value ? ec_activate(p, value, max, sum) : value;
+    return best - first;
 }
 
 /* NOLINTEND(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */

@@ -17,6 +17,7 @@ from tests.firmware_glue.compiler.stage_models import (
     CellC,
     FrameMapC,
     Head,
+    KeypointC,
     PointC,
     head_model,
 )
@@ -146,18 +147,37 @@ def read_boxes(
     room: int,
     most: int | None = None,
 ) -> Detections:
-    most = spec.max_detections if most is None else most
-    rows_c = (BoxC * (most + 1))()
-    rows_c[most].label = -99
+    most = min(spec.max_detections, 200) if most is None else most
+    each = len(spec.keypoints.skeleton.names) if spec.keypoints else 0
+    rows_c, points_c = (BoxC * (most + 1))(), (KeypointC * (most * each + 1))()
     scratch = (CandidateC * (room + 1))()
-    scratch[room].label = -99
+    rows_c[most].label = scratch[room].label = points_c[most * each].x = -99
     pointer = None if frame_map is None else ctypes.byref(frame_map)
-    count = runner.call("postprocess", pointer, rows_c, most, scratch, room)
+    arrays = (rows_c, points_c) if each else (rows_c,)
+    count = runner.call("postprocess", pointer, *arrays, most, scratch, room)
     assert 0 <= count <= most
-    assert rows_c[most].label == -99 and scratch[room].label == -99, "wrote behind the end"
+    assert rows_c[most].label == scratch[room].label == -99, "wrote behind the end"
+    assert points_c[most * each].x == -99, "wrote behind the points"
     rows = [(b.x1, b.y1, b.x2, b.y2) for b in rows_c[:count]]
+    points = [(p.x, p.y, p.score) for p in points_c[: count * each]]
     return Detections(
         np.array(rows, np.float32).reshape(-1, 4),
         np.array([b.score for b in rows_c[:count]], np.float32),
         np.array([b.label for b in rows_c[:count]], np.int64),
+        np.array(points, np.float32).reshape(count, each, 3) if each else None,
     )
+
+
+def same_boxes(ours: Detections, expected: Detections, zoom: float = 1.0) -> None:
+    """``zoom``: frame pixels per tensor pixel, by which the last bit of exp() grows."""
+    np.testing.assert_array_equal(ours.classes, expected.classes)
+    np.testing.assert_allclose(ours.scores, expected.scores, rtol=0, atol=1e-6)
+    # Beyond 1024 pixels float32 itself is coarser than 1e-4.
+    near = {"rtol": 1.2e-7, "atol": 1e-4 * max(1.0, zoom / 8)}
+    np.testing.assert_allclose(ours.boxes, expected.boxes, **near)
+    assert (ours.keypoints is None) == (expected.keypoints is None)
+    if ours.keypoints is not None and expected.keypoints is not None:
+        np.testing.assert_allclose(ours.keypoints[..., :2], expected.keypoints[..., :2], **near)
+        np.testing.assert_allclose(
+            ours.keypoints[..., 2], expected.keypoints[..., 2], rtol=0, atol=1e-6
+        )

@@ -34,6 +34,10 @@ class BoxC(ctypes.Structure):
     ]
 
 
+class KeypointC(ctypes.Structure):
+    _fields_ = [(key, ctypes.c_float) for key in ("x", "y", "score")]
+
+
 class PointC(ctypes.Structure):
     _fields_ = [
         *((key, ctypes.c_float) for key in ("x", "y", "x1", "y1", "x2", "y2", "score")),

@@ -27,6 +27,7 @@ from firmware_glue.device.board_file import load_board
 from firmware_glue.device.toolchain import find_toolchain
 from tests.builders import tiny_classifier
 from tests.firmware_glue.compiler.cases import CASES
+from tests.firmware_glue.compiler.dense_cases import DENSE
 from tests.firmware_glue.compiler.fast.any_offer import OFFERED, SETS, take_any
 from tests.firmware_glue.compiler.fast.layer_cases import model_of
 from tests.firmware_glue.compiler.fast.pair_cases import ROOM, paired, take_pairs
@@ -54,7 +55,7 @@ def _models() -> dict[str, bytes]:
     rng = np.random.default_rng
     models = {key.lower().replace(":", "_"): make(rng(8)) for key, make in CASES.items()}
     models |= {name: make(rng(8)) for name, make in GRAPHS.items()}
-    models |= {name: data for name, (data, *_) in (CLASSIFIERS | DETECTORS | GRIDS).items()}
+    models |= {name: data for name, (data, *_) in (CLASSIFIERS | DETECTORS | GRIDS | DENSE).items()}
     start = np.arange(6).reshape(2, 3)
     return models | {"tiny": tiny_classifier(), "counter": counter("int8", start=start)}
 

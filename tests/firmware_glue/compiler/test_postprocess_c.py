@@ -20,9 +20,11 @@ from edgecnn.core.runtime import LiteRTPredictor, TensorInfo
 from edgecnn.core.tflite.reader import read_model
 from firmware_glue.compiler.api import compile_model
 from firmware_glue.compiler.ops.spec import Params
+from firmware_glue.compiler.postprocess import BoxStage
 from firmware_glue.compiler.specs import read_stages
 from firmware_glue.kernels import kernel_text, with_includes
 from tests.builders import tiny_classifier
+from tests.firmware_glue.compiler.dense_cases import DENSE
 from tests.firmware_glue.compiler.harness import (
     STRICT,
     Library,
@@ -39,6 +41,7 @@ from tests.firmware_glue.compiler.stage_cases import (
     fill,
     read_best,
     read_boxes,
+    same_boxes,
 )
 from tests.firmware_glue.compiler.stage_models import (
     BoxC,
@@ -73,16 +76,6 @@ def test_classes_equal_python(name: str, runners: dict[str, Runner]) -> None:
         assert best == expected.best or gap < 1e-6
 
 
-def _same(ours: Detections, expected: Detections, zoom: float = 1.0) -> None:
-    """``zoom``: frame pixels per tensor pixel, by which the last bit of exp() grows."""
-    np.testing.assert_array_equal(ours.classes, expected.classes)
-    np.testing.assert_allclose(ours.scores, expected.scores, rtol=0, atol=1e-6)
-    # Beyond 1024 pixels float32 itself is coarser than 1e-4.
-    np.testing.assert_allclose(
-        ours.boxes, expected.boxes, rtol=1.2e-7, atol=1e-4 * max(1.0, zoom / 8)
-    )
-
-
 def _maps(
     runner: Runner, image: ImageInput, rng: np.random.Generator
 ) -> list[tuple[FrameMapC, FrameMap]]:
@@ -107,7 +100,7 @@ def test_boxes_equal_python(name: str, runners: dict[str, Runner]) -> None:
             expected = decode(spec, outputs, infos, theirs)
             assert isinstance(expected, Detections)
             zoom = 1.0 if theirs is None else max(theirs.scale_x, theirs.scale_y)
-            _same(read_boxes(runner, ours, spec, spec.candidates), expected, zoom)
+            same_boxes(read_boxes(runner, ours, spec, spec.candidates), expected, zoom)
             seen += len(expected)
     assert seen > 100
 
@@ -125,7 +118,7 @@ def test_bounded_scratch_keeps_the_best(runners: dict[str, Runner]) -> None:
         fewer["scores"].reshape(spec.candidates, -1)[kept] = scores[kept]
         expected = decode(spec, fewer, infos, None)
         assert isinstance(expected, Detections)
-        _same(read_boxes(runner, None, spec, room), expected)
+        same_boxes(read_boxes(runner, None, spec, room), expected)
     everything = read_boxes(runner, None, spec, spec.candidates)
     few = read_boxes(runner, None, spec, spec.candidates, most=3)
     np.testing.assert_array_equal(few.boxes, everything.boxes[:3])
@@ -191,21 +184,32 @@ def test_tables_are_the_decoders(runners: dict[str, Runner]) -> None:
     np.testing.assert_array_equal(stage.table, values)
 
 
-def test_params_follow_the_c_structs() -> None:
+def _structs(params: Params) -> dict[str, Params]:
+    """Every struct of the initialiser, by name."""
+    inner = [_structs(value) for _, value in params.fields if isinstance(value, Params)]
+    return {params.struct: params} | {key: value for part in inner for key, value in part.items()}
+
+
+@pytest.mark.parametrize("name", ["ssd", "faces"])
+def test_params_follow_the_c_structs(name: str) -> None:
     """Initialisers are positional, so the order of fields is checked here."""
-    stages = read_stages(read_model(DETECTORS["ssd"][0]))
-    assert stages.before is not None and stages.after is not None
-    params = stages.after.params
-    scores = params.fields[0][1]
-    assert isinstance(scores, Params)
-    found = [(stages.before.params, "edgecnn_frame.h"), (params, "edgecnn_detect.h")]
-    found += [(scores, "edgecnn_scores.h"), (stages.after.levels[0], "edgecnn_detect.h")]  # type: ignore[union-attr]
-    for item, header in found:
-        bodies = re.findall(r"typedef struct \{([^}]*)\} (\w+);", kernel_text(header))
-        body = next(text for text, name in bodies if name == item.struct)
-        declared = [line.strip().split(" ", 1)[1] for line in body.split(";") if line.strip()]
-        names = [re.sub(r"\[.*", "", n).strip() for line in declared for n in line.split(",")]
-        assert names == [name for name, _ in item.fields], item.struct
+    stages = read_stages(read_model({**DETECTORS, **DENSE}[name][0]))
+    assert stages.before is not None and isinstance(stages.after, BoxStage)
+    given = _structs(stages.before.params) | _structs(stages.after.params)
+    given |= _structs(stages.after.levels[0])
+    headers = ("edgecnn_frame.h", "edgecnn_detect.h", "edgecnn_scores.h", "edgecnn_boxes.h")
+    text = "\n".join(kernel_text(header) for header in headers)
+    declared = {
+        struct: [
+            re.sub(r"\[.*", "", name).strip()
+            for line in body.split(";")
+            if line.strip()
+            for name in line.strip().split(" ", 1)[1].split(",")
+        ]
+        for body, struct in re.findall(r"typedef struct \{([^}]*)\} (\w+);", text)
+    }
+    for struct, item in given.items():
+        assert declared[struct] == [name for name, _ in item.fields], struct
 
 
 def test_camera_to_class(tmp_path: Path) -> None:
@@ -237,8 +241,11 @@ def test_clean_and_sanitized(tmp_path: Path) -> None:
     if shutil.which("cc") is None:
         pytest.skip("no system compiler")
     includes, calls = [], []
-    for name in ("ltrb", "ssdfloat", "softmaxwide", "softmaxu8", "pointsu8", "pointsnone"):
-        case = {**CLASSIFIERS, **DETECTORS, **GRIDS}[name]
+    for name in (
+        *("ltrb", "ssdfloat", "softmaxwide", "softmaxu8", "pointsu8", "pointsnone"),
+        *("yolov8", "levels", "faces", "pose"),
+    ):
+        case = {**CLASSIFIERS, **DETECTORS, **GRIDS, **DENSE}[name]
         model = compile_model(read_model(case[0]), name=name)
         sources = write(model, tmp_path / name)
         includes += [f'#include "{p.relative_to(tmp_path)}"' for p in sources]
@@ -247,14 +254,18 @@ def test_clean_and_sanitized(tmp_path: Path) -> None:
             f" ({name}_ARENA_BYTES + 15) / 16 * 16); {name}_init(&s, a);"
             f" for (int seed = 1; seed < 6; ++seed) {{ fill(a, {name}_ARENA_BYTES, seed);"
         )
-        if name in DETECTORS:
+        if name in DETECTORS or name in DENSE:
+            pointed = f"{name}_KEYPOINTS" in model.files[f"{name}_postprocess.h"]
+            points = f"5 * {name}_KEYPOINTS" if pointed else "1"
             run = (
                 f" ec_candidate *c = (ec_candidate *)malloc(9 * sizeof *c);"
                 f" ec_box *b = (ec_box *)malloc(5 * sizeof *b); ec_frame_map m;"
+                f" ec_keypoint *k = (ec_keypoint *)malloc({points} * sizeof *k);"
                 f" static uint8_t frame[300];"
                 f" if ({name}_preprocess(&s, frame, 20, 15, 20, EC_GRAY8, &m) != 0) return 1;"
                 f" fill(a, {name}_ARENA_BYTES, seed);"
-                f" if ({name}_postprocess(&s, &m, b, 5, c, 9) < 0) return 2; free(b); free(c); }}"
+                f" if ({name}_postprocess(&s, &m, b{', k' if pointed else ''}, 5, c, 9) < 0)"
+                f" return 2; free(b); free(c); free(k); }}"
             )
         elif name in GRIDS:
             run = (

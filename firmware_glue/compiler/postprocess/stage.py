@@ -1,0 +1,77 @@
+"""What the emitter gets for each form of results: plain data, already in C's terms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from edgecnn.core.postprocess import CentroidSpec, ClassifySpec, DetectSpec
+from firmware_glue.compiler.ops.spec import Params
+from firmware_glue.compiler.postprocess.outputs import Float, Place
+
+MAX_LABELS = 32767
+
+
+@dataclass(frozen=True)
+class ClassifyStage:
+    """Scores to probabilities.
+
+    Attributes:
+        place: the scores.
+        params: an ``ec_score_params``.
+        table: float32 (256,) values of an 8-bit output; None for float outputs.
+    """
+
+    spec: ClassifySpec
+    place: Place
+    params: Params
+    table: Float | None = field(compare=False)
+
+
+@dataclass(frozen=True)
+class CentroidStage:
+    """Scores of a grid to points.
+
+    Attributes:
+        place: the scores.
+        params: an ``ec_centroid_params``.
+        table: as for :class:`ClassifyStage`.
+    """
+
+    spec: CentroidSpec
+    place: Place
+    params: Params
+    table: Float | None = field(compare=False)
+
+
+@dataclass(frozen=True)
+class BoxStage:
+    """Outputs to boxes, maybe with key points.
+
+    Attributes:
+        kernel: the C function.
+        params: its parameters.
+        struct: what it gets its pointers to the outputs in.
+        outputs: rows of that struct: all its fields; None where there is no such output.
+        candidates: how many boxes the outputs describe.
+        keypoints: how many key points each box has.
+        table: float32 values of 8-bit outputs, 256 each; None for float outputs.
+        levels: one ``ec_level`` each, or none.
+        anchors: float32, flat: width, height of each, or centre x, y, width, height.
+        notes: what of the results is left out, in sentences.
+    """
+
+    spec: DetectSpec
+    kernel: str
+    params: Params
+    struct: str
+    outputs: tuple[Mapping[str, Place | None], ...]
+    candidates: int
+    keypoints: int = 0
+    table: Float | None = field(default=None, compare=False)
+    levels: tuple[Params, ...] = ()
+    anchors: Float | None = field(default=None, compare=False)
+    notes: tuple[str, ...] = ()
+
+
+AfterStage = ClassifyStage | CentroidStage | BoxStage
