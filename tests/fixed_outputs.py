@@ -15,6 +15,7 @@ def fixed_outputs(
     size: tuple[int, int] = (32, 32),
     *,
     dtype: str = "float32",
+    layout: str = "nhwc",
     extra: Mapping[str, tuple[int, ...]] | None = None,
 ) -> bytes:
     """Image (1, height, width, 3) of ``dtype`` → the given arrays, float32, under their names.
@@ -23,10 +24,11 @@ def fixed_outputs(
         outputs: name → array.
         size: width and height.
         dtype: of the image; uint8 has the scale 1/255.
+        layout: of the image: ``nhwc`` or ``nchw``.
         extra: further float32 inputs, name → shape; the outputs ignore their values.
     """
     build = ModelBuilder()
-    shape = (1, size[1], size[0], 3)
+    shape = (1, size[1], size[0], 3) if layout == "nhwc" else (1, 3, size[1], size[0])
     quantized = {"scale": 1 / 255} if dtype != "float32" else {}
     image = x = build.tensor(shape, dtype, name="image", **quantized)
     if quantized:

@@ -74,6 +74,14 @@ def image_axes(shape: Sequence[int]) -> tuple[Layout, tuple[int, int]] | None:
     return ("nchw", (shape[2], shape[3])) if shape[1] in (1, 3) else None
 
 
+def image_channels(shape: Sequence[int]) -> int:
+    """Channels of a tensor that holds an image; 0 for any other."""
+    axes = image_axes(shape)
+    if axes is None:
+        return 0
+    return shape[3] if axes[0] == "nhwc" else shape[1]
+
+
 #: Keras' ``preprocess_input`` modes tf, torch and caffe, and the plain ones.
 CONVENTIONS = (
     Convention("0..255", (1.0,), (0.0,)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from edgecnn.core.conventions import parse_convention
+from edgecnn.core.conventions import image_channels, parse_convention
 from edgecnn.core.errors import DataError
 from edgecnn.core.preprocess import Colour, ImageInput
 from edgecnn.core.runtime import TensorInfo
@@ -53,7 +53,7 @@ def _by_metadata(facts: Facts, info: TensorInfo) -> InputRange | None:
     note = notes[place] if place < len(notes) else None
     if note is None or not note.mean or not note.std or not all(note.std) or info.scale is not None:
         return None
-    channels = info.shape[3]
+    channels = image_channels(info.shape)
     if {len(note.mean), len(note.std)} - {1, channels}:
         return None
     scale = tuple(1 / std for std in note.std)
@@ -85,7 +85,7 @@ def _as_published(
     if habit is None or not name:
         return None
     convention = parse_convention(name)
-    colour: Colour = "gray" if info.shape[3] == 1 else habit.colour
+    colour: Colour = "gray" if image_channels(info.shape) == 1 else habit.colour
     if options.colour is not None:
         colour = "bgr" if options.colour == "bgr" else "rgb"
     scale, offset = convention.in_order(colour)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.core.conventions import Convention, by_names
+from edgecnn.core.conventions import Convention, by_names, image_channels
 from edgecnn.core.errors import DataError
 from edgecnn.core.imaging import Image
 from edgecnn.core.input_codes import coded_conventions
@@ -111,7 +111,7 @@ def find_input_range(
         DataError: it is not clear.
     """
     info = image_input(subject.predictor.inputs)
-    gray = info.shape[3] == 1
+    gray = image_channels(info.shape) == 1
     codes = None if options.input_range else coded_conventions(info, subject.graph)
     conventions = conventions_for(options, gray, codes)
     candidates = [
@@ -190,7 +190,11 @@ def _evidence(
         affine = graph_affine(subject.graph)
     images = some_images(info, parts)
     if affine is not None:
-        bytes_ = np.stack(images).reshape(-1, info.shape[3])[:, ::-1] if images else _TYPICAL
+        bytes_ = (
+            np.stack(images).reshape(-1, image_channels(info.shape))[:, ::-1]
+            if images
+            else _TYPICAL
+        )
         names = admitted(affine, by_names(names), bytes_.mean(axis=0), bytes_.std(axis=0))
     norm = None
     if model is not None and images:

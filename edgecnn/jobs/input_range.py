@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
-from edgecnn.core.conventions import CONVENTIONS, NAMES, Convention, parse_convention
+from edgecnn.core.conventions import CONVENTIONS, NAMES, Convention, image_axes, parse_convention
 from edgecnn.core.errors import ModelError, UnknownNameError, UsageError
 from edgecnn.core.preprocess import Colour, ImageInput, PreprocessSpec
 from edgecnn.core.runtime import TensorInfo
@@ -70,10 +70,9 @@ class InputRange:
 
     def image(self, info: TensorInfo) -> ImageInput:
         """The spec of the model's input."""
-        height, width = info.shape[1:3]
-        return ImageInput(
-            info.name, height, width, self.colour, scale=self.scale, offset=self.offset
-        )
+        # Scale and offset are in the tensor's order already.
+        plain = Convention(self.name, self.scale, self.offset).image(info, self.colour)
+        return replace(plain, scale=self.scale, offset=self.offset)
 
     def to_json(self) -> dict[str, Any]:
         """``input_range`` of ``--json``."""
@@ -98,8 +97,7 @@ def image_input(inputs: Sequence[TensorInfo]) -> TensorInfo:
     Raises:
         ModelError: it takes something else.
     """
-    shape = inputs[0].shape
-    if len(inputs) != 1 or len(shape) != 4 or shape[3] not in (1, 3):
+    if len(inputs) != 1 or image_axes(inputs[0].shape) is None:
         raise ModelError(
             f"the model takes {[list(info.shape) for info in inputs]}, expected one image"
             " (batch, height, width, 1 or 3)",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from edgecnn.core.conventions import image_axes, image_channels
 from edgecnn.core.errors import DataError
 from edgecnn.core.imaging import Image, resize_to_spec
 from edgecnn.core.postprocess import ClassifySpec
@@ -60,5 +61,6 @@ def some_images(info: TensorInfo, parts: Sequence[Dataset], count: int = COMPARE
 
 
 def _size(info: TensorInfo) -> ImageInput:
-    height, width, channels = info.shape[1:]
+    axes, channels = image_axes(info.shape), image_channels(info.shape)
+    height, width = axes[1] if axes is not None else (1, 1)
     return ImageInput(info.name, height, width, "gray" if channels == 1 else "bgr")

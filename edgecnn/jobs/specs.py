@@ -269,7 +269,7 @@ def _agree(pre: PreprocessSpec, after: PostprocessSpec, predictor: Predictor) ->
                 hint="name the model's inputs in the spec",
             )
         if isinstance(item, ImageInput):
-            wanted = (1, item.height, item.width, item.channels)
+            wanted = item.tensor_shape
             if tuple(shapes[item.name]) != wanted:
                 raise ModelError(
                     f"the preprocess spec makes {list(wanted)} of '{item.name}', the model takes"

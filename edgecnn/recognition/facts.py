@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.core.conventions import CONVENTIONS
+from edgecnn.core.conventions import CONVENTIONS, image_axes, image_channels
 from edgecnn.core.errors import EdgecnnError
 from edgecnn.core.imaging import Image, Preprocessor
 from edgecnn.core.input_codes import coded_conventions
@@ -54,14 +54,15 @@ class Facts:
 
     @cached_property
     def image(self) -> TensorInfo | None:
-        """The input that takes an image (1, height, width, 1 or 3), if there is just one."""
-        found = [info for info in self.inputs if len(info.shape) == 4 and info.shape[3] in (1, 3)]
+        """The input that takes an image, gray or of three channels, if there is just one."""
+        found = [info for info in self.inputs if image_axes(info.shape) is not None]
         return found[0] if len(found) == 1 else None
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the image input; (0, 0) without one."""
-        return (self.image.shape[2], self.image.shape[1]) if self.image else (0, 0)
+        axes = image_axes(self.image.shape) if self.image else None
+        return (axes[1][1], axes[1][0]) if axes else (0, 0)
 
     @cached_property
     def custom_ops(self) -> tuple[TfOperator, ...]:
@@ -89,7 +90,7 @@ class Facts:
             return {}
         codes = coded_conventions(image, self.graph)
         convention = codes[0] if codes else _ZERO_TO_ONE
-        colour = "gray" if image.shape[3] == 1 else convention.colour
+        colour = "gray" if image_channels(image.shape) == 1 else convention.colour
         inputs: dict[str, NDArray[Any]] = {
             info.name: info.quantize(np.zeros(info.shape)) for info in self.inputs
         }

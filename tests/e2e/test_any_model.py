@@ -138,9 +138,19 @@ def test_two_networks_in_a_row(tmp_path: Path, photo: Path, capfd) -> None:
         (("spec =", "classes ="), ("stage 1: classes", "expected one of the keys")),
     ):
         stages.write_text(text.replace(*change))
-        code, out, err = call(capfd, *arguments)
+        code, out, err = call(capfd, *arguments[:-1])
         assert code != 0 and out == ""
         assert_error(err, *words)
-    code, _, err = call(capfd, *arguments, "--labels", tmp_path / "breeds.txt")
+    code, _, err = call(capfd, *arguments[:-1], "--labels", tmp_path / "breeds.txt")
     assert code == 2
     assert_error(err, "--stages says all of its models")
+
+
+def test_an_image_with_its_channels_first(tmp_path: Path, photo: Path, capfd) -> None:
+    model = saved(tmp_path, {"scores": np.ones((1, 7))}, dtype="uint8", layout="nchw")
+    code, out, err = call(capfd, "detect", "--model", model, "--explain-model", "--json")
+    assert code == 0, err
+    (image,) = json.loads(out)["preprocess"]["inputs"]
+    assert (image["layout"], image["height"], image["width"]) == ("nchw", 32, 32)
+    code, out, err = call(capfd, "detect", "--model", model, "--source", photo, "--json")
+    assert code == 0 and len(out.splitlines()) == 2, err
