@@ -59,7 +59,11 @@ def _by_number(given: tuple[str, ...], count: int) -> tuple[str, ...]:
     if len(numbers) != len(given) or not rising or numbers[-1] > count:
         return given
     names = {int(match[1]): match[2].strip() for match in found if match}
-    return tuple(names.get(k, f"class {k}") for k in range(max(count, numbers[-1] + 1)))
+    first = int(numbers[-1] == count and numbers[0] > 0)  # counted from 1
+    return tuple(
+        names.get(k, f"class {k}")
+        for k in range(first, max(count, numbers[-1] + 1 - first) + first)
+    )
 
 
 def _fitted(given: tuple[str, ...], count: int, background: bool) -> tuple[str, ...] | None:
