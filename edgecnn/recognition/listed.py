@@ -21,11 +21,14 @@ from edgecnn.core.postprocess.listed import BoxOrder
 from edgecnn.core.tensor_info import TensorInfo
 from edgecnn.core.tflite.metadata_tables import TensorNote
 from edgecnn.recognition.facts import Facts
-from edgecnn.recognition.found import Answer, Incomplete, Recognised
+from edgecnn.recognition.found import Answer, Incomplete, InputHabit, Recognised
 from edgecnn.recognition.labels import class_labels
 from edgecnn.recognition.points import numbered
 from edgecnn.recognition.ssd_op import OP
 
+_NAME = "detector that lists its boxes"
+# Ops that a model which prepares the image itself begins with.
+_PREPARING = ("SUB", "MUL", "DIV", "CAST", "REVERSE_V2", "RESIZE_BILINEAR")
 _ROLES = ("boxes", "classes", "scores", "count")
 _WORDS: Mapping[str, tuple[str, ...]] = {
     "boxes": ("box", "location"),
@@ -72,13 +75,13 @@ def listed_outputs(facts: Facts) -> Answer | None:
         missing["box_order"] = _ASKED["box_order"]
     labels, offset = _labels(facts, roles, filled)
     evidence = (_how(roles), *seen)
-    points = _points(facts, rows)
+    points, habit = _points(facts, rows), _habit(facts)
     if missing or not order:
         draft: dict[str, object] = {
             "kind": "listed", **roles.names, "labels": list(labels), "rows": rows,
             "box_units": list(units),
         }  # fmt: skip
-        return Incomplete("detector that lists its boxes", missing, draft, evidence, None)
+        return Incomplete(_NAME, missing, draft, evidence, habit)
     spec = ListedSpec(
         roles.names["scores"],
         roles.names["boxes"],
@@ -94,9 +97,18 @@ def listed_outputs(facts: Facts) -> Answer | None:
     )
     known = roles.noted or "detection_boxes" in roles.names["boxes"]
     warnings = () if known else ("whether y or x comes first in a box cannot be seen in the file",)
-    return Recognised(
-        "detector that lists its boxes", spec, evidence, None, warnings, sure=roles.noted
-    )
+    return Recognised(_NAME, spec, evidence, habit, warnings, sure=roles.noted)
+
+
+def _habit(facts: Facts) -> InputHabit | None:
+    """Bytes as they are where the model itself scales them, as CenterNet's export does."""
+    graph = facts.graph
+    if graph is None or len(graph.main.inputs) != 1:
+        return None
+    readers = [op for op in graph.main.operators if graph.main.inputs[0] in op.inputs]
+    if not readers or any(op.code not in _PREPARING for op in readers):
+        return None
+    return InputHabit("TensorFlow's exports that prepare the image themselves", "0..255")
 
 
 def _roles(facts: Facts) -> tuple[_Roles, int]:
@@ -211,11 +223,11 @@ def _looks_exported(facts: Facts, roles: _Roles) -> bool:
 
 
 def _filled(facts: Facts, roles: _Roles, rows: int) -> int:
-    """How many rows the photo fills."""
+    """How many rows the photo fills; all, where it fills none."""
     values = facts.values(roles.names["count"]) if "count" in roles.names else None
     if values is None or values.size != 1 or not np.isfinite(values).all():
         return rows
-    return int(np.clip(np.rint(values.reshape(-1)[0]), 0, rows))
+    return int(np.clip(np.rint(values.reshape(-1)[0]), 0, rows)) or rows
 
 
 def _box_form(

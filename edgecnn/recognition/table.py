@@ -14,6 +14,7 @@ from edgecnn.recognition.mediapipe import mediapipe_detector
 from edgecnn.recognition.shared_scale import shared_scale_warnings
 from edgecnn.recognition.ssd import noted_detector, raw_ssd
 from edgecnn.recognition.ssd_op import ssd_op
+from edgecnn.recognition.ssd_own_anchors import ssd_with_anchors
 from edgecnn.recognition.yolo_anchors import yolo_anchors
 from edgecnn.recognition.yolo_cells import yolo_cells
 from edgecnn.recognition.yolo_decoded import yolo_decoded
@@ -30,6 +31,7 @@ RULES: tuple[Rule, ...] = (
     listed_outputs,
     selected_indices,
     raw_ssd,
+    ssd_with_anchors,
     noted_detector,
     mediapipe_detector,
     yolo_decoded,

@@ -87,6 +87,10 @@ def slow_corners(spec: DetectSpec, codes: np.ndarray, places: np.ndarray) -> np.
             np.maximum(k, 0) * (F(spec.box_scale) * stride) for k in (a, b, c, d)
         )
         return np.stack([cx - left, cy - top, cx + right, cy + bottom], axis=1)
+    if spec.coding == "corner-linear":
+        left, top = cx - aw / F(2) + a * v[0] * aw, cy - ah / F(2) + b * v[1] * ah
+        right, bottom = cx + aw / F(2) + c * v[2] * aw, cy + ah / F(2) + d * v[3] * ah
+        return np.stack([left, top, right, bottom], axis=1)
     if spec.coding == "cxcywh":
         x, y = a * units[0], b * units[1]
         w, h = np.maximum(c * units[0], 0), np.maximum(d * units[1], 0)

@@ -25,8 +25,8 @@ ANCHORED = (GridLevel(4, 6, 8, ((10, 20), (30, 15))), GridLevel(2, 3, 16, ((40, 
 
 CODINGS = {
     "ltrb": FREE, "cell-exp": FREE, "center-size": ANCHORED, "center-exp": ANCHORED,
-    "center-linear": ANCHORED, "anchor-exp": ANCHORED, "anchor-square": ANCHORED,
-    "cxcywh": (), "xyxy": (),
+    "center-linear": ANCHORED, "corner-linear": ANCHORED, "anchor-exp": ANCHORED,
+    "anchor-square": ANCHORED, "cxcywh": (), "xyxy": (),
 }  # fmt: skip
 LIMITS = st.sampled_from([0.0, 1e-35, 0.001, 0.25, 0.5, 0.9, 1.0]) | st.floats(0, 1)
 SKELETON = Skeleton(("nose", "tail", "paw"))
@@ -39,7 +39,7 @@ def cases(draw) -> tuple[DetectSpec, dict, list]:
     classes = draw(st.sampled_from([1, 2, 5, 80]))
     coding = draw(st.sampled_from(sorted(CODINGS)))
     levels, anchors = CODINGS[coding], ()
-    if coding.startswith("center") and draw(st.booleans()):
+    if coding.startswith(("center", "corner")) and draw(st.booleans()):
         levels, anchors = (), tuple(map(tuple, rng.uniform(1, 60, (50, 4)).tolist()))
     count = 0 if levels or anchors else draw(st.sampled_from([1, 40, 700]))
     background = draw(st.booleans())

@@ -504,3 +504,25 @@ def test_model_makers_metadata_holds_the_anchors() -> None:
     for wrong in (replace(note, scale_xywh=(0, 1, 1, 1)), replace(note, boxes=7, coords=9)):
         answer = recognise(replace(facts, metadata=FileMetadata(detector=wrong, labels=LABELS)))
         assert answer is None or not answer.sure
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_sts_model_zoo_gives_its_anchors_with_the_boxes(joined: bool) -> None:
+    rng = np.random.default_rng(6)
+    middle, half = rng.uniform(0.05, 0.95, (60, 2)), rng.uniform(0.02, 0.3, (60, 2))
+    anchors = np.concatenate([middle - half, middle + half], 1).astype(np.float32)
+    codes = rng.normal(0, 0.2, (60, 4)).astype(np.float32)
+    powers = np.exp(rng.normal(0, 3, (60, 4)))
+    scores = (powers / powers.sum(1, keepdims=True)).astype(np.float32)
+    outputs = {"b": anchors[None], "a": codes[None], "c": scores[None]}
+    if joined:
+        outputs = {"all": np.concatenate([scores, codes, anchors], 1)[None]}
+    facts = given(outputs, (96, 64), LABELS)
+    answer = recognise(facts)
+    assert isinstance(answer, Recognised) and "ST's model zoo" in answer.name
+    assert from_json(to_json(answer.spec)) == answer.spec
+    sides = np.tile(anchors[:, 2:] - anchors[:, :2], 2)
+    boxes = (codes * sides + anchors) * [96, 64, 96, 64]
+    best, label = scores[:, 1:].max(1), scores[:, 1:].argmax(1)
+    kept = [k for k in plain_nms(boxes, best, label, 0.3, 100) if best[k] >= 0.6]
+    same(decode(answer.spec, outputs, facts.outputs, None), boxes[kept], best[kept], label[kept])

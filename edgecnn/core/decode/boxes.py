@@ -9,6 +9,8 @@ variances and σ the sigmoid; where both axes are alike, x stands for both:
   dy, dx, dh, dw;
 - ``center-exp``: the same, stored dx, dy, dw, dh;
 - ``center-linear``: mx as before, width = max(code · vw, 0) · a; stored dx, dy, w, h;
+- ``corner-linear``: left = code(dx1) · v1 · a + (cx − a / 2), right = code(dx2) · v3 · a +
+  (cx + a / 2); stored dx1, dy1, dx2, dy2;
 - ``cell-exp``: mx = code · s + (cx − s / 2), width = exp(min(code, 10)) · s;
 - ``anchor-exp``: mx = σ(code) · s + (cx − s / 2), width = exp(min(code, 10)) · a;
 - ``anchor-square``: mx = (2 σ(code) − 0.5) · s + (cx − s / 2), width = (2 σ(code))² · a;
@@ -53,6 +55,11 @@ def corners(spec: DetectSpec, codes: Float, cells: CellLayout | None) -> Float:
         reach = np.maximum(_distances(spec, codes), 0) * unit[:, None]
         low, high = cells.centre - reach[:, :2], cells.centre + reach[:, 2:]
         return np.concatenate([low, high], axis=1).astype(np.float32)
+    if spec.coding == "corner-linear":
+        moved = codes * np.asarray(spec.variances, np.float32) * np.tile(cells.anchor, 2)
+        half = cells.anchor / _TWO
+        ends = np.concatenate([cells.centre - half, cells.centre + half], axis=1)
+        return (ends + moved).astype(np.float32)
     if spec.coding.startswith("center"):
         return _around(*_against_anchor(spec, codes, cells))
     return _around(*_in_cell(spec, codes, cells))

@@ -19,12 +19,12 @@ from edgecnn.core.postprocess.base import (
 )
 
 BoxCoding = Literal[
-    "ltrb", "center-size", "center-exp", "center-linear", "cell-exp", "anchor-exp",
-    "anchor-square", "cxcywh", "xyxy",
+    "ltrb", "center-size", "center-exp", "center-linear", "corner-linear", "cell-exp",
+    "anchor-exp", "anchor-square", "cxcywh", "xyxy",
 ]  # fmt: skip
 Suppression = Literal["greedy", "weighted"]
 _DECODED = ("cxcywh", "xyxy")
-_AGAINST_ANCHORS = ("center-size", "center-exp", "center-linear")
+_AGAINST_ANCHORS = ("center-size", "center-exp", "center-linear", "corner-linear")
 _ON_ANCHORS = (*_AGAINST_ANCHORS, "anchor-exp", "anchor-square")
 _MOST_BINS = 64
 _MOST_KEPT = (1 << 63) - 1
@@ -46,14 +46,17 @@ class DetectSpec:
             ``box_scale`` × stride; ``center-size``: dy, dx, dh, dw against the anchor with
             ``variances`` (SSD, Liu et al. 2016); ``center-exp``: the same as dx, dy, dw, dh
             (RetinaFace, Deng et al. 2019); ``center-linear``: dx, dy, w, h against the
-            anchor with ``variances``, sizes without exp (MediaPipe's detectors); ``cell-exp``:
+            anchor with ``variances``, sizes without exp (MediaPipe's detectors);
+            ``corner-linear``: dx1, dy1, dx2, dy2 against the anchor's corners, in anchors with
+            ``variances`` (ST's model zoo); ``cell-exp``:
             x, y in cells from the cell's corner, and logarithms of the sizes in strides (YOLOX,
             Ge et al. 2021); ``anchor-exp``: sigmoids of x, y from the cell's corner, logarithms
             of the sizes in anchors (YOLOv3, Redmon and Farhadi 2018); ``anchor-square``: twice the
             sigmoids less a half from the corner, squared double sigmoids in anchors (YOLOv5);
             ``cxcywh``: centre x, y, width, height and ``xyxy``: x1, y1, x2, y2, in ``box_units``.
         box_scale: of ``ltrb``.
-        variances: of x, y, width and height (of y, x … for ``center-size``).
+        variances: of x, y, width and height (of y, x … for ``center-size``, of x1, y1, x2, y2 for
+            ``corner-linear``).
         activation: applied to the scores' real values, and to the objectness.
         score_threshold: the lowest score that counts, for all classes.
         thresholds: instead of it one per class; a candidate is judged by its best class's.
