@@ -66,15 +66,13 @@ def _distributed(facts: Facts, maps: Maps) -> Recognised | None:
     """Boxes as distributions in an output of their own, beside scores."""
     widths = maps.widths
     for bins in _BINS:
-        for boxes in (place for place, width in enumerate(widths) if width == 4 * bins):
-            places = _beside(facts, maps, boxes)
-            values = maps.values(boxes)
-            if places is None or values is None or probabilities(values):
-                continue
-            classes = widths[places.scores]
-            scores = maps.values(places.scores)
-            ready = scores is not None and probabilities(scores)
-            return _dfl(facts, maps, places, classes, bins, ready)
+        wide = [place for place, width in enumerate(widths) if width == 4 * bins]
+        codes = [place for place in wide if not _scores_like(maps, place)]
+        places = _beside(facts, maps, codes[0]) if len(codes) == 1 else None
+        if places is None or maps.values(codes[0]) is None:
+            continue
+        ready = _scores_like(maps, places.scores)
+        return _dfl(facts, maps, places, widths[places.scores], bins, ready)
     return None
 
 
@@ -100,21 +98,20 @@ def _dfl(
     facts: Facts, maps: Maps, places: _Places, classes: int, bins: int, ready: bool
 ) -> Recognised:
     family, name = _publisher(maps, bins)
-    spec = _spec(facts, maps, places, classes, family, ready)
-    spec = replace(
-        spec,
-        coding="ltrb",
-        bins=bins,
-        score_column=4 * bins if places.scores == places.boxes else 0,
-    )
     text = f"{4 * bins} columns: four distances as distributions over {bins} values"
+    points = None
     if places.points >= 0:
         count = maps.widths[places.points] // _POSE_NUMBERS
         points = CandidatePoints(
             numbered(count), values=_POSE_NUMBERS, coding="cell", activation="sigmoid"
         )
-        spec = replace(spec, keypoints=points)
         text += f"; {count} key points of {_POSE_NUMBERS} numbers each"
+    spec = replace(
+        _spec(facts, maps, places, classes, family, ready, points=points),
+        coding="ltrb",
+        bins=bins,
+        score_column=4 * bins if places.scores == places.boxes else 0,
+    )
     return Recognised(name, spec, _evidence(maps, text, classes, ready), family.habit)
 
 
@@ -190,6 +187,7 @@ def _spec(
     family: Family,
     ready: bool,
     anchors: tuple[tuple[float, float], ...] = (),
+    points: CandidatePoints | None = None,
 ) -> DetectSpec:
     """All but the coding and the columns."""
     levels = tuple(
@@ -205,6 +203,7 @@ def _spec(
         score_threshold=family.score,
         nms_iou=family.iou,
         transposed=maps.by_level[0][0].first,
+        keypoints=points,
     )
 
 

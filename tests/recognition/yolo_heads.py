@@ -157,3 +157,79 @@ def check(found: Detections, wanted: Found, iou: float = 0.99) -> None:
         assert overlap(found.boxes[k].tolist(), box) >= iou, (k, found.boxes[k], box)
         assert abs(float(found.scores[k]) - score) < 1e-4
         assert int(found.classes[k]) == kind
+
+
+def distances(values: Sequence[float], bins: int) -> list[float]:
+    """Left, top, right, bottom: the mean of 0 … bins − 1 under each softmax."""
+    found = []
+    for side in range(4):
+        powers = [math.exp(v) for v in values[side * bins : (side + 1) * bins]]
+        found.append(sum(k * p for k, p in enumerate(powers)) / sum(powers))
+    return found
+
+
+def from_distances(
+    codes: Array, size: tuple[int, int], strides: Sequence[int], bins: int, origin: float = 0.5
+) -> list[tuple[float, float, float, float]]:
+    """Corners of anchor-free candidates, cell by cell."""
+    boxes = []
+    for row, (x, y, stride) in zip(codes.tolist(), cells(size, strides), strict=True):
+        left, top, right, bottom = distances(row, bins)
+        middle = ((x + origin) * stride, (y + origin) * stride)
+        boxes.append((
+            middle[0] - left * stride, middle[1] - top * stride,
+            middle[0] + right * stride, middle[1] + bottom * stride,
+        ))  # fmt: skip
+    return boxes
+
+
+def from_cells(
+    codes: Array, size: tuple[int, int], strides: Sequence[int]
+) -> list[tuple[float, float, float, float]]:
+    """Corners of YOLOX's candidates."""
+    boxes = []
+    for (dx, dy, dw, dh), (x, y, stride) in zip(codes.tolist(), cells(size, strides), strict=True):
+        boxes.append(
+            corners(
+                (x + dx) * stride, (y + dy) * stride, math.exp(dw) * stride, math.exp(dh) * stride
+            )
+        )
+    return boxes
+
+
+def on_anchors(
+    codes: Array,
+    size: tuple[int, int],
+    strides: Sequence[int],
+    anchors: Sequence[Sequence[tuple[float, float]]],
+    *,
+    squared: bool,
+) -> list[tuple[float, float, float, float]]:
+    """Corners of candidates on anchors in pixels, cell by cell, then anchor: v5's or v3's way."""
+    boxes = []
+    rows = iter(codes.tolist())
+    for x, y, stride in cells(size, strides):
+        for width, height in anchors[list(strides).index(stride)]:
+            tx, ty, tw, th = next(rows)
+            if squared:
+                boxes.append(corners(
+                    (sigmoid(tx) * 2 - 0.5 + x) * stride, (sigmoid(ty) * 2 - 0.5 + y) * stride,
+                    (sigmoid(tw) * 2) ** 2 * width, (sigmoid(th) * 2) ** 2 * height,
+                ))  # fmt: skip
+            else:
+                boxes.append(corners(
+                    (sigmoid(tx) + x) * stride, (sigmoid(ty) + y) * stride,
+                    math.exp(tw) * width, math.exp(th) * height,
+                ))  # fmt: skip
+    return boxes
+
+
+def by_level(table: Array, size: tuple[int, int], strides: Sequence[int]) -> list[Array]:
+    """Rows of a table, one a cell, as one array (1, rows, cols, columns) a level."""
+    maps, start = [], 0
+    for stride in strides:
+        rows, cols = math.ceil(size[1] / stride), math.ceil(size[0] / stride)
+        part = table[start : start + rows * cols]
+        maps.append(np.ascontiguousarray(part.reshape(1, rows, cols, -1)))
+        start += rows * cols
+    return maps
