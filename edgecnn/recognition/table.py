@@ -6,11 +6,17 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from edgecnn.core.errors import ModelError
+from edgecnn.recognition.centers import centers
 from edgecnn.recognition.classifier import plain_classifier
 from edgecnn.recognition.facts import Facts
 from edgecnn.recognition.found import Answer, Recognised
 from edgecnn.recognition.listed import listed_outputs, selected_indices
 from edgecnn.recognition.mediapipe import mediapipe_detector
+from edgecnn.recognition.pose_coordinates import coordinates
+from edgecnn.recognition.pose_heatmaps import heat_maps
+from edgecnn.recognition.pose_landmarks import mediapipe_landmarks
+from edgecnn.recognition.pose_movenet import movenet_multi, movenet_single
+from edgecnn.recognition.pose_posenet import posenet
 from edgecnn.recognition.shared_scale import shared_scale_warnings
 from edgecnn.recognition.ssd import noted_detector, raw_ssd
 from edgecnn.recognition.ssd_op import ssd_op
@@ -40,6 +46,13 @@ RULES: tuple[Rule, ...] = (
     yolo_listed,
     yolo_levels,
     yolo_anchors,
+    centers,
+    movenet_single,
+    movenet_multi,
+    posenet,
+    heat_maps,
+    mediapipe_landmarks,
+    coordinates,
 )
 
 

@@ -1,0 +1,210 @@
+"""Heat maps of objects' centres with maps of sizes: CenterNet, TTFNet, CenterFace."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgecnn.core.postprocess import CenterSpec, GridLevel, to_json
+from edgecnn.core.postprocess.base import Axes
+from edgecnn.core.runtime import TensorInfo
+from edgecnn.recognition.facts import Facts
+from edgecnn.recognition.found import Answer, Incomplete, InputHabit, Recognised
+from edgecnn.recognition.labels import class_labels
+from edgecnn.recognition.pose_outputs import grids, is_probability, says, stride, usual
+
+_HEAT = ("heat", "hm", "center", "centre")
+_SIZE = ("wh", "size", "scale", "height_width", "width_height")
+_OFFSET = ("reg", "off")
+# TensorFlow Object Detection's CenterNet names its heads so, and writes height and y first.
+_TF_OD = ("object_center", "box/scale", "box/offset", "box_scale", "box_offset")
+_LANDMARKS = 10
+_FACE = InputHabit("CenterFace: RGB, 0..255, stretched", "0..255")
+_STRIDES = (4, 2, 8)
+
+
+@dataclass(frozen=True)
+class _Maps:
+    """What each map of a head holds."""
+
+    heat: TensorInfo
+    size: TensorInfo
+    offset: TensorInfo | None
+    why: str
+
+
+def centers(facts: Facts) -> Answer | None:
+    """Maps of one grid: classes, 2 or 4 sizes, and 2 offsets."""
+    for grid, infos in grids(facts).items():
+        step = stride(facts, grid, _STRIDES)
+        if not step or len(infos) != len(facts.outputs):
+            continue
+        level = GridLevel(*grid, float(step))
+        widths = sorted(info.shape[3] for info in infos)
+        if widths == [1, 2, 2, _LANDMARKS]:
+            return _center_face(facts, level, infos)
+        if len(infos) == 3 and widths.count(2) >= 2:
+            return _center_net(facts, level, infos)
+        if len(infos) == 2 and 4 in widths:
+            return _ttf_net(facts, level, infos)
+    return None
+
+
+def _center_net(facts: Facts, level: GridLevel, infos: Sequence[TensorInfo]) -> Answer | None:
+    maps, unsure = _sorted_out(facts, infos)
+    if maps is None:
+        return None
+    heat, size, offset = maps.heat, maps.size, maps.offset
+    probability = is_probability(facts, heat.name)
+    labels = class_labels(facts, heat.shape[3])
+    axes: Axes = "xy"
+    order = "width and x first, as in CenterNet's own code"
+    warnings: tuple[str, ...] = ()
+    if any(says(facts, info.name, *_TF_OD) for info in infos):
+        axes, order = "yx", "height and y first, as TensorFlow Object Detection writes them"
+    elif not any(says(facts, info.name, "wh", "width_height") for info in infos):
+        warnings = (
+            f"sizes and offsets are taken as {order}: the file does not say (axes = 'yx' turns it)",
+        )
+    pixels, seen = _in_pixels(facts, size, level)
+    spec = CenterSpec(
+        heat.name,
+        size.name,
+        labels,
+        level,
+        offsets=offset.name if offset is not None else "",
+        size_unit=1.0 if pixels else level.stride,
+        axes=axes,
+        activation="none" if probability else "sigmoid",
+    )
+    evidence = (
+        _grid_shown(level, heat, probability),
+        f"'{size.name}' holds sizes, '{offset.name if offset else ''}' offsets: {maps.why}",
+        f"sizes are {'input pixels' if pixels else 'cells'}{seen}; {order}",
+    )
+    if unsure:
+        draft = {key: item for key, item in to_json(spec).items() if key not in _UNKNOWN}
+        missing = {
+            "sizes": "which output of two channels holds widths and heights",
+            "offsets": "which one holds the offsets of the centres",
+        }
+        return Incomplete("centre heat maps (CenterNet)", missing, draft, evidence[:1])
+    return Recognised("centre heat maps (CenterNet)", spec, evidence, None, warnings)
+
+
+_UNKNOWN = ("schema", "sizes", "offsets")
+
+
+def _sorted_out(facts: Facts, infos: Sequence[TensorInfo]) -> tuple[_Maps | None, bool]:
+    """Which map is which by channels, names and values; and whether that is unsure."""
+    pairs = [info for info in infos if info.shape[3] == 2]
+    if len(pairs) == 3:
+        heat = [info for info in pairs if says(facts, info.name, *_HEAT)]
+        if len(heat) != 1:
+            return None, True
+    else:
+        heat = [info for info in infos if info.shape[3] != 2]
+    first, second = (info for info in pairs if info is not heat[0])
+    for one, other in ((first, second), (second, first)):
+        sized = says(facts, one.name, *_SIZE) and not says(facts, other.name, *_SIZE)
+        moved = says(facts, other.name, *_OFFSET) and not says(facts, one.name, *_OFFSET)
+        if sized or moved:
+            return _Maps(heat[0], one, other, "by their names"), False
+    reach = [_reach(facts, info) for info in (first, second)]
+    if min(reach) <= 1.5 and max(reach) > 3 * max(min(reach), 0.1):
+        large = int(np.argmax(reach))
+        size, offset = (first, second)[large], (second, first)[large]
+        why = f"sizes reach {reach[large]:.3g}, offsets {reach[1 - large]:.3g}"
+        return _Maps(heat[0], size, offset, why), False
+    return _Maps(heat[0], first, second, ""), True
+
+
+def _ttf_net(facts: Facts, level: GridLevel, infos: Sequence[TensorInfo]) -> Recognised | None:
+    sizes = [info for info in infos if info.shape[3] == 4]
+    if len(sizes) == 2:
+        sizes = [info for info in sizes if says(facts, info.name, *_SIZE)]
+    named = any(says(facts, info.name, *_HEAT, "wh") for info in infos)
+    if len(sizes) != 1 or not named or level.stride != 4:
+        return None
+    heat = next(info for info in infos if info is not sizes[0])
+    probability = is_probability(facts, heat.name)
+    spec = CenterSpec(
+        heat.name,
+        sizes[0].name,
+        class_labels(facts, heat.shape[3]),
+        level,
+        coding="ltrb",
+        origin="corner",
+        activation="none" if probability else "sigmoid",
+    )
+    evidence = (
+        _grid_shown(level, heat, probability),
+        f"'{sizes[0].name}' holds distances to left, top, right and bottom in input pixels, from"
+        " the cell's corner, as TTFNet writes them",
+    )
+    return Recognised("centre heat maps (TTFNet)", spec, evidence)
+
+
+def _center_face(facts: Facts, level: GridLevel, infos: Sequence[TensorInfo]) -> Answer | None:
+    heat = next(info for info in infos if info.shape[3] == 1)
+    pairs = [info for info in infos if info.shape[3] == 2]
+    by_name = [
+        (one, other)
+        for one, other in (pairs, pairs[::-1])
+        if says(facts, one.name, *_SIZE) != says(facts, other.name, *_SIZE)
+        and says(facts, one.name, *_SIZE)
+    ]
+    if by_name:
+        (size, offset), why = by_name[0], "by their names"
+    else:
+        # Logarithms of sizes in cells go up to 5; offsets stay within a cell.
+        reach = [_reach(facts, info) for info in pairs]
+        if min(reach) > 1 or max(reach) < 1.5:
+            return None
+        large = int(np.argmax(reach))
+        size, offset = pairs[large], pairs[1 - large]
+        why = f"logarithms of sizes reach {reach[large]:.3g}, offsets {reach[1 - large]:.3g}"
+    probability = is_probability(facts, heat.name)
+    spec = CenterSpec(
+        heat.name,
+        size.name,
+        ("face",),
+        level,
+        offsets=offset.name,
+        coding="log-size",
+        size_unit=level.stride,
+        axes="yx",
+        origin="centre",
+        window=1,
+        activation="none" if probability else "sigmoid",
+        nms_iou=0.3,
+    )
+    evidence = (
+        _grid_shown(level, heat, probability),
+        f"'{size.name}' holds logarithms of heights and widths, '{offset.name}' offsets from the"
+        f" cell's centre, y first, as CenterFace writes them ({why})",
+    )
+    warnings = ("the five landmarks of each face are not read",)
+    return Recognised("centre heat maps (CenterFace)", spec, evidence, _FACE, warnings)
+
+
+def _grid_shown(level: GridLevel, heat: TensorInfo, probability: bool) -> str:
+    return (
+        f"'{heat.name}': {level.rows} × {level.cols} cells at stride {level.stride:g}, a heat map"
+        f" for each of {heat.shape[3]} classes, {'probabilities' if probability else 'logits'}"
+    )
+
+
+def _reach(facts: Facts, info: TensorInfo) -> float:
+    ends = usual(facts.values(info.name))
+    return max(abs(ends[0]), abs(ends[1])) if ends is not None else 0.0
+
+
+def _in_pixels(facts: Facts, size: TensorInfo, level: GridLevel) -> tuple[bool, str]:
+    """Whether sizes are input pixels: no box is larger than the grid in cells."""
+    ends = usual(facts.values(size.name))
+    if ends is None:
+        return False, " (assumed, as in CenterNet's own code)"
+    return ends[1] > 1.5 * max(level.rows, level.cols), f" (up to {ends[1]:.3g})"

@@ -1,0 +1,104 @@
+"""What tells outputs of pose and centre models apart: grids, names, and the op that made them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from edgecnn.core.runtime import TensorInfo
+from edgecnn.core.tflite.model import TfOperator
+from edgecnn.recognition.facts import Facts, Real
+
+# Ops that change how values are stored, not what they mean.
+_PASSIVE = ("RESHAPE", "DEQUANTIZE", "QUANTIZE", "CAST", "SQUEEZE", "TRANSPOSE", "EXPAND_DIMS")
+_BOUNDED = ("LOGISTIC", "SOFTMAX")
+# What these give has no bounds, even where it lies between 0 and 1 by chance.
+_LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "CONCATENATION")
+_FARTHEST = 8
+Grid = tuple[int, int]
+
+
+def grids(facts: Facts) -> dict[Grid, tuple[TensorInfo, ...]]:
+    """Outputs (1, rows, cols, channels) with at least 2 × 2 cells, by rows and cols."""
+    found: dict[Grid, list[TensorInfo]] = {}
+    for info in facts.outputs:
+        if len(info.shape) == 4 and info.shape[0] == 1 and min(info.shape[1:3]) > 1:
+            found.setdefault((info.shape[1], info.shape[2]), []).append(info)
+    return {grid: tuple(infos) for grid, infos in found.items()}
+
+
+def stride(facts: Facts, grid: Grid, allowed: Iterable[int]) -> int:
+    """Input pixels per cell, the same along both axes; 0: none of the allowed ones fits.
+
+    A cell may stand for a place inside the input (input = cells · stride) or for the first of
+    overlapping ones (input = (cells − 1) · stride + 1, as TensorFlow's "aligned" networks have it).
+    """
+    width, height = facts.size
+    rows, cols = grid
+    for step in allowed:
+        if all(
+            (cells - 1) * step < size <= cells * step
+            for cells, size in ((rows, height), (cols, width))
+        ):
+            return step
+    return 0
+
+
+def hints(facts: Facts, output: str) -> str:
+    """An output's names in lower case: its own, its tensor's, and those of the layer behind it."""
+    names = [output]
+    for op in _line(facts, output):
+        names += [_tensor(facts, index) for index in op.outputs]
+        names += [_tensor(facts, index) for index in op.inputs if _is_constant(facts, index)]
+    return " ".join(names).lower()
+
+
+def says(facts: Facts, output: str, *words: str) -> bool:
+    """Whether an output's names hold one of the words."""
+    names = hints(facts, output)
+    return any(word in names for word in words)
+
+
+def is_probability(facts: Facts, output: str) -> bool:
+    """Whether values are probabilities as they are: by the op that made them, else by values."""
+    line = _line(facts, output)
+    if any(op.code in _BOUNDED for op in line):
+        return True
+    return not (line and line[-1].code in _LAYERS) and _in_range(facts.values(output), 0, 1)
+
+
+def usual(values: Real | None) -> tuple[float, float] | None:
+    """Least and greatest value, NaN and infinity left out; None: there are no values."""
+    finite = values[np.isfinite(values)] if values is not None else np.empty(0)
+    return (float(finite.min()), float(finite.max())) if finite.size else None
+
+
+def _in_range(values: Real | None, low: float, high: float) -> bool:
+    ends = usual(values)
+    return ends is not None and low <= ends[0] and ends[1] <= high
+
+
+def _line(facts: Facts, output: str) -> list[TfOperator]:
+    """The op that made an output and those before it, as long as they only passed values on."""
+    if facts.graph is None:
+        return []
+    makers = {index: op for op in facts.graph.main.operators for index in op.outputs}
+    op = facts.producer(output)
+    found: list[TfOperator] = []
+    while op is not None and len(found) < _FARTHEST:
+        found.append(op)
+        if op.code not in (*_PASSIVE, *_BOUNDED) or not op.inputs:
+            break
+        op = makers.get(op.inputs[0])
+    return found
+
+
+def _is_constant(facts: Facts, index: int) -> bool:
+    return (
+        facts.graph is not None and index >= 0 and facts.graph.main.tensors[index].data is not None
+    )
+
+
+def _tensor(facts: Facts, index: int) -> str:
+    return facts.graph.main.tensors[index].name if facts.graph is not None and index >= 0 else ""

@@ -1,0 +1,150 @@
+"""PoseNet: heat maps of 17 points with short offsets, and displacements from point to point."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgecnn.core.postprocess import Activation, PosesSpec, Skeleton, to_json
+from edgecnn.core.runtime import TensorInfo
+from edgecnn.recognition.facts import Facts
+from edgecnn.recognition.found import Answer, Incomplete, InputHabit, Recognised
+from edgecnn.recognition.points import COCO
+from edgecnn.recognition.pose_outputs import Grid, grids, hints, is_probability, stride
+
+#: The op that Coral's files end with.
+DECODER_OP = "PosenetDecoderOp"
+# The tree of google-coral/libcoral's posenet_decoder and tensorflow/tfjs-models' keypoints.
+_TREE = (
+    (0, 1), (1, 3), (0, 2), (2, 4), (0, 5), (5, 7), (7, 9), (5, 11), (11, 13), (13, 15), (0, 6),
+    (6, 8), (8, 10), (6, 12), (12, 14), (14, 16),
+)  # fmt: skip
+_POINTS, _EDGES = len(COCO.names), len(_TREE)
+_SKELETON = Skeleton(COCO.names, _TREE)
+_MOBILE = InputHabit("PoseNet on MobileNet: RGB, -1..1, stretched", "-1..1")
+_RESNET = InputHabit("PoseNet on ResNet-50: RGB less ImageNet's mean, stretched", "caffe")
+
+
+@dataclass(frozen=True)
+class _Outputs:
+    """The outputs of a PoseNet head, as far as they are known."""
+
+    grid: Grid
+    heat: TensorInfo
+    short: TensorInfo | None
+    mid: Mapping[str, object]
+    shown: tuple[str, ...]
+
+
+def posenet(facts: Facts) -> Answer | None:
+    """Grids of one size with 17, 34 and 64 (or twice 32) channels, at stride 8, 16 or 32."""
+    found = next((one for grid in grids(facts) if (one := _head(facts, grid)) is not None), None)
+    if found is None:
+        return None
+    step = stride(facts, found.grid, (8, 16, 32))
+    rows, cols = found.grid
+    heat = found.heat.name
+    activation: Activation = "none" if is_probability(facts, heat) else "sigmoid"
+    coral = facts.cut == DECODER_OP
+    spec = PosesSpec(
+        heat,
+        ("person",),
+        _SKELETON,
+        rows,
+        cols,
+        (float(step), float(step)),
+        offsets=found.short.name if found.short is not None else "",
+        activation=activation,
+        **{**(_CORAL if coral else _TENSORFLOW_JS), **found.mid},  # type: ignore[arg-type]
+    )
+    evidence = (
+        f"{rows} × {cols} cells at stride {step} with {_POINTS} channels of points ('{heat}')",
+        *found.shown,
+        f"persons are put together as {_source(coral)} does",
+    )
+    habit = _RESNET if _on_resnet(facts) else _MOBILE
+    if found.short is None:
+        missing = {"offsets": "which output with 34 channels holds the short offsets"}
+        draft = {key: value for key, value in to_json(spec).items() if key not in _NO_DRAFT}
+        return Incomplete("PoseNet", missing, draft, evidence, habit, coral)
+    return Recognised("PoseNet", spec, evidence, habit, _warnings(found), sure=coral)
+
+
+_NO_DRAFT = ("schema", "offsets")
+_CORAL = {"radius": 10.0, "score_threshold": 0.2, "point_threshold": 0.2}
+_TENSORFLOW_JS = {
+    "radius": 20.0,
+    "score_threshold": 0.2,
+    "point_threshold": 0.5,
+    "sampling": "nearest",
+    "refinements": 2,
+}
+
+
+def _source(coral: bool) -> str:
+    return "Coral's op" if coral else "TensorFlow.js"
+
+
+def _on_resnet(facts: Facts) -> bool:
+    tensors = facts.graph.main.tensors if facts.graph is not None else ()
+    return any("resnet" in tensor.name.lower() for tensor in tensors)
+
+
+def _warnings(found: _Outputs) -> tuple[str, ...]:
+    if found.mid:
+        return ()
+    return ("no output leads from point to point for certain, so one person a frame is found",)
+
+
+def _head(facts: Facts, grid: Grid) -> _Outputs | None:
+    """The head on one grid; None: it is none."""
+    by_width: dict[int, list[TensorInfo]] = {}
+    for info in grids(facts)[grid]:
+        by_width.setdefault(info.shape[3], []).append(info)
+    heat, offsets = by_width.get(_POINTS, []), by_width.get(2 * _POINTS, [])
+    if len(heat) != 1 or not offsets or not stride(facts, grid, (8, 16, 32)):
+        return None
+    short = _short(facts, offsets)
+    shown = (
+        [] if short is None else [f"offsets of each point in '{short.name}', in pixels, y first"]
+    )
+    both, each = by_width.get(4 * _EDGES, []), by_width.get(2 * _EDGES, [])
+    mid: dict[str, object] = {}
+    if len(both) == 1:
+        name = both[0].name
+        mid = {"forward": name, "backward": name, "backward_column": 2 * _EDGES}
+        shown.append(f"'{name}': displacements along {_EDGES} edges, forward and then backward")
+    elif len(each) == 2:
+        ways = {way: info.name for info in each if (way := _way(facts, info))}
+        if len(ways) == 2:
+            mid = dict(ways)
+            shown.append(
+                f"'{ways['forward']}' leads along {_EDGES} edges, '{ways['backward']}' back:"
+                " by their names"
+            )
+    return _Outputs(grid, heat[0], short, mid, tuple(shown))
+
+
+def _short(facts: Facts, offsets: list[TensorInfo]) -> TensorInfo | None:
+    """The short offsets among outputs of 34 channels: the others are BodyPix' long ones."""
+    left = [info for info in offsets if "long" not in hints(facts, info.name)]
+    if len(left) > 1:
+        left = [info for info in left if "short" in hints(facts, info.name)] or left
+    if len(left) > 1:
+        sizes = [facts.values(info.name) for info in left]
+        means = [float(np.abs(values).mean()) for values in sizes if values is not None]
+        if len(means) == len(left) and min(means) * 3 < sorted(means)[1]:
+            return left[int(np.argmin(means))]
+    return left[0] if len(left) == 1 else None
+
+
+def _way(facts: Facts, info: TensorInfo) -> str:
+    """``forward`` or ``backward`` by an output's names; empty: they do not tell."""
+    names = hints(facts, info.name)
+    there, back = (any(word in names for word in words) for words in (_THERE, _BACK))
+    return "" if there == back else "forward" if there else "backward"
+
+
+_THERE, _BACK = ("fwd", "forward"), ("bwd", "backward")
