@@ -7,16 +7,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgecnn.core import postprocess as post
+from edgecnn.core.errors import ModelError
 from edgecnn.core.postprocess import ClassifySpec, PostprocessSpec
 from edgecnn.core.preprocess import PreprocessSpec
 from edgecnn.core.progress import Progress, SilentProgress
 from edgecnn.core.runtime import LiteRTPredictor
 from edgecnn.core.sample import Dataset
+from edgecnn.core.tflite.file_metadata import FileMetadata, read_file_metadata
 from edgecnn.core.tflite.metadata import specs as embedded_specs
+from edgecnn.core.tflite.reader import read_model_file
 from edgecnn.jobs.bare_specs import read_spec
 from edgecnn.jobs.calibration_data import CalibrationData, open_data
 from edgecnn.jobs.find_range import Subject, range_finder
 from edgecnn.jobs.input_range import RangeOptions, from_spec, with_options
+from edgecnn.jobs.photo import drawn_picture
+from edgecnn.recognition.facts import Facts
+from edgecnn.recognition.found import Recognised
+from edgecnn.recognition.table import recognise
 from quantization.load import FloatModel, load_float
 
 
@@ -61,7 +68,7 @@ def open_bare(
     """Loads the model (.keras, .h5, SavedModel, .tflite) and decides on specs and data.
 
     Specs come from the given files, else from the .tflite's metadata; else what a byte of an image
-    means is found out (:mod:`edgecnn.jobs.input_range`).
+    means is found out (:mod:`edgecnn.jobs.input_range`), and detectors are recognised.
     Samples come with labels where the source has one class per class of the model.
 
     Raises:
@@ -76,6 +83,8 @@ def open_bare(
         before = PreprocessSpec.from_json(read_spec(choice.preprocess))
     if choice.postprocess is not None:
         after = post.from_json(read_spec(choice.postprocess))
+    if after is None:
+        after = _recognised_detector(path, model, progress or SilentProgress())
     if before is not None:
         before = with_options(before, choice.input)
     data = open_data(
@@ -89,7 +98,7 @@ def open_bare(
             seed=seed,
         ),
         classes=_classes(model) if after is None else len(after.labels),
-        task="detect" if isinstance(after, post.DetectSpec) else None,
+        task="detect" if after is not None and after.task == "detect" else None,
         samples=samples,
         seed=seed,
     )
@@ -102,6 +111,25 @@ def open_bare(
     if after is None:
         data = replace(data, tune=None, test=None)
     return BareModel(model, after, data)
+
+
+def _recognised_detector(
+    path: Path, model: FloatModel, progress: Progress
+) -> PostprocessSpec | None:
+    """What a detector's outputs mean; None: it is no detector that is known."""
+    metadata = FileMetadata()
+    if path.suffix.lower() == ".tflite":
+        data, read = read_model_file(path)
+        metadata = read_file_metadata(data, read)
+    facts = Facts(LiteRTPredictor(model.data), model.model, metadata, photo=drawn_picture())
+    try:
+        answer = recognise(facts)
+    except ModelError:
+        return None
+    if not isinstance(answer, Recognised) or answer.spec.task != "detect":
+        return None
+    progress.say(f"model: {answer.name}")
+    return answer.spec
 
 
 def _subject(model: FloatModel, after: PostprocessSpec | None, parts: Sequence[Dataset]) -> Subject:
