@@ -16,7 +16,8 @@ def class_labels(facts: Facts, count: int, *, background: bool = False) -> tuple
 
     The user's label file comes first, then names in the file's metadata, else numbers. A first
     line for the background is dropped where it is one too many. Lines ``17 dog`` name classes by
-    number; numbers without a line are called ``class 16``.
+    number; numbers without a line are called ``class 16``. What follows an empty line is a remark
+    where it would be too much.
 
     Args:
         facts: of the model.
@@ -26,12 +27,13 @@ def class_labels(facts: Facts, count: int, *, background: bool = False) -> tuple
     Raises:
         DataError: a label file of another length.
     """
-    for given in (facts.labels, _of_file(facts)):
+    for given in (facts.labels, file_labels(facts)):
         if not given:
             continue
-        labels = _fitted(_by_number(given, count), count, background)
-        if labels is not None:
-            return labels
+        for lines in (given, _up_to_a_gap(given)):
+            labels = _fitted(_by_number(lines, count), count, background) if lines else None
+            if labels is not None:
+                return labels
         if given is facts.labels:
             raise DataError(
                 f"the label file has {len(given)} lines, the model has {count} classes",
@@ -41,7 +43,13 @@ def class_labels(facts: Facts, count: int, *, background: bool = False) -> tuple
     return tuple(str(number) for number in range(count))
 
 
-def _of_file(facts: Facts) -> tuple[str, ...]:
+def no_class(label: str) -> bool:
+    """Whether a label stands for the background."""
+    return label.strip().lower() in _NO_CLASS
+
+
+def file_labels(facts: Facts) -> tuple[str, ...]:
+    """Names of classes in the file's metadata; empty: none."""
     meta = facts.metadata
     if meta.ultralytics is not None and meta.ultralytics.names:
         return meta.ultralytics.names
@@ -66,10 +74,15 @@ def _by_number(given: tuple[str, ...], count: int) -> tuple[str, ...]:
     )
 
 
+def _up_to_a_gap(given: tuple[str, ...]) -> tuple[str, ...]:
+    """The lines before the first empty one."""
+    return given[: given.index("")] if "" in given else ()
+
+
 def _fitted(given: tuple[str, ...], count: int, background: bool) -> tuple[str, ...] | None:
     if len(given) == count:
         return given
-    none_first = given[0].strip().lower() in _NO_CLASS
+    none_first = no_class(given[0])
     if len(given) == count + 1 and none_first and not background:
         return given[1:]
     if len(given) == count - 1 and background and not none_first:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from edgecnn.core.errors import ModelError
 from edgecnn.recognition.centers import centers
+from edgecnn.recognition.centroids import fomo
 from edgecnn.recognition.classifier import plain_classifier
 from edgecnn.recognition.facts import Facts
 from edgecnn.recognition.found import Answer, Recognised
@@ -17,6 +18,7 @@ from edgecnn.recognition.pose_heatmaps import heat_maps
 from edgecnn.recognition.pose_landmarks import mediapipe_landmarks
 from edgecnn.recognition.pose_movenet import movenet_multi, movenet_single
 from edgecnn.recognition.pose_posenet import posenet
+from edgecnn.recognition.segment import segmentation
 from edgecnn.recognition.shared_scale import shared_scale_warnings
 from edgecnn.recognition.ssd import noted_detector, raw_ssd
 from edgecnn.recognition.ssd_op import ssd_op
@@ -33,6 +35,8 @@ Rule = Callable[[Facts], Answer | None]
 #: Each rule answers for its own kind, or nothing. Order decides nothing.
 RULES: tuple[Rule, ...] = (
     plain_classifier,
+    segmentation,
+    fomo,
     ssd_op,
     listed_outputs,
     selected_indices,

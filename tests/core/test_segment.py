@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -58,11 +59,13 @@ def test_scores_per_class_as_a_loop_over_cells_reads_them(
     raw[random.random(shape) < 0.2] = 1  # ties
     labels = tuple("abcdefg"[:columns])
     spec = SegmentSpec(
-        "map", labels, ROWS, COLS, (2.0, 3.0), False, background, activation, threshold
+        "map", labels, ROWS, COLS, (2.0, 3.0), False, False, background, activation, threshold
     )
     assert post.from_json(post.to_json(spec)) == spec
     found = run(spec, raw, info)
     assert found.covers == (0, 0, 10, 12) and found.margins is None
+    turned = run(replace(spec, transposed=True), np.moveaxis(raw, -1, 1), info)
+    assert (turned.classes == found.classes).all() and (turned.scores == found.scores).all()
     for row in range(ROWS):
         for col in range(COLS):
             real = [float(value) for value in info.dequantize(raw[0, row, col])]
@@ -106,7 +109,7 @@ def test_one_column_is_interpolated_at_its_threshold() -> None:
 def test_classes_share_the_pixels_of_a_frame_among_them() -> None:
     random = np.random.default_rng(5)
     numbers = random.integers(0, 4, (7, 9))
-    spec = SegmentSpec("map", tuple("abcd"), 7, 9, (3.0, 3.0), True)
+    spec = SegmentSpec("map", tuple("abcd"), 7, 9, (3.0, 3.0), class_numbers=True)
     frame = FrameMap(1.37, 2.11, -3.3, 1.9, 31, 43)
     found = run(spec, numbers, TensorInfo("map", (7, 9), "int64"), frame)
     own = np.stack([found.mask(k).pixels(43, 31) for k in range(4)])

@@ -55,7 +55,7 @@ def decode_segments(
         margins = values - np.nextafter(np.float32(spec.score_threshold), np.float32(-1))
         scores = np.clip(values, 0, 1)
     else:
-        numbers, scores = _best(spec, raw.reshape(cells, columns), info)
+        numbers, scores = _best(spec, raw.reshape(-1), info)
     numbers[(numbers == spec.background) | ~(scores >= spec.score_threshold)] = -1
     scores[numbers < 0] = 0
     shape = (spec.rows, spec.cols)
@@ -84,32 +84,36 @@ def _best(
     """The highest column of each cell, and its score where it is reported.
 
     Args:
-        spec: its activation and background.
-        raw: (cells, columns).
+        spec: how the values lie and what they need.
+        raw: all values, in the output's order.
         info: what the codes mean.
     """
-    planes = _planes(raw)
+    columns = len(spec.labels)
+    rows = raw.reshape(columns, -1).T if spec.transposed else raw.reshape(-1, columns)
+    planes = _planes(rows)
     numbers, best = _highest(planes)
     if spec.activation != "softmax":
         return numbers, np.clip(activate(info.dequantize(best), spec.activation), 0, 1)
     if spec.background < 0:
         return numbers, _softmax(planes, best, info)
     reported = np.flatnonzero(numbers != spec.background)
-    scores = np.zeros(len(raw), np.float32)
-    scores[reported] = _softmax(_planes(raw[reported]), best[reported], info)
+    scores = np.zeros(len(rows), np.float32)
+    scores[reported] = _softmax(_planes(rows[reported]), best[reported], info)
     return numbers, scores
 
 
 def _planes(raw: NDArray[Any]) -> NDArray[Any]:
-    """Columns as contiguous rows."""
+    """Columns of (cells, columns) as contiguous rows; halves as single precision."""
     import cv2
 
+    if raw.dtype.kind == "f":
+        raw = raw.astype(np.float32, copy=False)
+    if raw.T.flags.c_contiguous:
+        return raw.T
     if raw.dtype in (np.uint8, np.int8, np.int16, np.float32):
         # Numpy copies with such short rows three to seven times as slowly.
         planes: NDArray[Any] = cv2.transpose(np.ascontiguousarray(raw))
         return planes
-    if raw.dtype.kind == "f":
-        raw = raw.astype(np.float32)
     return np.ascontiguousarray(raw.T)
 
 

@@ -20,6 +20,7 @@ class SegmentSpec:
         rows, cols: of the map.
         stride: input pixels (x, y) per cell; the map lies over the input from its upper left
             corner on.
+        transposed: the output is (1, columns, rows, cols).
         class_numbers: whether the values are numbers of classes, not scores.
         background: the number of the class that is not reported; −1: all are.
         activation: applied to the scores' real values; ``softmax`` over the columns.
@@ -32,6 +33,7 @@ class SegmentSpec:
     rows: int
     cols: int
     stride: tuple[float, float] = (1.0, 1.0)
+    transposed: bool = False
     class_numbers: bool = False
     background: int = -1
     activation: Activation = "none"
@@ -45,6 +47,7 @@ class SegmentSpec:
         for key in ("rows", "cols"):
             checks.whole(key, getattr(self, key), 1, 8192)
         checks.numbers("stride", self.stride, 2)
+        checks.flag("transposed", self.transposed)
         checks.flag("class_numbers", self.class_numbers)
         checks.whole("background", self.background, -1, max(len(self.labels) - 1, 0))
         checks.one_of("activation", self.activation, get_args(Activation))
