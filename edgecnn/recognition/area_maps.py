@@ -188,7 +188,9 @@ def state_of(found: AreaMap, activation: str = "") -> tuple[State, str]:
         return "logits", f"the metadata says that {name} needs a {activation}"
     if code == "TANH":
         return "other", ""
-    if _coded_unit(info) or (values is not None and _decided(values)):
+    # Of several columns, heat maps of key points look like it too.
+    one = found.columns == 1
+    if one and (_coded_unit(info) or (values is not None and _decided(values))):
         return "sigmoid", f"the values of {name} are between 0 and 1"
     if values is not None and values.min() < -_LOGIT and values.max() > _LOGIT:
         ends = f"{values.min():.3g} to {values.max():.3g}"

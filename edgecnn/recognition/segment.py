@@ -16,8 +16,9 @@ from edgecnn.recognition.facts import Facts
 from edgecnn.recognition.found import Incomplete, InputHabit, Recognised
 from edgecnn.recognition.labels import class_labels, file_labels, no_class
 
-# Strides: of maps that need no op that enlarges them, of maps that cannot be grids of objects.
-_NEARLY_WHOLE, _FINE, _COARSEST = 2.25, 4.5, 16.5
+# Strides: of whole maps, of such that need no op that enlarges them, of such that cannot be grids
+# of objects, of all.
+_WHOLE, _NEARLY_WHOLE, _FINE, _COARSEST = 1.1, 2.25, 4.5, 16.5
 _PASCAL = 21
 _MOST_CLASSES = 1024
 _HALF = 0.5
@@ -109,8 +110,8 @@ def _several(found: AreaMap, state: State, facts: Facts) -> bool:
         return stride <= _NEARLY_WHOLE or found.enlarged is True
     named = len(facts.labels or file_labels(facts)) == found.columns
     if state == "sigmoid":
-        # Three columns from 0 to 1 may be a picture.
-        return stride <= _NEARLY_WHOLE and (found.columns != 3 or named)
+        # Three columns from 0 to 1 may be a picture, coarser ones heat maps of key points.
+        return stride <= _WHOLE and (found.columns != 3 or named)
     if state != "logits":
         return False
     if stride > _FINE:

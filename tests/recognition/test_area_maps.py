@@ -54,7 +54,6 @@ def segment_spec(outputs: dict, **more: object) -> SegmentSpec:
         (smooth(48, 64, 2), {"activation": "softmax", "background": 0}),
         (smooth(48, 64, 3), {"activation": "softmax", "background": -1}),
         (smooth(12, 16, 19), {"activation": "softmax", "stride": (4.0, 4.0)}),
-        (sigmoid(smooth(24, 32, 5)), {"activation": "none", "score_threshold": 0.5}),
         (sigmoid(smooth(48, 64, 1)), {"labels": ("foreground",), "score_threshold": 0.5}),
         (sigmoid(smooth(48, 64, 1))[..., 0], {"labels": ("foreground",), "activation": "none"}),
         (smooth(48, 64, 1), {"activation": "sigmoid", "score_threshold": 0.5}),
@@ -103,6 +102,7 @@ def test_label_files_of_segmentations() -> None:
         np.abs(smooth(48, 64, 3)) * 40,  # a picture
         smooth(192, 256, 3),  # a larger picture
         sigmoid(smooth(12, 16, 17) - 2),  # heat maps of key points
+        sigmoid(smooth(24, 32, 14) - 2),  # likewise
         smooth(6, 8, 18),  # anchors' boxes
         smooth(48, 40, 4),  # not over the image
         smooth(30, 40, 4),  # a U-Net without padding: not over all of it
