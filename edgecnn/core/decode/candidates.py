@@ -48,9 +48,8 @@ def passing(
     for start, own, present in side_by_side(scores, objectness):
         rows, best, label = _judged(activation, thresholds, own, present, int(background))
         found.append((rows + start if start else rows, best, label))
-    if len(found) == 1:
-        chosen, best, label = found[0]
-    else:
+    chosen, best, label = found[0]
+    if len(found) > 1:
         chosen, best, label = (np.concatenate(part) for part in zip(*found, strict=True))
     if len(chosen) > most:
         kept = np.sort(np.argsort(-best, kind="stable")[:most])
@@ -70,7 +69,9 @@ def _judged(
     if objectness is not None:
         # A class's probability is at most 1, so the product is at most the objectness.
         rows = _reaching(objectness, alone, (min(thresholds),))
-    elif activation == "softmax" and first:
+    elif not first:
+        rows = _reaching(scores, activation, thresholds)
+    elif activation == "softmax":
         rows = _beyond_background(scores, min(thresholds))
     else:
         rows = _reaching(RawColumns(scores.values[:, first:], scores.info), activation, thresholds)
@@ -81,7 +82,7 @@ def _judged(
         real = np.ascontiguousarray(scores.info.dequantize(raw))
         best = activate(real, activation)[:, first:].max(axis=1)
     else:
-        top = raw[np.arange(len(raw)), label + first]
+        top = raw[np.arange(len(raw)), label + first if first else label]
         best = activate(scores.info.dequantize(top), activation)
     if objectness is not None:
         seen = objectness.values[:, 0] if rows is None else objectness.values[rows, 0]

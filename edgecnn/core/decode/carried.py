@@ -91,14 +91,25 @@ def masks(
     # A view with the channels last, wherever they lie.
     grid = np.moveaxis(raw.reshape(spec.count, *shape[:2]), 0, 2) if spec.channels_first else raw
     grid = grid.reshape(shape)
-    cell = (spec.width / spec.cols, spec.height / spec.rows)
+    cell_x, cell_y = spec.width / spec.cols, spec.height / spec.rows
+    reaches = [
+        (*_reach(left, right, cell_x, spec.cols), *_reach(top, bottom, cell_y, spec.rows))
+        for left, top, right, bottom in boxes.tolist()
+    ]
+    if not reaches:
+        return ()
+    # What no box reaches is not dequantized, the rest once.
+    lefts, rights, tops, bottoms = zip(*reaches, strict=True)
+    first_row, first_col = min(tops), min(lefts)
+    part = grid[first_row : max(bottoms), first_col : max(rights)]
+    real = info.dequantize(np.ascontiguousarray(part) if spec.channels_first else part)
     found = []
-    for box, factors in zip(boxes.tolist(), coefficients, strict=True):
-        left, right = _reach(box[0], box[2], cell[0], spec.cols)
-        top, bottom = _reach(box[1], box[3], cell[1], spec.rows)
-        part = info.dequantize(grid[top:bottom, left:right])
-        covers = (left * cell[0], top * cell[1], right * cell[0], bottom * cell[1])
-        found.append(Mask(part @ factors, covers, (box[0], box[1], box[2], box[3])))
+    for box, reach, factors in zip(boxes.tolist(), reaches, coefficients, strict=True):
+        left, right, top, bottom = reach
+        rows = slice(top - first_row, bottom - first_row)
+        values = real[rows, left - first_col : right - first_col] @ factors
+        covers = (left * cell_x, top * cell_y, right * cell_x, bottom * cell_y)
+        found.append(Mask(values, covers, (box[0], box[1], box[2], box[3])))
     return tuple(found)
 
 

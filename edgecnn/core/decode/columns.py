@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -59,10 +59,12 @@ class Columns:
 
     def bounds(self) -> list[int]:
         """Where the parts start, and where the last one ends."""
-        return [0, *np.cumsum([len(part) for part in self.parts]).tolist()]
+        return list(accumulate((len(part) for part in self.parts), initial=0))
 
     def between(self, start: int, end: int) -> RawColumns:
         """Candidates that lie within one part."""
+        if len(self.parts) == 1 and end - start == len(self.parts[0]):
+            return self.parts[0]
         for part, (first, last) in zip(self.parts, pairwise(self.bounds()), strict=True):
             if first <= start and end <= last:
                 return RawColumns(part.values[start - first : end - first], part.info)

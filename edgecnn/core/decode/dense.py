@@ -25,7 +25,6 @@ The rule, which the C twin follows; all in float32:
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -61,15 +60,15 @@ def detect(spec: DetectSpec, outputs: Outputs, frame_map: FrameMap | None) -> De
         background=spec.background,
     )
     boxes = corners(spec, parts["boxes"].real(chosen), _places(spec, chosen))
-    finite = np.isfinite(boxes).all(axis=1)
-    if not finite.all():
+    if not np.isfinite(boxes).all():
+        finite = np.isfinite(boxes).all(axis=1)
         chosen, best, label, boxes = chosen[finite], best[finite], label[finite], boxes[finite]
     kept = nms(boxes, best, label, spec.nms_iou, spec.max_detections)
     found = Detections(boxes[kept], best[kept], label[kept])
     if spec.suppression == "weighted":
         points = _points(spec, parts, chosen, best)
         found = _weighted(spec, Detections(boxes, best, label, points), kept)
-    else:
+    elif spec.keypoints is not None:
         points = _points(spec, parts, chosen[kept], found.scores)
         found = replace(found, keypoints=points)
     if spec.masks is not None:
@@ -92,22 +91,24 @@ def _all_columns(spec: DetectSpec, outputs: Outputs) -> dict[str, Columns]:
     if spec.masks is not None:
         wanted["masks"] = (spec.masks.output, spec.masks.column, spec.masks.count)
     named = {
-        key: [name] if name else [getattr(level, key) for level in spec.levels]
+        key: [(name, spec.candidates)] if name
+        else [(getattr(level, key), level.candidates) for level in spec.levels]
         for key, (name, _, _) in wanted.items()
-    }
-    uses = Counter(name for names in named.values() for name in names)
+    }  # fmt: skip
+    uses = [name for parts in named.values() for name, _ in parts]
+    alone = len(set(uses)) == len(uses)
     found = {}
-    for key, (name, start, width) in wanted.items():
-        counts = [spec.candidates] if name else [level.candidates for level in spec.levels]
-        found[key] = Columns(
-            tuple(
-                read_columns(
-                    outputs, each, count, start, width, shared=uses[each] > 1,
-                    transposed=spec.transposed, what="classes" if key == "scores" else "",
-                )
-                for each, count in zip(named[key], counts, strict=True)
+    for key, parts in named.items():
+        _, start, width = wanted[key]
+        read = [
+            read_columns(
+                outputs, name, count, start, width, transposed=spec.transposed,
+                shared=not alone and uses.count(name) > 1,
+                what="classes" if key == "scores" else "",
             )
-        )  # fmt: skip
+            for name, count in parts
+        ]  # fmt: skip
+        found[key] = Columns(tuple(read))
     return found
 
 
