@@ -36,17 +36,19 @@ def slow_decode(spec: DetectSpec, outputs: dict, infos: list) -> Detections:
     every = activate(scores, spec.activation)[:, int(spec.background) :]
     label = scores[:, int(spec.background) :].argmax(axis=1)
     score = every[np.arange(len(every)), label]
+    sound = np.isfinite(scores[np.arange(len(every)), label + int(spec.background)])
     if spec.objectness or any(level.objectness for level in spec.levels):
         here = real("objectness", spec.objectness, spec.objectness_column, 1)[:, 0]
+        sound &= np.isfinite(here)
         alone = "none" if spec.activation == "none" else "sigmoid"
         score = np.clip(score, 0, 1) * np.clip(activate(here, alone), 0, 1)
     limits = F(spec.thresholds or [spec.score_threshold] * len(spec.labels))
-    chosen = [k for k in range(len(score)) if score[k] >= limits[label[k]]]
+    chosen = [k for k in range(len(score)) if sound[k] and score[k] >= limits[label[k]]]
     chosen = sorted(sorted(chosen, key=lambda k: (-score[k], k))[: spec.max_candidates])
     places = slow_places(spec)
     codes = real("boxes", spec.boxes, spec.box_column, 4 * max(spec.bins, 1))
     boxes = slow_corners(spec, codes, places)
-    chosen = [k for k in chosen if np.isfinite(boxes[k]).all()]
+    chosen = [k for k in chosen if np.isfinite([*boxes[k], *codes[k]]).all()]
     points = None
     if spec.keypoints is not None:
         given = spec.keypoints

@@ -7,7 +7,14 @@ import pytest
 
 from edgecnn.core import postprocess as post
 from edgecnn.core.errors import BundleError
-from edgecnn.core.postprocess import ClassifySpec, DetectSpec, GridLevel
+from edgecnn.core.postprocess import (
+    CandidatePoints,
+    ClassifySpec,
+    DetectSpec,
+    GridLevel,
+    MaskCoefficients,
+    Skeleton,
+)
 from edgecnn.core.preprocess import (
     ArrayInput,
     AudioInput,
@@ -218,3 +225,114 @@ def test_bad_fields_of_decoded_boxes_are_named(change: dict, text: str) -> None:
     assert post.from_json(data) == spec and spec.candidates == 25200
     with pytest.raises(BundleError, match=text):
         post.from_json({**data, **change})
+
+
+PER_LEVEL = DetectSpec(
+    "", "", ("a", "b"),
+    (
+        GridLevel(4, 4, 8, ((1.0, 2.0),), "s0", "b0", "o0", "k0"),
+        GridLevel(2, 2, 16, ((3.0, 4.0),), "s1", "b1", "o1", "k1"),
+    ),
+    coding="center-exp",
+    background=True,
+    suppression="weighted",
+    keypoints=CandidatePoints(Skeleton(("l", "r"), ((0, 1),)), values=3, coding="anchor"),
+    masks=MaskCoefficients("m", 4, "p", 40, 40, 32, 160, 120),
+)  # fmt: skip
+
+
+def test_outputs_per_level_round_trip() -> None:
+    assert post.from_json(through_text(post.to_json(PER_LEVEL))) == PER_LEVEL
+    names = ("s0", "b0", "o0", "k0", "s1", "b1", "o1", "k1", "m", "p")
+    assert PER_LEVEL.outputs == names and PER_LEVEL.per_level and PER_LEVEL.has_objectness
+    assert (PER_LEVEL.score_columns, PER_LEVEL.box_columns, PER_LEVEL.candidates) == (3, 4, 20)
+    listed = DetectSpec(
+        "s", "b", ("a",), (), "center-linear", anchor_boxes=((-1.5, 2.0, 3.0, 4.0),) * 7
+    )
+    assert post.from_json(through_text(post.to_json(listed))) == listed
+    assert listed.candidates == 7 and listed.anchors.shape == (7, 4)
+    bins = DetectSpec("s", "b", ("a",), (GridLevel(2, 2, 8),), bins=16)
+    assert post.from_json(through_text(post.to_json(bins))) == bins and bins.box_columns == 64
+
+
+def changed(data: dict, path: str, value: object) -> None:
+    """Sets what the dotted path names; numbers are places in lists."""
+    *way, last = path.split(".")
+    for key in way:
+        data = data[int(key)] if key.isdigit() else data[key]
+    data[last] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "text"),
+    [
+        ("scores", "s", "scores = 's', expected the name of an output, or one in each"),
+        ("levels.0.scores", "", "scores"),
+        ("levels.1.boxes", "", "boxes"),
+        ("levels.1.boxes", 3, "levels.boxes"),
+        ("levels.0.objectness", "", "objectness"),
+        ("objectness", "o", "objectness"),
+        ("levels.1.keypoints", "", "keypoints"),
+        ("keypoints.output", "k", "keypoints"),
+        ("keypoints", None, "levels.keypoints"),
+        ("levels.0.stride", 0, "stride"),
+        ("levels.0.stride", 9000.5, "stride"),
+        ("labels", [], "labels"),
+        ("background", 1, "background"),
+        ("bins", 8, "bins"),
+        ("bins", True, "bins"),
+        ("suppression", "soft", "suppression"),
+        ("anchor_boxes", [[1, 2, 3, 4]], "levels"),
+        ("anchor_boxes", [[1, 2, -3, 4]], "anchor_boxes"),
+        ("anchor_boxes", [[1, 2, 3]], "anchor_boxes"),
+        ("anchor_boxes", 5, "cannot be read"),
+        ("coding", "ltrb", "keypoints.coding"),
+        ("coding", "cell", "coding"),
+        ("keypoints.coding", "polar", "keypoints.coding"),
+        ("keypoints.values", 4, "keypoints.values"),
+        ("keypoints.axes", "zx", "keypoints.axes"),
+        ("keypoints.column", -1, "keypoints.column"),
+        ("keypoints.activation", "softmax", "keypoints.activation"),
+        ("keypoints.skeleton.names", [], "skeleton.names"),
+        ("keypoints.skeleton.names", [1], "skeleton.names"),
+        ("keypoints.skeleton.edges", [[0, 2]], "skeleton.edges"),
+        ("keypoints.skeleton.edges", [[0]], "skeleton.edges"),
+        ("keypoints.surprise", 1, "cannot be read"),
+        ("masks.output", "", "masks.output"),
+        ("masks.prototypes", None, "masks.prototypes"),
+        ("masks.rows", 0, "masks.rows"),
+        ("masks.count", 1 << 20, "masks.count"),
+        ("masks.width", 0, "masks.width"),
+        ("masks.height", 1.5, "masks.height"),
+    ],
+)
+def test_bad_fields_of_levels_points_and_masks_are_named(
+    path: str, value: object, text: str
+) -> None:
+    data = through_text(post.to_json(PER_LEVEL))
+    changed(data, path, value)
+    with pytest.raises(BundleError, match=text) as caught:
+        post.from_json(data)
+    assert caught.value.hint and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"coding": "center-size", "keypoints": "cell"}, "units or anchor, without levels"),
+        ({"coding": "cxcywh", "anchor_boxes": ()}, "decoded_boxes"),
+        ({"coding": "cell-exp"}, "levels for cell-exp"),
+        ({"coding": "anchor-exp"}, "levels for anchor-exp"),
+        ({"anchor_boxes": ()}, "at least one feature map"),
+        ({"keypoints": "units", "output": ""}, "keypoints"),
+    ],
+)
+def test_what_does_not_go_with_a_list_of_anchors(fields: dict, text: str) -> None:
+    points = None
+    if "keypoints" in fields:
+        points = CandidatePoints(
+            Skeleton(("l",)), fields.pop("output", "k"), coding=fields["keypoints"]
+        )
+    given = {"coding": "center-linear", "anchor_boxes": ((1.0, 2.0, 3.0, 4.0),), **fields}
+    with pytest.raises(BundleError, match=text):
+        DetectSpec("s", "b", ("a",), (), **{**given, "keypoints": points})

@@ -77,20 +77,27 @@ def _judged(
         rows = _reaching(RawColumns(scores.values[:, first:], scores.info), activation, thresholds)
     raw = scores.values if rows is None else scores.values[rows]
     label = raw[:, first:].argmax(axis=1).astype(np.int64)  # dequantized, the order is the same
+    place = np.arange(len(raw)), label + first if first else label
     if activation == "softmax":
         # In one order of memory, since sums depend on it.
         real = np.ascontiguousarray(scores.info.dequantize(raw))
-        best = activate(real, activation)[:, first:].max(axis=1)
+        own, best = real[place], activate(real, activation)[place]
     else:
-        top = raw[np.arange(len(raw)), label + first if first else label]
-        best = activate(scores.info.dequantize(top), activation)
-    if objectness is not None:
-        seen = objectness.values[:, 0] if rows is None else objectness.values[rows, 0]
-        present = activate(objectness.info.dequantize(seen), alone)
-        best = np.clip(best, 0, 1) * np.clip(present, 0, 1)
+        own = scores.info.dequantize(raw[place])
+        best = activate(own, activation)
     limits = np.asarray(thresholds, np.float32)
-    good = (best >= (limits[label] if len(limits) > 1 else limits)).nonzero()[0]
-    return good if rows is None else rows[good], best[good], label[good]
+    limits = limits[label] if len(limits) > 1 else limits
+    if objectness is None:
+        good = best >= limits
+    else:
+        seen = objectness.values[:, 0] if rows is None else objectness.values[rows, 0]
+        present = objectness.info.dequantize(seen)
+        best = np.clip(best, 0, 1) * np.clip(activate(present, alone), 0, 1)
+        good = (best >= limits) & np.isfinite(present)
+    if raw.dtype.kind == "f":
+        good &= np.isfinite(own)
+    kept = good.nonzero()[0]
+    return kept if rows is None else rows[kept], best[kept], label[kept]
 
 
 def _reaching(

@@ -8,10 +8,11 @@ The rule, which the C twin follows; all in float32:
    ``background`` column apart; its score is its sigmoid, or its softmax over all columns; with
    objectness (a sigmoid too, where the scores take a softmax) it is both probabilities' product,
    each clipped to [0, 1]; candidates whose score is below ``score_threshold``, or below that
-   class's of ``thresholds``, go; of more than ``max_candidates`` the best stay (of equal scores
-   the first);
+   class's of ``thresholds``, go, and so do those whose best value or objectness is not finite; of
+   more than ``max_candidates`` the best stay (of equal scores the first);
 3. the rest are decoded to boxes in tensor pixels (:mod:`edgecnn.core.decode.boxes`), and so are
-   their key points (:mod:`edgecnn.core.decode.carried`); boxes with a side that is not finite go;
+   their key points (:mod:`edgecnn.core.decode.carried`); those with a code or a side that is not
+   finite go;
 4. greedy NMS in order of score (of equal ones the first candidate first): a box goes if one of its
    class that was kept overlaps it by intersection > ``nms_iou`` · union; at ``max_detections`` it
    ends; an ``nms_iou`` of 1 compares nothing;
@@ -59,9 +60,10 @@ def detect(spec: DetectSpec, outputs: Outputs, frame_map: FrameMap | None) -> De
         parts.get("objectness"),
         background=spec.background,
     )
-    boxes = corners(spec, parts["boxes"].real(chosen), _places(spec, chosen))
-    if not np.isfinite(boxes).all():
-        finite = np.isfinite(boxes).all(axis=1)
+    codes = parts["boxes"].real(chosen)
+    boxes = corners(spec, codes, _places(spec, chosen))
+    if not (np.isfinite(codes).all() and np.isfinite(boxes).all()):
+        finite = np.isfinite(codes).all(axis=1) & np.isfinite(boxes).all(axis=1)
         chosen, best, label, boxes = chosen[finite], best[finite], label[finite], boxes[finite]
     kept = nms(boxes, best, label, spec.nms_iou, spec.max_detections)
     found = Detections(boxes[kept], best[kept], label[kept])

@@ -190,7 +190,7 @@ class DetectSpec:
         """What data it is trained and judged on."""
         return "detect"
 
-    @cached_property
+    @property
     def candidates(self) -> int:
         """How many boxes the model proposes."""
         on_levels = sum(level.candidates for level in self.levels)
@@ -206,7 +206,7 @@ class DetectSpec:
         """How many values of a candidate its scores take."""
         return len(self.labels) + self.background
 
-    @cached_property
+    @property
     def has_objectness(self) -> bool:
         """Whether any output holds the objectness."""
         return bool(self.objectness) or any(level.objectness for level in self.levels)
