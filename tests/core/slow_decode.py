@@ -61,13 +61,18 @@ def slow_decode(spec: DetectSpec, outputs: dict, infos: list) -> Detections:
 
 def slow_places(spec: DetectSpec) -> np.ndarray:
     """Centre x, y, anchor width, height and stride of all candidates."""
-    cells = [
-        ((col + 0.5) * level.stride, (row + 0.5) * level.stride, *(anchor or (0, 0)), level.stride)
-        for level in spec.levels
-        for row in range(level.rows)
-        for col in range(level.cols)
-        for anchor in level.anchors or (None,)
-    ]
+    cells = []
+    for level in spec.levels:
+        places = [
+            ((col + F(level.offset)) * F(level.stride), (row + F(level.offset)) * F(level.stride))
+            for row in range(level.rows)
+            for col in range(level.cols)
+        ]
+        sizes = level.anchors or ((0, 0),)
+        pairs = [(place, size) for place in places for size in sizes]
+        if level.anchors_first:
+            pairs = [(place, size) for size in sizes for place in places]
+        cells += [(*place, *size, level.stride) for place, size in pairs]
     cells += [(*anchor, 0) for anchor in spec.anchor_boxes]
     return F(cells or np.zeros((spec.candidates, 5)))
 
@@ -135,7 +140,8 @@ def slow_points(
         one = values[:, i * given.values : (i + 1) * given.values]
         x, y = (one[:, 0], one[:, 1]) if given.axes == "xy" else (one[:, 1], one[:, 0])
         if given.coding == "units":
-            x, y = x * F(spec.box_units[0]), y * F(spec.box_units[1])
+            units = F(given.units or spec.box_units)
+            x, y = x * units[0], y * units[1]
         elif given.coding == "anchor":
             x, y = x * (vx * aw) + cx, y * (vy * ah) + cy
         else:

@@ -50,8 +50,14 @@ def cases(draw) -> tuple[DetectSpec, dict, list]:
         "scores": classes + background, "keypoints": points.width if points else 0,
     }  # fmt: skip
     names, starts, sizes = draw(layouts(widths, len(levels)))
+    free = coding == "ltrb" and not (points and points.coding == "cell")
     levels = tuple(
-        replace(level, **{key: name[i] for key, name in names.items() if len(name) > 1})
+        replace(
+            level,
+            anchors_first=draw(st.booleans()),
+            offset=draw(st.sampled_from([0.0, 0.5])) if free else 0.5,
+            **{key: name[i] for key, name in names.items() if len(name) > 1},
+        )
         for i, level in enumerate(levels)
     )
     whole = {key: name[0] if len(name) == 1 else "" for key, name in names.items()}
@@ -96,6 +102,7 @@ def key_points_of(draw, coding: str, levels: bool) -> CandidatePoints | None:
     return CandidatePoints(
         SKELETON, "p", values=draw(st.integers(2, 3)), axes=draw(st.sampled_from(["xy", "yx"])),
         coding=draw(st.sampled_from(known)), activation=draw(st.sampled_from(["none", "sigmoid"])),
+        units=draw(st.sampled_from([(), (3.0, 5.0)])),
     )  # fmt: skip
 
 

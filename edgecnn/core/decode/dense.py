@@ -2,8 +2,9 @@
 
 The rule, which the C twin follows; all in float32:
 
-1. candidates are numbered level by level, each cell-major, then anchor; what a level names of its
-   own is read from that output, with that output's quantization;
+1. candidates are numbered level by level, each cell-major, then anchor (``anchors_first``: the
+   other way round); what a level names of its own is read from that output, with that output's
+   quantization;
 2. the candidate's class is the one with the highest score (the first of equal ones), the
    ``background`` column apart; its score is its sigmoid, or its softmax over all columns; with
    objectness (a sigmoid too, where the scores take a softmax) it is both probabilities' product,

@@ -171,6 +171,8 @@ class DetectSpec:
         self._check_output("keypoints", points.output, needed=True)
         if points.coding == "cell" and not self.levels:
             checks.bad("keypoints.coding", points.coding, "units or anchor, without levels")
+        if points.coding == "cell" and any(level.offset != 0.5 for level in self.levels):
+            checks.bad("levels.offset", "another", "0.5 for key points in cells")
         if points.coding == "anchor" and self.coding not in _ON_ANCHORS:
             checks.bad("keypoints.coding", points.coding, f"units or cell, beside {self.coding}")
 
