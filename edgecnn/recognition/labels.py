@@ -8,6 +8,10 @@ from edgecnn.core.errors import DataError
 from edgecnn.recognition.facts import Facts
 
 _NO_CLASS = ("???", "background", "__background__", "unlabeled", "unlabelled", "none", "bg")
+_MOST_CLASSES = 1 << 16
+_COCO = 80
+# Numbers, counted from 0, that COCO's annotations leave out.
+_COCO_GAPS = (11, 25, 28, 29, 44, 65, 67, 68, 70, 82)
 _NUMBERED = re.compile(r"(\d+)[\s:,]+(\S.*)")
 
 
@@ -30,7 +34,7 @@ def class_labels(facts: Facts, count: int, *, background: bool = False) -> tuple
     for given in (facts.labels, file_labels(facts)):
         if not given:
             continue
-        for lines in (given, _up_to_a_gap(given)):
+        for lines in (given, _up_to_a_gap(given), coco_with_gaps(given)):
             labels = _fitted(_by_number(lines, count), count, background) if lines else None
             if labels is not None:
                 return labels
@@ -57,6 +61,24 @@ def file_labels(facts: Facts) -> tuple[str, ...]:
         if note.labels:
             return note.labels
     return meta.labels
+
+
+def named_classes(given: tuple[str, ...]) -> int:
+    """How many classes a label file speaks of, the background apart."""
+    numbers = [int(found[1]) for line in given if (found := _NUMBERED.fullmatch(line))]
+    if given and len(numbers) == len(given):
+        return min(max(numbers) + 1, _MOST_CLASSES)
+    return len(given) - (1 if given and no_class(given[0]) else 0)
+
+
+def coco_with_gaps(given: tuple[str, ...]) -> tuple[str, ...]:
+    """COCO's 80 classes at their places among the 90 that TensorFlow's models count."""
+    if len(given) != _COCO or (given[0], given[-1]) != ("person", "toothbrush"):
+        return ()
+    names = iter(given)
+    return tuple(
+        f"class {k}" if k in _COCO_GAPS else next(names) for k in range(_COCO + len(_COCO_GAPS))
+    )
 
 
 def _by_number(given: tuple[str, ...], count: int) -> tuple[str, ...]:

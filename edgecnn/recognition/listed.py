@@ -9,7 +9,6 @@ first, then names, then shapes and values on a photo; the order of outputs decid
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -22,7 +21,7 @@ from edgecnn.core.tensor_info import TensorInfo
 from edgecnn.core.tflite.metadata_tables import TensorNote
 from edgecnn.recognition.facts import Facts
 from edgecnn.recognition.found import Answer, Incomplete, InputHabit, Recognised
-from edgecnn.recognition.labels import class_labels
+from edgecnn.recognition.labels import class_labels, coco_with_gaps, file_labels, named_classes
 from edgecnn.recognition.points import numbered
 from edgecnn.recognition.ssd_op import OP
 
@@ -40,11 +39,8 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
 _EXTRA = ("raw_detection", "multiclass", "anchor_indices")
 _MOST_ROWS = 1 << 12
 _UNKNOWN_CLASSES = 1000
-_MOST_CLASSES = 1 << 16
-_NUMBERED = re.compile(r"(\d{1,9})[\s:,]+\S")
 _WHOLE = 1e-3
 _PIXELS = 2.0
-_NO_CLASS = ("???", "background", "__background__", "none")
 _ASKED = {
     "scores": "the output with a score for each box",
     "classes": "the output with the number of each box's class",
@@ -269,24 +265,20 @@ def _labels(facts: Facts, roles: _Roles, filled: int) -> tuple[tuple[str, ...], 
     shapes = {info.name.lower(): info.shape for info in facts.outputs}
     every = next((shape[-1] for name, shape in shapes.items() if "multiclass" in name), 0)
     offset = int(every > 1 or any(word in name for word in _EXTRA for name in shapes))
-    given = facts.labels or facts.metadata.labels
-    count = _named_classes(given)
+    given = facts.labels or file_labels(facts)
+    count = named_classes(given)
     if not given:
         count = every - 1 if every > 1 else _UNKNOWN_CLASSES
-    values = facts.values(roles.names["classes"]) if "classes" in roles.names else None
-    if given and values is not None:
-        numbers = values.reshape(-1)[:filled]
-        if numbers.size and numbers.max() == count and numbers.min() >= 1:
-            offset = 1
+    named = roles.names.get("classes", "")
+    values = facts.values(named) if named else None
+    numbers = values.reshape(-1)[:filled] if values is not None else np.zeros(0, np.float32)
+    most = float(numbers.max()) if numbers.size else 0.0
+    gaps = coco_with_gaps(given)
+    if gaps and (most > count or "detection_classes" in named):
+        count = len(gaps)
+    if given and most == count and numbers.min() >= 1:
+        offset = 1
     return class_labels(facts, count), offset
-
-
-def _named_classes(given: tuple[str, ...]) -> int:
-    """How many classes a label file speaks of; its lines may be ``17 dog``."""
-    numbers = [int(found[1]) for line in given if (found := _NUMBERED.match(line))]
-    if given and len(numbers) == len(given):
-        return min(max(numbers) + 1, _MOST_CLASSES)
-    return len(given) - (1 if given and given[0].strip().lower() in _NO_CLASS else 0)
 
 
 def _points(facts: Facts, rows: int) -> CandidatePoints | None:

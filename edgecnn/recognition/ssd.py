@@ -9,7 +9,7 @@ from edgecnn.core.postprocess import DetectSpec
 from edgecnn.core.tensor_info import TensorInfo
 from edgecnn.recognition.facts import Facts, Real
 from edgecnn.recognition.found import Answer, Incomplete, InputHabit, Recognised
-from edgecnn.recognition.labels import class_labels
+from edgecnn.recognition.labels import class_labels, file_labels, no_class
 from edgecnn.recognition.ssd_anchors import AnchorFamily, families
 from edgecnn.recognition.traces import activated
 
@@ -17,7 +17,6 @@ _BOX = 4
 _OVERLAP = 0.6
 _LEAST_CANDIDATES = 16
 _MOST_COLUMNS = 1 << 12
-_NO_CLASS = ("???", "background", "__background__", "none")
 _BOX_WORDS = ("box_encoding", "box_regression", "box-predict", "boxpredictor", "box_net", "box-net")
 _CLASS_WORDS = ("class", "score", "conf", "cls", "logit")
 # Nearly all boxes that are decoded end after they begin, and lie in or near the image.
@@ -181,10 +180,10 @@ def _decoded(values: Real | None, size: tuple[int, int]) -> bool:
 
 def _labels(facts: Facts, columns: int, usual: bool) -> tuple[tuple[str, ...], bool]:
     """Labels, and whether the first column is the background: as many names as columns decide."""
-    given = facts.labels or facts.metadata.labels
+    given = facts.labels or file_labels(facts)
     background = usual and columns > 1
     if given and columns > 1:
-        none_first = given[0].strip().lower() in _NO_CLASS
+        none_first = no_class(given[0])
         if len(given) == columns:
             background = none_first
         elif len(given) == columns - 1 and not none_first:

@@ -12,6 +12,7 @@ from edgecnn.recognition.classifier import plain_classifier
 from edgecnn.recognition.facts import Facts
 from edgecnn.recognition.found import Answer, Recognised
 from edgecnn.recognition.listed import listed_outputs, selected_indices
+from edgecnn.recognition.listed_rows import rows_of_an_image
 from edgecnn.recognition.mediapipe import mediapipe_detector
 from edgecnn.recognition.pose_coordinates import coordinates
 from edgecnn.recognition.pose_heatmaps import heat_maps
@@ -39,6 +40,7 @@ RULES: tuple[Rule, ...] = (
     fomo,
     ssd_op,
     listed_outputs,
+    rows_of_an_image,
     selected_indices,
     raw_ssd,
     ssd_with_anchors,

@@ -336,6 +336,22 @@ def test_hostile_values_are_no_crash(name: str, value: float) -> None:
             decode(answer.spec, outputs, facts.outputs, None)
 
 
+@pytest.mark.parametrize("maker", ["automl", "openvino"])
+def test_rows_that_begin_with_the_images_number(maker: str) -> None:
+    arrays = listed_arrays()
+    boxes, scores, classes = (arrays[key][0] for key in ("boxes", "scores", "classes"))
+    image = np.zeros((8, 1), np.float32)
+    size = np.float32([64, 96, 64, 96])
+    rows = np.concatenate([image, boxes * size, scores[:, None], classes[:, None] + 1], 1)[None]
+    if maker == "openvino":
+        parts = [image, classes[:, None] + 1, scores[:, None], boxes[:, [1, 0, 3, 2]]]
+        rows = np.concatenate(parts, 1)[None, None]
+    facts = given({"Identity": rows}, (96, 64), LABELS)
+    answer = recognise(facts)
+    assert isinstance(answer, Recognised) and "seven numbers" in answer.name
+    check_list(answer.spec, facts, arrays)
+
+
 def test_three_outputs_of_a_dense_head_are_no_list() -> None:
     rng = np.random.default_rng(0)
     outputs = {"boxes": rng.random((1, 2100, 4), np.float32) * 300,
@@ -526,3 +542,14 @@ def test_sts_model_zoo_gives_its_anchors_with_the_boxes(joined: bool) -> None:
     best, label = scores[:, 1:].max(1), scores[:, 1:].argmax(1)
     kept = [k for k in plain_nms(boxes, best, label, 0.3, 100) if best[k] >= 0.6]
     same(decode(answer.spec, outputs, facts.outputs, None), boxes[kept], best[kept], label[kept])
+
+
+def test_cocos_80_names_lie_among_90_numbers() -> None:
+    names = ("person", *(f"thing {k}" for k in range(2, 80)), "toothbrush")
+    arrays = listed_arrays()
+    arrays["classes"][0, :5] = [89, 0, 11, 12, 26]
+    facts = given({f"detection_{key}": item for key, item in arrays.items()}, (96, 64), names)
+    spec = recognise(facts).spec
+    # COCO's category ids 90, 1, 13 and 27; 12 and 26 are none of its classes.
+    assert [spec.labels[k] for k in (89, 0, 12, 26)] == [names[k] for k in (79, 0, 11, 24)]
+    assert (len(spec.labels), spec.labels[11]) == (90, "class 11")
