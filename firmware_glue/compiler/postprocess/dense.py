@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import get_args
 
 import numpy as np
 
-from edgecnn.core.postprocess import BoxCoding, DetectSpec, GridLevel
-from edgecnn.core.postprocess.base import PointCoding
+from edgecnn.core.postprocess import DetectSpec, GridLevel
 from firmware_glue.compiler.ops.spec import Params
 from firmware_glue.compiler.postprocess.outputs import (
-    NO_COLUMNS,
     NO_SCORES,
     Float,
     LeftOut,
     ModelOutputs,
     Tables,
     Values,
+    point_params,
     scores,
 )
 from firmware_glue.compiler.postprocess.stage import BoxStage
 
 # In the order of the enums in edgecnn_detect.h.
-_CODINGS, _POINTS = get_args(BoxCoding), get_args(PointCoding)
+_CODINGS = (
+    "ltrb", "center-size", "center-exp", "center-linear", "corner-linear", "cell-exp",
+    "anchor-exp", "anchor-square", "cxcywh", "xyxy",
+)  # fmt: skip
+_POINTS = ("units", "anchor", "cell")
 _OUTPUTS = ("scores", "boxes", "objectness", "keypoints")  # the fields of ec_level_outputs
 _DECODED = ("cxcywh", "xyxy")
 _ON_NOTHING, _ON_CELLS, _ON_CELL_ANCHORS, _ON_ANCHORS = range(4)
@@ -48,6 +50,8 @@ def detect_stage(spec: DetectSpec, outputs: ModelOutputs) -> BoxStage:
     Raises:
         LeftOut: the outputs are others than the spec says, or it asks for what the C does not do.
     """
+    if spec.coding not in _CODINGS:
+        raise LeftOut(f"there is no C for boxes in the coding '{spec.coding}'")
     levels = _levels(spec, outputs)
     for key in _OUTPUTS:
         found = [v for level in levels if (v := getattr(level, key)) is not None]
@@ -126,12 +130,14 @@ def _level(spec: DetectSpec, levels: tuple[_Level, ...], number: int, tables: Ta
         ("candidates", level.candidates),
         ("cols", grid.cols if grid else 1),
         ("per_cell", max(1, len(grid.anchors)) if grid else 1),
+        ("anchors_first", int(grid.anchors_first) if grid else 0),
         ("first_anchor", before),
         ("score_table", tables.add(scores(level.scores.info, spec.activation, 1)[1])),
         ("object_table", tables.add(object_table)),
         ("box_zero", box_zero),
         ("point_zero", point_zero),
         ("stride", float(grid.stride) if grid else 0.0),
+        ("offset", float(grid.offset) if grid else 0.0),
         ("box_scale", box_scale),
         ("point_scale", point_scale),
     )
@@ -157,7 +163,7 @@ def _params(spec: DetectSpec, level: _Level, levels: int) -> Params:
         ("scores", classes),
         ("objectness", presence),
         ("boxes", level.boxes.columns()),
-        ("points", _points(spec, level.keypoints)),
+        ("points", point_params(spec.keypoints, level.keypoints, spec.box_units)),
         ("score_step", rows.step),
         ("object_step", there.step if there is not None else 0),
         ("background", int(spec.background)),
@@ -168,6 +174,7 @@ def _params(spec: DetectSpec, level: _Level, levels: int) -> Params:
         ("bins", spec.bins),
         ("places", _places(spec)),
         ("weighted", int(spec.suppression == "weighted")),
+        ("point_coding", _point_coding(spec)),
         ("distance_unit", float(spec.box_scale)),
         ("unit", tuple(float(v) for v in spec.box_units)),
         ("variances", tuple(float(v) for v in (x, y, width, height))),
@@ -177,21 +184,11 @@ def _params(spec: DetectSpec, level: _Level, levels: int) -> Params:
     return Params("ec_detect_params", fields)
 
 
-def _points(spec: DetectSpec, values: Values | None) -> Params:
-    """An ``ec_point_params``; none of them without key points."""
-    points = spec.keypoints
-    if points is None or values is None:
-        zeros = tuple((key, 0) for key in ("count", "values", "yx", "coding", "sigmoid"))
-        return Params("ec_point_params", (*zeros, ("columns", NO_COLUMNS)))
-    fields = (
-        ("count", len(points.skeleton.names)),
-        ("values", points.values),
-        ("yx", int(points.axes == "yx")),
-        ("coding", _POINTS.index("units" if spec.coding in _DECODED else points.coding)),
-        ("sigmoid", int(points.activation == "sigmoid")),
-        ("columns", values.columns()),
-    )
-    return Params("ec_point_params", fields)
+def _point_coding(spec: DetectSpec) -> int:
+    """Boxes that are decoded already lie on no cells, and so do their points."""
+    if spec.keypoints is None or spec.coding in _DECODED:
+        return _POINTS.index("units")
+    return _POINTS.index(spec.keypoints.coding)
 
 
 def _places(spec: DetectSpec) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.core.activation import activate
+from edgecnn.core.postprocess import CandidatePoints
 from edgecnn.core.runtime import TensorInfo
 from firmware_glue.compiler.ops.spec import Params
 
@@ -162,6 +163,30 @@ NO_SCORES = Params(
     "ec_score_params",
     (("count", 0), ("element_bytes", 4), ("flip", 0), ("activation", 0), ("stride", 0)),
 )
+
+
+def point_params(
+    points: CandidatePoints | None, values: Values | None, units: tuple[float, float]
+) -> Params:
+    """An ``ec_point_params``; none of them without key points.
+
+    Args:
+        points: what boxes carry.
+        values: where.
+        units: of the boxes.
+    """
+    if points is None or values is None:
+        zeros = tuple((key, 0) for key in ("count", "values", "yx", "sigmoid"))
+        return Params("ec_point_params", (*zeros, ("columns", NO_COLUMNS), ("unit", (0.0, 0.0))))
+    fields = (
+        ("count", len(points.skeleton.names)),
+        ("values", points.values),
+        ("yx", int(points.axes == "yx")),
+        ("sigmoid", int(points.activation == "sigmoid")),
+        ("columns", values.columns()),
+        ("unit", tuple(float(unit) for unit in points.units or units)),
+    )
+    return Params("ec_point_params", fields)
 
 
 def scores(

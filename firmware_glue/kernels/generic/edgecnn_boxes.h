@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the decoders of boxes share: raw outputs as numbers, a bounded list of the best candidates,
- * overlap, and the way from tensor to frame pixels. */
+/* What the decoders of boxes share: raw outputs as numbers, key points, a bounded list of the best
+ * candidates, overlap, and the way from tensor to frame pixels. */
 #ifndef EDGECNN_BOXES_H
 #define EDGECNN_BOXES_H
 
 #include "edgecnn_common.h"
 #include "edgecnn_image.h"
+#include "edgecnn_scores.h"
 
 /* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
@@ -14,6 +15,14 @@
 typedef struct {
     int32_t bytes, flip, step, stride;
 } ec_columns;
+
+/* The key points of a box: how many, numbers of each (a place, maybe its score), whether y comes
+ * first, whether scores take a sigmoid, and what 1.0 stands for. */
+typedef struct {
+    int32_t count, values, yx, sigmoid;
+    ec_columns columns;
+    float unit[2];
+} ec_point_params;
 
 /* a * b, rounded to float before anything is added: some compilers would fuse the two, and the same
  * outputs would give other boxes on other cores. */
@@ -32,6 +41,46 @@ EC_INLINE float ec_real(
     return ((const float *)raw)[at];
 }
 
+/* Clipped to [0, 1]; NaN stays. */
+EC_INLINE float ec_probability(float x) {
+    return x < 0.0f ? 0.0f : x > 1.0f ? 1.0f : x;
+}
+
+/* exp() of a side: of more than 10 it is no box any more. */
+EC_INLINE float ec_grow(float x) {
+    return ec_exp(x > 10.0f ? 10.0f : x);
+}
+
+/* Whether x is a number, and not infinite. */
+EC_INLINE int ec_finite(float x) {
+    return x - x == 0;
+}
+
+/* Key point k of a row: value * gain + shift, in tensor pixels; at (0, 0) without a score where a
+ * value is no number or far away. score: the box's, of points that have none of their own. */
+EC_INLINE ec_keypoint ec_decode_point(
+    const ec_point_params *p, int32_t zero, float scale, const void *raw, int32_t row, int32_t k,
+    const float *gain, const float *shift, float score) {
+    const int32_t at = k * p->values;
+    const float x = ec_product(ec_real(&p->columns, zero, scale, raw, row, at + p->yx), gain[0]);
+    const float y =
+        ec_product(ec_real(&p->columns, zero, scale, raw, row, at + 1 - p->yx), gain[1]);
+    ec_keypoint point = {x + shift[0], y + shift[1], score};
+    int good = point.x >= -1e9f && point.x <= 1e9f && point.y >= -1e9f && point.y <= 1e9f;
+    if (p->values == 3) {
+        point.score = ec_real(&p->columns, zero, scale, raw, row, at + 2);
+        good = good && point.score == point.score;
+        point.score = p->sigmoid ? ec_sigmoid(point.score) : point.score;
+    }
+    point.score = ec_probability(point.score);
+    if (!good) {
+        point.x = 0.0f;
+        point.y = 0.0f;
+        point.score = 0.0f;
+    }
+    return point;
+}
+
 /* Puts a candidate into the list, best first; a full list loses its last. Returns the new count. */
 EC_INLINE int32_t ec_insert(
     ec_candidate *list, int32_t count, int32_t room, const ec_candidate *one) {
@@ -48,7 +97,14 @@ EC_INLINE int32_t ec_insert(
 
 /* Whether all sides are numbers, and none infinite. */
 EC_INLINE int ec_is_finite(const ec_box *b) {
-    return b->x1 - b->x1 == 0 && b->y1 - b->y1 == 0 && b->x2 - b->x2 == 0 && b->y2 - b->y2 == 0;
+    return ec_finite(b->x1) && ec_finite(b->y1) && ec_finite(b->x2) && ec_finite(b->y2);
+}
+
+EC_INLINE void ec_centred_box(ec_box *box, float x, float y, float half_width, float half_height) {
+    box->x1 = x - half_width;
+    box->y1 = y - half_height;
+    box->x2 = x + half_width;
+    box->y2 = y + half_height;
 }
 
 EC_INLINE float ec_area(float x1, float y1, float x2, float y2) {

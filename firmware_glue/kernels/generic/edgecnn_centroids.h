@@ -13,7 +13,6 @@
 #define EDGECNN_CENTROIDS_H
 
 #include "edgecnn_boxes.h"
-#include "edgecnn_scores.h"
 
 /* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 

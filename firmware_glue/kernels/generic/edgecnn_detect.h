@@ -15,7 +15,6 @@
 #define EDGECNN_DETECT_H
 
 #include "edgecnn_boxes.h"
-#include "edgecnn_scores.h"
 
 /* NOLINTBEGIN(*-swappable-parameters,*-multiplication-result,*-signed-bitwise) */
 
@@ -25,6 +24,7 @@ enum {
     EC_BOX_CENTER_SIZE,
     EC_BOX_CENTER_EXP,
     EC_BOX_CENTER_LINEAR,
+    EC_BOX_CORNER_LINEAR,
     EC_BOX_CELL_EXP,
     EC_BOX_ANCHOR_EXP,
     EC_BOX_ANCHOR_SQUARE,
@@ -36,28 +36,23 @@ enum {
  * of a width and height each, or anchors of their own (centre x, y, width, height). */
 enum { EC_ON_NOTHING, EC_ON_CELLS, EC_ON_CELL_ANCHORS, EC_ON_ANCHORS };
 
-/* How key points are meant: in box_units, against the anchor, or in cells. */
+/* How key points are meant: in units, against the anchor, or in cells. */
 enum { EC_POINT_UNITS, EC_POINT_ANCHOR, EC_POINT_CELL };
 
-/* One feature map, or all candidates at once: cell-major, then anchor. first_anchor is the place of
- * the first anchor, score_table and object_table those of the 256 values of an 8-bit output. Zero
- * points count after the flip. */
+/* One feature map, or all candidates at once: cell-major, then anchor, or with anchors_first the
+ * other way round. first_anchor is the place of the first anchor, score_table and object_table those
+ * of the 256 values of an 8-bit output. Zero points count after the flip. offset: where in its cell
+ * a candidate's centre lies. */
 typedef struct {
-    int32_t candidates, cols, per_cell, first_anchor, score_table, object_table;
+    int32_t candidates, cols, per_cell, anchors_first, first_anchor, score_table, object_table;
     int32_t box_zero, point_zero;
-    float stride, box_scale, point_scale;
+    float stride, offset, box_scale, point_scale;
 } ec_level;
 
 /* Where a level's outputs begin; those that a model does not have are not read. */
 typedef struct {
     const void *scores, *boxes, *objectness, *keypoints;
 } ec_level_outputs;
-
-/* The key points of a candidate: how many, numbers of each, whether y comes first. */
-typedef struct {
-    int32_t count, values, yx, coding, sigmoid;
-    ec_columns columns;
-} ec_point_params;
 
 /* background: 1 if the first score stands for it. objectness.count: 0 if there is none; the steps
  * lead from one candidate's scores to the next one's. threshold: the lowest of all classes. bins:
@@ -70,7 +65,7 @@ typedef struct {
     ec_point_params points;
     int32_t score_step, object_step, background;
     int32_t levels, max_candidates, max_detections;
-    int32_t coding, bins, places, weighted;
+    int32_t coding, bins, places, weighted, point_coding;
     float distance_unit;
     float unit[2];
     float variances[4];
@@ -83,11 +78,6 @@ typedef struct {
     int32_t level, row;
     float x, y, width, height;
 } ec_place;
-
-/* Clipped to [0, 1]; NaN stays. */
-EC_INLINE float ec_probability(float x) {
-    return x < 0.0f ? 0.0f : x > 1.0f ? 1.0f : x;
-}
 
 /* Lists the candidates that pass, best first; returns how many. */
 EC_INLINE int32_t ec_list_candidates(
@@ -144,12 +134,16 @@ EC_INLINE ec_place ec_find_place(
         at.width = anchor[2];
         at.height = anchor[3];
     } else if (p->places != EC_ON_NOTHING) {
-        const int32_t cell = at.row / level->per_cell, row = cell / level->cols;
-        at.x = ec_product((float)(cell - row * level->cols) + 0.5f, level->stride);
-        at.y = ec_product((float)row + 0.5f, level->stride);
+        const int32_t cells = level->candidates / level->per_cell;
+        const int32_t cell =
+            level->anchors_first ? at.row % cells : at.row / level->per_cell;
+        const int32_t row = cell / level->cols;
+        at.x = ec_product((float)(cell - row * level->cols) + level->offset, level->stride);
+        at.y = ec_product((float)row + level->offset, level->stride);
         if (p->places == EC_ON_CELL_ANCHORS) {
-            const float *anchor =
-                anchors + 2 * (level->first_anchor + at.row - cell * level->per_cell);
+            const int32_t which =
+                level->anchors_first ? at.row / cells : at.row - cell * level->per_cell;
+            const float *anchor = anchors + 2 * (level->first_anchor + which);
             at.width = anchor[0];
             at.height = anchor[1];
         }
@@ -176,18 +170,6 @@ EC_INLINE float ec_bins_mean(
         sum += ec_product(power, (float)k);
     }
     return max == max ? sum / total : max;
-}
-
-EC_INLINE void ec_centred_box(ec_box *box, float x, float y, float half_width, float half_height) {
-    box->x1 = x - half_width;
-    box->y1 = y - half_height;
-    box->x2 = x + half_width;
-    box->y2 = y + half_height;
-}
-
-/* exp() of a side: of more than 10 it is no box any more. */
-EC_INLINE float ec_grow(float x) {
-    return ec_exp(x > 10.0f ? 10.0f : x);
 }
 
 /* The centre and the size of a box on a cell or an anchor, from codes x, y, width, height. */
@@ -232,6 +214,13 @@ EC_INLINE void ec_box_of_codes(
         box->y1 = at->y - ec_product(code[1] < 0 ? 0.0f : code[1], unit);
         box->x2 = at->x + ec_product(code[2] < 0 ? 0.0f : code[2], unit);
         box->y2 = at->y + ec_product(code[3] < 0 ? 0.0f : code[3], unit);
+    } else if (p->coding == EC_BOX_CORNER_LINEAR) {
+        const float left = at->x - at->width / 2, right = at->x + at->width / 2;
+        const float top = at->y - at->height / 2, bottom = at->y + at->height / 2;
+        box->x1 = left + ec_product(ec_product(code[0], p->variances[0]), at->width);
+        box->y1 = top + ec_product(ec_product(code[1], p->variances[1]), at->height);
+        box->x2 = right + ec_product(ec_product(code[2], p->variances[2]), at->width);
+        box->y2 = bottom + ec_product(ec_product(code[3], p->variances[3]), at->height);
     } else if (p->coding == EC_BOX_XYXY) {
         box->x1 = ec_product(code[0], p->unit[0]);
         box->y1 = ec_product(code[1], p->unit[1]);
@@ -266,40 +255,25 @@ EC_INLINE int ec_decode_box(
     return p->boxes.bytes == 1 || (good && ec_is_finite(box));
 }
 
-/* Key point k of a candidate in tensor pixels; at (0, 0) without a score where a value is no number
- * or far away. score: the candidate's, of points that have none of their own. */
-EC_INLINE ec_keypoint ec_decode_point(
+/* Key point k of a candidate. */
+EC_INLINE ec_keypoint ec_candidate_point(
     const ec_detect_params *p, const ec_level *level, const ec_level_outputs *outputs,
     const ec_place *at, int32_t k, float score) {
-    const ec_point_params *q = &p->points;
-    const float centre[2] = {at->x, at->y};
-    const float anchor[2] = {at->width, at->height};
-    float place[2], sure = score;
-    ec_keypoint point = {0.0f, 0.0f, 0.0f};
-    for (int32_t i = 0; i < 2; ++i) {
-        const float value = ec_real(
-            &q->columns, level->point_zero, level->point_scale, outputs->keypoints, at->row,
-            k * q->values + (q->yx ? 1 - i : i));
-        place[i] = q->coding == EC_POINT_ANCHOR
-            ? ec_product(value, ec_product(p->variances[i], anchor[i])) + centre[i]
-            : q->coding == EC_POINT_CELL
-            ? ec_product(value, 2 * level->stride) + (centre[i] - level->stride / 2)
-            : ec_product(value, p->unit[i]);
+    float gain[2] = {p->points.unit[0], p->points.unit[1]}, shift[2] = {0.0f, 0.0f};
+    if (p->point_coding == EC_POINT_ANCHOR) {
+        gain[0] = ec_product(p->variances[0], at->width);
+        gain[1] = ec_product(p->variances[1], at->height);
+        shift[0] = at->x;
+        shift[1] = at->y;
+    } else if (p->point_coding == EC_POINT_CELL) {
+        gain[0] = 2 * level->stride;
+        gain[1] = gain[0];
+        shift[0] = at->x - level->stride / 2;
+        shift[1] = at->y - level->stride / 2;
     }
-    if (q->values == 3) {
-        sure = ec_real(
-            &q->columns, level->point_zero, level->point_scale, outputs->keypoints, at->row,
-            k * 3 + 2);
-        sure = q->sigmoid ? ec_sigmoid(sure) : sure;
-    }
-    sure = ec_probability(sure);
-    if (sure >= 0 && place[0] >= -1e9f && place[0] <= 1e9f && place[1] >= -1e9f
-        && place[1] <= 1e9f) {
-        point.x = place[0];
-        point.y = place[1];
-        point.score = sure;
-    }
-    return point;
+    return ec_decode_point(
+        &p->points, level->point_zero, level->point_scale, outputs->keypoints, at->row, k, gain,
+        shift, score);
 }
 
 /* Makes a kept box, list[first], and its points the mean over itself and the later candidates of
@@ -334,8 +308,8 @@ EC_INLINE void ec_merge_candidates(
         sides[2] += ec_product(other.x2, weight);
         sides[3] += ec_product(other.y2, weight);
         for (int32_t k = 0; k < p->points.count; ++k) {
-            const ec_keypoint one = ec_decode_point(
-                p, &levels[at.level], &outputs[at.level], &at, k, list[i].score);
+            const ec_keypoint one = ec_candidate_point(
+                p, &levels[at.level], &outputs[at.level], &at, k, weight);
             points[k].x = ec_product(one.x, weight) + (i > first ? points[k].x : 0.0f);
             points[k].y = ec_product(one.y, weight) + (i > first ? points[k].y : 0.0f);
         }
@@ -379,7 +353,7 @@ EC_KERNEL(ec_detect) int ec_detect(
         }
         for (int32_t k = 0; k < each; ++k) {
             points[kept * each + k] =
-                ec_decode_point(p, level, &outputs[at.level], &at, k, box->score);
+                ec_candidate_point(p, level, &outputs[at.level], &at, k, box->score);
         }
         if (p->weighted && p->iou < 1.0f) {
             ec_merge_candidates(

@@ -22,9 +22,10 @@ CODINGS = get_args(BoxCoding)
 LABELS = ("cup", "mug", "jug")
 IMAGE = ImageInput("image", 48, 64, fit="letterbox")
 CELLS = (GridLevel(6, 8, 8.0), GridLevel(3, 4, 16.5))
+CORNERS = tuple(replace(level, offset=0.0) for level in CELLS)
 ON_ANCHORS = (
     GridLevel(3, 4, 16.0, ((10.0, 13.0), (30.5, 16.0))),
-    GridLevel(2, 2, 32.0, ((40.0, 20.0), (20.0, 40.0))),
+    GridLevel(2, 2, 32.0, ((40.0, 20.0), (20.0, 40.0)), anchors_first=True),
 )
 POINTS = CandidatePoints(Skeleton(("nose", "tail", "ear")), "keypoints")
 _ROLES = ("scores", "boxes", "objectness", "keypoints")
@@ -161,10 +162,12 @@ def random_dense(rng: np.random.Generator) -> Case:
     fields: dict[str, object] = {"coding": coding}
     if coding in ("cxcywh", "xyxy"):
         fields |= {"decoded_boxes": 50, "box_units": tuple(map(float, rng.uniform(4, 20, 2)))}
-    elif coding.startswith("center") and rng.random() < 0.4:
+    elif coding.startswith(("center", "corner")) and rng.random() < 0.4:
         fields["anchor_boxes"] = anchor_boxes(rng, 45)
     else:
         fields["levels"] = CELLS if coding in ("ltrb", "cell-exp") else ON_ANCHORS
+        if coding == "ltrb" and rng.random() < 0.3:
+            fields["levels"] = CORNERS
     if coding == "ltrb" and rng.random() < 0.5:
         fields["bins"] = int(rng.integers(2, 9))
     fields["variances"] = tuple(map(float, rng.uniform(0.1, 0.5, 4)))
@@ -178,10 +181,11 @@ def random_dense(rng: np.random.Generator) -> Case:
     fields["suppression"] = "weighted" if rng.random() < 0.3 else "greedy"
     if rng.random() < 0.4:
         codings = ["units", "cell"] if "levels" in fields else ["units"]
-        codings += ["anchor"] if coding.startswith(("center", "anchor")) else []
+        codings += ["anchor"] if coding.startswith(("center", "corner", "anchor")) else []
         fields["keypoints"] = replace(
             POINTS, values=int(rng.integers(2, 4)), axes=str(rng.choice(["xy", "yx"])),
-            coding=str(rng.choice(codings)), activation=str(rng.choice(["none", "sigmoid"])),
+            coding=str(rng.choice(codings)), units=((1.5, 1.25) if rng.random() < 0.3 else ()),
+            activation=str(rng.choice(["none", "sigmoid"])),
         )  # fmt: skip
         fields["box_units"] = tuple(map(float, rng.uniform(4, 20, 2)))
     fields["max_detections"] = int(rng.choice([5, 100]))
