@@ -219,6 +219,7 @@ def _spec(
         activation="none" if ready else "sigmoid",
         score_threshold=family.score,
         nms_iou=family.iou,
+        max_detections=family.most,
         score_column=5,
         objectness_column=4,
     )

@@ -61,6 +61,7 @@ def _yolox(facts: Facts, table: Table, values: Real) -> Recognised | None:
         activation="none" if ready else "sigmoid",
         score_threshold=YOLOX.score,
         nms_iou=YOLOX.iou,
+        max_detections=YOLOX.most,
         objectness=table.info.name,
         score_column=5,
         objectness_column=4,
@@ -100,6 +101,7 @@ def _nanodet(facts: Facts, table: Table, values: Real) -> Recognised | None:
         activation="none",
         score_threshold=NANODET.score,
         nms_iou=NANODET.iou,
+        max_detections=NANODET.most,
         box_column=classes,
         bins=bins,
     )

@@ -24,7 +24,6 @@ from edgecnn.recognition.yolo_columns import Columns, columns_of, probabilities
 from edgecnn.recognition.yolo_grids import Follow, Grids, follow_cells, grids_of
 from edgecnn.recognition.yolo_known import V5, V8, YOLOX, Family
 
-_MOST = 300
 _QUARTER = 4  # prototypes of masks are the input's size by this
 # What the codes of a quantized output reach, where boxes are from 0 to 1.
 _REACH_OF_ONE = 4.0
@@ -164,7 +163,7 @@ def _answer(
         activation=activation,  # type: ignore[arg-type]
         score_threshold=family.score,
         nms_iou=family.iou,
-        max_detections=_MOST,
+        max_detections=family.most,
         objectness=table.info.name if columns.objectness else "",
         score_column=columns.first_class,
         objectness_column=4 if columns.objectness else 0,

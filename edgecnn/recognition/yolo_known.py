@@ -62,18 +62,21 @@ class Family:
         habit: how images are prepared.
         score: the lowest score that counts.
         iou: of NMS.
+        most: the best so many boxes are reported.
     """
 
     habit: InputHabit
     score: float
     iou: float
+    most: int = 300
 
 
-#: detect.py of ultralytics/yolov5 (conf 0.25, iou 0.45); WongKinYiu/yolov7 has the same.
+#: detect.py of ultralytics/yolov5 (conf 0.25, iou 0.45, max-det 1000); WongKinYiu/yolov7 has the
+#: same thresholds.
 V5 = Family(
-    InputHabit("ultralytics/yolov5's detect.py", "0..1", "letterbox", 114, "rgb"), 0.25, 0.45
+    InputHabit("ultralytics/yolov5's detect.py", "0..1", "letterbox", 114, "rgb"), 0.25, 0.45, 1000
 )
-#: cfg/default.yaml of ultralytics/ultralytics (conf 0.25 of predict, iou 0.7).
+#: cfg/default.yaml of ultralytics/ultralytics (conf 0.25 of predict, iou 0.7, max_det 300).
 V8 = Family(
     InputHabit("ultralytics' predictor", "0..1", "letterbox", 114, "rgb"), 0.25, 0.7
 )  # fmt: skip
@@ -100,11 +103,13 @@ YOLOX = Family(
 )
 #: config/*.yml of RangiLyu/nanodet: keep_ratio false, mean and spread of ImageNet in BGR;
 #: demo.py shows scores from 0.35.
-NANODET = Family(InputHabit("NanoDet's configs", "imagenet", "stretch", 0, "bgr"), 0.35, 0.6)
+NANODET = Family(InputHabit("NanoDet's configs", "imagenet", "stretch", 0, "bgr"), 0.35, 0.6, 100)
 #: configs/picodet of PaddlePaddle/PaddleDetection, deploy/python's PicoDetPostProcess.
-PICODET = Family(InputHabit("PaddleDetection's PicoDet", "imagenet", "stretch", 0, "rgb"), 0.4, 0.5)
+PICODET = Family(
+    InputHabit("PaddleDetection's PicoDet", "imagenet", "stretch", 0, "rgb"), 0.4, 0.5, 100
+)
 #: config_file_examples of STMicroelectronics/stm32ai-modelzoo.
-ST = Family(InputHabit("ST's model zoo", "0..1", "crop", 0, "rgb"), 0.5, 0.5)
+ST = Family(InputHabit("ST's model zoo", "0..1", "crop", 0, "rgb"), 0.5, 0.5, 100)
 #: _shared/yolo of quic/ai-hub-models: its evaluator's thresholds.
 AI_HUB = Family(
     InputHabit("Qualcomm AI Hub Models", "0..1", "letterbox", 114, "rgb"), 0.25, 0.7

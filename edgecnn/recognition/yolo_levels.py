@@ -202,6 +202,7 @@ def _spec(
         activation="none" if ready else "sigmoid",
         score_threshold=family.score,
         nms_iou=family.iou,
+        max_detections=family.most,
         transposed=maps.by_level[0][0].first,
         keypoints=points,
     )

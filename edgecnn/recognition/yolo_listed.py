@@ -122,7 +122,7 @@ def _answer(
         box_order="cxcywh" if seen is not None and seen.order == "cxcywh" else "xyxy",
         box_units=units or (1.0, 1.0),
         score_threshold=V8.score,
-        max_detections=min(rows, 300),
+        max_detections=min(rows, V8.most),
         keypoints=_points(info, points),
         masks=_masks(facts, info, prototypes),
     )

@@ -23,7 +23,6 @@ from edgecnn.recognition.yolo_decoded import Table, prototypes_of, tables_of
 from edgecnn.recognition.yolo_grids import Follow, Grids, follow_cells
 from edgecnn.recognition.yolo_known import AI_HUB, V4, V8, Family
 
-_MOST = 300
 _SLACK = 1e-3
 
 
@@ -133,7 +132,7 @@ def _dense(facts: Facts, boxes: _Boxes, info: TensorInfo) -> Recognised | Incomp
         activation="none" if ready else "sigmoid",
         score_threshold=family.score,
         nms_iou=family.iou,
-        max_detections=_MOST,
+        max_detections=family.most,
         transposed=table.transposed,
         box_units=boxes.follow.units,
         decoded_boxes=count,
@@ -218,7 +217,7 @@ def _best_class(
         box_units=boxes.follow.units,
         score_threshold=AI_HUB.score,
         nms_iou=AI_HUB.iou,
-        max_detections=_MOST,
+        max_detections=AI_HUB.most,
         masks=masks,
     )
     return Recognised(

@@ -67,8 +67,12 @@ def facts_of(
 
 def decoded(facts: Facts, spec: PostprocessSpec) -> Detections:
     """What the code under test makes of the outputs."""
-    fake = facts.predictor
-    result = decode(spec, fake.predict({}), fake.outputs, None)
+    return decoded_from(facts, spec, facts.predictor.predict({}))
+
+
+def decoded_from(facts: Facts, spec: PostprocessSpec, raw: Mapping[str, NDArray]) -> Detections:
+    """The same from outputs that are there already."""
+    result = decode(spec, raw, facts.outputs, None)
     assert isinstance(result, Detections)
     return result
 
