@@ -21,6 +21,7 @@ _BOX_WORDS = ("box_encoding", "box_regression", "box-predict", "boxpredictor", "
 _CLASS_WORDS = ("class", "score", "conf", "cls", "logit")
 # Nearly all boxes that are decoded end after they begin, and lie in or near the image.
 _ORDERED, _FAR = 0.99, 3.0
+_PIXELS = 4.0
 
 
 @dataclass(frozen=True)
@@ -228,6 +229,45 @@ def _without_anchors(facts: Facts) -> Incomplete | None:
             f"no family of anchors that is known has {count} at {facts.size[0]}×{facts.size[1]}",
         ),
         InputHabit("TensorFlow's object detection models", "-1..1"),
+    )
+
+
+def decoded_ssd(facts: Facts) -> Recognised | None:
+    """Exports of SSD that decode their boxes and leave the suppression: pytorch-ssd, UltraFace."""
+    head = _joined(facts)
+    if head is None or min(facts.size) < 1:
+        return None
+    boxes, scores = head.pairs[0]
+    values = facts.values(boxes.name)
+    found = [item for item in families(*facts.size) if (sum(item.counts),) == head.counts]
+    family = next((item for item in found if item.coding == "center-exp"), None)
+    if family is None or values is None or not _decoded(values, facts.size):
+        return None
+    labels, background = _labels(facts, head.columns, family.background)
+    pixels = float(abs(values).max()) > _PIXELS
+    done = activated(facts, scores.name)
+    spec = DetectSpec(
+        scores.name,
+        boxes.name,
+        labels,
+        (),
+        coding="xyxy",
+        activation="none" if done else family.activation,
+        nms_iou=_OVERLAP,
+        background=background,
+        box_units=(1.0, 1.0) if pixels else (float(facts.size[0]), float(facts.size[1])),
+        decoded_boxes=head.counts[0],
+    )
+    unit = "pixels" if pixels else "shares of the image"
+    return Recognised(
+        f"decoded boxes, {family.name}",
+        spec,
+        (
+            f"{family.described()}, as this family has at {facts.size[0]}×{facts.size[1]}",
+            f"'{boxes.name}' holds corners in {unit}, x first as this family writes them",
+            *([done] if done else []),
+        ),
+        InputHabit(family.name, family.convention),
     )
 
 

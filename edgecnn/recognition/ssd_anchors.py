@@ -2,8 +2,10 @@
 
 Sources: tensorflow/models ``object_detection/anchor_generators`` (``create_ssd_anchors``,
 ``MultiscaleGridAnchorGenerator``, ``tile_anchors``) with the numbers of its published configs,
-google/automl ``efficientdet`` (``Anchors``, ``hparams_config``) and pytorch/vision
-(``DefaultBoxGenerator``, ``ssdlite320_mobilenet_v3_large``). What TFLite's
+google/automl ``efficientdet`` (``Anchors``, ``hparams_config``), pytorch/vision
+(``DefaultBoxGenerator``, ``ssdlite320_mobilenet_v3_large``), qfgaohao/pytorch-ssd
+(``generate_ssd_priors``, ``mobilenetv1_ssd_config``) and
+Linzaer/Ultra-Light-Fast-Generic-Face-Detector-1MB (``define_img_size``). What TFLite's
 ``TFLite_Detection_PostProcess`` reads as its third input are these anchors too.
 """
 
@@ -27,6 +29,15 @@ _FPN_LEVELS = range(3, 8)
 # EfficientDet-Lite0 to 2 have smaller anchors than all others; they are told by their size.
 _LITE_SIZE, _LITE_SCALE, _SCALE = 448, 3.0, 4.0
 _EQUAL = 1e-6
+# Of bytes less 127, over 128.
+_BY_128 = "-0.9921875..1"
+_FACES = ((8, (10, 16, 24)), (16, (32, 48)), (32, (64, 96)), (64, (128, 192, 256)))
+# Cells, step and the sides of the two squares, pixels of 300.
+_PYTORCH_SIDE = 300
+_PYTORCH = (
+    (19, 16, 60, 105), (10, 32, 105, 150), (5, 64, 150, 195), (3, 100, 195, 240),
+    (2, 150, 240, 285), (1, 300, 285, 330),
+)  # fmt: skip
 _LEAST = 32
 _FASTER_RCNN: Variances = (0.1, 0.1, 0.2, 0.2)
 _PLAIN: Variances = (1.0, 1.0, 1.0, 1.0)
@@ -120,9 +131,9 @@ def families(width: int, height: int) -> tuple[AnchorFamily, ...]:
     """All known families at an input size; none below 32 pixels.
 
     >>> [sum(item.counts) for item in families(320, 320)]
-    [2034, 12804, 19206, 19206, 3234]
-    >>> [sum(item.counts) for item in families(300, 300)][0]
-    1917
+    [2034, 12804, 19206, 19206, 5875, 3234]
+    >>> {item.name: sum(item.counts) for item in families(300, 300)}["SSD of pytorch-ssd"]
+    3000
     """
     if min(width, height) < _LEAST:
         return ()
@@ -138,16 +149,17 @@ def families(width: int, height: int) -> tuple[AnchorFamily, ...]:
         ),
         AnchorFamily(
             "EfficientDet", _efficientdet(width, height, scale), _PLAIN, False,
-            "-0.9921875..1",
+            _BY_128,
         ),
         AnchorFamily(
             "EfficientDet of TensorFlow's object detection models",
             _pyramid(width, height, 3), _PLAIN, True, "imagenet",
         ),
         AnchorFamily(
-            "SSDLite of torchvision", _torchvision(width, height), _FASTER_RCNN, True, "-1..1",
-            "center-exp", "softmax",
+            "UltraFace", _ultraface(width, height), _FASTER_RCNN, True, _BY_128, "center-exp",
+            "softmax",
         ),
+        _of_pytorch(width, height),
     )  # fmt: skip
 
 
@@ -225,4 +237,43 @@ def _torchvision(width: int, height: int) -> tuple[AnchorGrid, ...]:
         sizes = tuple((min(w, 1.0) * width, min(h, 1.0) * height) for w, h in shapes)
         step = (width / cols, height / rows)
         grids.append(AnchorGrid(rows, cols, step, (step[0] / 2, step[1] / 2), sizes))
+    return tuple(grids)
+
+
+def _ultraface(width: int, height: int) -> tuple[AnchorGrid, ...]:
+    """Strides 8 to 64, two or three squares each, clipped to the input's size."""
+    grids = []
+    for stride, sides in _FACES:
+        rows, cols = math.ceil(height / stride), math.ceil(width / stride)
+        sizes = tuple((float(min(s, width)), float(min(s, height))) for s in sides)
+        step = (float(stride), float(stride))
+        grids.append(AnchorGrid(rows, cols, step, (stride / 2, stride / 2), sizes))
+    return tuple(grids)
+
+
+def _of_pytorch(width: int, height: int) -> AnchorFamily:
+    """torchvision's, or pytorch-ssd's at the one size that it has: both have as many anchors."""
+    own = width == height == _PYTORCH_SIDE
+    return AnchorFamily(
+        "SSD of pytorch-ssd" if own else "SSDLite of torchvision",
+        _pytorch_ssd(width, height) if own else _torchvision(width, height),
+        _FASTER_RCNN,
+        True,
+        _BY_128 if own else "-1..1",
+        "center-exp",
+        "softmax",
+    )
+
+
+def _pytorch_ssd(width: int, height: int) -> tuple[AnchorGrid, ...]:
+    """Two squares and four oblongs a cell, clipped to the input's size."""
+    grids = []
+    for cells, step, small, large in _PYTORCH:
+        between = math.sqrt(small * large)
+        shapes = [(float(small), float(small)), (between, between)]
+        for ratio in (math.sqrt(2), math.sqrt(3)):
+            shapes += [(small * ratio, small / ratio), (small / ratio, small * ratio)]
+        sizes = tuple((min(w, float(width)), min(h, float(height))) for w, h in shapes)
+        at = (float(step), float(step))
+        grids.append(AnchorGrid(cells, cells, at, (step / 2, step / 2), sizes))
     return tuple(grids)

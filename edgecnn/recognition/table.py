@@ -19,9 +19,10 @@ from edgecnn.recognition.pose_heatmaps import heat_maps
 from edgecnn.recognition.pose_landmarks import mediapipe_landmarks
 from edgecnn.recognition.pose_movenet import movenet_multi, movenet_single
 from edgecnn.recognition.pose_posenet import posenet
+from edgecnn.recognition.retinaface import retinaface
 from edgecnn.recognition.segment import segmentation
 from edgecnn.recognition.shared_scale import shared_scale_warnings
-from edgecnn.recognition.ssd import noted_detector, raw_ssd
+from edgecnn.recognition.ssd import decoded_ssd, noted_detector, raw_ssd
 from edgecnn.recognition.ssd_op import ssd_op
 from edgecnn.recognition.ssd_own_anchors import ssd_with_anchors
 from edgecnn.recognition.yolo_anchors import yolo_anchors
@@ -43,9 +44,11 @@ RULES: tuple[Rule, ...] = (
     rows_of_an_image,
     selected_indices,
     raw_ssd,
+    decoded_ssd,
     ssd_with_anchors,
     noted_detector,
     mediapipe_detector,
+    retinaface,
     yolo_decoded,
     yolo_cells,
     yolo_split,

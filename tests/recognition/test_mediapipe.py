@@ -1,5 +1,6 @@
 """MediaPipe's detectors against its published rule, one anchor at a time."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -146,3 +147,34 @@ def test_no_numbers_find_nothing() -> None:
     assert len(decode(answer.spec, outputs, facts.outputs, frame)) == 0
     outputs["classificators"] = logits[None, :, None]
     assert len(decode(answer.spec, outputs, facts.outputs, frame)) == 0
+
+
+def test_retinaface() -> None:
+    rng = np.random.default_rng(8)
+    anchors = [
+        ((x + 0.5) * step, (y + 0.5) * step, side)
+        for step, sides in ((8, (16, 32)), (16, (64, 128)), (32, (256, 512)))
+        for y in range(96 // step)
+        for x in range(64 // step)
+        for side in sides
+    ]
+    count = len(anchors)
+    x, y, side = np.array(anchors).T
+    codes = rng.normal(0, 1, (count, 4)).astype(np.float32)
+    points = rng.normal(0, 2, (count, 10)).astype(np.float32)
+    logits = np.stack([np.full(count, 2.0), rng.normal(-3, 1, count)], 1).astype(np.float32)
+    faces = rng.choice(count, 6, replace=False)
+    logits[faces, 1] = np.arange(4, 10)
+    outputs = {"a": points[None], "b": logits[None], "c": codes[None]}
+    facts = given(outputs, (64, 96))
+    answer = recognise(facts)
+    assert isinstance(answer, Recognised) and answer.name == "RetinaFace"
+    assert from_json(to_json(answer.spec)) == answer.spec
+    got = decode(dataclasses.replace(answer.spec, nms_iou=1.0), outputs, facts.outputs, None)
+    for row, k in enumerate(faces[::-1]):
+        middle = np.array([x[k], y[k]]) + codes[k, :2] * 0.1 * side[k]
+        half = side[k] * np.exp(codes[k, 2:] * 0.2) / 2
+        np.testing.assert_allclose(got.boxes[row], [*(middle - half), *(middle + half)], atol=1e-3)
+        place = points[k].reshape(5, 2) * 0.1 * side[k] + [x[k], y[k]]
+        np.testing.assert_allclose(got.keypoints[row, :, :2], place, atol=1e-3)
+    assert len(got) == 6

@@ -94,6 +94,36 @@ def torchvision_anchors(width, height):
     return np.array(found)
 
 
+def ultraface_anchors(width, height):
+    """define_img_size: min_boxes [10, 16, 24], [32, 48], [64, 96], [128, 192, 256]."""
+    found = []
+    for stride, sides in zip((8, 16, 32, 64), ((10, 16, 24), (32, 48), (64, 96), (128, 192, 256)),
+                             strict=True):  # fmt: skip
+        for y, x in itertools.product(range(-(-height // stride)), range(-(-width // stride))):
+            for side in sides:
+                sizes = min(side / width, 1) * width, min(side / height, 1) * height
+                found.append(((x + 0.5) * stride, (y + 0.5) * stride, *sizes))
+    return np.array(found)
+
+
+def pytorch_ssd_anchors(width, height):
+    """generate_ssd_priors with mobilenetv1_ssd_config."""
+    found = []
+    specs = (
+        (19, 16, 60, 105), (10, 32, 105, 150), (5, 64, 150, 195), (3, 100, 195, 240),
+        (2, 150, 240, 285), (1, 300, 285, 330),
+    )  # fmt: skip
+    for cells, step, small, large in specs:
+        for y, x in itertools.product(range(cells), range(cells)):
+            sizes = [(small, small), (math.sqrt(small * large),) * 2]
+            for ratio in (2**0.5, 3**0.5):
+                sizes += [(small * ratio, small / ratio), (small / ratio, small * ratio)]
+            for w, h in sizes:
+                place = (x + 0.5) / (width / step) * width, (y + 0.5) / (height / step) * height
+                found.append((*place, min(w / width, 1) * width, min(h / height, 1) * height))
+    return np.array(found)
+
+
 def plain_boxes(codes, anchors, scales):
     """x1, y1, x2, y2 from dx, dy, dw, dh against x, y, w, h."""
     dx, dy, dw, dh = (codes[:, k] / scales[k] for k in range(4))
@@ -387,6 +417,8 @@ FAMILIES = {
     "fpn": (tf_fpn_anchors, (10, 10, 5, 5), 1, "yx"),
     "efficientdet": (efficientdet_anchors, (1, 1, 1, 1), 0, "yx"),
     "torchvision": (torchvision_anchors, (10, 10, 5, 5), 1, "xy"),
+    "ultraface": (ultraface_anchors, (10, 10, 5, 5), 1, "xy"),
+    "pytorch-ssd": (pytorch_ssd_anchors, (10, 10, 5, 5), 1, "xy"),
 }
 
 
@@ -402,7 +434,7 @@ def raw_head(family: str, size: tuple[int, int], classes: int = 5):
         logits[:, 0] = 3
     lucky = rng.choice(len(anchors), 12, replace=False)
     logits[lucky, rng.integers(background, columns, 12)] = rng.uniform(5, 8, 12)
-    if family == "torchvision":
+    if axes == "xy":
         powers = np.exp(logits.astype(np.float64))
         probabilities = powers / powers.sum(1, keepdims=True)
     else:
@@ -420,7 +452,8 @@ def raw_head(family: str, size: tuple[int, int], classes: int = 5):
 @pytest.mark.parametrize(
     ("family", "size"),
     [("ssd", (64, 64)), ("ssd", (96, 64)), ("fpn", (64, 64)), ("fpn", (320, 320)),
-     ("efficientdet", (64, 64)), ("efficientdet", (320, 320)), ("torchvision", (64, 64))],
+     ("efficientdet", (64, 64)), ("efficientdet", (320, 320)), ("torchvision", (64, 64)),
+     ("ultraface", (128, 96)), ("pytorch-ssd", (300, 300))],
 )  # fmt: skip
 def test_raw_heads_are_known_by_the_number_of_anchors(family, size) -> None:
     codes, logits, expected = raw_head(family, size)
@@ -481,6 +514,23 @@ def test_anchors_as_published() -> None:
     )  # fmt: skip
     totals = {(640, 640): 51150, (320, 320): 12804}
     assert {size: sum(families(*size)[1].counts) for size in totals} == totals
+
+
+@pytest.mark.parametrize("family, size", [("ultraface", (320, 240)), ("pytorch-ssd", (300, 300))])
+def test_boxes_that_the_export_decoded(family, size) -> None:
+    codes, logits, (boxes, scores, classes) = raw_head(family, size)
+    anchors_of, scales, _, _ = FAMILIES[family]
+    powers = np.exp(logits.astype(np.float64))
+    every = plain_boxes(codes.astype(np.float64), anchors_of(*size), scales) / np.tile(size, 2)
+    outputs = {
+        "scores": (powers / powers.sum(1, keepdims=True))[None].astype(np.float32),
+        "boxes": every[None].astype(np.float32),
+    }
+    facts = given(outputs, size, FIVE)
+    answer = recognise(facts)
+    assert isinstance(answer, Recognised) and answer.name.startswith("decoded boxes")
+    assert len(codes) == {"ultraface": 4420, "pytorch-ssd": 3000}[family]
+    same(decode(answer.spec, outputs, facts.outputs, None), boxes, scores, classes)
 
 
 def test_unknown_anchors_are_asked_for_by_name() -> None:
