@@ -9,11 +9,10 @@ import numpy as np
 
 from edgecnn.core.postprocess import CenterSpec, GridLevel, to_json
 from edgecnn.core.postprocess.base import Axes
-from edgecnn.core.runtime import TensorInfo
 from edgecnn.recognition.facts import Facts
 from edgecnn.recognition.found import Answer, Incomplete, InputHabit, Recognised
 from edgecnn.recognition.labels import class_labels
-from edgecnn.recognition.pose_outputs import grids, is_probability, says, stride, usual
+from edgecnn.recognition.pose_outputs import GridMap, Maps, grids, is_probability, says, usual
 
 _HEAT = ("heat", "hm", "center", "centre")
 _SIZE = ("wh", "size", "scale", "height_width", "width_height")
@@ -22,49 +21,58 @@ _OFFSET = ("reg", "off")
 _TF_OD = ("object_center", "box/scale", "box/offset", "box_scale", "box_offset")
 _LANDMARKS = 10
 _FACE = InputHabit("CenterFace: RGB, 0..255, stretched", "0..255")
+_LITE = InputHabit("Qualcomm's FaceDetLite: gray, 0..1, letterboxed", "0..1", "letterbox")
 _STRIDES = (4, 2, 8)
 
 
 @dataclass(frozen=True)
-class _Maps:
+class _Head:
     """What each map of a head holds."""
 
-    heat: TensorInfo
-    size: TensorInfo
-    offset: TensorInfo | None
+    heat: GridMap
+    size: GridMap
+    offset: GridMap
     why: str
 
 
 def centers(facts: Facts) -> Answer | None:
-    """Maps of one grid: classes, 2 or 4 sizes, and 2 offsets."""
-    for grid, infos in grids(facts).items():
-        step = stride(facts, grid, _STRIDES)
-        if not step or len(infos) != len(facts.outputs):
+    """Maps of one grid: classes, 2 or 4 sizes, 2 offsets, landmarks of a face."""
+    for on in grids(facts, _STRIDES):
+        if len(on.maps) != len(facts.outputs):
             continue
-        level = GridLevel(*grid, float(step))
-        widths = sorted(info.shape[3] for info in infos)
+        widths = sorted(item.channels for item in on.maps)
+        answer: Answer | None = None
         if widths == [1, 2, 2, _LANDMARKS]:
-            return _center_face(facts, level, infos)
-        if len(infos) == 3 and widths.count(2) >= 2:
-            return _center_net(facts, level, infos)
-        if len(infos) == 2 and 4 in widths:
-            return _ttf_net(facts, level, infos)
+            answer = _center_face(facts, on)
+        elif widths == [1, 4, _LANDMARKS]:
+            answer = _face_det_lite(facts, on)
+        elif len(widths) == 3 and widths.count(2) >= 2:
+            answer = _center_net(facts, on)
+        elif len(widths) == 2 and 4 in widths:
+            answer = _ttf_net(facts, on)
+        if answer is not None:
+            return answer
     return None
 
 
-def _center_net(facts: Facts, level: GridLevel, infos: Sequence[TensorInfo]) -> Answer | None:
-    maps, unsure = _sorted_out(facts, infos)
-    if maps is None:
+def _level(on: Maps) -> GridLevel:
+    return GridLevel(*on.grid, float(on.stride))
+
+
+def _center_net(facts: Facts, on: Maps) -> Answer | None:
+    level = _level(on)
+    head, unsure = _sorted_out(facts, on.maps)
+    if head is None:
         return None
-    heat, size, offset = maps.heat, maps.size, maps.offset
+    heat, size, offset = head.heat, head.size, head.offset
     probability = is_probability(facts, heat.name)
-    labels = class_labels(facts, heat.shape[3])
+    labels = class_labels(facts, heat.channels)
     axes: Axes = "xy"
     order = "width and x first, as in CenterNet's own code"
     warnings: tuple[str, ...] = ()
-    if any(says(facts, info.name, *_TF_OD) for info in infos):
+    if any(says(facts, info.name, *_TF_OD) for info in on.maps):
         axes, order = "yx", "height and y first, as TensorFlow Object Detection writes them"
-    elif not any(says(facts, info.name, "wh", "width_height") for info in infos):
+    elif not any(says(facts, info.name, "wh", "width_height") for info in on.maps):
         warnings = (
             f"sizes and offsets are taken as {order}: the file does not say (axes = 'yx' turns it)",
         )
@@ -74,14 +82,15 @@ def _center_net(facts: Facts, level: GridLevel, infos: Sequence[TensorInfo]) -> 
         size.name,
         labels,
         level,
-        offsets=offset.name if offset is not None else "",
+        offsets=offset.name,
         size_unit=1.0 if pixels else level.stride,
         axes=axes,
         activation="none" if probability else "sigmoid",
+        transposed=on.transposed,
     )
     evidence = (
         _grid_shown(level, heat, probability),
-        f"'{size.name}' holds sizes, '{offset.name if offset else ''}' offsets: {maps.why}",
+        f"'{size.name}' holds sizes, '{offset.name}' offsets: {head.why}",
         f"sizes are {'input pixels' if pixels else 'cells'}{seen}; {order}",
     )
     if unsure:
@@ -97,32 +106,33 @@ def _center_net(facts: Facts, level: GridLevel, infos: Sequence[TensorInfo]) -> 
 _UNKNOWN = ("schema", "sizes", "offsets")
 
 
-def _sorted_out(facts: Facts, infos: Sequence[TensorInfo]) -> tuple[_Maps | None, bool]:
+def _sorted_out(facts: Facts, infos: Sequence[GridMap]) -> tuple[_Head | None, bool]:
     """Which map is which by channels, names and values; and whether that is unsure."""
-    pairs = [info for info in infos if info.shape[3] == 2]
+    pairs = [info for info in infos if info.channels == 2]
     if len(pairs) == 3:
         heat = [info for info in pairs if says(facts, info.name, *_HEAT)]
         if len(heat) != 1:
             return None, True
     else:
-        heat = [info for info in infos if info.shape[3] != 2]
+        heat = [info for info in infos if info.channels != 2]
     first, second = (info for info in pairs if info is not heat[0])
     for one, other in ((first, second), (second, first)):
         sized = says(facts, one.name, *_SIZE) and not says(facts, other.name, *_SIZE)
         moved = says(facts, other.name, *_OFFSET) and not says(facts, one.name, *_OFFSET)
         if sized or moved:
-            return _Maps(heat[0], one, other, "by their names"), False
+            return _Head(heat[0], one, other, "by their names"), False
     reach = [_reach(facts, info) for info in (first, second)]
     if min(reach) <= 1.5 and max(reach) > 3 * max(min(reach), 0.1):
         large = int(np.argmax(reach))
         size, offset = (first, second)[large], (second, first)[large]
         why = f"sizes reach {reach[large]:.3g}, offsets {reach[1 - large]:.3g}"
-        return _Maps(heat[0], size, offset, why), False
-    return _Maps(heat[0], first, second, ""), True
+        return _Head(heat[0], size, offset, why), False
+    return _Head(heat[0], first, second, ""), True
 
 
-def _ttf_net(facts: Facts, level: GridLevel, infos: Sequence[TensorInfo]) -> Recognised | None:
-    sizes = [info for info in infos if info.shape[3] == 4]
+def _ttf_net(facts: Facts, on: Maps) -> Recognised | None:
+    level, infos = _level(on), on.maps
+    sizes = [info for info in infos if info.channels == 4]
     if len(sizes) == 2:
         sizes = [info for info in sizes if says(facts, info.name, *_SIZE)]
     named = any(says(facts, info.name, *_HEAT, "wh") for info in infos)
@@ -133,11 +143,12 @@ def _ttf_net(facts: Facts, level: GridLevel, infos: Sequence[TensorInfo]) -> Rec
     spec = CenterSpec(
         heat.name,
         sizes[0].name,
-        class_labels(facts, heat.shape[3]),
+        class_labels(facts, heat.channels),
         level,
         coding="ltrb",
         origin="corner",
         activation="none" if probability else "sigmoid",
+        transposed=on.transposed,
     )
     evidence = (
         _grid_shown(level, heat, probability),
@@ -147,9 +158,10 @@ def _ttf_net(facts: Facts, level: GridLevel, infos: Sequence[TensorInfo]) -> Rec
     return Recognised("centre heat maps (TTFNet)", spec, evidence)
 
 
-def _center_face(facts: Facts, level: GridLevel, infos: Sequence[TensorInfo]) -> Answer | None:
-    heat = next(info for info in infos if info.shape[3] == 1)
-    pairs = [info for info in infos if info.shape[3] == 2]
+def _center_face(facts: Facts, on: Maps) -> Answer | None:
+    level, infos = _level(on), on.maps
+    heat = next(info for info in infos if info.channels == 1)
+    pairs = [info for info in infos if info.channels == 2]
     by_name = [
         (one, other)
         for one, other in (pairs, pairs[::-1])
@@ -179,6 +191,7 @@ def _center_face(facts: Facts, level: GridLevel, infos: Sequence[TensorInfo]) ->
         origin="centre",
         window=1,
         activation="none" if probability else "sigmoid",
+        transposed=on.transposed,
         nms_iou=0.3,
     )
     evidence = (
@@ -190,19 +203,45 @@ def _center_face(facts: Facts, level: GridLevel, infos: Sequence[TensorInfo]) ->
     return Recognised("centre heat maps (CenterFace)", spec, evidence, _FACE, warnings)
 
 
-def _grid_shown(level: GridLevel, heat: TensorInfo, probability: bool) -> str:
+def _face_det_lite(facts: Facts, on: Maps) -> Recognised:
+    level = _level(on)
+    (heat,), (size,) = on.of(1), on.of(4)
+    probability = is_probability(facts, heat.name)
+    spec = CenterSpec(
+        heat.name,
+        size.name,
+        ("face",),
+        level,
+        coding="ltrb",
+        size_unit=level.stride,
+        origin="corner",
+        activation="none" if probability else "sigmoid",
+        score_threshold=0.2,
+        nms_iou=0.2,
+        transposed=on.transposed,
+    )
+    evidence = (
+        _grid_shown(level, heat, probability),
+        f"'{size.name}' holds distances to left, top, right and bottom in cells, from the cell's"
+        " corner, as Qualcomm's FaceDetLite writes them",
+    )
+    warnings = ("the five landmarks of each face are not read",)
+    return Recognised("centre heat maps (FaceDetLite)", spec, evidence, _LITE, warnings)
+
+
+def _grid_shown(level: GridLevel, heat: GridMap, probability: bool) -> str:
     return (
         f"'{heat.name}': {level.rows} × {level.cols} cells at stride {level.stride:g}, a heat map"
-        f" for each of {heat.shape[3]} classes, {'probabilities' if probability else 'logits'}"
+        f" for each of {heat.channels} classes, {'probabilities' if probability else 'logits'}"
     )
 
 
-def _reach(facts: Facts, info: TensorInfo) -> float:
+def _reach(facts: Facts, info: GridMap) -> float:
     ends = usual(facts.values(info.name))
     return max(abs(ends[0]), abs(ends[1])) if ends is not None else 0.0
 
 
-def _in_pixels(facts: Facts, size: TensorInfo, level: GridLevel) -> tuple[bool, str]:
+def _in_pixels(facts: Facts, size: GridMap, level: GridLevel) -> tuple[bool, str]:
     """Whether sizes are input pixels: no box is larger than the grid in cells."""
     ends = usual(facts.values(size.name))
     if ends is None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from edgecnn.core.postprocess import PosesSpec
 from edgecnn.recognition.facts import Facts, Real
 from edgecnn.recognition.found import InputHabit, Recognised
 from edgecnn.recognition.points import numbered
-from edgecnn.recognition.pose_outputs import grids, stride
+from edgecnn.recognition.pose_outputs import Maps, grids
 
 #: Numbers of points of published sets: ST's and COCO's bodies, LSP, MPII, hands, faces.
 _COUNTS = (13, 14, 15, 16, 17, 18, 19, 21, 29, 68, 98, 106, 133)
@@ -23,26 +25,38 @@ _TOP_DOWN = InputHabit(
 
 
 def heat_maps(facts: Facts) -> Recognised | None:
-    """One output (1, rows, cols, points) at stride 2, 4 or 8 that is near 0 but for few cells."""
-    maps = grids(facts)
-    if len(facts.outputs) != 1 or len(maps) != 1 or facts.image is None:
-        return None
-    (grid, (info,)), count = next(iter(maps.items())), facts.outputs[0].shape[3]
-    step = stride(facts, grid, _STRIDES)
-    values = facts.values(info.name)
-    if not step or count not in _COUNTS or values is None or not _peaked(values):
+    """One output of heat maps at stride 2, 4 or 8 that is near 0 but for few cells.
+
+    Beside it there may be what the model itself read from them: places and scores.
+    """
+    for maps in grids(facts, _STRIDES):
+        count = maps.maps[0].channels
+        others = [info for info in facts.outputs if info.name != maps.maps[0].name]
+        read = all(math.prod(info.shape) in (count, 2 * count, 3 * count) for info in others)
+        if len(maps.maps) == 1 and read and count in _COUNTS and (answer := _answer(facts, maps)):
+            return answer
+    return None
+
+
+def _answer(facts: Facts, maps: Maps) -> Recognised | None:
+    name, count, step = maps.maps[0].name, maps.maps[0].channels, maps.stride
+    values = facts.values(name)
+    if values is not None and maps.transposed:
+        values = values.transpose(0, 2, 3, 1)
+    if values is None or not _peaked(values):
         return None
     square = facts.size[0] == facts.size[1]
     whole = square and count in _ST_POINTS
     spec = PosesSpec(
-        info.name,
+        name,
         ("person" if count in _PERSON else "hand" if count == _HAND else "object",),
         numbered(count),
-        *grid,
+        *maps.grid,
         (float(step), float(step)),
         origin="centre" if whole else "corner",
         peak_shift=0.0 if whole else 0.25,
         activation="none",
+        transposed=maps.transposed,
     )
     how = (
         "a point lies in the middle of the highest cell (ST's model zoo)"
@@ -51,7 +65,7 @@ def heat_maps(facts: Facts) -> Recognised | None:
         " neighbour (SimpleBaseline, HRNet)"
     )
     evidence = (
-        f"one output '{info.name}' {list(info.shape)}: {grid[0]} × {grid[1]} cells at stride"
+        f"'{name}': {maps.grid[0]} × {maps.grid[1]} cells at stride"
         f" {step}, {count} channels near 0 (medians up to {_medians(values).max():.2g})"
         f" but for peaks up to {float(values.max()):.2g}",
         how,

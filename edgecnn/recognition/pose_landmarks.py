@@ -87,6 +87,7 @@ _KINDS = (
     _Kind("MediaPipe face mesh with irises", "face", 1434, 3, _numbers(478)),
     _Kind("MediaPipe pose landmarks", "person", 195, 5, _BODY, visibility=3),
     _Kind("MediaPipe pose landmarks, upper body", "person", 124, 4, _numbers(25), visibility=3),
+    _Kind("MediaPipe pose landmarks, upper body", "person", 100, 4, _numbers(25), only=True),
     _Kind("MediaPipe eye landmarks", "eye", 213, 3, _numbers(71), (15,)),
 )
 
@@ -115,6 +116,8 @@ def _recognised(
     pixels = ends is None or max(abs(ends[0]), abs(ends[1])) > _UNITS_APART
     units = (1.0, 1.0) if pixels else (float(width), float(height))
     count = len(kind.skeleton.names)
+    # A copy that divides all values by the input's size spoils the logits among them.
+    visibility = kind.visibility if pixels else -1
     sure = presence is not None and is_probability(facts, presence.name)
     spec = PointsSpec(
         info.name,
@@ -123,8 +126,8 @@ def _recognised(
         values=kind.values,
         axes="xy",
         units=units,
-        point_score=kind.visibility,
-        point_activation="sigmoid" if kind.visibility >= 0 else "none",
+        point_score=visibility,
+        point_activation="sigmoid" if visibility >= 0 else "none",
         score=presence.name if presence is not None else "",
         activation="none" if sure or presence is None else "sigmoid",
         score_threshold=0.5 if presence is not None else 0.0,

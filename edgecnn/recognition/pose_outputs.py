@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
-from edgecnn.core.runtime import TensorInfo
 from edgecnn.core.tflite.model import TfOperator
 from edgecnn.recognition.facts import Facts, Real
 
@@ -19,13 +19,58 @@ _FARTHEST = 8
 Grid = tuple[int, int]
 
 
-def grids(facts: Facts) -> dict[Grid, tuple[TensorInfo, ...]]:
-    """Outputs (1, rows, cols, channels) with at least 2 × 2 cells, by rows and cols."""
-    found: dict[Grid, list[TensorInfo]] = {}
+@dataclass(frozen=True)
+class GridMap:
+    """An output that has so many channels for each cell of a grid."""
+
+    name: str
+    channels: int
+
+
+@dataclass(frozen=True)
+class Maps:
+    """All outputs on one grid, at one stride.
+
+    Attributes:
+        grid: rows and columns.
+        stride: input pixels per cell.
+        maps: the outputs.
+        transposed: they are (1, channels, rows, cols).
+    """
+
+    grid: Grid
+    stride: int
+    maps: tuple[GridMap, ...]
+    transposed: bool
+
+    def of(self, channels: int) -> list[GridMap]:
+        """The outputs with so many channels."""
+        return [item for item in self.maps if item.channels == channels]
+
+
+def grids(facts: Facts, strides: Iterable[int]) -> list[Maps]:
+    """Outputs (1, rows, cols, channels) or (1, channels, rows, cols) by their grid.
+
+    Only grids of at least 2 × 2 cells that lie over the input at one of the strides; of those that
+    fit several, the first stride is taken.
+    """
+    found: dict[tuple[bool, Grid], list[GridMap]] = {}
     for info in facts.outputs:
-        if len(info.shape) == 4 and info.shape[0] == 1 and min(info.shape[1:3]) > 1:
-            found.setdefault((info.shape[1], info.shape[2]), []).append(info)
-    return {grid: tuple(infos) for grid, infos in found.items()}
+        if len(info.shape) != 4 or info.shape[0] != 1:
+            continue
+        first, second, third = info.shape[1:]
+        for transposed, grid, channels in (
+            (False, (first, second), third),
+            (True, (second, third), first),
+        ):
+            if min(grid) > 1:
+                found.setdefault((transposed, grid), []).append(GridMap(info.name, channels))
+    steps = tuple(strides)
+    return [
+        Maps(grid, step, tuple(maps), transposed)
+        for (transposed, grid), maps in found.items()
+        if (step := stride(facts, grid, steps))
+    ]
 
 
 def stride(facts: Facts, grid: Grid, allowed: Iterable[int]) -> int:

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgecnn.core.postprocess import Activation, PosesSpec, Skeleton, to_json
-from edgecnn.core.runtime import TensorInfo
 from edgecnn.recognition.facts import Facts
 from edgecnn.recognition.found import Answer, Incomplete, InputHabit, Recognised
 from edgecnn.recognition.points import COCO
-from edgecnn.recognition.pose_outputs import Grid, grids, hints, is_probability, stride
+from edgecnn.recognition.pose_outputs import GridMap, Maps, grids, hints, is_probability
 
 #: The op that Coral's files end with.
 DECODER_OP = "PosenetDecoderOp"
@@ -31,21 +30,20 @@ _RESNET = InputHabit("PoseNet on ResNet-50: RGB less ImageNet's mean, stretched"
 class _Outputs:
     """The outputs of a PoseNet head, as far as they are known."""
 
-    grid: Grid
-    heat: TensorInfo
-    short: TensorInfo | None
+    on: Maps
+    heat: GridMap
+    short: GridMap | None
     mid: Mapping[str, object]
     shown: tuple[str, ...]
 
 
 def posenet(facts: Facts) -> Answer | None:
     """Grids of one size with 17, 34 and 64 (or twice 32) channels, at stride 8, 16 or 32."""
-    found = next((one for grid in grids(facts) if (one := _head(facts, grid)) is not None), None)
+    heads = (_head(facts, maps) for maps in grids(facts, (8, 16, 32)))
+    found = next((head for head in heads if head is not None), None)
     if found is None:
         return None
-    step = stride(facts, found.grid, (8, 16, 32))
-    rows, cols = found.grid
-    heat = found.heat.name
+    (rows, cols), step, heat = found.on.grid, found.on.stride, found.heat.name
     activation: Activation = "none" if is_probability(facts, heat) else "sigmoid"
     coral = facts.cut == DECODER_OP
     spec = PosesSpec(
@@ -57,6 +55,7 @@ def posenet(facts: Facts) -> Answer | None:
         (float(step), float(step)),
         offsets=found.short.name if found.short is not None else "",
         activation=activation,
+        transposed=found.on.transposed,
         **{**(_CORAL if coral else _TENSORFLOW_JS), **found.mid},  # type: ignore[arg-type]
     )
     evidence = (
@@ -98,19 +97,16 @@ def _warnings(found: _Outputs) -> tuple[str, ...]:
     return ("no output leads from point to point for certain, so one person a frame is found",)
 
 
-def _head(facts: Facts, grid: Grid) -> _Outputs | None:
+def _head(facts: Facts, on: Maps) -> _Outputs | None:
     """The head on one grid; None: it is none."""
-    by_width: dict[int, list[TensorInfo]] = {}
-    for info in grids(facts)[grid]:
-        by_width.setdefault(info.shape[3], []).append(info)
-    heat, offsets = by_width.get(_POINTS, []), by_width.get(2 * _POINTS, [])
-    if len(heat) != 1 or not offsets or not stride(facts, grid, (8, 16, 32)):
+    heat, offsets = _heat(facts, on.of(_POINTS)), on.of(2 * _POINTS)
+    if heat is None or not offsets:
         return None
     short = _short(facts, offsets)
     shown = (
         [] if short is None else [f"offsets of each point in '{short.name}', in pixels, y first"]
     )
-    both, each = by_width.get(4 * _EDGES, []), by_width.get(2 * _EDGES, [])
+    both, each = on.of(4 * _EDGES), on.of(2 * _EDGES)
     mid: dict[str, object] = {}
     if len(both) == 1:
         name = both[0].name
@@ -124,10 +120,21 @@ def _head(facts: Facts, grid: Grid) -> _Outputs | None:
                 f"'{ways['forward']}' leads along {_EDGES} edges, '{ways['backward']}' back:"
                 " by their names"
             )
-    return _Outputs(grid, heat[0], short, mid, tuple(shown))
+    return _Outputs(on, heat, short, mid, tuple(shown))
 
 
-def _short(facts: Facts, offsets: list[TensorInfo]) -> TensorInfo | None:
+def _heat(facts: Facts, maps: list[GridMap]) -> GridMap | None:
+    """The heat maps among outputs of 17 channels: another may hold the highest of each window."""
+    left = [item for item in maps if "max_vals" not in hints(facts, item.name)]
+    if len(left) == 2:
+        one, other = (facts.values(item.name) for item in left)
+        if one is not None and other is not None:
+            lower = bool((one <= other).all()), bool((other <= one).all())
+            left = [item for item, low in zip(left, lower, strict=True) if low]
+    return left[0] if len(left) == 1 else None
+
+
+def _short(facts: Facts, offsets: list[GridMap]) -> GridMap | None:
     """The short offsets among outputs of 34 channels: the others are BodyPix' long ones."""
     left = [info for info in offsets if "long" not in hints(facts, info.name)]
     if len(left) > 1:
@@ -140,7 +147,7 @@ def _short(facts: Facts, offsets: list[TensorInfo]) -> TensorInfo | None:
     return left[0] if len(left) == 1 else None
 
 
-def _way(facts: Facts, info: TensorInfo) -> str:
+def _way(facts: Facts, info: GridMap) -> str:
     """``forward`` or ``backward`` by an output's names; empty: they do not tell."""
     names = hints(facts, info.name)
     there, back = (any(word in names for word in words) for words in (_THERE, _BACK))

@@ -223,7 +223,7 @@ def test_a_thousand_persons_are_decoded() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"rows": 8}, "8 × 11 × 17"),
+        ({"rows": 8}, "88 candidates × 17"),
         ({"offsets": "mid"}, "99 candidates × 34"),
         ({"backward_column": 40}, "72 values or more"),
         ({"heatmaps": "other"}, "names the output 'other'"),

@@ -105,6 +105,26 @@ def test_centerface() -> None:
         np.testing.assert_allclose(box, (left, top, left + w, top + h), rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+def test_facedetlite(transposed: bool) -> None:
+    """Qualcomm's detect: distances to four sides in cells, times 8; NMS at 0.2."""
+    heat = heat_map(60, 80, 1)
+    box = RNG.uniform(0.5, 2, (1, 60, 80, 4)).astype(np.float32)
+    outputs = {"heatmap": heat, "bbox": box, "landmark": np.zeros((1, 60, 80, 10), np.float32)}
+    if transposed:
+        outputs = {name: np.ascontiguousarray(value.transpose(0, 3, 1, 2))
+                   for name, value in outputs.items()}  # fmt: skip
+    answer, found = recognised(outputs, (640, 480), "centre heat maps (FaceDetLite)")
+    assert answer.spec.transposed == transposed
+    expected = slow_centers(heat[0], math.log(0.2 / 0.8), 3)
+    assert 5 < len(found) <= len(expected)
+    for got, score in zip(found.boxes, found.scores, strict=True):
+        _, y, x, _ = min(expected, key=lambda item: abs(sigmoid(item[0]) - score))
+        left, top, right, bottom = box[0, y, x]
+        sides = np.asarray((x - left, y - top, x + right, y + bottom)) * 8
+        np.testing.assert_allclose(got, sides, rtol=1e-5, atol=1e-3)
+
+
 def test_two_maps_alike_are_asked_for() -> None:
     outputs = {"a": heat_map(16, 16, 3)} | {
         name: RNG.uniform(0, 1, (1, 16, 16, 2)).astype(np.float32) for name in "bc"

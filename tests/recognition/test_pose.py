@@ -126,6 +126,24 @@ def test_displacements_apart_are_told_by_their_names() -> None:
     assert answer.spec.forward == "" and "one person" in answer.warnings[0]
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_qualcomms_posenet_has_its_channels_first(named: bool) -> None:
+    """Probabilities, and beside them the highest one of each window of 3 × 3."""
+    heat, short, mid = pose_maps(33, 17, 16)
+    sure = 1 / (1 + np.exp(-heat))
+    most = np.stack([cv2.dilate(sure[0, ..., k], np.ones((3, 3))) for k in range(17)])[None]
+    outputs = {name: np.ascontiguousarray(value.transpose(0, 3, 1, 2)) for name, value in (
+        ("heatmaps_result", sure), ("offsets_result", short),
+        ("displacement_fwd_result", mid[..., :32]), ("displacement_bwd_result", mid[..., 32:]),
+    )}  # fmt: skip
+    outputs["max_vals" if named else "a"] = most
+    facts = given(outputs, (257, 513))
+    answer = known(facts, "PoseNet")
+    assert answer.spec.transposed and answer.spec.heatmaps == "heatmaps_result"
+    check_poses(found_in(facts, answer), heat, short, mid, 16, nearest=True, refinements=2,
+                radius=20, point=0.5, most=20)  # fmt: skip
+
+
 def test_bodypix_long_offsets_are_no_short_ones() -> None:
     heat, short, mid = pose_maps(33, 33, 16)
     outputs = {"a": floats(1, 33, 33, 34, low=-300, high=300), "b": heat, "c": short, "d": mid,
@@ -233,9 +251,19 @@ def test_mediapipes_landmarks(size, sizes, label, count: int, values: int, pixel
     if label == "hand":
         presence = outputs.get("Identity_1", outputs.get("scores"))
         assert found.scores[0] == presence.item()
-    if label == "person":
+    if label == "person" and pixels:
         seen = 1 / (1 + np.exp(-raw[:, 3]))
         np.testing.assert_allclose(found.keypoints[0, :, 2], seen, rtol=1e-5)
+
+
+def test_litehrnet_with_what_it_read_itself() -> None:
+    """Qualcomm's export: places and scores of the highest cells beside maps, channels first."""
+    heat = np.abs(RNG.normal(0, 0.01, (1, 17, 64, 48))).astype(np.float32)
+    heat[0, :, 30, 20], heat[0, :, 30, 21], heat[0, :, 29, 20] = 0.8, 0.5, 0.6
+    outputs = {"keypoints": floats(1, 17, 2, high=40), "scores": floats(1, 17), "heatmaps": heat}
+    facts = given(outputs, (192, 256))
+    found = found_in(facts, known(facts, "heat maps of key points"))
+    np.testing.assert_allclose(found.keypoints[0, :, :2], [(20.25 * 4, 29.75 * 4)] * 17)
 
 
 def test_coordinates_in_one_output() -> None:

@@ -47,6 +47,8 @@ def decode_centers(spec: CenterSpec, outputs: Outputs, frame_map: FrameMap | Non
     if raw.size != rows * cols * classes:
         misfit(spec.scores, raw, f"{rows} × {cols} cells × {classes} classes")
     maps = raw.reshape(rows, cols, classes)
+    if spec.transposed:
+        maps = np.ascontiguousarray(raw.reshape(classes, rows, cols).transpose(1, 2, 0))
     at = peaks(maps, _reached(spec, maps, info), spec.window)
     cell, label = np.divmod(at, classes)
     scores = np.minimum(activate(info.dequantize(maps.ravel()[at]), spec.activation), 1)
@@ -86,11 +88,13 @@ def _boxes(spec: CenterSpec, outputs: Outputs, cells: NDArray[np.intp]) -> Float
     sides = 4 if spec.coding == "ltrb" else 2
     count = spec.level.rows * spec.level.cols
     order = [0, 1] if spec.axes == "xy" else [1, 0]
-    sizes = read_columns(outputs, spec.sizes, count, 0, sides).real(cells)
+    columns = read_columns(outputs, spec.sizes, count, 0, sides, transposed=spec.transposed)
+    sizes = columns.real(cells)
     row, col = np.divmod(cells, spec.level.cols)
     centre = np.stack([col, row], axis=1).astype(np.float32)
     if spec.offsets:
-        centre += read_columns(outputs, spec.offsets, count, 0, 2).real(cells)[:, order]
+        moved = read_columns(outputs, spec.offsets, count, 0, 2, transposed=spec.transposed)
+        centre += moved.real(cells)[:, order]
     if spec.origin == "centre" or (spec.origin == "auto" and not spec.offsets):
         centre += np.float32(0.5)
     centre *= np.float32(spec.level.stride)

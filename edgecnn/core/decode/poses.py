@@ -57,7 +57,9 @@ def decode_poses(spec: PosesSpec, outputs: Outputs, frame_map: FrameMap | None) 
         BundleError: the sizes are not those of the spec's maps, points and edges.
     """
     count = len(spec.skeleton.names)
-    heat = outputs.real(spec.heatmaps, (spec.rows, spec.cols, count))
+    cells, turned = spec.rows * spec.cols, spec.transposed
+    columns = read_columns(outputs, spec.heatmaps, cells, 0, count, transposed=turned)
+    heat = columns.info.dequantize(columns.values).reshape(spec.rows, spec.cols, count)
     heat = np.where(np.isfinite(heat), heat, _NEVER)
     offsets = _vectors(spec, outputs, spec.offsets, count) if spec.offsets else None
     if offsets is not None and not np.isfinite(offsets).all():
@@ -73,13 +75,13 @@ def decode_poses(spec: PosesSpec, outputs: Outputs, frame_map: FrameMap | None) 
         )
         if not np.isfinite(forward).all() or not np.isfinite(backward).all():
             return none_of(count)
-        cells, scores = _many(spec, heat, offsets, np.concatenate([forward, backward], axis=2))
+        found, scores = _many(spec, heat, offsets, np.concatenate([forward, backward], axis=2))
     else:
-        cells = _single(spec, heat, offsets)[None]
-        scores = cells[..., 2].mean(axis=1)
+        found = _single(spec, heat, offsets)[None]
+        scores = found[..., 2].mean(axis=1)
     shift = 0.5 if spec.origin == "centre" else 0.0
     good = scores >= np.float32(spec.score_threshold)
-    points = cells[good][..., [1, 0, 2]]
+    points = found[good][..., [1, 0, 2]]
     points[..., :2] = (points[..., :2] + shift) * np.asarray(spec.stride, np.float32)
     return to_frame(objects(points, scores[good], spec.point_threshold), frame_map)
 
@@ -95,7 +97,9 @@ def _vectors(
 ) -> Float:
     """Offsets or displacements in cells: (rows, cols, 2 · count), first all y, then all x."""
     cells = spec.rows * spec.cols
-    columns = read_columns(outputs, name, cells, start, 2 * count, shared=shared)
+    columns = read_columns(
+        outputs, name, cells, start, 2 * count, shared=shared, transposed=spec.transposed
+    )
     real = columns.info.dequantize(columns.values).reshape(spec.rows, spec.cols, 2, count)
     order = [0, 1] if spec.axes == "yx" else [1, 0]
     unit = np.float32(spec.offset_unit) / np.asarray(spec.stride, np.float32)[::-1]

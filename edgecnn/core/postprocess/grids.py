@@ -92,6 +92,7 @@ class CenterSpec:
         score_threshold, thresholds: the lowest score that counts; for all, or one per class.
         nms_iou: of greedy per-class NMS; 1: none.
         max_detections: the best so many objects are reported.
+        transposed: the outputs are (1, channels, rows, cols).
     """
 
     scores: str
@@ -109,6 +110,7 @@ class CenterSpec:
     thresholds: tuple[float, ...] = ()
     nms_iou: float = 1.0
     max_detections: int = 100
+    transposed: bool = False
     kind: Literal["centers"] = "centers"
 
     def __post_init__(self) -> None:
@@ -130,6 +132,7 @@ class CenterSpec:
         checks.per_label("thresholds", self.thresholds, self.labels)
         checks.fraction("nms_iou", self.nms_iou)
         checks.whole("max_detections", self.max_detections, 1, checks.MOST_CANDIDATES)
+        checks.flag("transposed", self.transposed)
 
     @property
     def task(self) -> Task:

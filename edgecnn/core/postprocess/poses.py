@@ -112,6 +112,7 @@ class PosesSpec:
         point_threshold: the lowest score of a point that starts an object.
         radius: input pixels: how near another object's point must not be.
         max_detections: the best so many objects are reported.
+        transposed: the outputs are (1, channels, rows, cols).
     """
 
     heatmaps: str
@@ -136,6 +137,7 @@ class PosesSpec:
     point_threshold: float = 0.2
     radius: float = 20.0
     max_detections: int = 20
+    transposed: bool = False
     kind: Literal["poses"] = "poses"
 
     def __post_init__(self) -> None:
@@ -166,6 +168,7 @@ class PosesSpec:
         checks.fraction("point_threshold", self.point_threshold)
         checks.numbers("radius", (self.radius,), 1)
         checks.whole("max_detections", self.max_detections, 1, 1000)
+        checks.flag("transposed", self.transposed)
 
     @property
     def task(self) -> Task:
