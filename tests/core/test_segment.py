@@ -59,11 +59,11 @@ def test_scores_per_class_as_a_loop_over_cells_reads_them(
     raw[random.random(shape) < 0.2] = 1  # ties
     labels = tuple("abcdefg"[:columns])
     spec = SegmentSpec(
-        "map", labels, ROWS, COLS, (2.0, 3.0), False, False, background, activation, threshold
+        "map", labels, ROWS, COLS, (1.0, 1.5), False, False, background, activation, threshold
     )
     assert post.from_json(post.to_json(spec)) == spec
     found = run(spec, raw, info)
-    assert found.covers == (0, 0, 10, 12) and found.margins is None
+    assert found.covers == (0, 0, 5, 6) and found.margins is None
     turned = run(replace(spec, transposed=True), np.moveaxis(raw, -1, 1), info)
     assert (turned.classes == found.classes).all() and (turned.scores == found.scores).all()
     for row in range(ROWS):
@@ -104,6 +104,55 @@ def test_one_column_is_interpolated_at_its_threshold() -> None:
         TensorInfo("map", (1, 1, 2, 1), "float32"),
     )
     assert logits.classes.tolist() == [[0, -1]]
+
+
+@pytest.mark.parametrize(("dtype", "activation"), [("float32", "softmax"), ("int8", "none")])
+@pytest.mark.parametrize("stride", [2.0, 4.0, 15.5])
+def test_scores_of_large_cells_are_interpolated(dtype: str, activation: str, stride: float) -> None:
+    random = np.random.default_rng(3)
+    rows, cols, columns = 4, 3, 5
+    info = TensorInfo("map", (1, rows, cols, columns), dtype)
+    raw = random.normal(size=info.shape).astype(np.float32)
+    if dtype == "int8":
+        info = replace(info, scale=0.008, zero_point=-5)
+        raw = info.quantize(raw / 3)
+    spec = SegmentSpec(
+        "map", tuple("abcde"), rows, cols, (stride, stride), False, False, 1, activation, 0.3
+    )
+    found = run(spec, raw, info)
+    real = info.dequantize(raw)[0]
+    parts = {2.0: 2, 4.0: 4, 15.5: 16}[stride]
+    assert found.classes.shape == (rows * parts, cols * parts)
+    for row in range(rows * parts):
+        for col in range(cols * parts):
+            values = [
+                between(real[..., k], (row + 0.5) / parts - 0.5, (col + 0.5) / parts - 0.5)
+                for k in range(columns)
+            ]
+            best = values.index(max(values))
+            number = found.classes[row, col]
+            if number >= 0:
+                assert values[number] == pytest.approx(values[best], abs=1e-5) and number != 1
+            elif sorted(values)[-1] - sorted(values)[-2] > 1e-5 and best != 1:
+                # The score is that of the nearest cell where four cells agree.
+                cell = real[row // parts, col // parts].tolist()
+                scores = [
+                    probability(item, item.index(max(item)), activation) for item in (values, cell)
+                ]
+                assert min(scores) < 0.3 + 1e-5
+
+
+def between(values: np.ndarray, row: float, col: float) -> float:
+    """Bilinear between the cells' centres, constant outside of them."""
+    row = min(max(row, 0.0), values.shape[0] - 1.0)
+    col = min(max(col, 0.0), values.shape[1] - 1.0)
+    top, left = math.floor(row), math.floor(col)
+    total = 0.0
+    for r, wr in ((top, 1 - (row - top)), (top + 1, row - top)):
+        for c, wc in ((left, 1 - (col - left)), (left + 1, col - left)):
+            if wr and wc:
+                total += wr * wc * float(values[r, c])
+    return total
 
 
 def test_classes_share_the_pixels_of_a_frame_among_them() -> None:

@@ -5,7 +5,9 @@ The rule:
 1. of several columns a cell's class is the one with the highest value (the first of equal ones),
    its score that value's activation; of one column it is the only class where the activation of
    the value reaches the threshold; of class numbers it is the number, its score 1;
-2. cells of the background, of a number without a label, with a score below the threshold, and
+2. of several columns the values are first interpolated between the cells' centres where a cell is
+   two input pixels or more (:mod:`edgecnn.core.decode.finer_classes`);
+3. cells of the background, of a number without a label, with a score below the threshold, and
    cells with a value that is no finite number, have no class.
 
 Maps are large, so codes are compared as they are (quantization keeps their order), one column after
@@ -14,12 +16,14 @@ the other, each contiguous in memory; scores are computed for cells that have a 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.core.activation import activate
+from edgecnn.core.decode.finer_classes import ClassMap, finer, parts_per_cell
 from edgecnn.core.decode.outputs import Outputs, misfit
 from edgecnn.core.detections import Segmentation
 from edgecnn.core.imaging import FrameMap
@@ -28,6 +32,8 @@ from edgecnn.core.postprocess import SegmentSpec
 from edgecnn.core.runtime import TensorInfo
 
 Float = NDArray[np.float32]
+# Further below every threshold than any value, and still a number.
+_FAR = 1e9
 
 
 def decode_segments(
@@ -45,27 +51,35 @@ def decode_segments(
         what = "class numbers" if spec.class_numbers else f"{columns} classes, one per label"
         misfit(spec.scores, raw, f"{spec.rows} × {spec.cols} cells × {what}")
     if spec.class_numbers:
-        numbers = _numbers(raw.reshape(cells), info, len(spec.labels))
+        numbers = _numbers(raw.reshape(spec.rows, spec.cols), info, len(spec.labels))
         scores = (numbers >= 0).astype(np.float32)
     elif columns == 1:
-        values = activate(info.dequantize(raw.reshape(cells)), spec.activation)
-        values[~np.isfinite(values)] = -1
-        numbers = np.where(values >= spec.score_threshold, 0, -1)
-        # Interpolation between cells: at the threshold itself a pixel still belongs to it.
-        margins = values - np.nextafter(np.float32(spec.score_threshold), np.float32(-1))
-        scores = np.clip(values, 0, 1)
+        real = info.dequantize(raw.reshape(spec.rows, spec.cols))
+        real[~np.isfinite(real)] = -_FAR
+        margins, scores = _single(spec, real)
+        numbers = np.where(margins > 0, 0, -1)
     else:
-        numbers, scores = _best(spec, raw.reshape(-1), info)
+        found = _best(spec, raw.reshape(-1), info)
+        numbers, scores = found.numbers, found.scores
     numbers[(numbers == spec.background) | ~(scores >= spec.score_threshold)] = -1
     scores[numbers < 0] = 0
-    shape = (spec.rows, spec.cols)
     covers = (0.0, 0.0, spec.cols * spec.stride[0], spec.rows * spec.stride[1])
-    return Segmentation(
-        numbers.reshape(shape),
-        scores.reshape(shape),
-        covers if frame_map is None else mapped_box(covers, frame_map),
-        None if margins is None else margins.reshape(shape),
-    )
+    covers = covers if frame_map is None else mapped_box(covers, frame_map)
+    return Segmentation(numbers, scores, covers, margins)
+
+
+def _single(spec: SegmentSpec, real: Float) -> tuple[Float, Float]:
+    """By how much the values of the only column are over their threshold, and their scores.
+
+    What pixels between cells get is interpolated before the activation, as publishers do.
+    """
+    values = activate(real, spec.activation)
+    limit, judged = spec.score_threshold, values
+    if spec.activation == "sigmoid" and 0 < limit < 1:
+        limit, judged = math.log(limit) - math.log1p(-limit), real
+    # A value at the threshold itself still belongs to the class.
+    margins = judged - np.nextafter(np.float32(limit), np.float32(-_FAR))
+    return margins, np.clip(values, 0, 1)
 
 
 def _numbers(raw: NDArray[Any], info: TensorInfo, count: int) -> NDArray[np.int64]:
@@ -78,18 +92,34 @@ def _numbers(raw: NDArray[Any], info: TensorInfo, count: int) -> NDArray[np.int6
     return numbers
 
 
-def _best(
-    spec: SegmentSpec, raw: NDArray[Any], info: TensorInfo
-) -> tuple[NDArray[np.int64], Float]:
-    """The highest column of each cell, and its score where it is reported.
+def _best(spec: SegmentSpec, raw: NDArray[Any], info: TensorInfo) -> ClassMap:
+    """The highest column of each cell or part of one, and its score where it is reported.
 
     Args:
         spec: how the values lie and what they need.
         raw: all values, in the output's order.
         info: what the codes mean.
     """
-    columns = len(spec.labels)
+    columns, shape = len(spec.labels), (spec.rows, spec.cols)
     rows = raw.reshape(columns, -1).T if spec.transposed else raw.reshape(-1, columns)
+    numbers, scores = _best_cells(spec, rows, info)
+    coarse = ClassMap(numbers.reshape(shape), scores.reshape(shape))
+    parts = parts_per_cell(spec.stride, len(rows))
+    if parts == 1:
+        return coarse
+
+    def scored(values: Float, best: Float) -> Float:
+        if spec.activation == "softmax":
+            return np.reciprocal(np.exp(values - best[:, None]).sum(axis=1))
+        return np.clip(activate(best, spec.activation), 0, 1)
+
+    return finer(coarse, parts, lambda cells: info.dequantize(rows[cells]), scored)
+
+
+def _best_cells(
+    spec: SegmentSpec, rows: NDArray[Any], info: TensorInfo
+) -> tuple[NDArray[np.int64], Float]:
+    """Numbers and scores (cells,) of the highest columns of (cells, columns)."""
     planes = _planes(rows)
     numbers, best = _highest(planes)
     if spec.activation != "softmax":
