@@ -84,6 +84,17 @@ def test_outputs_that_are_missing_are_named() -> None:
             run(SPEC, rest)
 
 
+@pytest.mark.parametrize("dtype", ["complex64", "S4", "object"])
+@pytest.mark.parametrize("name", ["s0", "b1", "protos"])
+def test_outputs_of_no_numbers_are_named(name: str, dtype: str) -> None:
+    outputs = {key: np.zeros(shape, np.float32) for key, shape in SHAPES.items()}
+    outputs[name] = outputs[name].astype(dtype)
+    with pytest.raises(BundleError, match=f"the output '{name}' holds .* expects numbers"):
+        run(SPEC, outputs)
+    outputs[name] = np.ones(SHAPES[name], np.bool_)
+    run(SPEC, outputs)
+
+
 @pytest.mark.parametrize("suppression", ["greedy", "weighted"])
 def test_a_million_candidates_that_all_pass_are_bounded(suppression: Any) -> None:
     count = 1 << 20

@@ -27,10 +27,10 @@ class Outputs:
         self._infos = {info.name: info for info in infos}
 
     def raw(self, name: str) -> tuple[NDArray[Any], TensorInfo]:
-        """An output's codes and its info.
+        """An output's codes and its info; truth values as 0 and 1.
 
         Raises:
-            BundleError: the model has no such output.
+            BundleError: the model has no such output, or it holds no real numbers.
         """
         if name not in self._arrays or name not in self._infos:
             raise BundleError(
@@ -38,7 +38,15 @@ class Outputs:
                 f" {sorted(self._infos)}",
                 hint=HINT,
             )
-        return np.asarray(self._arrays[name]), self._infos[name]
+        raw = np.asarray(self._arrays[name])
+        if raw.dtype.kind == "b":
+            raw = raw.view(np.uint8)
+        if raw.dtype.kind not in "iuf":
+            raise BundleError(
+                f"the output '{name}' holds {raw.dtype.name}, the postprocess spec expects numbers",
+                hint=HINT,
+            )
+        return raw, self._infos[name]
 
     def real(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """An output's real values in a shape; −1 stands for any size, once.
