@@ -23,9 +23,9 @@ from edgecnn.recognition.facts import Facts
 from edgecnn.recognition.found import Answer, Incomplete, InputHabit, Recognised
 from edgecnn.recognition.labels import class_labels, coco_with_gaps, file_labels, named_classes
 from edgecnn.recognition.points import numbered
-from edgecnn.recognition.ssd_op import OP
+from edgecnn.recognition.ssd_op import ssd_op
 
-_NAME = "detector that lists its boxes"
+_NAME = "a detector that lists its boxes"
 # Ops that a model which prepares the image itself begins with.
 _PREPARING = ("SUB", "MUL", "DIV", "CAST", "REVERSE_V2", "RESIZE_BILINEAR")
 _ROLES = ("boxes", "classes", "scores", "count")
@@ -59,7 +59,7 @@ class _Roles:
 
 def listed_outputs(facts: Facts) -> Answer | None:
     """Boxes (1, rows, 4) with scores and classes (1, rows) each, and mostly a count."""
-    if facts.image is None or any(op.custom_code == OP for op in facts.custom_ops):
+    if facts.image is None or ssd_op(facts) is not None:
         return None
     roles, rows = _roles(facts)
     if "boxes" not in roles.names or not _looks_exported(facts, roles):
@@ -308,7 +308,7 @@ def selected_indices(facts: Facts) -> Incomplete | None:
     if not ops or not any(op in ops for op in ends):
         return None
     return Incomplete(
-        "detector that gives the numbers of selected boxes",
+        "a detector that gives the numbers of selected boxes",
         {
             "boxes": "an output with four numbers for each box; it is not needed that they are"
             " selected",

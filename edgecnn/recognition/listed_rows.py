@@ -72,7 +72,7 @@ def _answer(
         max_detections=min(rows, 100),
     )
     return Recognised(
-        f"list of boxes, seven numbers a row ({maker})",
+        f"a list of boxes, seven numbers a row ({maker})",
         spec,
         (
             f"the output '{info.name}' {list(info.shape)}: on a photo the first number of each row"

@@ -24,6 +24,7 @@ from edgecnn.recognition.traces import activated
 _SOURCE = "MediaPipe"
 _OVERLAP = 0.3
 _BOX = 4
+_LARGEST = 4096  # pixels
 _OUTPUT_NAMES = ("regressors", "classificators")
 
 
@@ -89,7 +90,7 @@ def mediapipe_detector(facts: Facts) -> Recognised | None:
     """Regressors (1, anchors, 4 + 2 · points) and scores (1, anchors, 1), together or per level."""
     width, height = facts.size
     pairs = _pairs(facts.outputs)
-    if not pairs or width < 1 or height < 1:
+    if not pairs or not 1 <= min(facts.size) <= max(facts.size) <= _LARGEST:
         return None
     kind = next((item for item in _KINDS if item.values == pairs[0][0].shape[-1]), None)
     levels = _levels(width, height, tuple(boxes.shape[1] for boxes, _ in pairs))
@@ -120,7 +121,7 @@ def mediapipe_detector(facts: Facts) -> Recognised | None:
     )
     grids = " and ".join(f"{item.rows}×{item.cols} · {len(item.anchors)}" for item in levels)
     return Recognised(
-        f"MediaPipe {kind.label} detector",
+        f"a {kind.label} detector of MediaPipe",
         spec,
         (
             f"{candidates} candidates of {kind.values} values: {grids} anchors of MediaPipe at"

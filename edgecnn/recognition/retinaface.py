@@ -17,13 +17,14 @@ from edgecnn.recognition.traces import activated
 _SQUARES = ((8, (16.0, 32.0)), (16, (64.0, 128.0)), (32, (256.0, 512.0)))
 _POINTS = ("left eye", "right eye", "nose", "left corner of the mouth", "right corner of the mouth")
 _BOX, _SCORES = 4, 2
+_LARGEST = 4096  # pixels
 _THRESHOLD, _OVERLAP = 0.5, 0.4
 
 
 def retinaface(facts: Facts) -> Recognised | None:
     """Three outputs (1, anchors, 4), (1, anchors, 10) and (1, anchors, 2)."""
     width, height = facts.size
-    if len(facts.outputs) != 3 or min(facts.size) < 1:
+    if len(facts.outputs) != 3 or not 1 <= min(facts.size) <= max(facts.size) <= _LARGEST:
         return None
     levels = tuple(
         GridLevel(

@@ -103,7 +103,7 @@ def _recognised(
     columns = f"{head.columns} score columns"
     assumed = f"a {family.activation} is assumed, as this family uses it"
     return Recognised(
-        f"raw head, {family.name}",
+        f"a raw head, {family.name}",
         spec,
         (
             f"{family.described()}, as this family has at {facts.size[0]}×{facts.size[1]}",
@@ -111,6 +111,12 @@ def _recognised(
             done[0] if all(done) else f"no op makes the scores probabilities: {assumed}",
         ),
         InputHabit(family.name, family.convention),
+        (
+            f"RetinaNets of others have {sum(family.counts)} anchors too, in another order: boxes"
+            " that miss their objects mean that anchor_boxes is needed",
+        )
+        if _rival(facts, family)
+        else (),
     )
 
 
@@ -206,7 +212,7 @@ def _without_anchors(facts: Facts) -> Incomplete | None:
     count = head.counts[0]
     labels, background = _labels(facts, head.columns, True)
     return Incomplete(
-        "raw SSD head",
+        "a raw SSD head",
         {
             "anchor_boxes": f"centre x, y, width and height in input pixels of each of the {count}"
             " anchors, in the order of the candidates"
@@ -308,7 +314,7 @@ def noted_detector(facts: Facts) -> Recognised | None:
         anchor_boxes=anchors,
     )
     return Recognised(
-        "MediaPipe Model Maker detector",
+        "a detector of MediaPipe Model Maker",
         spec,
         (
             f"the file's metadata holds {count} anchors and how boxes are decoded",

@@ -60,7 +60,7 @@ def ssd_op(facts: Facts) -> Recognised | None:
     )
     written = ", ".join(f"{role} to '{names[role]}'" for role in _ROLES if role in names)
     return Recognised(
-        f"{family[0]} with {OP}" if family else f"detector with {OP}",
+        f"a detector with {OP}" + (f", {family[0]}" if family else ""),
         spec,
         (
             f"the op {OP} writes {written}",

@@ -64,7 +64,7 @@ def ssd_with_anchors(facts: Facts) -> Recognised | None:
         anchor_boxes=tuple((x, y, w, h) for x, y, w, h in anchors),
     )
     return Recognised(
-        "raw head of ST's model zoo, SSD with its anchors among the outputs",
+        "a raw head of ST's model zoo, SSD with its anchors among the outputs",
         spec,
         (
             head.said,

@@ -96,7 +96,7 @@ def outputs_on_noise(facts):
 def test_blaze_face(files) -> None:
     facts = built(files["face"])
     answer = recognise(facts)
-    assert isinstance(answer, Recognised) and answer.name == "MediaPipe face detector"
+    assert isinstance(answer, Recognised) and answer.name == "a face detector of MediaPipe"
     raw, real = outputs_on_noise(facts)
     anchors = centres(SIDE, (8, 16, 16, 16), 2)
     logits = real["classificators"][:, 0]
@@ -107,7 +107,9 @@ def test_blaze_face(files) -> None:
 def test_ssd(files) -> None:
     facts = built(files["ssd"], tuple("abcde"))
     answer = recognise(facts)
-    assert isinstance(answer, Recognised) and answer.name.startswith("raw head, SSD of TensorFlow")
+    assert isinstance(answer, Recognised) and answer.name.startswith(
+        "a raw head, SSD of TensorFlow"
+    )
     assert answer.spec.activation == "none" and "LOGISTIC" in " ".join(answer.evidence)
     raw, real = outputs_on_noise(facts)
     codes, scores = real["box_encodings"].astype(np.float64), real["class_predictions"][:, 1:]

@@ -92,7 +92,7 @@ def test_each_published_detector_is_recognised_and_decoded(row) -> None:
     facts = given(outputs, (size, size))
     answer = recognise(facts)
     assert isinstance(answer, Recognised) and answer.sure
-    assert answer.name == f"MediaPipe {label} detector" and answer.spec.labels == (label,)
+    assert answer.name == f"a {label} detector of MediaPipe" and answer.spec.labels == (label,)
     assert (answer.habit.convention, answer.habit.fit) == (convention, "letterbox")
     assert from_json(to_json(answer.spec)) == answer.spec
     assert answer.spec.score_threshold == threshold

@@ -159,7 +159,12 @@ def same(found, boxes, scores, classes):
 
 # Files with the op.
 def op_model(
-    order: tuple[int, ...], dtype: str = "float32", *, after: bool = False, named: bool = True
+    order: tuple[int, ...],
+    dtype: str = "float32",
+    *,
+    after: bool = False,
+    named: bool = True,
+    pixels: bool = False,
 ) -> tuple[bytes, tuple]:
     """Image 64 × 64 → the op on fixed codes; and the boxes, scores and classes that it lists."""
     rng = np.random.default_rng(7)
@@ -212,6 +217,10 @@ def op_model(
         whole = build.tensor((1, 10), "int32", name="whole")
         build.op("CAST", [outputs[1]], [whole], in_data_type="FLOAT32", out_data_type="INT32")
         outputs = [flat_boxes, whole, *outputs[2:]]
+    if pixels:
+        scaled = build.tensor((1, 10, 4), "float32", name="in pixels")
+        build.op("MUL", [outputs[0], build.tensor((), "float32", data=64.0, name="64")], [scaled])
+        outputs = [scaled, *outputs[1:]]
     boxes = plain_boxes(codes, anchors, (10, 10, 5, 5))
     best, label = scores[:, 1:].max(1), scores[:, 1:].argmax(1)
     kept = plain_nms(boxes, best, label, 0.6, 10, per_class=False)
@@ -240,6 +249,16 @@ def test_the_ops_outputs_are_traced_whatever_their_order(order, dtype, after, na
     image = facts.predictor.inputs[0]
     raw = facts.predictor.predict({image.name: np.zeros(image.shape, image.dtype)})
     same(decode(answer.spec, raw, facts.outputs, None), *expected)
+
+
+def test_ops_behind_the_op_that_change_its_boxes_make_it_a_list() -> None:
+    data, (boxes, scores, classes) = op_model((0, 1, 2, 3), pixels=True)
+    facts = built(data, LABELS)
+    answer = recognise(facts)
+    assert isinstance(answer, Recognised) and answer.spec.box_units == (1.0, 1.0)
+    image = facts.predictor.inputs[0]
+    raw = facts.predictor.predict({image.name: np.zeros(image.shape, image.dtype)})
+    same(decode(answer.spec, raw, facts.outputs, None), boxes, scores, classes)
 
 
 # Lists without the op.
