@@ -23,6 +23,7 @@ _PASSING = (
 _RESIZING = ("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR")
 _ENLARGING = (*_RESIZING, "TRANSPOSE_CONV", "DEPTH_TO_SPACE")
 _CUSTOM_ENLARGING = ("transpose", "unpool")
+_REDUCING = ("CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D", "AVERAGE_POOL_2D")
 _MOST_STEPS = 64
 # Input pixels per cell; a little less where a net's own padding adds a cell (513 pixels, 33 cells).
 _STRIDES = (1, 2, 4, 8, 16, 32)
@@ -44,7 +45,8 @@ class AreaMap:
         info: the output.
         rows, cols, columns: of the map; one column for class numbers.
         stride: input pixels (x, y) per cell.
-        enlarged: whether some op of the model makes maps larger; None: unknown.
+        enlarged: whether the map has been made larger on its way: an op does so, or an earlier map
+            was smaller; None: unknown.
         ending: ops from the output back that only move, convert or resize values, by code.
         op: the op behind those; None: unknown.
         first: the columns come first.
@@ -103,7 +105,7 @@ def area_map(facts: Facts) -> AreaMap | None:
         cols,
         columns,
         (width / cols, height / rows),
-        None if facts.graph is None else any(map(_enlarges, facts.graph.main.operators)),
+        None if facts.graph is None else _enlarged(facts.graph, rows * cols),
         ending,
         op,
         first,
@@ -152,9 +154,17 @@ def _ending(facts: Facts, output: str) -> tuple[tuple[str, ...], TfOperator | No
     return tuple(codes), op
 
 
-def _enlarges(op: TfOperator) -> bool:
-    custom = op.custom_code.lower()
-    return op.code in _ENLARGING or any(word in custom for word in _CUSTOM_ENLARGING)
+def _enlarged(graph: TfModel, cells: int) -> bool:
+    """Whether maps are made larger; Keras' UpSampling2D may be TILE and RESHAPE."""
+    for op in graph.main.operators:
+        custom = op.custom_code.lower()
+        if op.code in _ENLARGING or any(word in custom for word in _CUSTOM_ENLARGING):
+            return True
+        shape = graph.main.tensors[op.outputs[0]].shape if op.code in _REDUCING else ()
+        # 1×1 is what attention to channels weighs them by.
+        if len(shape) == 4 and 1 < shape[1] * shape[2] < cells:
+            return True
+    return False
 
 
 def class_count(graph: TfModel, op: TfOperator) -> int:

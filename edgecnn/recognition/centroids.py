@@ -44,7 +44,7 @@ def fomo(facts: Facts) -> Recognised | Incomplete | None:
     ]
     plain = found.enlarged is False
     if plain:
-        evidence.append("no op enlarges a map, so it is no segmentation")
+        evidence.append("no map is smaller and enlarged again, as those of segmentations are")
     if state == "softmax" and (named or (plain and found.whole_stride in _USUAL)):
         return _grid(facts, found, "none", evidence, sure=bool(named))
     if state == "logits" and named and found.columns > 1:
