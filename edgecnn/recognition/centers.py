@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgecnn.core.postprocess import CenterSpec, GridLevel, to_json
+from edgecnn.core.postprocess import CenterPoints, CenterSpec, GridLevel, Skeleton, to_json
 from edgecnn.core.postprocess.base import Axes
 from edgecnn.recognition.facts import Facts
 from edgecnn.recognition.found import Answer, Incomplete, InputHabit, Recognised
@@ -20,6 +20,9 @@ _OFFSET = ("reg", "off")
 # TensorFlow Object Detection's CenterNet names its heads so, and writes height and y first.
 _TF_OD = ("object_center", "box/scale", "box/offset", "box_scale", "box_offset")
 _LANDMARKS = 10
+_FACE_POINTS = Skeleton(
+    ("left eye", "right eye", "nose", "left mouth corner", "right mouth corner")
+)
 _FACE = InputHabit("CenterFace: RGB, 0..255, stretched", "0..255")
 _LITE = InputHabit("Qualcomm's FaceDetLite: gray, 0..1, letterboxed", "0..1", "letterbox")
 _STRIDES = (4, 2, 8)
@@ -160,7 +163,7 @@ def _ttf_net(facts: Facts, on: Maps) -> Recognised | None:
 
 def _center_face(facts: Facts, on: Maps) -> Answer | None:
     level, infos = _level(on), on.maps
-    heat = next(info for info in infos if info.channels == 1)
+    (heat,), (marks,) = on.of(1), on.of(_LANDMARKS)
     pairs = [info for info in infos if info.channels == 2]
     by_name = [
         (one, other)
@@ -193,19 +196,20 @@ def _center_face(facts: Facts, on: Maps) -> Answer | None:
         activation="none" if probability else "sigmoid",
         transposed=on.transposed,
         nms_iou=0.3,
+        landmarks=CenterPoints(_FACE_POINTS, marks.name, "box", "yx"),
     )
     evidence = (
         _grid_shown(level, heat, probability),
         f"'{size.name}' holds logarithms of heights and widths, '{offset.name}' offsets from the"
         f" cell's centre, y first, as CenterFace writes them ({why})",
+        f"'{marks.name}' holds five points of each face as shares of its box, y first",
     )
-    warnings = ("the five landmarks of each face are not read",)
-    return Recognised("centre heat maps (CenterFace)", spec, evidence, _FACE, warnings)
+    return Recognised("centre heat maps (CenterFace)", spec, evidence, _FACE)
 
 
 def _face_det_lite(facts: Facts, on: Maps) -> Recognised:
     level = _level(on)
-    (heat,), (size,) = on.of(1), on.of(4)
+    (heat,), (size,), (marks,) = on.of(1), on.of(4), on.of(_LANDMARKS)
     probability = is_probability(facts, heat.name)
     spec = CenterSpec(
         heat.name,
@@ -218,15 +222,16 @@ def _face_det_lite(facts: Facts, on: Maps) -> Recognised:
         activation="none" if probability else "sigmoid",
         score_threshold=0.2,
         nms_iou=0.2,
+        landmarks=CenterPoints(_FACE_POINTS, marks.name, "cells", planar=True),
         transposed=on.transposed,
     )
     evidence = (
         _grid_shown(level, heat, probability),
         f"'{size.name}' holds distances to left, top, right and bottom in cells, from the cell's"
         " corner, as Qualcomm's FaceDetLite writes them",
+        f"'{marks.name}' holds five points of each face in cells, first all x, then all y",
     )
-    warnings = ("the five landmarks of each face are not read",)
-    return Recognised("centre heat maps (FaceDetLite)", spec, evidence, _LITE, warnings)
+    return Recognised("centre heat maps (FaceDetLite)", spec, evidence, _LITE)
 
 
 def _grid_shown(level: GridLevel, heat: GridMap, probability: bool) -> str:

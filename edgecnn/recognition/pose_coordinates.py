@@ -14,6 +14,7 @@ from edgecnn.recognition.pose_outputs import says
 
 #: Numbers of points that published face sets have (300-W, WFLW, JD, MediaPipe).
 _FACES = (68, 98, 106, 468, 478)
+_MOST = 1000
 _WORDS = ("landmark", "keypoint", "key_point", "joint", "coord", "pts")
 
 
@@ -30,6 +31,8 @@ def coordinates(facts: Facts) -> Answer | None:
     named = says(facts, info.name, *_WORDS)
     values = facts.values(info.name)
     shares = values is not None and _are_shares(values.reshape(-1))
+    if count > _MOST or (values is not None and _are_chances(values)):
+        return None
     if not named and not (shares and count in _FACES):
         return None
     width, height = facts.size
@@ -63,6 +66,11 @@ def coordinates(facts: Facts) -> Answer | None:
 
 
 _UNKNOWN = ("schema", "units")
+
+
+def _are_chances(values: np.ndarray) -> bool:
+    """Whether values are probabilities that sum up to 1."""
+    return bool(values.min() >= 0 and abs(float(values.sum()) - 1) < 0.05)
 
 
 def _are_shares(values: np.ndarray) -> bool:

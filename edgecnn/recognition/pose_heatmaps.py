@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from edgecnn.core.postprocess import PosesSpec
+from edgecnn.core.runtime import TensorInfo
 from edgecnn.recognition.facts import Facts, Real
 from edgecnn.recognition.found import InputHabit, Recognised
 from edgecnn.recognition.points import numbered
@@ -43,7 +44,8 @@ def _answer(facts: Facts, maps: Maps) -> Recognised | None:
     values = facts.values(name)
     if values is not None and maps.transposed:
         values = values.transpose(0, 2, 3, 1)
-    if values is None or not _peaked(values):
+    info = next(item for item in facts.outputs if item.name == name)
+    if values is None or not _peaked(values, info):
         return None
     square = facts.size[0] == facts.size[1]
     whole = square and count in _ST_POINTS
@@ -78,13 +80,17 @@ def _medians(values: Real) -> Real:
     return medians
 
 
-def _peaked(values: Real) -> bool:
-    """Whether each channel is about 0 nearly everywhere, and none above 1 by much."""
+def _peaked(values: Real, info: TensorInfo) -> bool:
+    """Whether each channel is about 0 nearly everywhere, and none above 1 by much.
+
+    Where all are 0, a quantized output's range tells.
+    """
     if not np.isfinite(values).all():
         return False
     flat = values.reshape(-1, values.shape[-1])
     top = flat.max(axis=0)
     spread = (flat > np.maximum(top, 1e-6) / 2).mean(axis=0)
     quiet = np.abs(_medians(values)).max() < 0.15
-    inside = flat.min() > -0.6 and 0.001 < top.max() < 1.6
+    ranged = info.scale is not None and 0.3 < info.scale * 255 < 2.2
+    inside = flat.min() > -0.6 and top.max() < 1.6 and (top.max() > 0.001 or ranged)
     return bool(quiet and inside and np.median(spread) < 0.25)

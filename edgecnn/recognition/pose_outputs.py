@@ -76,14 +76,14 @@ def grids(facts: Facts, strides: Iterable[int]) -> list[Maps]:
 def stride(facts: Facts, grid: Grid, allowed: Iterable[int]) -> int:
     """Input pixels per cell, the same along both axes; 0: none of the allowed ones fits.
 
-    A cell may stand for a place inside the input (input = cells · stride) or for the first of
-    overlapping ones (input = (cells − 1) · stride + 1, as TensorFlow's "aligned" networks have it).
+    Cells may fill the input (cells · stride), or their corners may lie on its edges, with a pixel
+    more ((cells − 1) · stride + 1, as TensorFlow's aligned networks have it) or without.
     """
     width, height = facts.size
     rows, cols = grid
     for step in allowed:
         if all(
-            (cells - 1) * step < size <= cells * step
+            (cells - 1) * step <= size <= cells * step
             for cells, size in ((rows, height), (cols, width))
         ):
             return step

@@ -102,6 +102,9 @@ def test_centerface() -> None:
         h, w = np.exp(scale[0, y, x]) * 4
         left = (x + offset[0, y, x, 1] + 0.5) * 4 - w / 2
         top = (y + offset[0, y, x, 0] + 0.5) * 4 - h / 2
+        place = found.scores.tolist().index(score)
+        expected = marks[0, y, x].reshape(5, 2)[:, ::-1] * (w, h) + (left, top)
+        np.testing.assert_allclose(found.keypoints[place, :, :2], expected, rtol=1e-4, atol=1e-2)
         np.testing.assert_allclose(box, (left, top, left + w, top + h), rtol=1e-4, atol=1e-3)
 
 
@@ -110,7 +113,8 @@ def test_facedetlite(transposed: bool) -> None:
     """Qualcomm's detect: distances to four sides in cells, times 8; NMS at 0.2."""
     heat = heat_map(60, 80, 1)
     box = RNG.uniform(0.5, 2, (1, 60, 80, 4)).astype(np.float32)
-    outputs = {"heatmap": heat, "bbox": box, "landmark": np.zeros((1, 60, 80, 10), np.float32)}
+    marks = RNG.uniform(-2, 2, (1, 60, 80, 10)).astype(np.float32)
+    outputs = {"heatmap": heat, "bbox": box, "landmark": marks}
     if transposed:
         outputs = {name: np.ascontiguousarray(value.transpose(0, 3, 1, 2))
                    for name, value in outputs.items()}  # fmt: skip
@@ -118,11 +122,14 @@ def test_facedetlite(transposed: bool) -> None:
     assert answer.spec.transposed == transposed
     expected = slow_centers(heat[0], math.log(0.2 / 0.8), 3)
     assert 5 < len(found) <= len(expected)
-    for got, score in zip(found.boxes, found.scores, strict=True):
+    for got, score, points in zip(found.boxes, found.scores, found.keypoints, strict=True):
         _, y, x, _ = min(expected, key=lambda item: abs(sigmoid(item[0]) - score))
         left, top, right, bottom = box[0, y, x]
         sides = np.asarray((x - left, y - top, x + right, y + bottom)) * 8
         np.testing.assert_allclose(got, sides, rtol=1e-5, atol=1e-3)
+        expected_x, expected_y = marks[0, y, x, :5] + x, marks[0, y, x, 5:] + y
+        np.testing.assert_allclose(points[:, 0], expected_x * 8, rtol=1e-4)
+        np.testing.assert_allclose(points[:, 1], expected_y * 8, rtol=1e-4)
 
 
 def test_two_maps_alike_are_asked_for() -> None:

@@ -284,6 +284,8 @@ def test_classifiers_and_maps_of_classes_are_no_poses() -> None:
     assert recognise(given({"Identity": chances}, (224, 224))).name == "classifier"
     logits = RNG.normal(0, 3, (1, 136)).astype(np.float32)
     assert recognise(given({"Identity": logits}, (224, 224))).name == "classifier"
+    for outputs in ({"landmarks": chances}, {"landmarks": floats(1, 98960)}):
+        assert recognise(given(outputs, (320, 320))).name == "classifier"
     for classes in (17, 21):
         maps = RNG.normal(0, 3, (1, 64, 64, classes)).astype(np.float32)
         answer = recognise(given({"Identity": maps}, (256, 256)))

@@ -8,7 +8,8 @@ The rule:
 2. the cell's size and offset make a box in tensor pixels; where one of them is no finite number,
    the peak goes;
 3. with an ``nms_iou`` below 1 greedy NMS per class;
-4. boxes are mapped to the frame and clipped; those with nothing left inside it go.
+4. boxes are mapped to the frame and clipped; those with nothing left inside it go. Key points
+   that a cell carries go along.
 """
 
 from __future__ import annotations
@@ -61,11 +62,14 @@ def decode_centers(spec: CenterSpec, outputs: Outputs, frame_map: FrameMap | Non
     boxes = _boxes(spec, outputs, cell[good])
     finite = np.isfinite(boxes).all(axis=1)
     boxes, good = boxes[finite], good[finite]
-    found = Detections(boxes, scores[good], label[good].astype(np.int64))
+    kept = np.arange(len(good))
     if spec.nms_iou < 1:
-        kept = nms(found.boxes, found.scores, found.classes, spec.nms_iou, spec.max_detections)
-        found = Detections(found.boxes[kept], found.scores[kept], found.classes[kept])
-    return to_frame(found, frame_map)
+        kept = nms(boxes, scores[good], label[good], spec.nms_iou, spec.max_detections)
+    boxes, good = boxes[kept], good[kept]
+    points = _points(spec, outputs, cell[good], boxes, scores[good])
+    return to_frame(
+        Detections(boxes, scores[good], label[good].astype(np.int64), points), frame_map
+    )
 
 
 def _reached(spec: CenterSpec, maps: NDArray[Any], info: TensorInfo) -> NDArray[np.bool_]:
@@ -81,6 +85,36 @@ def _reached(spec: CenterSpec, maps: NDArray[Any], info: TensorInfo) -> NDArray[
     edges = np.iinfo(maps.dtype)
     codes = np.floor(real.astype(np.float64) / info.scale + (info.zero_point or 0))
     return maps >= np.clip(codes, edges.min, edges.max).astype(maps.dtype)
+
+
+def _points(
+    spec: CenterSpec, outputs: Outputs, cells: NDArray[np.intp], boxes: Float, scores: Float
+) -> Float | None:
+    """Key points (n, points, 3) of objects in tensor pixels; None: the spec has none.
+
+    One with a coordinate that is no finite number lies at (0, 0) and scores 0.
+    """
+    marks = spec.landmarks
+    if marks is None:
+        return None
+    count = spec.level.rows * spec.level.cols
+    points = len(marks.skeleton.names)
+    columns = read_columns(outputs, marks.output, count, 0, 2 * points, transposed=spec.transposed)
+    real = columns.real(cells)
+    shape = (len(cells), 2, points) if marks.planar else (len(cells), points, 2)
+    places = real.reshape(shape).transpose(0, 2, 1) if marks.planar else real.reshape(shape)
+    if marks.axes == "yx":
+        places = places[..., ::-1]
+    if marks.coding == "box":
+        places = places * (boxes[:, 2:] - boxes[:, :2])[:, None] + boxes[:, None, :2]
+    else:
+        row, col = np.divmod(cells, spec.level.cols)
+        corner = np.stack([col, row], axis=1).astype(np.float32)
+        places = (places + corner[:, None]) * np.float32(spec.level.stride)
+    sure = np.broadcast_to(scores[:, None, None], (*places.shape[:2], 1))
+    result = np.concatenate([places, sure], axis=2).astype(np.float32)
+    result[~np.isfinite(result).all(axis=2)] = 0
+    return result
 
 
 def _boxes(spec: CenterSpec, outputs: Outputs, cells: NDArray[np.intp]) -> Float:

@@ -21,7 +21,7 @@ from edgecnn.core.postprocess.form import (
     from_json,
     to_json,
 )
-from edgecnn.core.postprocess.grids import CenterSpec, CentroidSpec
+from edgecnn.core.postprocess.grids import CenterPoints, CenterSpec, CentroidSpec
 from edgecnn.core.postprocess.listed import ListedSpec
 from edgecnn.core.postprocess.poses import PointsSpec, PosesSpec
 from edgecnn.core.postprocess.segment import SegmentSpec
@@ -33,6 +33,7 @@ __all__ = [
     "BoxCoding",
     "BoxSpec",
     "CandidatePoints",
+    "CenterPoints",
     "CenterSpec",
     "CentroidSpec",
     "ClassifySpec",

@@ -11,7 +11,7 @@ from edgecnn.core.postprocess import checks
 from edgecnn.core.postprocess.base import CandidatePoints, GridLevel, MaskCoefficients, Skeleton
 from edgecnn.core.postprocess.classify import ClassifySpec
 from edgecnn.core.postprocess.dense import DetectSpec
-from edgecnn.core.postprocess.grids import CenterSpec, CentroidSpec
+from edgecnn.core.postprocess.grids import CenterPoints, CenterSpec, CentroidSpec
 from edgecnn.core.postprocess.listed import ListedSpec
 from edgecnn.core.postprocess.poses import PointsSpec, PosesSpec
 from edgecnn.core.postprocess.segment import SegmentSpec
@@ -89,6 +89,9 @@ def _part(key: str, value: Any, data: Mapping[str, Any]) -> Any:
     if key == "keypoints" and raw is not None:
         parts = {name: _tuples(item) for name, item in raw.items()}
         return CandidatePoints(**{**parts, "skeleton": _built(Skeleton, raw["skeleton"])})
+    if key == "landmarks" and raw is not None:
+        parts = {name: _tuples(item) for name, item in raw.items()}
+        return CenterPoints(**{**parts, "skeleton": _built(Skeleton, raw["skeleton"])})
     if key == "masks" and raw is not None:
         return _built(MaskCoefficients, raw)
     return value

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from edgecnn.core.postprocess import checks
-from edgecnn.core.postprocess.base import Activation, Axes, GridLevel, Task
+from edgecnn.core.postprocess.base import Activation, Axes, GridLevel, Skeleton, Task
 
 SizeCoding = Literal["size", "log-size", "ltrb"]
 CentreOrigin = Literal["auto", "corner", "centre"]
+LandmarkCoding = Literal["box", "cells"]
 
 
 def _check_grid(level: object) -> None:
@@ -69,6 +70,33 @@ class CentroidSpec:
 
 
 @dataclass(frozen=True)
+class CenterPoints:
+    """Key points that each cell of a centre heat map carries; they score what the object does.
+
+    Attributes:
+        skeleton: the points.
+        output: name of the output (1, rows, cols, 2 · points).
+        coding: ``box``: shares of the object's box, from its upper left corner (CenterFace);
+            ``cells``: cells from the cell's upper left corner.
+        axes: ``xy``: x comes first.
+        planar: first all of one axis, then all of the other; otherwise point by point.
+    """
+
+    skeleton: Skeleton
+    output: str
+    coding: LandmarkCoding = "cells"
+    axes: Axes = "xy"
+    planar: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises BundleError when a field holds what it must not."""
+        checks.name("landmarks.output", self.output)
+        checks.one_of("landmarks.coding", self.coding, get_args(LandmarkCoding))
+        checks.one_of("landmarks.axes", self.axes, get_args(Axes))
+        checks.flag("landmarks.planar", self.planar)
+
+
+@dataclass(frozen=True)
 class CenterSpec:
     """Heat maps that peak at objects' centres, and maps of sizes (CenterNet, Zhou et al. 2019).
 
@@ -93,6 +121,7 @@ class CenterSpec:
         nms_iou: of greedy per-class NMS; 1: none.
         max_detections: the best so many objects are reported.
         transposed: the outputs are (1, channels, rows, cols).
+        landmarks: key points of each object.
     """
 
     scores: str
@@ -111,6 +140,7 @@ class CenterSpec:
     nms_iou: float = 1.0
     max_detections: int = 100
     transposed: bool = False
+    landmarks: CenterPoints | None = None
     kind: Literal["centers"] = "centers"
 
     def __post_init__(self) -> None:
@@ -142,7 +172,8 @@ class CenterSpec:
     @property
     def outputs(self) -> tuple[str, ...]:
         """Names of the outputs that are read."""
-        names = (self.scores, self.sizes, self.offsets)
+        names = [self.scores, self.sizes, self.offsets]
+        names += [self.landmarks.output] if self.landmarks else []
         return tuple(dict.fromkeys(name for name in names if name))
 
     def with_threshold(self, score: float) -> CenterSpec:
