@@ -195,8 +195,10 @@ def op_model(
     table = anchors[:, [1, 0, 3, 2]] / 64
     ends.append(build.tensor((count, 4), "float32", data=table, name="anchors"))
     shapes = ((1, 10, 4), (1, 10), (1, 10), (1,))
+    names = OP + ":{}" if named else "StatefulPartitionedCall:{}"
     outputs = [
-        build.tensor(s, "float32", name=f"{OP}:{k}" if named else f"out{9 - k}")
+        # Files often leave the shapes to LiteRT.
+        build.tensor(s if named or after else (), "float32", name=names.format(k))
         for k, s in enumerate(shapes)
     ]
     options = {
