@@ -25,6 +25,8 @@ _SOURCE = "MediaPipe"
 _OVERLAP = 0.3
 _BOX = 4
 _LARGEST = 4096  # pixels
+# In the names of boxes in qai_hub_models' exports, which take images from 0 to 1.
+_AI_HUB = "box_coords"
 _OUTPUT_NAMES = ("regressors", "classificators")
 
 
@@ -104,6 +106,9 @@ def mediapipe_detector(facts: Facts) -> Recognised | None:
     whole = len(pairs) == 1
     skeleton = Skeleton(kind.points, kind.edges)
     done = activated(facts, pairs[0][1].name)
+    source = _SOURCE
+    if all(_AI_HUB in boxes.name for boxes, _ in pairs):
+        source, convention = "Qualcomm AI Hub's MediaPipe models", "0..1"
     spec = DetectSpec(
         pairs[0][1].name if whole else "",
         pairs[0][0].name if whole else "",
@@ -129,7 +134,7 @@ def mediapipe_detector(facts: Facts) -> Recognised | None:
             f"4 values of a box and {len(kind.points)} key points: a {kind.label}",
             *([done] if done else []),
         ),
-        InputHabit(_SOURCE, convention, "letterbox"),
+        InputHabit(source, convention, "letterbox"),
         sure=named,
     )
 

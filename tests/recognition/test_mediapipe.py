@@ -113,12 +113,15 @@ def check(got, expected, size: int, most: int = 100) -> None:
 def test_a_pair_of_outputs_per_level() -> None:
     anchors = centres(128, (8, 16, 16, 16), 2)
     regressors, logits = outputs_of(128, 896, 16)
-    outputs = {"a": logits[None, 512:, None], "b": regressors[None, :512],
-               "c": regressors[None, 512:], "d": logits[None, :512, None]}  # fmt: skip
+    outputs = {
+        "box_scores_2": logits[None, 512:, None], "box_coords_1": regressors[None, :512],
+        "box_coords_2": regressors[None, 512:], "box_scores_1": logits[None, :512, None],
+    }  # fmt: skip
     facts = given(outputs, (128, 128), ("a face",))
     answer = recognise(facts)
     assert isinstance(answer.spec, DetectSpec) and answer.spec.labels == ("a face",)
-    assert [level.scores for level in answer.spec.levels] == ["d", "a"]
+    assert [level.scores for level in answer.spec.levels] == ["box_scores_1", "box_scores_2"]
+    assert answer.habit.convention == "0..1"  # as Qualcomm AI Hub exports it
     got = decode(answer.spec, outputs, facts.outputs, None)
     check(got, plain(regressors, logits, anchors, 128, 0.5), 128)
 
