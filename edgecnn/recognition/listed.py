@@ -208,7 +208,7 @@ def _falling(values: NDArray[np.float32]) -> bool:
 
 def _whole(values: NDArray[np.float32], most: float) -> bool:
     flat = values.reshape(-1)
-    inside = bool(((flat >= -_WHOLE) & (flat <= most)).all())
+    inside = bool((np.isfinite(flat) & (flat >= -_WHOLE) & (flat <= most)).all())
     return inside and bool((np.abs(flat - np.rint(flat)) <= _WHOLE).all())
 
 
