@@ -202,9 +202,9 @@ def state_of(found: AreaMap, activation: str = "") -> tuple[State, str]:
     one = found.columns == 1
     if one and (_coded_unit(info) or (values is not None and _decided(values))):
         return "sigmoid", f"the values of {name} are between 0 and 1"
-    if values is not None and values.min() < -_LOGIT and values.max() > _LOGIT:
-        ends = f"{values.min():.3g} to {values.max():.3g}"
-        return "logits", f"the values of {name} reach from {ends}: no probabilities yet"
+    low, high = _reach(info, values)
+    if low < -_LOGIT and high > _LOGIT:
+        return "logits", f"{name} reaches from {low:.3g} to {high:.3g}: no probabilities yet"
     if found.resized and found.columns > 3:
         return "logits", f"{name} are {found.columns} maps, enlarged to {found.shown}"
     return "other", ""
@@ -236,8 +236,22 @@ def _decided(values: Real) -> bool:
 
 def _coded_unit(info: TensorInfo) -> bool:
     """Whether the codes reach from 0 to 1."""
+    low, high = _coded(info)
+    return math.isclose(low, 0, abs_tol=_SLACK) and math.isclose(high, 1, abs_tol=_SLACK)
+
+
+def _reach(info: TensorInfo, values: Real | None) -> tuple[float, float]:
+    """From where to where values go: by their codes, or on a picture; (0, 0): unknown."""
+    low, high = _coded(info)
+    if low == high and values is not None and values.size:
+        return float(values.min()), float(values.max())
+    return low, high
+
+
+def _coded(info: TensorInfo) -> tuple[float, float]:
+    """What the lowest and the highest code stand for; (0, 0): they are no codes of 8 bits."""
     if info.scale is None or info.dtype not in ("int8", "uint8"):
-        return False
+        return 0.0, 0.0
     limits = np.iinfo(info.dtype)
     low, high = ((end - (info.zero_point or 0)) * info.scale for end in (limits.min, limits.max))
-    return math.isclose(low, 0, abs_tol=_SLACK) and math.isclose(high, 1, abs_tol=_SLACK)
+    return low, high
