@@ -72,7 +72,7 @@ def head(keras, x, width, bias=0.0):
     )(x)
 
 
-def scaled(keras, net, spread=1.5):
+def scaled(keras, net, spread=1.0):
     """The net with head weights that make values of this spread on the picture."""
     heads = [layer for layer in net.layers if layer.name.startswith("head_")]
     values = keras.Model(net.input, [layer.output for layer in heads])(picture())
