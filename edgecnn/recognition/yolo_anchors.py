@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from edgecnn.core.conventions import image_channels
 from edgecnn.core.postprocess import DetectSpec
 from edgecnn.core.postprocess import to_json as spec_json
 from edgecnn.recognition import yolo_known as known
@@ -18,7 +19,7 @@ from edgecnn.recognition.facts import Facts
 from edgecnn.recognition.found import Incomplete, Recognised
 from edgecnn.recognition.labels import class_labels
 from edgecnn.recognition.yolo_columns import COCO_CLASSES, probabilities
-from edgecnn.recognition.yolo_known import DARKNET, ST, V5, Anchors, Family
+from edgecnn.recognition.yolo_known import ARM, DARKNET, ST, V5, Anchors, Family
 from edgecnn.recognition.yolo_maps import Maps, layout_of, maps_of
 
 _MANY = 8
@@ -55,7 +56,7 @@ def yolo_anchors(facts: Facts) -> Recognised | Incomplete | None:
     classes = told[1]
     if item.first and item.anchors == 1:
         return _channels_first(facts, maps, classes)
-    head = _published(facts, maps)
+    head = _fastest_face(facts, maps, classes) or _published(facts, maps)
     spec = _spec(facts, maps, classes, head, V5)
     evidence = _evidence(maps, classes)
     if head is None:
@@ -116,6 +117,18 @@ def _published_2(facts: Facts, maps: Maps, classes: int) -> _Head | None:
     pixels = tuple((x * width, y * height) for x, y in known.ST_PERSON)
     why = "one class: the anchors of ST's person detectors (tiny YOLOv2, st_yolo_lc)"
     return _Head("YOLOv2 head of ST's model zoo", (pixels,), "anchor-exp", ST, why)
+
+
+def _fastest_face(facts: Facts, maps: Maps, classes: int) -> _Head | None:
+    """The one face detector of that size that Arm and its partners hand out."""
+    strides = tuple(int(level.stride) for level in maps.grids.levels)
+    gray = facts.image is not None and image_channels(facts.image.shape) == 1
+    if strides != (16, 32) or classes != 1 or not gray or facts.size != (192, 192):
+        return None
+    return _Head(
+        "YOLO-Fastest face head (Arm's evaluation kit)", known.FASTEST_FACE, "anchor-exp", ARM,
+        "a gray input of 192 × 192, two levels and one class: yolo-fastest_192_face_v4",
+    )  # fmt: skip
 
 
 def _published(facts: Facts, maps: Maps) -> _Head | None:

@@ -1,8 +1,8 @@
 """One tensor with all candidates of anchor-free heads that leave boxes to the host.
 
 YOLOX with ``decode_in_inference`` off (x, y in cells, logarithms of the sizes, objectness, classes;
-``YOLOXHead.forward``), and NanoDet-Plus (classes first, then four distributions;
-``NanoDetPlusHead._forward_onnx``).
+``YOLOXHead.forward``), NanoDet-Plus (classes first, then four distributions;
+``NanoDetPlusHead._forward_onnx``), and YOLOv8 cut before its distributions are read.
 """
 
 from __future__ import annotations
@@ -18,28 +18,97 @@ from edgecnn.recognition.labels import class_labels
 from edgecnn.recognition.yolo_columns import COCO_CLASSES, classes_of, labels_given, probabilities
 from edgecnn.recognition.yolo_decoded import Table, tables_of
 from edgecnn.recognition.yolo_grids import follow_cells
-from edgecnn.recognition.yolo_known import NANODET, YOLOX
+from edgecnn.recognition.yolo_known import NANODET, V8, YOLOX
 
 # Codes of a cell: centres within so many cells, sizes within e to this power of a stride.
 _MOST_CELLS, _MOST_LOG = 40.0, 8.0
+_DFL = 16
 _BINS = (8, 11, 16, 17)  # reg_max + 1 of published configs
 
 
 def yolo_cells(facts: Facts) -> Recognised | None:
-    """YOLOX's or NanoDet-Plus' tensor, told by where its probabilities stand."""
+    """One tensor of an anchor-free head, or two: distributions and scores."""
+    if len(facts.outputs) == 2:
+        return _apart(facts)
     if len(facts.outputs) != 1:
         return None
     for table in tables_of(facts, facts.outputs[0]):
-        values = table.values
-        if values is None or table.grids.per_cell > 1 or len(table.grids.levels) < 2:
+        values = _codes(facts, table)
+        if values is None:
             continue
-        values = values[np.isfinite(values).all(axis=1)]
-        if len(values) < 4 or follow_cells(table.values[:, :2], table.grids, facts.size):  # type: ignore[index]
-            continue
-        answer = _yolox(facts, table, values) or _nanodet(facts, table, values)
+        answer = (
+            _yolox(facts, table, values)
+            or _nanodet(facts, table, values)
+            or _joined(facts, table, values)
+        )
         if answer is not None:
             return answer
     return None
+
+
+def _codes(facts: Facts, table: Table) -> Real | None:
+    """Values of candidates, one a cell, that are not decoded; None: they are something else."""
+    if table.values is None or table.grids.per_cell > 1 or len(table.grids.levels) < 2:
+        return None
+    values = table.values[np.isfinite(table.values).all(axis=1)]
+    follows = follow_cells(table.values[:, :2], table.grids, facts.size)
+    return values if len(values) >= 4 and follows is None else None
+
+
+def _apart(facts: Facts) -> Recognised | None:
+    """(1, N, 64) beside (1, N, classes): levels joined, distributions left (Himax, Kneron)."""
+    first, second = facts.outputs
+    for codes, scores in ((first, second), (second, first)):
+        for table in tables_of(facts, codes):
+            values = _codes(facts, table) if table.width == 4 * _DFL else None
+            if values is None or probabilities(values, codes.scale):
+                continue
+            for other in tables_of(facts, scores):
+                same = other.grids == table.grids and other.transposed == table.transposed
+                if same and other.values is not None and np.isfinite(other.values).all():
+                    return _distributed(facts, table, other, 0, other.width, other.values)
+    return None
+
+
+def _joined(facts: Facts, table: Table, values: Real) -> Recognised | None:
+    """64 values of distributions and the classes in one tensor, not decoded."""
+    classes = table.width - 4 * _DFL
+    if classes < 1 or classes_of(facts, candidates=(classes,)) is None:
+        return None
+    if probabilities(values[:, : 4 * _DFL]):
+        return None
+    return _distributed(facts, table, table, 4 * _DFL, classes, values[:, 4 * _DFL :])
+
+
+def _distributed(
+    facts: Facts, boxes: Table, scores: Table, column: int, classes: int, values: Real
+) -> Recognised:
+    ready = probabilities(values, scores.info.scale)
+    spec = DetectSpec(
+        scores=scores.info.name,
+        boxes=boxes.info.name,
+        labels=class_labels(facts, classes),
+        levels=boxes.grids.levels,
+        coding="ltrb",
+        activation="none" if ready else "sigmoid",
+        score_threshold=V8.score,
+        nms_iou=V8.iou,
+        max_detections=V8.most,
+        score_column=column,
+        transposed=boxes.transposed,
+        bins=_DFL,
+    )
+    said = "from 0 to 1" if ready else "before their sigmoid"
+    return Recognised(
+        "YOLOv8 head (v8, v9, v11, v12), boxes not decoded",
+        spec,
+        (
+            boxes.text,
+            f"{4 * _DFL} columns: four distances as distributions over {_DFL} values",
+            f"{classes} classes in '{scores.info.name}', {said}",
+        ),
+        V8.habit,
+    )
 
 
 def _yolox(facts: Facts, table: Table, values: Real) -> Recognised | None:

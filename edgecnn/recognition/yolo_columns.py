@@ -104,7 +104,9 @@ def columns_of(
         return None
     if anchors:
         return Columns(rest - 1, True, masks=masks) if rest > 1 else None
-    by_labels = classes_of(facts, candidates=(rest, rest - 1))
+    # Heads that put candidates last have no objectness, unless values insist.
+    maybe = not transposed or (values is not None and _objectness(values, masks) is True)
+    by_labels = classes_of(facts, candidates=(rest, rest - 1) if maybe else (rest,))
     if by_labels is not None:
         named = "the labels" if labels_given(facts) else "COCO"
         why = f"{named} {'have' if named != 'COCO' else 'has'} {by_labels} classes"

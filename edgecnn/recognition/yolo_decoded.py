@@ -22,11 +22,12 @@ from edgecnn.recognition.labels import class_labels
 from edgecnn.recognition.points import numbered
 from edgecnn.recognition.yolo_columns import Columns, columns_of, probabilities
 from edgecnn.recognition.yolo_grids import Follow, Grids, follow_cells, grids_of
-from edgecnn.recognition.yolo_known import V5, V8, YOLOX, Family
+from edgecnn.recognition.yolo_known import SEEED, V5, V8, YOLOX, Family
 
 _QUARTER = 4  # prototypes of masks are the input's size by this
 # What the codes of a quantized output reach, where boxes are from 0 to 1.
 _REACH_OF_ONE = 4.0
+_PERCENT = 100.0
 
 
 @dataclass(frozen=True)
@@ -151,9 +152,12 @@ def _answer(
         return _unknown_classes(facts, table, evidence, follow)
     family, name = _family(table, columns)
     units, told = _units(facts, table.info, follow)
-    activation = _activation(table, columns)
+    activation, score_unit = _activation(table, columns)
     if activation is None:
         return None
+    if score_unit != 1:
+        family, name = SEEED, "Swift-YOLO head (Seeed), decoded"
+        told += (f"scores reach beyond 1 and not beyond {score_unit:g}: percentages",)
     spec = DetectSpec(
         scores=table.info.name,
         boxes=table.info.name,
@@ -170,6 +174,7 @@ def _answer(
         transposed=table.transposed,
         box_units=units or (1.0, 1.0),
         decoded_boxes=table.grids.candidates,
+        score_unit=score_unit,
     )
     spec, extra = _with_extras(facts, spec, table, columns, prototypes)
     evidence += (*told, *_columns_text(columns), *extra)
@@ -224,15 +229,18 @@ def _units(
     return None, ()
 
 
-def _activation(table: Table, columns: Columns) -> str | None:
-    """What turns the scores into probabilities; None: they are no scores."""
+def _activation(table: Table, columns: Columns) -> tuple[str | None, float]:
+    """What turns the scores into probabilities, and what stands for 1; None: they are no scores."""
     if table.values is None:
-        return "none"
+        return "none", 1.0
     scores = table.values[:, 4 : columns.rest]
     finite = scores[np.isfinite(scores)]
     if probabilities(finite, table.info.scale):
-        return "none"
-    return "sigmoid" if finite.size and finite.min() < 0 else None
+        return "none", 1.0
+    step = 2 * (table.info.scale or 0)
+    if columns.objectness and finite.size and finite.min() >= -step:
+        return ("none", _PERCENT) if finite.max() <= _PERCENT + step else (None, 1.0)
+    return ("sigmoid" if finite.size and finite.min() < 0 else None), 1.0
 
 
 def _with_extras(
@@ -313,7 +321,9 @@ def _unknown_classes(
     }
     if follow is not None:
         draft["box_units"] = list(follow.units)
-    column = {"score_column": "5 with an objectness in column 4, else 4"}
+    column = {
+        "score_column": f"4; or 5 with objectness = '{table.info.name}' and objectness_column = 4"
+    }
     name = "a YOLO detection head, decoded"
     return Incomplete(name, {"labels": what, **column}, draft, evidence, V8.habit)
 

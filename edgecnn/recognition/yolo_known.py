@@ -54,6 +54,14 @@ ST_PERSON: Anchors = (
 ST_YOLOX: Anchors = ((0.5, 0.5),)
 
 
+#: The face detector yolo-fastest_192_face_v4 in the object detection use case of Arm's
+#: ml-embedded-evaluation-kit (usecase.cmake).
+FASTEST_FACE: tuple[Anchors, ...] = (
+    ((14, 26), (19, 37), (28, 55)),
+    ((38, 77), (47, 97), (61, 126)),
+)
+
+
 @dataclass(frozen=True)
 class Family:
     """Defaults of one publisher.
@@ -114,3 +122,7 @@ ST = Family(InputHabit("ST's model zoo", "0..1", "crop", 0, "rgb"), 0.5, 0.5, 10
 AI_HUB = Family(
     InputHabit("Qualcomm AI Hub Models", "0..1", "letterbox", 114, "rgb"), 0.25, 0.7
 )  # fmt: skip
+#: DetectorPostProcessing of Arm's ml-embedded-evaluation-kit.
+ARM = Family(InputHabit("Arm's ml-embedded-evaluation-kit", "0..255", "stretch", 0), 0.5, 0.45, 100)
+#: el_algorithm_yolo of Seeed-Studio/SSCMA-Micro: thresholds 50 and 45 of 100.
+SEEED = Family(InputHabit("Seeed's SSCMA-Micro", "0..1", "stretch", 0, "rgb"), 0.5, 0.45, 100)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgecnn.core.conventions import image_axes
 from edgecnn.core.postprocess import CandidatePoints, ListedSpec, MaskCoefficients
 from edgecnn.core.postprocess import to_json as spec_json
 from edgecnn.core.runtime import TensorInfo
@@ -148,8 +149,11 @@ def _units(facts: Facts, seen: _Seen | None) -> tuple[tuple[float, float] | None
             return normalised, (f"they reach {seen.farthest:.2f}: boxes are from 0 to 1",)
         return (1.0, 1.0), (f"they reach {seen.farthest:.0f}: boxes are in pixels",)
     if facts.metadata.ultralytics is not None:
-        # litert-torch's exports without suppression take channels first and stay in pixels.
-        told = "ultralytics' exports through onnx2tf give boxes from 0 to 1"
+        axes = image_axes(facts.image.shape) if facts.image is not None else None
+        if axes is not None and axes[0] == "nchw":
+            told = "ultralytics' exports through litert-torch (channels first) give pixels"
+            return (1.0, 1.0), (told,)
+        told = "ultralytics' exports through onnx2tf (channels last) give boxes from 0 to 1"
         return normalised, (told,)
     return None, ()
 

@@ -90,6 +90,24 @@ def test_yolov5_int8_with_one_scale():
     assert any("share" in warning for warning in answer.warnings)
 
 
+@pytest.mark.parametrize("coded", [False, True])
+def test_swift_yolo(coded):
+    """Seeed's: boxes in pixels, objectness and classes as percentages."""
+    table, _ = yolov5(SQUARE, classes=2, pixels=True)
+    table[..., 4:] *= 100
+    scale, zero, arrays = 0.75, -100, {"out": table}
+    if coded:
+        arrays = {"out": np.clip(np.rint(table / scale) + zero, -128, 127).astype(np.int8)}
+        table = ((arrays["out"].astype(np.float64) - zero) * scale).astype(np.float32)
+    facts = facts_of(SQUARE, arrays, scales={"out": (scale, zero)} if coded else None)
+    answer = known(facts)
+    assert answer.name.startswith("Swift-YOLO")
+    assert isinstance(answer.spec, DetectSpec) and answer.spec.score_unit == 100
+    boxes = [corners(*box) for box in table[0, :, :4].tolist()]
+    share = np.clip(table[0, :, 4:] / 100, 0, 1)
+    check(decoded(facts, answer.spec), best_classes(boxes, share[:, :1] * share[:, 1:], 0.5, 0.45))
+
+
 def yolov8(size, *, classes=3, pixels=False, transposed=True, seed=2):
     """(1, 4 + classes, N), without objectness."""
     rng = np.random.default_rng(seed)
@@ -143,8 +161,9 @@ def test_labels_tell_whether_column_4_is_an_objectness():
     with_seven = known(facts_of(SQUARE, {"out": table}, labels=names(7))).spec
     assert isinstance(with_six, DetectSpec) and isinstance(with_seven, DetectSpec)
     assert (with_six.objectness, with_seven.objectness) == ("out", "")
-    with pytest.raises(DataError, match="3 lines, the model has"):
-        recognise(facts_of(SQUARE, {"out": np.swapaxes(table, 1, 2)}, labels=names(3)))
+    for wrong in (3, 6):
+        with pytest.raises(DataError, match=f"{wrong} lines, the model has 7"):
+            recognise(facts_of(SQUARE, {"out": np.swapaxes(table, 1, 2)}, labels=names(wrong)))
 
 
 @pytest.mark.parametrize("classes", [3, 80])

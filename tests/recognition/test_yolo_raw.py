@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -298,13 +296,46 @@ def test_rockchip_adds_the_sum_of_the_scores():
     check(decoded(facts, spec), best_classes(boxes, prob, 0.25, 0.7))
 
 
-def test_metadata_of_rotated_boxes():
+@pytest.mark.parametrize("form", ["one", "two", "two, transposed"])
+def test_yolov8_levels_joined(form):
+    """(1, N, 64 + classes), or 64 and the classes apart: the distributions are left to the host."""
     rng = np.random.default_rng(33)
     count = len(cells(SIZE, STRIDES))
+    codes, raw = dfl(rng, count), logits(rng, count, 3)
+    tables = [np.concatenate([codes, raw], axis=1)] if form == "one" else [raw, codes]
+    if form == "two, transposed":
+        tables = [np.ascontiguousarray(table.T) for table in tables]
+    arrays = {f"out{k}": table[None] for k, table in enumerate(tables)}
+    spec = known(facts_of(SIZE, arrays, labels=names(3))).spec
+    assert isinstance(spec, DetectSpec) and spec.bins == 16
+    boxes = from_distances(codes, SIZE, STRIDES, 16)
+    found = decoded(facts_of(SIZE, arrays), spec)
+    check(found, best_classes(boxes, squash(raw), 0.25, 0.7))
+
+
+def test_labels_of_the_metadata():
+    rng = np.random.default_rng(34)
+    count = len(cells(SIZE, STRIDES))
     maker = FileMetadata(ultralytics=Ultralytics(task="detect", names=names(3)))
-    arrays = named(
-        by_level(np.concatenate([dfl(rng, count), logits(rng, count, 3)], 1), SIZE, STRIDES)
-    )
-    spec = known(facts_of(SIZE, arrays, metadata=maker)).spec
-    assert spec.labels == names(3)
-    assert replace(spec, score_threshold=0.5).labels == names(3)
+    table = np.concatenate([dfl(rng, count), logits(rng, count, 3)], axis=1)
+    arrays = named(by_level(table, SIZE, STRIDES))
+    assert known(facts_of(SIZE, arrays, metadata=maker)).spec.labels == names(3)
+
+
+def test_the_face_head_of_arms_evaluation_kit():
+    """yolo-fastest_192_face_v4: two maps of a gray picture, v3's formulas, anchors of its own."""
+    rng = np.random.default_rng(35)
+    size, strides = (192, 192), (16, 32)
+    count = len(cells(size, strides)) * 3
+    codes = rng.normal(0, 0.5, (count, 4)).astype(np.float32)
+    obj, prob = logits(rng, count, 1, 9), rng.normal(2, 1, (count, 1)).astype(np.float32)
+    table = np.concatenate([codes, obj, prob], axis=1).reshape(count // 3, -1)
+    arrays = named(by_level(table, size, strides))
+    facts = facts_of(size, arrays, labels=("face",), channels=1)
+    answer = known(facts)
+    assert answer.name.startswith("YOLO-Fastest face") and isinstance(answer.spec, DetectSpec)
+    boxes = on_anchors(codes, size, strides, published.FASTEST_FACE, squared=False)
+    scores = squash(obj) * squash(prob)
+    check(decoded(facts, answer.spec), best_classes(boxes, scores, 0.5, 0.45))
+    coloured = facts_of(size, arrays, labels=("face",))
+    assert isinstance(recognise(coloured), Incomplete)

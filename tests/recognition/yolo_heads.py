@@ -34,10 +34,11 @@ class Fake:
     size: tuple[int, int]
     arrays: Mapping[str, NDArray]
     scales: Mapping[str, tuple[float, int]]
+    channels: int = 3
 
     @property
     def inputs(self) -> tuple[TensorInfo, ...]:
-        return (TensorInfo("images", (1, self.size[1], self.size[0], 3), "float32"),)
+        return (TensorInfo("images", (1, self.size[1], self.size[0], self.channels), "float32"),)
 
     @property
     def outputs(self) -> tuple[TensorInfo, ...]:
@@ -58,10 +59,11 @@ def facts_of(
     metadata: FileMetadata | None = None,
     scales: Mapping[str, tuple[float, int]] | None = None,
     photo: bool = True,
+    channels: int = 3,
 ) -> Facts:
     """A model with these outputs."""
     picture = np.full((60, 80, 3), 90, np.uint8) if photo else None
-    fake = Fake(size, arrays, scales or {})
+    fake = Fake(size, arrays, scales or {}, channels)
     return Facts(fake, None, metadata or FileMetadata(), tuple(labels), picture)
 
 

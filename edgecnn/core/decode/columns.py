@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -35,6 +35,14 @@ class RawColumns:
     def real(self, chosen: NDArray[np.intp]) -> Float:
         """Real values (chosen, n) of some candidates, in row order."""
         return np.ascontiguousarray(self.info.dequantize(self.values[chosen]))
+
+    def per(self, unit: float) -> RawColumns:
+        """The same columns, with the real value ``unit`` counting as 1."""
+        if unit == 1:
+            return self
+        if self.info.scale is not None:
+            return replace(self, info=replace(self.info, scale=self.info.scale / unit))
+        return replace(self, values=self.values.astype(np.float32) / np.float32(unit))
 
 
 @dataclass(frozen=True)

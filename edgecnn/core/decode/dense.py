@@ -5,12 +5,13 @@ The rule, which the C twin follows; all in float32:
 1. candidates are numbered level by level, each cell-major, then anchor (``anchors_first``: the
    other way round); what a level names of its own is read from that output, with that output's
    quantization;
-2. the candidate's class is the one with the highest score (the first of equal ones), the
-   ``background`` column apart; its score is its sigmoid, or its softmax over all columns; with
-   objectness (a sigmoid too, where the scores take a softmax) it is both probabilities' product,
-   each clipped to [0, 1]; candidates whose score is below ``score_threshold``, or below that
-   class's of ``thresholds``, go, and so do those whose best value or objectness is not finite; of
-   more than ``max_candidates`` the best stay (of equal scores the first);
+2. real values of scores and objectness are divided by ``score_unit``; the candidate's class is the
+   one with the highest score (the first of equal ones), the ``background`` column apart; its score
+   is its sigmoid, or its softmax over all columns; with objectness (a sigmoid too, where the scores
+   take a softmax) it is both probabilities' product, each clipped to [0, 1]; candidates whose score
+   is below ``score_threshold``, or below that class's of ``thresholds``, go, and so do those whose
+   best value or objectness is not finite; of more than ``max_candidates`` the best stay (of equal
+   scores the first);
 3. the rest are decoded to boxes in tensor pixels (:mod:`edgecnn.core.decode.boxes`), and so are
    their key points (:mod:`edgecnn.core.decode.carried`); those with a code or a side that is not
    finite go;
@@ -111,6 +112,8 @@ def _all_columns(spec: DetectSpec, outputs: Outputs) -> dict[str, Columns]:
             )
             for name, count in parts
         ]  # fmt: skip
+        if spec.score_unit != 1 and key in ("scores", "objectness"):
+            read = [part.per(spec.score_unit) for part in read]
         found[key] = Columns(tuple(read))
     return found
 

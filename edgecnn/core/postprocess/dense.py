@@ -58,6 +58,8 @@ class DetectSpec:
         variances: of x, y, width and height (of y, x … for ``center-size``, of x1, y1, x2, y2 for
             ``corner-linear``).
         activation: applied to the scores' real values, and to the objectness.
+        score_unit: the real value of scores and objectness that stands for 1; 100 for percentages
+            (Seeed's Swift-YOLO).
         score_threshold: the lowest score that counts, for all classes.
         thresholds: instead of it one per class; a candidate is judged by its best class's.
         max_candidates: if more candidates pass, the best ones stay (of equal scores the first).
@@ -108,6 +110,7 @@ class DetectSpec:
     suppression: Suppression = "greedy"
     keypoints: CandidatePoints | None = None
     masks: MaskCoefficients | None = None
+    score_unit: float = 1.0
     kind: Literal["detect"] = "detect"
 
     def __post_init__(self) -> None:
@@ -119,6 +122,7 @@ class DetectSpec:
         if not self.labels:
             checks.bad("labels", self.labels, "one or more")
         checks.numbers("box_scale", (self.box_scale,), 1)
+        checks.numbers("score_unit", (self.score_unit,), 1)
         checks.numbers("variances", self.variances, 4)
         checks.numbers("box_units", self.box_units, 2)
         checks.fraction("score_threshold", self.score_threshold)
