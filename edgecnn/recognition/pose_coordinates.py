@@ -8,13 +8,14 @@ import numpy as np
 
 from edgecnn.core.postprocess import PointsSpec, to_json
 from edgecnn.recognition.facts import Facts
-from edgecnn.recognition.found import Answer, Incomplete, Recognised
+from edgecnn.recognition.found import Answer, Incomplete, InputHabit, Recognised
 from edgecnn.recognition.points import numbered
 from edgecnn.recognition.pose_outputs import says
 
 #: Numbers of points that published face sets have (300-W, WFLW, JD, MediaPipe).
 _FACES = (68, 98, 106, 468, 478)
 _MOST = 1000
+_HABIT = InputHabit("face alignment nets such as PFLD: RGB, 0..1, a crop stretched", "0..1")
 _WORDS = ("landmark", "keypoint", "key_point", "joint", "coord", "pts")
 
 
@@ -60,9 +61,13 @@ def coordinates(facts: Facts) -> Answer | None:
     if not shares and not pixels:
         draft = {key: item for key, item in to_json(spec).items() if key not in _UNKNOWN}
         missing = {"units": "input pixels (x, y) that 1.0 of a coordinate stands for"}
-        return Incomplete("coordinates of key points", missing, draft, tuple(evidence), sure=named)
+        return Incomplete(
+            "coordinates of key points", missing, draft, tuple(evidence), _HABIT, named
+        )
     warnings = ("x comes first and points go pair by pair, as most do: the file does not say",)
-    return Recognised("coordinates of key points", spec, tuple(evidence), None, warnings, sure=True)
+    return Recognised(
+        "coordinates of key points", spec, tuple(evidence), _HABIT, warnings, sure=True
+    )
 
 
 _UNKNOWN = ("schema", "units")
