@@ -12,21 +12,32 @@ from edgecnn.core.postprocess.base import Axes
 from edgecnn.recognition.facts import Facts
 from edgecnn.recognition.found import Answer, Incomplete, InputHabit, Recognised
 from edgecnn.recognition.labels import class_labels
-from edgecnn.recognition.pose_outputs import GridMap, Maps, grids, is_probability, says, usual
+from edgecnn.recognition.points import COCO
+from edgecnn.recognition.pose_outputs import (
+    GridMap,
+    Maps,
+    grids,
+    hints,
+    is_probability,
+    says,
+    usual,
+)
 
 _HEAT = ("heat", "hm", "center", "centre")
 _SIZE = ("wh", "size", "scale", "height_width", "width_height")
 _OFFSET = ("reg", "off")
 # TensorFlow Object Detection's CenterNet names its heads so, and writes height and y first.
 _TF_OD = ("object_center", "box/scale", "box/offset", "box_scale", "box_offset")
-_LANDMARKS = 10
+_LANDMARKS, _BODY = 10, len(COCO.names)
 _FACE_POINTS = Skeleton(
     ("left eye", "right eye", "nose", "left mouth corner", "right mouth corner")
 )
 _FACE = InputHabit("CenterFace: RGB, 0..255, stretched", "0..255")
 _LITE = InputHabit("Qualcomm's FaceDetLite: gray, 0..1, letterboxed", "0..1", "letterbox")
 # Its own mean and deviation, in BGR, are within 0.03 of ImageNet's.
-_NET = InputHabit("CenterNet's code: BGR, normalised about as ImageNet", "imagenet", colour="bgr")
+_NET = InputHabit(
+    "CenterNet's code: BGR, normalised about as ImageNet", "imagenet", "letterbox", colour="bgr"
+)
 _TTF = InputHabit("TTFNet in MMDetection: RGB, ImageNet's normalisation", "imagenet")
 _STRIDES = (4, 2, 8)
 
@@ -52,6 +63,8 @@ def centers(facts: Facts) -> Answer | None:
             answer = _center_face(facts, on)
         elif widths == [1, 4, _LANDMARKS]:
             answer = _face_det_lite(facts, on)
+        elif widths == [1, 2, 2, 2, _BODY, 2 * _BODY]:
+            answer = _center_pose(facts, on)
         elif len(widths) == 3 and widths.count(2) >= 2:
             answer = _center_net(facts, on)
         elif len(widths) == 2 and 4 in widths:
@@ -107,6 +120,34 @@ def _center_net(facts: Facts, on: Maps) -> Answer | None:
         }
         return Incomplete("centre heat maps (CenterNet)", missing, draft, evidence[:1], _NET)
     return Recognised("centre heat maps (CenterNet)", spec, evidence, _habit(axes), warnings)
+
+
+def _center_pose(facts: Facts, on: Maps) -> Recognised | None:
+    pairs = {item.name: hints(facts, item.name) for item in on.of(2)}
+    size = [name for name, names in pairs.items() if "wh" in names]
+    moved = [name for name, names in pairs.items() if "reg" in names]
+    if len(size) != 1 or len(moved) != 1 or size == moved:
+        return None
+    level, (heat,), (marks,) = _level(on), on.of(1), on.of(2 * _BODY)
+    probability = is_probability(facts, heat.name)
+    spec = CenterSpec(
+        heat.name,
+        size[0],
+        ("person",),
+        level,
+        offsets=moved[0],
+        size_unit=level.stride,
+        activation="none" if probability else "sigmoid",
+        transposed=on.transposed,
+        landmarks=CenterPoints(COCO, marks.name),
+    )
+    evidence = (
+        _grid_shown(level, heat, probability),
+        f"'{size[0]}' holds sizes, '{moved[0]}' offsets: by their names; in cells, x first",
+        f"'{marks.name}' leads from each cell to {_BODY} points, in cells",
+    )
+    warnings = ("points are not drawn to the peaks of their own heat maps",)
+    return Recognised("centre heat maps (CenterNet, poses)", spec, evidence, _NET, warnings)
 
 
 def _habit(axes: Axes) -> InputHabit | None:
@@ -243,9 +284,10 @@ def _face_det_lite(facts: Facts, on: Maps) -> Recognised:
 
 
 def _grid_shown(level: GridLevel, heat: GridMap, probability: bool) -> str:
+    kind = "probabilities" if probability else "logits"
     return (
-        f"'{heat.name}': {level.rows} × {level.cols} cells at stride {level.stride:g}, a heat map"
-        f" for each of {heat.channels} classes, {'probabilities' if probability else 'logits'}"
+        f"'{heat.name}': {level.rows} × {level.cols} cells at stride {level.stride:g},"
+        f" {heat.channels} heat map{'s' * (heat.channels > 1)} of {kind}"
     )
 
 

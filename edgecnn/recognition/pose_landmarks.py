@@ -88,6 +88,7 @@ _KINDS = (
     _Kind("MediaPipe pose landmarks", "person", 195, 5, _BODY, visibility=3),
     _Kind("MediaPipe pose landmarks, upper body", "person", 124, 4, _numbers(25), visibility=3),
     _Kind("MediaPipe pose landmarks, upper body", "person", 100, 4, _numbers(25), only=True),
+    _Kind("MediaPipe Objectron", "object", 18, 2, _numbers(9), only=True),
     _Kind("MediaPipe eye landmarks", "eye", 213, 3, _numbers(71), (15,)),
 )
 

@@ -14,6 +14,7 @@ from edgecnn.recognition.found import Answer, Recognised
 from edgecnn.recognition.listed import listed_outputs, selected_indices
 from edgecnn.recognition.listed_rows import rows_of_an_image
 from edgecnn.recognition.mediapipe import mediapipe_detector
+from edgecnn.recognition.pose_bins import simcc
 from edgecnn.recognition.pose_coordinates import coordinates
 from edgecnn.recognition.pose_heatmaps import heat_maps
 from edgecnn.recognition.pose_landmarks import mediapipe_landmarks
@@ -62,6 +63,7 @@ RULES: tuple[Rule, ...] = (
     heat_maps,
     mediapipe_landmarks,
     coordinates,
+    simcc,
 )
 
 

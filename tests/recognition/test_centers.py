@@ -132,6 +132,20 @@ def test_facedetlite(transposed: bool) -> None:
         np.testing.assert_allclose(points[:, 1], expected_y * 8, rtol=1e-4)
 
 
+def test_centernet_with_poses() -> None:
+    """CenterNet's multi_pose heads, channels first: hps counts from the cell."""
+    shapes = {"hm_hp": 17, "hm": 1, "wh": 2, "hps": 34, "reg": 2, "hm_offset": 2}
+    outputs = {name: RNG.uniform(0, 4, (1, channels, 24, 32)).astype(np.float32)
+               for name, channels in shapes.items()}  # fmt: skip
+    outputs["hm"] = np.ascontiguousarray(heat_map(24, 32, 1).transpose(0, 3, 1, 2))
+    _, found = recognised(outputs, (128, 96), "centre heat maps (CenterNet, poses)")
+    expected = slow_centers(outputs["hm"][0, 0][..., None], math.log(0.3 / 0.7), 3)
+    assert len(found) == len(expected) > 5
+    for points, (_, y, x, _) in zip(found.keypoints, expected, strict=True):
+        pairs = outputs["hps"][0, :, y, x].reshape(17, 2)
+        np.testing.assert_allclose(points[:, :2], (pairs + (x, y)) * 4, rtol=1e-5)
+
+
 def test_two_maps_alike_are_asked_for() -> None:
     outputs = {"a": heat_map(16, 16, 3)} | {
         name: RNG.uniform(0, 1, (1, 16, 16, 2)).astype(np.float32) for name in "bc"

@@ -266,6 +266,24 @@ def test_litehrnet_with_what_it_read_itself() -> None:
     np.testing.assert_allclose(found.keypoints[0, :, :2], [(20.25 * 4, 29.75 * 4)] * 17)
 
 
+@pytest.mark.parametrize(("size", "points"), [((192, 256), 133), ((256, 256), 21)])
+def test_simcc(size, points: int) -> None:
+    """get_simcc_maximum of MMPose: the best bin along each axis, half a pixel each."""
+    across, down = floats(1, points, 2 * size[0]), floats(1, points, 2 * size[1])
+    facts = given({"pred_y": down, "pred_x": across}, size)
+    found = found_in(facts, known(facts, "SimCC key points (RTMPose)"))
+    expected = np.stack([across[0].argmax(axis=1), down[0].argmax(axis=1)], axis=1) / 2
+    np.testing.assert_array_equal(found.keypoints[0, :, :2], expected)
+    best = np.minimum(across[0].max(axis=1), down[0].max(axis=1))
+    np.testing.assert_array_equal(found.keypoints[0, :, 2], best)
+    same = given({"a": across, "b": down}, size)
+    assert isinstance(recognise(same), Recognised) == (size[0] != size[1])
+    lost = dict.fromkeys(("pred_x", "pred_y"), np.full_like(across, np.nan))
+    assert not len(
+        decode(known(facts, "SimCC key points (RTMPose)").spec, lost, facts.outputs, None)
+    )
+
+
 def test_coordinates_in_one_output() -> None:
     shares = floats(1, 136)
     facts = given({"Identity": shares}, (112, 112))

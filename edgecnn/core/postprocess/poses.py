@@ -17,13 +17,14 @@ class PointsSpec:
     """One object's key points as coordinates (MoveNet SinglePose, MediaPipe's landmarks).
 
     Attributes:
-        points: name of the output whose values are the points, one after the other.
+        points: name of the output whose values are the points, one after the other; with
+            ``vertical`` the output (1, points, bins) of scores for each place along x.
         labels: what the object is called; one.
         skeleton: the points.
         column: where the points start.
         values: numbers per point: the place, and whatever else.
         axes: ``yx``: y comes first.
-        units: input pixels (x, y) that 1.0 stands for.
+        units: input pixels (x, y) that 1.0, or a bin, stands for.
         point_score: which of a point's values is its score; −1: none, points are as sure as the
             object.
         point_activation: applied to the points' scores.
@@ -32,6 +33,9 @@ class PointsSpec:
         activation: applied to that number.
         score_threshold: the lowest score of an object that counts.
         point_threshold: points that score less do not count for the box.
+        vertical: name of the output (1, points, bins) of scores for each place along y: a point
+            lies at the best bin of each, and scores what the lower of the two does (SimCC, Li et
+            al. 2022); empty: points are coordinates.
     """
 
     points: str
@@ -47,6 +51,7 @@ class PointsSpec:
     activation: Activation = "none"
     score_threshold: float = 0.2
     point_threshold: float = 0.2
+    vertical: str = ""
     kind: Literal["points"] = "points"
 
     def __post_init__(self) -> None:
@@ -64,6 +69,7 @@ class PointsSpec:
             checks.bad("point_score", self.point_score, "-1, or 2 and more")
         checks.one_of("point_activation", self.point_activation, ("none", "sigmoid"))
         checks.optional_name("score", self.score)
+        checks.optional_name("vertical", self.vertical)
         checks.one_of("activation", self.activation, ("none", "sigmoid"))
         checks.fraction("score_threshold", self.score_threshold)
         checks.fraction("point_threshold", self.point_threshold)
@@ -76,7 +82,7 @@ class PointsSpec:
     @property
     def outputs(self) -> tuple[str, ...]:
         """Names of the outputs that are read."""
-        return (self.points, self.score) if self.score else (self.points,)
+        return tuple(name for name in (self.points, self.vertical, self.score) if name)
 
     def with_threshold(self, score: float) -> PointsSpec:
         """The same spec with another threshold."""
