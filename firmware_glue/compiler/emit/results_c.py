@@ -133,7 +133,11 @@ int {n}_postprocess(
         &params, {place}, {tables}, {thresholds}, map, points, max_points, scratch);
 }}
 """
-_DATA = {"ec_detect": ("tables", "thresholds", "levels", "anchors")}
+_DATA = {
+    "ec_detect": ("tables", "thresholds", "levels", "anchors"),
+    "ec_listed": ("tables", "thresholds"),
+    "ec_centers": ("tables", "thresholds"),
+}
 """What a kernel of boxes gets between the outputs and the map."""
 
 

@@ -9,6 +9,7 @@ from edgecnn.core.postprocess import PostprocessSpec
 from edgecnn.core.runtime import TensorInfo
 from firmware_glue.compiler.postprocess.classes import centroid_stage, classify_stage
 from firmware_glue.compiler.postprocess.dense import detect_stage
+from firmware_glue.compiler.postprocess.listed import center_stage, listed_stage
 from firmware_glue.compiler.postprocess.outputs import LeftOut, ModelOutputs, Place
 from firmware_glue.compiler.postprocess.stage import (
     MAX_LABELS,
@@ -32,6 +33,8 @@ _STAGES: Mapping[str, Callable[[Any, ModelOutputs], AfterStage]] = {
     "classify": classify_stage,
     "centroids": centroid_stage,
     "detect": detect_stage,
+    "listed": listed_stage,
+    "centers": center_stage,
 }
 
 

@@ -18,7 +18,7 @@ from firmware_glue.compiler.postprocess.outputs import (
     point_params,
     scores,
 )
-from firmware_glue.compiler.postprocess.stage import BoxStage
+from firmware_glue.compiler.postprocess.stage import NO_MASKS, BoxStage
 
 # In the order of the enums in edgecnn_detect.h.
 _CODINGS = (
@@ -29,7 +29,6 @@ _POINTS = ("units", "anchor", "cell")
 _OUTPUTS = ("scores", "boxes", "objectness", "keypoints")  # the fields of ec_level_outputs
 _DECODED = ("cxcywh", "xyxy")
 _ON_NOTHING, _ON_CELLS, _ON_CELL_ANCHORS, _ON_ANCHORS = range(4)
-_MASKS = "No masks in postprocess: each needs an array of its own size in RAM."
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def detect_stage(spec: DetectSpec, outputs: ModelOutputs) -> BoxStage:
     return BoxStage(
         spec, "ec_detect", _params(spec, levels[0], len(levels)), "ec_level_outputs", places,
         spec.candidates, len(spec.keypoints.skeleton.names) if spec.keypoints else 0,
-        tables.array(), rows, _anchors(spec), (_MASKS,) if spec.masks else (),
+        tables.array(), rows, _anchors(spec), (NO_MASKS,) if spec.masks else (),
     )  # fmt: skip
 
 

@@ -158,11 +158,27 @@ def columns(dtype: str, step: int, stride: int) -> Params:
     return Params("ec_columns", fields)
 
 
-NO_COLUMNS = columns("float32", 0, 0)
+NO_COLUMNS = Params("ec_columns", (("bytes", 0), ("flip", 0), ("step", 0), ("stride", 0)))
 NO_SCORES = Params(
     "ec_score_params",
     (("count", 0), ("element_bytes", 4), ("flip", 0), ("activation", 0), ("stride", 0)),
 )
+
+
+@dataclass(frozen=True)
+class Coded:
+    """How some values are read; without an output nothing is, and ``bytes`` is 0."""
+
+    columns: Params
+    zero: int
+    scale: float
+
+    @classmethod
+    def of(cls, values: Values | None) -> Coded:
+        """Of an output's values, or of none."""
+        return (
+            cls(NO_COLUMNS, 0, 1.0) if values is None else cls(values.columns(), *values.coding())
+        )
 
 
 def point_params(

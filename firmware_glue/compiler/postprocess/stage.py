@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from edgecnn.core.postprocess import CentroidSpec, ClassifySpec, DetectSpec
+from edgecnn.core.postprocess import (
+    CenterSpec,
+    CentroidSpec,
+    ClassifySpec,
+    DetectSpec,
+    ListedSpec,
+)
 from firmware_glue.compiler.ops.spec import Params
 from firmware_glue.compiler.postprocess.outputs import Float, Place
 
 MAX_LABELS = 32767
+NO_MASKS = "No masks in postprocess: each would need an array of its object's size in RAM."
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,7 @@ class BoxStage:
         notes: what of the results is left out, in sentences.
     """
 
-    spec: DetectSpec
+    spec: DetectSpec | ListedSpec | CenterSpec
     kernel: str
     params: Params
     struct: str

@@ -7,7 +7,14 @@ import ctypes
 import numpy as np
 
 from edgecnn.core.detections import Centroids, Detections
-from edgecnn.core.postprocess import CentroidSpec, ClassifySpec, DetectSpec, GridLevel
+from edgecnn.core.postprocess import (
+    CenterSpec,
+    CentroidSpec,
+    ClassifySpec,
+    DetectSpec,
+    GridLevel,
+    ListedSpec,
+)
 from edgecnn.core.preprocess import ImageInput
 from edgecnn.core.runtime import TensorInfo
 from tests.firmware_glue.compiler.harness import Runner
@@ -143,12 +150,13 @@ def read_best(runner: Runner, count: int) -> tuple[int, float, np.ndarray]:
 def read_boxes(
     runner: Runner,
     frame_map: FrameMapC | None,
-    spec: DetectSpec,
+    spec: DetectSpec | ListedSpec | CenterSpec,
     room: int,
     most: int | None = None,
 ) -> Detections:
     most = min(spec.max_detections, 200) if most is None else most
-    each = len(spec.keypoints.skeleton.names) if spec.keypoints else 0
+    carried = None if isinstance(spec, CenterSpec) else spec.keypoints
+    each = len(carried.skeleton.names) if carried else 0
     rows_c, points_c = (BoxC * (most + 1))(), (KeypointC * (most * each + 1))()
     scratch = (CandidateC * (room + 1))()
     rows_c[most].label = scratch[room].label = points_c[most * each].x = -99

@@ -26,6 +26,7 @@ from firmware_glue.device import app
 from firmware_glue.device.board_file import load_board
 from firmware_glue.device.toolchain import find_toolchain
 from tests.builders import tiny_classifier
+from tests.firmware_glue.compiler.box_cases import CENTERS, LISTED
 from tests.firmware_glue.compiler.cases import CASES
 from tests.firmware_glue.compiler.dense_cases import DENSE
 from tests.firmware_glue.compiler.fast.any_offer import OFFERED, SETS, take_any
@@ -48,6 +49,7 @@ LANGUAGES = ("c99", "c11", "c++11", "c++17", "c++20")
 COMPILERS = {"gcc": ("gcc", "g++"), "clang": ("clang", "clang++")}
 VARIANT = "-DEDGECNN_SHARE_ALL -DEDGECNN_PROFILE"
 CORES = ("cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m55", "rv32imc")
+STAGES = {**CLASSIFIERS, **DETECTORS, **GRIDS, **DENSE, **LISTED, **CENTERS}
 _UNITS, _SEEDS = 6, range(7, 11)
 
 
@@ -55,7 +57,7 @@ def _models() -> dict[str, bytes]:
     rng = np.random.default_rng
     models = {key.lower().replace(":", "_"): make(rng(8)) for key, make in CASES.items()}
     models |= {name: make(rng(8)) for name, make in GRAPHS.items()}
-    models |= {name: data for name, (data, *_) in (CLASSIFIERS | DETECTORS | GRIDS | DENSE).items()}
+    models |= {name: data for name, (data, *_) in STAGES.items()}
     start = np.arange(6).reshape(2, 3)
     return models | {"tiny": tiny_classifier(), "counter": counter("int8", start=start)}
 

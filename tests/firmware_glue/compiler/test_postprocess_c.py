@@ -19,11 +19,14 @@ from edgecnn.core.preprocess import ImageInput
 from edgecnn.core.runtime import LiteRTPredictor, TensorInfo
 from edgecnn.core.tflite.reader import read_model
 from firmware_glue.compiler.api import compile_model
+from firmware_glue.compiler.emit.postprocess_c import kernel
 from firmware_glue.compiler.ops.spec import Params
 from firmware_glue.compiler.postprocess import BoxStage
 from firmware_glue.compiler.specs import read_stages
 from firmware_glue.kernels import kernel_text, with_includes
 from tests.builders import tiny_classifier
+from tests.firmware_glue.compiler.box_cases import CENTERS, LISTED
+from tests.firmware_glue.compiler.compare_boxes import BoxCase
 from tests.firmware_glue.compiler.dense_cases import DENSE
 from tests.firmware_glue.compiler.harness import (
     STRICT,
@@ -51,6 +54,8 @@ from tests.firmware_glue.compiler.stage_models import (
     preprocess,
     with_specs,
 )
+
+_BOXES: dict[str, BoxCase] = {**DETECTORS, **DENSE, **LISTED, **CENTERS}
 
 
 @pytest.fixture(scope="module")
@@ -190,14 +195,15 @@ def _structs(params: Params) -> dict[str, Params]:
     return {params.struct: params} | {key: value for part in inner for key, value in part.items()}
 
 
-@pytest.mark.parametrize("name", ["ssd", "faces"])
+@pytest.mark.parametrize("name", ["ssd", "faces", "ssdop", "centernet"])
 def test_params_follow_the_c_structs(name: str) -> None:
     """Initialisers are positional, so the order of fields is checked here."""
-    stages = read_stages(read_model({**DETECTORS, **DENSE}[name][0]))
+    stages = read_stages(read_model(_BOXES[name][0]))
     assert stages.before is not None and isinstance(stages.after, BoxStage)
     given = _structs(stages.before.params) | _structs(stages.after.params)
-    given |= _structs(stages.after.levels[0])
-    headers = ("edgecnn_frame.h", "edgecnn_detect.h", "edgecnn_scores.h", "edgecnn_boxes.h")
+    for level in stages.after.levels:
+        given |= _structs(level)
+    headers = ["edgecnn_frame.h", "edgecnn_scores.h", "edgecnn_boxes.h", kernel(stages.after)]
     text = "\n".join(kernel_text(header) for header in headers)
     declared = {
         struct: [
@@ -243,9 +249,9 @@ def test_clean_and_sanitized(tmp_path: Path) -> None:
     includes, calls = [], []
     for name in (
         *("ltrb", "ssdfloat", "softmaxwide", "softmaxu8", "pointsu8", "pointsnone"),
-        *("yolov8", "levels", "faces", "pose"),
+        *("yolov8", "levels", "faces", "pose", "ssdop", "multipose", "centerltrb"),
     ):
-        case = {**CLASSIFIERS, **DETECTORS, **GRIDS, **DENSE}[name]
+        case = {**CLASSIFIERS, **GRIDS, **_BOXES}[name]
         model = compile_model(read_model(case[0]), name=name)
         sources = write(model, tmp_path / name)
         includes += [f'#include "{p.relative_to(tmp_path)}"' for p in sources]
@@ -254,7 +260,7 @@ def test_clean_and_sanitized(tmp_path: Path) -> None:
             f" ({name}_ARENA_BYTES + 15) / 16 * 16); {name}_init(&s, a);"
             f" for (int seed = 1; seed < 6; ++seed) {{ fill(a, {name}_ARENA_BYTES, seed);"
         )
-        if name in DETECTORS or name in DENSE:
+        if name in _BOXES:
             pointed = f"{name}_KEYPOINTS" in model.files[f"{name}_postprocess.h"]
             points = f"5 * {name}_KEYPOINTS" if pointed else "1"
             run = (
