@@ -7,9 +7,10 @@ from typing import Any
 
 from edgecnn.core.postprocess import PostprocessSpec
 from edgecnn.core.runtime import TensorInfo
+from firmware_glue.compiler.postprocess.centers import center_stage
 from firmware_glue.compiler.postprocess.classes import centroid_stage, classify_stage
 from firmware_glue.compiler.postprocess.dense import detect_stage
-from firmware_glue.compiler.postprocess.listed import center_stage, listed_stage
+from firmware_glue.compiler.postprocess.listed import listed_stage
 from firmware_glue.compiler.postprocess.outputs import LeftOut, ModelOutputs, Place
 from firmware_glue.compiler.postprocess.stage import (
     MAX_LABELS,

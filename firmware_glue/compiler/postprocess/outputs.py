@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.core.activation import activate
-from edgecnn.core.postprocess import CandidatePoints
+from edgecnn.core.postprocess import CandidatePoints, CenterPoints
 from edgecnn.core.runtime import TensorInfo
 from firmware_glue.compiler.ops.spec import Params
 
@@ -184,23 +184,51 @@ class Coded:
 def point_params(
     points: CandidatePoints | None, values: Values | None, units: tuple[float, float]
 ) -> Params:
-    """An ``ec_point_params``; none of them without key points.
+    """An ``ec_point_params`` of what boxes carry; none of them without key points.
 
     Args:
-        points: what boxes carry.
-        values: where.
+        points: their layout.
+        values: where they are.
         units: of the boxes.
     """
     if points is None or values is None:
-        zeros = tuple((key, 0) for key in ("count", "values", "yx", "sigmoid"))
-        return Params("ec_point_params", (*zeros, ("columns", NO_COLUMNS), ("unit", (0.0, 0.0))))
+        return _point_params(0, 0, (0, 0, -1), False, NO_COLUMNS, (0.0, 0.0))
+    first = int(points.axes == "yx")
+    order = (first, 1 - first, 2 if points.values == 3 else -1)
+    sigmoid = points.activation == "sigmoid"
+    count, own = len(points.skeleton.names), points.units or units
+    return _point_params(count, points.values, order, sigmoid, values.columns(), own)
+
+
+def landmark_params(points: CenterPoints | None, values: Values | None) -> Params:
+    """An ``ec_point_params`` of the key points of a centre heat map."""
+    if points is None or values is None:
+        return point_params(None, None, (0.0, 0.0))
+    count = len(points.skeleton.names)
+    order = (0, count) if points.planar else (0, 1)
+    x, y = order if points.axes == "xy" else order[::-1]
+    step = 1 if points.planar else 2
+    return _point_params(count, step, (x, y, -1), False, values.columns(), (1.0, 1.0))
+
+
+def _point_params(
+    count: int,
+    step: int,
+    order: tuple[int, int, int],
+    sigmoid: bool,
+    where: Params,
+    units: Sequence[float],
+) -> Params:
+    x, y, score = order
     fields = (
-        ("count", len(points.skeleton.names)),
-        ("values", points.values),
-        ("yx", int(points.axes == "yx")),
-        ("sigmoid", int(points.activation == "sigmoid")),
-        ("columns", values.columns()),
-        ("unit", tuple(float(unit) for unit in points.units or units)),
+        ("count", count),
+        ("step", step),
+        ("x", x),
+        ("y", y),
+        ("score", score),
+        ("sigmoid", int(sigmoid)),
+        ("columns", where),
+        ("unit", tuple(float(unit) for unit in units)),
     )
     return Params("ec_point_params", fields)
 

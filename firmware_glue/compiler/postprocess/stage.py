@@ -16,6 +16,8 @@ from firmware_glue.compiler.ops.spec import Params
 from firmware_glue.compiler.postprocess.outputs import Float, Place
 
 MAX_LABELS = 32767
+MOST_COMPARED = 4096
+"""So many of the best boxes take part in suppression."""
 NO_MASKS = "No masks in postprocess: each would need an array of its object's size in RAM."
 
 

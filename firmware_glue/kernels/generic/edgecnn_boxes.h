@@ -16,10 +16,10 @@ typedef struct {
     int32_t bytes, flip, step, stride;
 } ec_columns;
 
-/* The key points of a box: how many, numbers of each (a place, maybe its score), whether y comes
- * first, whether scores take a sigmoid, and what 1.0 stands for. */
+/* The key points of a box: how many; values from one point to the next, and which of them are x, y
+ * and the score (-1: it has none of its own); whether scores take a sigmoid; what 1.0 stands for. */
 typedef struct {
-    int32_t count, values, yx, sigmoid;
+    int32_t count, step, x, y, score, sigmoid;
     ec_columns columns;
     float unit[2];
 } ec_point_params;
@@ -61,14 +61,13 @@ EC_INLINE int ec_finite(float x) {
 EC_INLINE ec_keypoint ec_decode_point(
     const ec_point_params *p, int32_t zero, float scale, const void *raw, int32_t row, int32_t k,
     const float *gain, const float *shift, float score) {
-    const int32_t at = k * p->values;
-    const float x = ec_product(ec_real(&p->columns, zero, scale, raw, row, at + p->yx), gain[0]);
-    const float y =
-        ec_product(ec_real(&p->columns, zero, scale, raw, row, at + 1 - p->yx), gain[1]);
+    const int32_t at = k * p->step;
+    const float x = ec_product(ec_real(&p->columns, zero, scale, raw, row, at + p->x), gain[0]);
+    const float y = ec_product(ec_real(&p->columns, zero, scale, raw, row, at + p->y), gain[1]);
     ec_keypoint point = {x + shift[0], y + shift[1], score};
     int good = point.x >= -1e9f && point.x <= 1e9f && point.y >= -1e9f && point.y <= 1e9f;
-    if (p->values == 3) {
-        point.score = ec_real(&p->columns, zero, scale, raw, row, at + 2);
+    if (p->score >= 0) {
+        point.score = ec_real(&p->columns, zero, scale, raw, row, at + p->score);
         good = good && point.score == point.score;
         point.score = p->sigmoid ? ec_sigmoid(point.score) : point.score;
     }

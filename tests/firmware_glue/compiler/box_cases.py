@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from edgecnn.core.postprocess import CandidatePoints, CenterSpec, GridLevel, ListedSpec, Skeleton
+from dataclasses import replace
+
+from edgecnn.core.postprocess import (
+    CandidatePoints,
+    CenterPoints,
+    CenterSpec,
+    GridLevel,
+    ListedSpec,
+    Skeleton,
+)
 from edgecnn.core.preprocess import ImageInput
 from tests.firmware_glue.compiler.stage_models import Head, head_model
 
@@ -58,14 +67,22 @@ def _center(dtypes: tuple[str, ...], **fields: object) -> CenterCase:
     spec = CenterSpec(**given)  # type: ignore[arg-type]
     columns = {"scores": len(LABELS), "sizes": 4 if spec.coding == "ltrb" else 2}
     columns |= {"offsets": 2} if spec.offsets else {}
+    columns |= {"marks": 2 * len(spec.landmarks.skeleton.names)} if spec.landmarks else {}
     heads = tuple(
-        Head(name, (1, 6, 8, count), dtype, 0.05, -20 + (128 if dtype == "uint8" else 0))
+        Head(
+            name,
+            (1, count, 6, 8) if spec.transposed else (1, 6, 8, count),
+            dtype,
+            0.05,
+            -20 + (128 if dtype == "uint8" else 0),
+        )
         for (name, count), dtype in zip(columns.items(), dtypes, strict=False)
     )
     return head_model(IMAGE, heads, spec), spec, IMAGE
 
 
-_INT, _FLOAT = ("int8", "int8", "int8"), ("float32", "float32", "float32")
+_INT, _FLOAT = ("int8",) * 4, ("float32",) * 4
+_MARKS = CenterPoints(Skeleton(("left eye", "right eye", "nose")), "marks")
 CENTERS = {
     "centernet": _center(_INT, offsets="offsets", size_unit=8.0),
     "centerlog": _center(_FLOAT, coding="log-size", size_unit=4.0, nms_iou=0.3, axes="yx"),
@@ -73,6 +90,11 @@ CENTERS = {
         ("uint8", "float32"), coding="ltrb", size_unit=6.0, origin="corner", window=5, axes="yx",
         thresholds=(0.3, 0.5, 0.7), max_detections=7,
     ),
+    "centerface": _center(
+        ("int8", "uint8", "int8", "float32"), offsets="offsets", size_unit=8.0, axes="yx",
+        transposed=True, landmarks=replace(_MARKS, coding="box", planar=True, axes="yx"),
+    ),
+    "facedet": _center(_FLOAT[:2] + _INT, offsets="offsets", landmarks=_MARKS, nms_iou=0.5),
     "centerone": _center(_INT, offsets="offsets", origin="centre", axes="yx", window=1,
                          activation="none"),
 }  # fmt: skip

@@ -155,7 +155,7 @@ def read_boxes(
     most: int | None = None,
 ) -> Detections:
     most = min(spec.max_detections, 200) if most is None else most
-    carried = None if isinstance(spec, CenterSpec) else spec.keypoints
+    carried = spec.landmarks if isinstance(spec, CenterSpec) else spec.keypoints
     each = len(carried.skeleton.names) if carried else 0
     rows_c, points_c = (BoxC * (most + 1))(), (KeypointC * (most * each + 1))()
     scratch = (CandidateC * (room + 1))()
