@@ -1,4 +1,4 @@
-"""The only output of a model as a map of cells: what segmentations and FOMO's grids share."""
+"""Outputs of a model as maps of cells: what segmentations and FOMO's grids share."""
 
 from __future__ import annotations
 
@@ -82,11 +82,15 @@ class AreaMap:
         return f"{self.rows}×{self.cols} cells at a stride of {stride} pixel{'s' * (stride != '1')}"
 
 
-def area_map(facts: Facts) -> AreaMap | None:
-    """The model's only output, if it can be a map over its image."""
-    if len(facts.outputs) != 1 or facts.image is None:
-        return None
-    info = facts.outputs[0]
+def area_maps(facts: Facts) -> tuple[AreaMap, ...]:
+    """All outputs that can be maps over the image, in the file's order."""
+    if facts.image is None:
+        return ()
+    found = (_area_map(facts, info) for info in facts.outputs)
+    return tuple(item for item in found if item is not None)
+
+
+def _area_map(facts: Facts, info: TensorInfo) -> AreaMap | None:
     size = _size(info.shape, facts.size)
     if size is None:
         return None

@@ -13,7 +13,7 @@ import numpy as np
 
 from edgecnn.core.postprocess import CentroidSpec, GridLevel
 from edgecnn.core.postprocess.base import Activation
-from edgecnn.recognition.area_maps import AreaMap, area_map, state_of
+from edgecnn.recognition.area_maps import AreaMap, area_maps, state_of
 from edgecnn.recognition.facts import Facts
 from edgecnn.recognition.found import Incomplete, InputHabit, Recognised
 from edgecnn.recognition.labels import class_labels
@@ -29,8 +29,11 @@ _NAME = "FOMO, a grid of class scores"
 
 def fomo(facts: Facts) -> Recognised | Incomplete | None:
     """One output (1, rows, cols, background and classes) at a stride of 8, or another power."""
-    found = area_map(facts)
-    if found is None or found.enlarged or found.whole_stride not in _STRIDES:
+    maps = area_maps(facts)
+    if len(maps) != 1 or len(facts.outputs) != 1:
+        return None
+    found = maps[0]
+    if found.enlarged or found.whole_stride not in _STRIDES:
         return None
     if len(found.info.shape) != 4 or found.first or found.columns > _MOST_COLUMNS:
         return None

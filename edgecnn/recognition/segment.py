@@ -9,9 +9,11 @@ gives three columns without an activation for photos from 0 to 1.
 
 from __future__ import annotations
 
+import math
+
 from edgecnn.core.postprocess import SegmentSpec
 from edgecnn.core.postprocess.base import Activation
-from edgecnn.recognition.area_maps import AreaMap, State, area_map, class_count, state_of
+from edgecnn.recognition.area_maps import AreaMap, State, area_maps, class_count, state_of
 from edgecnn.recognition.facts import Facts
 from edgecnn.recognition.found import Incomplete, InputHabit, Recognised
 from edgecnn.recognition.labels import class_labels, file_labels, no_class
@@ -21,6 +23,7 @@ from edgecnn.recognition.labels import class_labels, file_labels, no_class
 _WHOLE, _NEARLY_WHOLE, _FINE, _COARSEST = 1.1, 2.25, 4.5, 16.5
 _PASCAL = 21
 _MOST_CLASSES = 1024
+_SINGLE_NUMBERS = 16
 _HALF = 0.5
 _DEEPLAB = InputHabit("DeepLab (tensorflow/models)", "-1..1")
 _UNIT = InputHabit("MediaPipe's segmenters and TensorFlow's U-Net", "0..1")
@@ -32,12 +35,22 @@ _NAMES = {
 
 
 def segmentation(facts: Facts) -> Recognised | Incomplete | None:
-    """One output (1, rows, cols, classes) or (1, rows, cols) over the whole image."""
-    found = area_map(facts)
-    if found is None or max(found.stride) > _COARSEST:
+    """An output (1, rows, cols, classes) or (1, rows, cols) over the whole image.
+
+    Beside it there may be single numbers (the quality score of MediaPipe's segmenters), and maps
+    of scores that it was chosen from.
+    """
+    maps = [item for item in area_maps(facts) if max(item.stride) <= _COARSEST]
+    states = [state_of(item, facts.metadata.activation) for item in maps]
+    others = [info for info in facts.outputs if info.name not in {m.info.name for m in maps}]
+    if not maps or any(math.prod(info.shape) > _SINGLE_NUMBERS for info in others):
         return None
-    state, reason = state_of(found, facts.metadata.activation)
-    evidence = (f"one output '{found.info.name}' {list(found.info.shape)}: {found.shown}", reason)
+    chosen = [k for k, (state, _) in enumerate(states) if state == "numbers"]
+    place = chosen[0] if len(chosen) == 1 else 0
+    found, (state, reason) = maps[place], states[place]
+    if len(maps) > 1 and len(chosen) != 1:
+        return _alike(facts, maps, [item for item, _ in states])
+    evidence = (f"the output '{found.info.name}' {list(found.info.shape)}: {found.shown}", reason)
     if state == "numbers":
         return _numbers(facts, found, evidence)
     if found.columns == 1:
@@ -45,6 +58,32 @@ def segmentation(facts: Facts) -> Recognised | Incomplete | None:
     if 2 <= found.columns <= _MOST_CLASSES and _several(found, state, facts):
         return _classes(facts, found, state, evidence)
     return None
+
+
+def _alike(facts: Facts, maps: list[AreaMap], states: list[State]) -> Incomplete | None:
+    """Several maps of one size, each good for itself (U²-Net's side outputs)."""
+    first, state = maps[0], states[0]
+    shapes = {(item.rows, item.cols, item.columns, item.first) for item in maps}
+    if len(shapes) > 1 or len(set(states)) > 1 or max(first.stride) > _WHOLE:
+        return None
+    one = first.columns == 1
+    if not (state == "sigmoid" if one else _several(first, state, facts)):
+        return None
+    names = ", ".join(f"'{item.info.name}'" for item in maps)
+    labels = ("foreground",) if one else _labels(facts, first.columns)[0]
+    draft = {
+        "kind": "segment",
+        "labels": list(labels),
+        "rows": first.rows,
+        "cols": first.cols,
+        "stride": list(first.stride),
+        "transposed": first.first,
+        "activation": "softmax" if state == "logits" else "none",
+        "score_threshold": _HALF if one else 0.0,
+    }
+    missing = {"scores": f"which of {names} counts: the one that the net's authors show"}
+    evidence = (f"{len(maps)} outputs {list(first.info.shape)}: {first.shown} each",)
+    return Incomplete("segmentation, several maps alike", missing, draft, evidence, _UNIT)
 
 
 def _numbers(

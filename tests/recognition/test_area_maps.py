@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgecnn.core.errors import DataError
-from edgecnn.core.postprocess import CentroidSpec, SegmentSpec
+from edgecnn.core.postprocess import SCHEMA, CentroidSpec, SegmentSpec, from_json
 from edgecnn.core.tflite.file_metadata import FileMetadata
 from edgecnn.recognition.centroids import fomo
 from edgecnn.recognition.found import Incomplete, Recognised
@@ -78,6 +78,22 @@ def test_numbers_of_classes_need_names_where_nothing_counts_them() -> None:
         assert spec.class_numbers and spec.labels == labels and spec.background == 0
     spec = segment_spec({"map": numbers.astype(np.float32)}, labels=labels[1:], seen=True)
     assert spec.labels == labels[1:] and spec.background == -1
+
+
+def test_maps_beside_other_outputs() -> None:
+    scores, one = smooth(48, 64, 5), sigmoid(smooth(48, 64, 1))
+    numbers = scores.argmax(axis=-1).astype(np.int64)
+    labels = ("background", "sky", "road", "car", "tree")
+    both = segment_spec({"scores": softmax(scores), "numbers": numbers}, labels=labels)
+    assert both.scores == "numbers" and both.class_numbers
+    assert segment_spec({"quality": np.float32([[0.5]]), "map": one}).scores == "map"
+    unclear = recognise(given({"d1": one, "d0": one, "d2": one}, SIZE))
+    assert isinstance(unclear, Incomplete) and list(unclear.missing) == ["scores"]
+    assert "'d1', 'd0', 'd2'" in unclear.missing["scores"]
+    spec = from_json({"schema": SCHEMA, "scores": "d0", **unclear.draft})
+    assert isinstance(spec, SegmentSpec) and spec.score_threshold == 0.5
+    assert segmentation(given({"map": one, "points": smooth(1, 1, 195)[0]}, SIZE)) is None
+    assert segmentation(given({"map": one, "sizes": smooth(48, 64, 2)}, SIZE)) is None
 
 
 def test_label_files_of_segmentations() -> None:
