@@ -1,6 +1,8 @@
 """What the pages say is so: generated ones are fresh, the C example compiles."""
 
+import dataclasses
 import functools
+import json
 import re
 import shutil
 import subprocess
@@ -12,7 +14,8 @@ import pytest
 from docs.generate import stale
 from edgecnn.core import postprocess as post
 from edgecnn.core.postprocess import DetectSpec, GridLevel
-from edgecnn.core.preprocess import ImageInput, PreprocessSpec
+from edgecnn.core.preprocess import SCHEMA as PREPROCESS
+from edgecnn.core.preprocess import ImageInput, PreprocessSpec, StateInput
 from edgecnn.core.tflite import metadata
 from edgecnn.core.tflite.reader import read_model
 from firmware_glue.compiler.api import compile_model
@@ -26,8 +29,6 @@ def test_generated_pages_are_fresh() -> None:
 
 def detector_model() -> bytes:
     """An input and two outputs of a detector's shapes, with both specs embedded."""
-    import json
-
     build = ModelBuilder()
     image = build.tensor((1, 16, 16, 3), "int8", scale=1 / 127.5, zero_point=-1, name="image")
     small = build.tensor((1, 2, 2, 3), "int8", scale=1 / 127.5, zero_point=-1, name="small")
@@ -83,3 +84,31 @@ def test_links_between_pages_lead_somewhere() -> None:
     for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def spec_examples() -> list[dict]:
+    text = (ROOT / "docs/specs.md").read_text()
+    blocks = [
+        json.loads(block) for block in re.findall(r"```json\n(\{.*?\})\n```", text, re.DOTALL)
+    ]
+    return [block for block in blocks if block.get("schema", "").startswith("edgecnn.")]
+
+
+def test_every_example_of_a_spec_can_be_read() -> None:
+    kinds = []
+    for example in spec_examples():
+        if example["schema"] == PREPROCESS:
+            PreprocessSpec.from_json(example)
+        else:
+            kinds.append(post.from_json(example).kind)
+    assert set(kinds) == set(post.KINDS)
+
+
+def test_every_key_of_a_spec_is_in_the_docs() -> None:
+    text = (ROOT / "docs/specs.md").read_text()
+    carried = [post.CandidatePoints, post.CenterPoints, post.MaskCoefficients, post.Skeleton]
+    records = [*post.KINDS.values(), *carried, GridLevel, ImageInput, StateInput]
+    names = {field.name for record in records for field in dataclasses.fields(record)}
+    told = set(re.findall(r'"(\w+)":|`(\w+)`', text.replace("```", "")))
+    told = {name for names_ in told for name in names_}
+    assert sorted(names - told) == []

@@ -46,6 +46,8 @@ KINDS: Mapping[str, type[PostprocessSpec]] = {
     "segment": SegmentSpec,
 }
 
+_POINTS: Mapping[str, Any] = {"keypoints": CandidatePoints, "landmarks": CenterPoints}
+
 
 def to_json(spec: PostprocessSpec) -> dict[str, Any]:
     """Plain JSON values."""
@@ -86,12 +88,9 @@ def _part(key: str, value: Any, data: Mapping[str, Any]) -> Any:
         return _built(GridLevel, raw)
     if key == "skeleton":
         return _built(Skeleton, raw)
-    if key == "keypoints" and raw is not None:
+    if key in _POINTS and raw is not None:
         parts = {name: _tuples(item) for name, item in raw.items()}
-        return CandidatePoints(**{**parts, "skeleton": _built(Skeleton, raw["skeleton"])})
-    if key == "landmarks" and raw is not None:
-        parts = {name: _tuples(item) for name, item in raw.items()}
-        return CenterPoints(**{**parts, "skeleton": _built(Skeleton, raw["skeleton"])})
+        return _POINTS[key](**{**parts, "skeleton": _built(Skeleton, raw["skeleton"])})
     if key == "masks" and raw is not None:
         return _built(MaskCoefficients, raw)
     return value
