@@ -18,8 +18,9 @@ State = Literal["numbers", "softmax", "sigmoid", "logits", "other"]
 
 _PASSING = (
     "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "CAST", "QUANTIZE", "DEQUANTIZE",
-    "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR",
+    "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "SLICE", "STRIDED_SLICE",
 )  # fmt: skip
+_SLICING = ("SLICE", "STRIDED_SLICE")
 _RESIZING = ("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR")
 _ENLARGING = (*_RESIZING, "TRANSPOSE_CONV", "DEPTH_TO_SPACE")
 _CUSTOM_ENLARGING = ("transpose", "unpool")
@@ -47,7 +48,7 @@ class AreaMap:
         stride: input pixels (x, y) per cell.
         enlarged: whether the map has been made larger on its way: an op does so, or an earlier map
             was smaller; None: unknown.
-        ending: ops from the output back that only move, convert or resize values, by code.
+        ending: ops from the output back that only move, convert, cut or resize values, by code.
         op: the op behind those; None: unknown.
         first: the columns come first.
         values: (cells, columns) on a picture; None: unknown, or some are no finite numbers.
@@ -192,10 +193,11 @@ def state_of(found: AreaMap, activation: str = "") -> tuple[State, str]:
         return "numbers", f"the op ARG_MAX makes {name} numbers of classes"
     if found.columns == 1 and _whole_numbers(info, values):
         return "numbers", f"{name} holds whole numbers ({info.dtype}): those of classes"
-    if code == "SOFTMAX" and found.columns > 1:
+    whole = not any(item in _SLICING for item in found.ending)
+    if code == "SOFTMAX" and found.columns > 1 and whole:
         return "softmax", f"the op SOFTMAX makes {name} probabilities"
-    if code == "LOGISTIC":
-        return "sigmoid", f"the op LOGISTIC makes {name} probabilities"
+    if code == "LOGISTIC" or (code == "SOFTMAX" and found.columns == 1):
+        return "sigmoid", f"the op {code} makes {name} probabilities"
     if found.columns > 1 and values is not None and _sums_to_one(values):
         return "softmax", f"the {found.columns} values of each cell of {name} sum to 1"
     if activation in ("softmax", "sigmoid") and not (values is not None and _in_unit(values)):
@@ -215,7 +217,7 @@ def state_of(found: AreaMap, activation: str = "") -> tuple[State, str]:
 
 
 def _whole_numbers(info: TensorInfo, values: Real | None) -> bool:
-    if info.scale is None and info.dtype in ("int32", "int64", "uint8", "int8"):
+    if info.scale is None and info.dtype in ("int32", "int64", "uint8", "int8", "bool"):
         return True
     if values is None or info.dtype not in ("float32", "float16"):
         return False

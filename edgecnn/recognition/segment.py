@@ -93,6 +93,7 @@ def _numbers(
     if found.op is not None and found.op.code == "ARG_MAX" and facts.graph is not None:
         count = class_count(facts.graph, found.op)
         evidence = (*evidence, f"it chooses among {count} classes")
+    count = 2 if found.info.dtype == "bool" else count
     known = count or len(facts.labels or file_labels(facts))
     draft = {
         "kind": "segment",

@@ -89,6 +89,12 @@ def test_numbers_of_classes(dtype: str) -> None:
         assert found.scores.tolist() == [[0, 1, 1, 0], [0, 1, 1, 0]]
 
 
+def test_a_mask_of_truths() -> None:
+    spec = SegmentSpec("map", ("none", "it"), 1, 3, class_numbers=True, background=0)
+    found = run(spec, np.array([[True, False, True]]), TensorInfo("map", (1, 1, 3), "bool"))
+    assert found.classes.tolist() == [[1, -1, 1]]
+
+
 def test_one_column_is_interpolated_at_its_threshold() -> None:
     raw = np.array([[10, 40]], np.uint8)
     info = TensorInfo("map", (1, 1, 2, 1), "uint8", 0.01, 0)

@@ -80,6 +80,11 @@ def test_numbers_of_classes_need_names_where_nothing_counts_them() -> None:
     assert spec.labels == labels[1:] and spec.background == -1
 
 
+def test_truths_are_a_foreground() -> None:
+    spec = segment_spec({"map": smooth(48, 64, 1) > 0}, labels=("person",))
+    assert spec.labels == ("background", "person") and spec.background == 0
+
+
 def test_maps_beside_other_outputs() -> None:
     scores, one = smooth(48, 64, 5), sigmoid(smooth(48, 64, 1))
     numbers = scores.argmax(axis=-1).astype(np.int64)
@@ -158,7 +163,14 @@ def grid_net(*, columns: int = 3, last: str = "SOFTMAX", enlarge: bool = False) 
         size = build.tensor((2,), "int32", data=[12, 16])
         end = build.tensor(shape, "float32", name="large")
         build.op("RESIZE_BILINEAR", (raw, size), (end,))
-    if last:
+    if last == "SLICE":  # the third of the softmaxed columns
+        every = build.tensor(shape, "float32", name="scores")
+        build.op("SOFTMAX", (end,), (every,), beta=1.0)
+        start = build.tensor((4,), "int32", data=[0, 0, 0, 2])
+        size = build.tensor((4,), "int32", data=[1, *shape[1:3], 1])
+        end = build.tensor((*shape[:3], 1), "float32", name="third")
+        build.op("SLICE", (every, start, size), (end,))
+    elif last:
         out = build.tensor(shape, "float32", name="scores")
         build.op(last, (end,), (out,), **({"beta": 1.0} if last == "SOFTMAX" else {}))
         end = out
@@ -183,6 +195,9 @@ def test_an_enlarged_softmax_is_a_segmentation_and_a_sigmoid_grid_is_left_open()
     answer = recognise(built(grid_net(enlarge=True)))
     assert isinstance(answer, Recognised) and isinstance(answer.spec, SegmentSpec)
     assert answer.spec.stride == (4.0, 4.0)
+    third = recognise(built(grid_net(last="SLICE", enlarge=True), ("person",)))
+    assert isinstance(third, Recognised) and third.spec.labels == ("person",)
+    assert third.spec.activation == "none" and third.spec.score_threshold == 0.5
     unclear = recognise(built(grid_net(last="LOGISTIC")))
     assert isinstance(unclear, Incomplete) and "kind" in unclear.missing
     assert "stride = 8" in unclear.missing["level"]

@@ -134,12 +134,14 @@ def _best_cells(
 
 def _planes(raw: NDArray[Any]) -> NDArray[Any]:
     """Columns of (cells, columns) as contiguous rows; halves as single precision."""
-    import cv2
-
     if raw.dtype.kind == "f":
         raw = raw.astype(np.float32, copy=False)
     if raw.T.flags.c_contiguous:
         return raw.T
+    try:
+        import cv2
+    except ImportError:
+        return np.ascontiguousarray(raw.T)
     if raw.dtype in (np.uint8, np.int8, np.int16, np.float32):
         # Numpy copies with such short rows three to seven times as slowly.
         planes: NDArray[Any] = cv2.transpose(np.ascontiguousarray(raw))
