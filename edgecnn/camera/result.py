@@ -171,7 +171,7 @@ def items_of(
     if isinstance(decoded, Classification):
         best = decoded.best
         score = float(decoded.scores[best])
-        if not score >= threshold:
+        if not (math.isfinite(score) and score >= threshold):
             return ()
         box = (0.0, 0.0, float(frame_hw[1]), float(frame_hw[0]))
         return (Item(_label(labels, best), best, score, box, whole_frame=True),)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
+
+import numpy as np
 
 from edgecnn.core.errors import ModelError
 from edgecnn.recognition.centers import centers
@@ -77,7 +80,10 @@ def recognise(facts: Facts) -> Answer | None:
         ModelError: two different kinds fit equally well.
         DataError: a label file of the wrong length.
     """
-    answers = [answer for rule in RULES if (answer := rule(facts)) is not None]
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        # Values on a picture may be anything; a rule that they do not suit says no.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        answers = [answer for rule in RULES if (answer := rule(facts)) is not None]
     for keep in (_sure, _whole):
         answers = [answer for answer in answers if keep(answer)] or answers
     if not answers:
