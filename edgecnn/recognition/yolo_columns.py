@@ -16,6 +16,8 @@ _SLACK = 0.02  # a probability may be this much out of range, by quantization
 _SURE = 0.25  # a class's probability that a mere background rarely has
 _OFTEN, _RARE = 0.2, 0.05
 _POINTS_FOLLOW = 0.8
+_RIGHT_ANGLE = 1.58
+_HINT = "export a model of the task detect, segment, pose or classify"
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,24 @@ def refuse_rotated(maker: Ultralytics | None) -> None:
     """Raises ModelError for a model of rotated boxes."""
     if maker is not None and maker.task == "obb":
         raise ModelError(
-            "the metadata's task is 'obb': rotated boxes are not supported",
-            hint="export a model of the task detect, segment, pose or classify",
+            "the metadata's task is 'obb': rotated boxes are not supported", hint=_HINT
+        )
+
+
+def refuse_angles(scores: Real) -> None:
+    """Raises ModelError where the last column alone is no score, but like an angle.
+
+    Ultralytics' OBB heads put it there, from −π/4 to 3π/4.
+    """
+    angles = scores[:, -1:]
+    if scores.shape[1] < 2 or not probabilities(scores[:, :-1]) or probabilities(angles):
+        return
+    low, high = float(angles.min()), float(angles.max())
+    if low >= -_RIGHT_ANGLE and high <= 2 * _RIGHT_ANGLE:
+        raise ModelError(
+            f"the last column is no score, but reaches from {low:.2f} to {high:.2f} like an angle:"
+            " rotated boxes are not supported",
+            hint=_HINT,
         )
 
 

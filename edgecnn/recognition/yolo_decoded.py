@@ -20,7 +20,7 @@ from edgecnn.recognition.facts import Facts, Real
 from edgecnn.recognition.found import Incomplete, Recognised
 from edgecnn.recognition.labels import class_labels
 from edgecnn.recognition.points import numbered
-from edgecnn.recognition.yolo_columns import Columns, columns_of, probabilities
+from edgecnn.recognition.yolo_columns import Columns, columns_of, probabilities, refuse_angles
 from edgecnn.recognition.yolo_grids import Follow, Grids, follow_cells, grids_of
 from edgecnn.recognition.yolo_known import SEEED, V5, V8, YOLOX, Family
 
@@ -240,6 +240,7 @@ def _activation(table: Table, columns: Columns) -> tuple[str | None, float]:
     step = 2 * (table.info.scale or 0)
     if columns.objectness and finite.size and finite.min() >= -step:
         return ("none", _PERCENT) if finite.max() <= _PERCENT + step else (None, 1.0)
+    refuse_angles(scores[np.isfinite(scores).all(axis=1)])
     return ("sigmoid" if finite.size and finite.min() < 0 else None), 1.0
 
 

@@ -55,6 +55,9 @@ def yolo_split(facts: Facts) -> Recognised | Incomplete | None:
     if len(others) == 1 and prototypes is None:
         return _dense(facts, boxes, others[0])
     flat = [info for info in others if [size for size in info.shape if size != 1] == [count]]
+    if len(flat) == 1 and len(others) == 2 and prototypes is None:
+        scores = next(info for info in others if info is not flat[0])
+        return _dense(facts, boxes, scores, flat[0])
     if len(flat) != 2:
         return None
     rest = [info for info in others if info not in flat]
@@ -104,7 +107,10 @@ def _read_boxes(table: Table, values: Real, size: tuple[int, int]) -> _Boxes | N
     return _Boxes(table, coding, follow) if follow is not None else None
 
 
-def _dense(facts: Facts, boxes: _Boxes, info: TensorInfo) -> Recognised | Incomplete | None:
+def _dense(
+    facts: Facts, boxes: _Boxes, info: TensorInfo, objectness: TensorInfo | None = None
+) -> Recognised | Incomplete | None:
+    """Scores of each class beside the boxes, and perhaps an objectness."""
     table = boxes.table
     count = table.grids.candidates
     sides = [size for size in info.shape if size != 1]
@@ -120,6 +126,10 @@ def _dense(facts: Facts, boxes: _Boxes, info: TensorInfo) -> Recognised | Incomp
     if not finite.size or (finite.min() >= 0 and not probabilities(finite, info.scale)):
         return None
     ready = probabilities(finite, info.scale)
+    if objectness is not None:
+        present = facts.values(objectness.name)
+        if present is None or probabilities(present, objectness.scale) != ready:
+            return None
     family = _family(table.grids, boxes)
     if classes > 1 and transposed != table.transposed:
         return _crossed(boxes, info, family)
@@ -136,12 +146,17 @@ def _dense(facts: Facts, boxes: _Boxes, info: TensorInfo) -> Recognised | Incomp
         transposed=table.transposed,
         box_units=boxes.follow.units,
         decoded_boxes=count,
+        objectness=objectness.name if objectness is not None else "",
     )
+    beside: tuple[str, ...] = ()
+    if objectness is not None:
+        beside = (f"the output '{objectness.name}' {list(objectness.shape)}: objectness",)
     return Recognised(
-        "a YOLO detection head, decoded boxes and scores as two outputs",
+        "a YOLO detection head, decoded boxes and scores as outputs of their own",
         spec,
         (
             *_boxes_text(boxes),
+            *beside,
             f"the output '{info.name}' {list(info.shape)}: a score for each of {classes} classes,"
             f" {'from 0 to 1' if ready else 'before their sigmoid'}",
         ),
@@ -156,7 +171,7 @@ def _crossed(boxes: _Boxes, scores: TensorInfo, family: Family) -> Incomplete:
         f" {list(scores.shape)} lie across each other: export both with candidates on the same axis"
     )
     draft = {"kind": "detect", "coding": boxes.coding, "box_units": list(boxes.follow.units)}
-    name = "a YOLO detection head, decoded boxes and scores as two outputs"
+    name = "a YOLO detection head, decoded boxes and scores as outputs of their own"
     return Incomplete(name, {"transposed": what}, draft, _boxes_text(boxes), family.habit)
 
 

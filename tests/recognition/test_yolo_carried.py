@@ -155,3 +155,27 @@ def test_finished_boxes_with_key_points():
     assert overlap(found.boxes[0].tolist(), ends[0].tolist()) > 0.99
     assert found.keypoints is not None
     np.testing.assert_allclose(found.keypoints[0, :, :2], points[0, :, :2], atol=1e-3)
+
+
+@pytest.mark.parametrize("channels_first", [False, True])
+def test_qualcomm_segmentation(channels_first):
+    """AI Hub: boxes, scores, coefficients, classes and prototypes, each an output."""
+    rng = np.random.default_rng(15)
+    boxes = boxes_around(rng, SIZE, STRIDES)
+    prob = squash(logits(rng, len(boxes), 80))
+    protos = rng.normal(0, 1, (24, 40, 32)).astype(np.float32)
+    ends = np.asarray([corners(*box) for box in boxes.tolist()], np.float32)
+    arrays = {
+        "protos": (np.moveaxis(protos, 2, 0) if channels_first else protos)[None].copy(),
+        "scores": prob.max(axis=1)[None],
+        "mask_coeffs": rng.normal(0, 1, (1, len(boxes), 32)).astype(np.float32),
+        "class_idx": prob.argmax(axis=1).astype(np.uint8)[None],
+        "boxes": ends[None],
+    }
+    facts = facts_of(SIZE, arrays)
+    spec = known(facts).spec
+    assert isinstance(spec, ListedSpec) and spec.masks is not None
+    assert (spec.masks.output, spec.masks.channels_first) == ("mask_coeffs", channels_first)
+    found = decoded(facts, spec)
+    check(found, best_classes(ends, prob, 0.25, 0.7))
+    assert found.masks is not None and len(found.masks) == len(found)

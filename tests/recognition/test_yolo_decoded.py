@@ -226,6 +226,10 @@ def test_rotated_boxes_are_refused():
     maker = ultralytics(task="obb", names=names(3))
     with pytest.raises(ModelError, match="rotated boxes are not supported"):
         recognise(facts_of(SQUARE, {"out": table}, metadata=maker))
+    angles = np.random.default_rng(4).uniform(-0.7, 2.3, (1, 1, table.shape[2]))
+    table = np.concatenate([table, angles], axis=1).astype(np.float32)
+    with pytest.raises(ModelError, match="like an angle: rotated boxes are not supported"):
+        recognise(facts_of(SQUARE, {"out": table}))
 
 
 @pytest.mark.parametrize("coding", ["cxcywh", "xyxy"])
@@ -252,6 +256,24 @@ def test_boxes_and_scores_apart(coding, ready):
     assert spec.activation == ("none" if ready else "sigmoid")
     assert spec.box_units == ((1.0, 1.0) if tiny else WIDE)
     check(decoded(facts, spec), best_classes(ends, squash(raw), 0.25, 0.45 if tiny else 0.7))
+
+
+@pytest.mark.parametrize("classes", [2, 1])
+def test_boxes_objectness_and_classes_apart(classes):
+    rng = np.random.default_rng(16)
+    boxes = boxes_around(rng, WIDE, STRIDES)
+    obj = squash(logits(rng, len(boxes), 1, 12))
+    prob = squash(rng.normal(0, 2, (len(boxes), classes)).astype(np.float32))
+    arrays = {"a": prob[None], "b": obj[None, :, :1], "c": boxes[None]}
+    if classes == 1:
+        answer = recognise(facts_of(WIDE, arrays))
+        assert answer is None  # two columns of scores: nothing says what they are
+        return
+    facts = facts_of(WIDE, arrays)
+    spec = known(facts).spec
+    assert isinstance(spec, DetectSpec) and (spec.objectness, spec.scores) == ("b", "a")
+    ends = [corners(*box) for box in boxes.tolist()]
+    check(decoded(facts, spec), best_classes(ends, obj * prob, 0.25, 0.7))
 
 
 def test_qualcomm():
