@@ -19,6 +19,7 @@ from edgecnn.evaluation.evaluate import evaluate
 from edgecnn.jobs.bare_specs import SpecFiles
 from edgecnn.jobs.find_range import Subject, range_finder
 from edgecnn.jobs.input_range import InputRange, RangeOptions
+from edgecnn.jobs.photo import drawn_picture
 from edgecnn.jobs.place import HERE, Place
 from edgecnn.jobs.reference import ModelRef
 from edgecnn.jobs.specs import Runnable, open_runnable
@@ -157,6 +158,7 @@ def run(
             files=request.files,
             open_model=opener if running is None else lambda _: running,
             find=find,
+            take_photo=drawn_picture,
         )
         task = judged_task(runnable.postprocess)
         dataset = _dataset(request, source, seed, task)

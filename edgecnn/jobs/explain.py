@@ -100,7 +100,7 @@ def explain(reference: ModelRef, files: SpecFiles, source: str | None = None) ->
     outputs = known.facts.outputs
     problem = known.unclear
     if known.postprocess is None:
-        problem = unknown_model(reference.path, outputs, known.answer)
+        problem = unknown_model(reference.path, known.facts, known.answer)
     return Explanation(
         reference.path,
         _name(known.answer, known.postprocess),

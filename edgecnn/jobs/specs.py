@@ -217,9 +217,9 @@ def _understood(
     """
     known = understand(bare, files, find, take_photo)
     if known.postprocess is None:
-        raise unknown_model(path, known.facts.outputs, known.answer)
+        raise unknown_model(path, known.facts, known.answer)
     if known.preprocess is None:
-        raise known.unclear or unknown_model(path, known.facts.outputs, known.answer)
+        raise known.unclear or unknown_model(path, known.facts, known.answer)
     predictor = known.facts.predictor
     _agree(known.preprocess, known.postprocess, predictor)
     answer = known.answer if isinstance(known.answer, Recognised) else None

@@ -8,6 +8,7 @@ from pathlib import Path
 from edgecnn.core.errors import ModelError
 from edgecnn.core.postprocess import KINDS
 from edgecnn.core.runtime import TensorInfo
+from edgecnn.recognition.facts import Facts
 from edgecnn.recognition.found import Answer, Incomplete
 
 #: What a spec of an unknown kind needs first.
@@ -25,8 +26,14 @@ def missing_keys(answer: Answer | None) -> dict[str, str]:
     return dict(answer.missing) if isinstance(answer, Incomplete) else {}
 
 
-def unknown_model(path: Path, outputs: Sequence[TensorInfo], answer: Answer | None) -> ModelError:
-    """The error that names the missing keys."""
+def unknown_model(path: Path, facts: Facts, answer: Answer | None) -> ModelError:
+    """The error that names the missing keys, or the input that is no image."""
+    if facts.image is None:
+        return ModelError(
+            f"'{path.name}' does not have one input for an image of one or three channels:"
+            f" {_shown(facts.inputs)}",
+            hint="arrays are judged by edgecnn eval, with --postprocess FILE (docs/specs.md)",
+        )
     keys = missing_keys(answer)
     named = ", ".join(f"postprocess.{key} ({meaning})" for key, meaning in keys.items())
     hint = (
@@ -35,10 +42,13 @@ def unknown_model(path: Path, outputs: Sequence[TensorInfo], answer: Answer | No
     )
     if answer is not None:
         return ModelError(f"'{path.name}' looks like {answer.name}; missing: {named}", hint=hint)
-    shapes = ", ".join(f"{info.name} {list(info.shape)} {info.dtype}" for info in outputs[:8])
-    more = f" and {len(outputs) - 8} more" if len(outputs) > 8 else ""
     return ModelError(
-        f"the outputs of '{path.name}' are of no kind that is known ({shapes}{more});"
+        f"the outputs of '{path.name}' are of no kind that is known ({_shown(facts.outputs)});"
         f" missing: {named}",
         hint=hint,
     )
+
+
+def _shown(infos: Sequence[TensorInfo]) -> str:
+    shapes = ", ".join(f"{info.name} {list(info.shape)} {info.dtype}" for info in infos[:8])
+    return shapes + (f" and {len(infos) - 8} more" if len(infos) > 8 else "")
