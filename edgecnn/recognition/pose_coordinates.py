@@ -10,7 +10,7 @@ from edgecnn.core.postprocess import PointsSpec, to_json
 from edgecnn.recognition.facts import Facts
 from edgecnn.recognition.found import Answer, Incomplete, InputHabit, Recognised
 from edgecnn.recognition.points import numbered
-from edgecnn.recognition.pose_outputs import says
+from edgecnn.recognition.pose_outputs import are_chances, says
 
 #: Numbers of points that published face sets have (300-W, WFLW, JD, MediaPipe).
 _FACES = (68, 98, 106, 468, 478)
@@ -26,13 +26,13 @@ def coordinates(facts: Facts) -> Answer | None:
     info = facts.outputs[0]
     size = math.prod(info.shape)
     count = size // 2
-    alone = max(info.shape[1:], default=0) == size or info.shape[-1] == 2
+    alone = max(info.shape[1:], default=0) == size or info.shape[-1:] == (2,)
     if size != 2 * count or count < 2 or not alone:
         return None
     named = says(facts, info.name, *_WORDS)
     values = facts.values(info.name)
     shares = values is not None and _are_shares(values.reshape(-1))
-    if count > _MOST or (values is not None and _are_chances(values)):
+    if count > _MOST or are_chances(values):
         return None
     if not named and not (shares and count in _FACES):
         return None
@@ -71,11 +71,6 @@ def coordinates(facts: Facts) -> Answer | None:
 
 
 _UNKNOWN = ("schema", "units")
-
-
-def _are_chances(values: np.ndarray) -> bool:
-    """Whether values are probabilities that sum up to 1."""
-    return bool(values.min() >= 0 and abs(float(values.sum()) - 1) < 0.05)
 
 
 def _are_shares(values: np.ndarray) -> bool:

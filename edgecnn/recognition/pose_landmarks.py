@@ -17,7 +17,7 @@ from edgecnn.core.postprocess import PointsSpec, Skeleton
 from edgecnn.core.runtime import TensorInfo
 from edgecnn.recognition.facts import Facts
 from edgecnn.recognition.found import InputHabit, Recognised
-from edgecnn.recognition.pose_outputs import hints, is_probability, usual
+from edgecnn.recognition.pose_outputs import are_chances, hints, is_probability, usual
 
 _HABIT = InputHabit("MediaPipe's landmark models: RGB, 0..1, a crop stretched", "0..1")
 # More than any place in 0..1, less than any in pixels of an input that shows something.
@@ -68,6 +68,7 @@ class _Kind:
         others: sizes of outputs one of which has to be there.
         visibility: which of a landmark's values is the logit of its visibility; −1: none.
         only: there are no outputs of yet other sizes.
+        apart: landmarks have an axis of their own.
     """
 
     name: str
@@ -78,6 +79,7 @@ class _Kind:
     others: tuple[int, ...] = (1,)
     visibility: int = -1
     only: bool = False
+    apart: bool = False
 
 
 _KINDS = (
@@ -87,7 +89,15 @@ _KINDS = (
     _Kind("MediaPipe face mesh with irises", "face", 1434, 3, _numbers(478)),
     _Kind("MediaPipe pose landmarks", "person", 195, 5, _BODY, visibility=3),
     _Kind("MediaPipe pose landmarks, upper body", "person", 124, 4, _numbers(25), visibility=3),
-    _Kind("MediaPipe pose landmarks, upper body", "person", 100, 4, _numbers(25), only=True),
+    _Kind(
+        "MediaPipe pose landmarks, upper body",
+        "person",
+        100,
+        4,
+        _numbers(25),
+        only=True,
+        apart=True,
+    ),
     _Kind("MediaPipe Objectron", "object", 18, 2, _numbers(9), only=True),
     _Kind("MediaPipe eye landmarks", "eye", 213, 3, _numbers(71), (15,)),
 )
@@ -101,12 +111,19 @@ def mediapipe_landmarks(facts: Facts) -> Recognised | None:
     for info in facts.outputs:
         by_size.setdefault(math.prod(info.shape), []).append(info)
     for kind in _KINDS:
-        found = by_size.get(kind.size)
+        found = [info for info in by_size.get(kind.size, []) if _fits(facts, kind, info)]
         fits = not kind.only or set(by_size) <= {kind.size, *kind.others}
         if found and fits and any(by_size.get(size) for size in kind.others):
             presence, why = _presence(facts, by_size.get(1, []))
             return _recognised(facts, kind, _on_screen(facts, found), presence, why)
     return None
+
+
+def _fits(facts: Facts, kind: _Kind, info: TensorInfo) -> bool:
+    """Whether an output may hold the landmarks, and no probabilities of as many classes."""
+    shaped = info.shape[-1] in (kind.values, kind.size)
+    apart = info.shape[-1] == kind.values or not kind.apart
+    return shaped and apart and not are_chances(facts.values(info.name))
 
 
 def _recognised(

@@ -53,7 +53,12 @@ def movenet_multi(facts: Facts) -> Recognised | None:
     if len(facts.outputs) != 1 or facts.image is None:
         return None
     info, count = facts.outputs[0], len(COCO.names)
-    if len(info.shape) != 3 or info.shape[2] != 3 * count + 5 or info.shape[1] > _MOST_PERSONS:
+    if (
+        len(info.shape) != 3
+        or info.shape[0] != 1
+        or info.shape[2] != 3 * count + 5
+        or not 0 < info.shape[1] <= _MOST_PERSONS
+    ):
         return None
     ends = usual(facts.values(info.name))
     if ends is not None and not (ends[0] >= -1 and ends[1] <= 2):

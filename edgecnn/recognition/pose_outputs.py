@@ -119,6 +119,13 @@ def usual(values: Real | None) -> tuple[float, float] | None:
     return (float(finite.min()), float(finite.max())) if finite.size else None
 
 
+def are_chances(values: Real | None) -> bool:
+    """Whether values are probabilities that sum up to 1."""
+    if values is None or not values.size:
+        return False
+    return bool(values.min() >= 0 and abs(float(values.sum()) - 1) < 0.05)
+
+
 def _in_range(values: Real | None, low: float, high: float) -> bool:
     ends = usual(values)
     return ends is not None and low <= ends[0] and ends[1] <= high

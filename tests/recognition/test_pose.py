@@ -304,6 +304,9 @@ def test_classifiers_and_maps_of_classes_are_no_poses() -> None:
     assert recognise(given({"Identity": logits}, (224, 224))).name == "classifier"
     for outputs in ({"landmarks": chances}, {"landmarks": floats(1, 98960)}):
         assert recognise(given(outputs, (320, 320))).name == "classifier"
+    for ages in ({"age": floats(1, 100)}, {"age": chances[:, :63] / chances[:, :63].sum()}):
+        assert recognise(given({**ages, "gender": floats(1, 1)}, (64, 64))) is None
+    assert recognise(given({"Identity": floats(2, 4, 56)}, (64, 64))) is None
     for classes in (17, 21):
         maps = RNG.normal(0, 3, (1, 64, 64, classes)).astype(np.float32)
         answer = recognise(given({"Identity": maps}, (256, 256)))
