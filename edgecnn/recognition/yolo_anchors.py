@@ -56,6 +56,9 @@ def yolo_anchors(facts: Facts) -> Recognised | Incomplete | None:
     classes = told[1]
     if item.first and item.anchors == 1:
         return _channels_first(facts, maps, classes)
+    values = maps.values(0)
+    if values is not None and probabilities(values):
+        return _after_sigmoid(facts, maps, classes)
     head = _fastest_face(facts, maps, classes) or _published(facts, maps)
     spec = _spec(facts, maps, classes, head, V5)
     evidence = _evidence(maps, classes)
@@ -271,6 +274,17 @@ def _without_anchors(
         del draft["coding"]
         missing["coding"] = "anchor-square (YOLOv5, v7) or anchor-exp (YOLOv3, v4)"
     return Incomplete(name, missing, draft, evidence, V5.habit)
+
+
+def _after_sigmoid(facts: Facts, maps: Maps, classes: int) -> Incomplete:
+    """Maps whose boxes went through their sigmoid in the graph, which no coding undoes."""
+    draft = {"kind": "detect", "labels": list(class_labels(facts, classes))}
+    what = (
+        "all values are from 0 to 1: the sigmoid of the boxes is done in the graph, which no coding"
+        " reads; export the model with its boxes decoded"
+    )
+    name = "a YOLO head with anchors, boxes not decoded"
+    return Incomplete(name, {"coding": what}, draft, _evidence(maps, classes), V5.habit)
 
 
 def _channels_first(facts: Facts, maps: Maps, classes: int) -> Incomplete:

@@ -116,8 +116,9 @@ NANODET = Family(InputHabit("NanoDet's configs", "imagenet", "stretch", 0, "bgr"
 PICODET = Family(
     InputHabit("PaddleDetection's PicoDet", "imagenet", "stretch", 0, "rgb"), 0.4, 0.5, 100
 )
-#: config_file_examples of STMicroelectronics/stm32ai-modelzoo.
-ST = Family(InputHabit("ST's model zoo", "0..1", "crop", 0, "rgb"), 0.5, 0.5, 100)
+#: The configs beside the models of STMicroelectronics/stm32ai-modelzoo ("fit", 1/127.5 and -1) and
+#: its config_file_examples (thresholds).
+ST = Family(InputHabit("ST's model zoo", "-1..1", "stretch", 0, "rgb"), 0.5, 0.5, 100)
 #: _shared/yolo of quic/ai-hub-models: its evaluator's thresholds.
 AI_HUB = Family(
     InputHabit("Qualcomm AI Hub Models", "0..1", "letterbox", 114, "rgb"), 0.25, 0.7

@@ -201,21 +201,17 @@ def _best_class(
     masks: MaskCoefficients | None = None,
 ) -> Recognised | None:
     """Boxes in a list with their best class's score and its number."""
-    found = {}
+    read = []
     for info in flat:
         values = facts.values(info.name)
         finite = values[np.isfinite(values)] if values is not None else np.zeros(0, np.float32)
         if not finite.size or finite.min() < 0:
             return None
-        whole = bool((finite == np.rint(finite)).all())
-        integer = info.scale is None and np.dtype(info.dtype).kind in "iu"
-        key = "classes" if integer or (whole and info.scale is None) else "scores"
-        if key == "scores" and not probabilities(finite, info.scale):
-            return None
-        found[key] = (info, finite)
-    if len(found) != 2:
+        read.append((_like_classes(info, finite), info, finite))
+    read.sort(key=lambda item: item[0])
+    (low, scores, chances), (high, classes, numbers) = read
+    if low == high or not high or not probabilities(chances, scores.scale):
         return None
-    (scores, _), (classes, numbers) = found["scores"], found["classes"]
     last = int(numbers.max())
     given = labels_given(facts)
     labels = given if len(given) > last else class_labels(facts, max(COCO_CLASSES, last + 1))
@@ -247,3 +243,10 @@ def _best_class(
         AI_HUB.habit,
         sure=True,  # boxes that follow a YOLO's cells are no other detector's list
     )
+
+
+def _like_classes(info: TensorInfo, values: Real) -> int:
+    """How much an output looks like numbers of classes; 0: not at all."""
+    if info.scale is not None or (values != np.rint(values)).any():
+        return 0
+    return 3 if np.dtype(info.dtype).kind in "iu" else 2 if "class" in info.name.lower() else 1

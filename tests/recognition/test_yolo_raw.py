@@ -206,6 +206,13 @@ def test_anchors_that_the_file_does_not_tell(form):
     check(decoded(facts, spec), best_classes(boxes, scores, 0.25, 0.45))
 
 
+def test_a_sigmoid_in_the_graph():
+    _, _, table = anchored(STRIDES, published.P5, 80)
+    answer = recognise(facts_of(SIZE, named(by_level(squash(table), SIZE, STRIDES))))
+    assert isinstance(answer, Incomplete)
+    assert "sigmoid" in answer.missing["coding"]
+
+
 def _lists(value):
     if isinstance(value, (list, tuple)):
         return [_lists(item) for item in value]
