@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from firmware_glue.compiler.emit import text
 from firmware_glue.compiler.emit.call_c import fields
 from firmware_glue.compiler.emit.results_c import api, function
-from firmware_glue.compiler.postprocess import AfterStage, BoxStage, CentroidStage, ClassifyStage
+from firmware_glue.compiler.postprocess import (
+    AfterStage,
+    BoxStage,
+    CentroidStage,
+    ClassifyStage,
+    PoseStage,
+    SegmentStage,
+)
 from firmware_glue.kernels import same_version
 
 _H = """\
@@ -26,7 +35,7 @@ extern "C" {{
 {defines}
 /* One name per class, UTF-8. */
 extern const char *const {n}_labels[{n}_CLASSES];
-
+{points}
 {api}
 #ifdef __cplusplus
 }}
@@ -46,12 +55,24 @@ _C = """\
 const char *const {n}_labels[{n}_CLASSES] = {{
 {labels}
 }};
-{data}
+{points}{data}
+"""
+_IMAGE = '\n#include "edgecnn_image.h"\n'
+_POINTS_H = """\
+/* And of each key point. */
+extern const char *const {n}_keypoints[{n}_KEYPOINTS];
+"""
+_POINTS_C = """
+const char *const {n}_keypoints[{n}_KEYPOINTS] = {{
+{names}
+}};
 """
 
 _ANCHORS = "Of each anchor: width and height, or centre x, y, width, height; tensor pixels."
 _KERNELS: dict[type, str] = {
     ClassifyStage: "edgecnn_classify.h",
+    PoseStage: "edgecnn_pose.h",
+    SegmentStage: "edgecnn_segment.h",
     CentroidStage: "edgecnn_centroids.h",
 }
 
@@ -65,15 +86,18 @@ def kernel(stage: AfterStage) -> str:
 
 def postprocess_files(stage: AfterStage, name: str) -> dict[str, str]:
     """File name → text."""
+    points = getattr(stage, "keypoints", ())
+    names = _POINTS_C.format(n=name, names=_strings(points)) if points else ""
     header = _H.format(
         n=name, guard=f"{name.upper()}_POSTPROCESS_H",
-        include="" if isinstance(stage, ClassifyStage) else '\n#include "edgecnn_image.h"\n',
+        include="" if isinstance(stage, ClassifyStage | SegmentStage) else _IMAGE,
         defines="".join(f"#define {name}_{key} {value}\n" for key, value in _sizes(stage)),
         classes=len(stage.spec.labels), api=api(stage, name),
+        points=_POINTS_H.format(n=name) if points else "",
     )  # fmt: skip
     source = _C.format(
         n=name, kernel=kernel(stage), check=same_version(), data=_data(stage, name),
-        labels="\n".join(f"    {_string(label)}," for label in stage.spec.labels),
+        labels=_strings(stage.spec.labels), points=names,
     )  # fmt: skip
     return {
         f"{name}_postprocess.h": header,
@@ -86,7 +110,11 @@ def _sizes(stage: AfterStage) -> list[tuple[str, int]]:
     if isinstance(stage, BoxStage):
         most = min(stage.spec.max_detections, stage.candidates)
         sizes = [("CANDIDATES", stage.candidates), ("MAX_DETECTIONS", most)]
-        return sizes + [("KEYPOINTS", stage.keypoints)] * bool(stage.keypoints)
+        return sizes + [("KEYPOINTS", len(stage.keypoints))] * bool(stage.keypoints)
+    if isinstance(stage, PoseStage):
+        return [("KEYPOINTS", len(stage.keypoints))]
+    if isinstance(stage, SegmentStage):
+        return [("ROWS", stage.spec.rows), ("COLS", stage.spec.cols)]
     if isinstance(stage, CentroidStage):
         cells = stage.spec.level.rows * stage.spec.level.cols
         return [("CELLS", cells), ("MAX_POINTS", stage.spec.max_detections)]
@@ -120,6 +148,10 @@ def _levels(stage: BoxStage, name: str) -> str:
 def _array(symbol: str, values: NDArray[np.float32], comment: str) -> str:
     head = f"static const float {symbol}[{values.size}] = {{"
     return "\n".join(["", f"/* {comment} */", head, text.array_body(values), "};", ""])
+
+
+def _strings(names: Sequence[str]) -> str:
+    return "\n".join(f"    {_string(name)}," for name in names)
 
 
 def _string(label: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from firmware_glue.compiler.emit.call_c import fields
 from firmware_glue.compiler.postprocess import (
     AfterStage,
@@ -9,6 +11,8 @@ from firmware_glue.compiler.postprocess import (
     CentroidStage,
     ClassifyStage,
     Place,
+    PoseStage,
+    SegmentStage,
 )
 
 _CLASSIFY_API = """\
@@ -50,7 +54,7 @@ int {n}_postprocess(
 _POINT_WORDS = {
     "point_text": (
         " * keypoints: room for max_boxes * {n}_KEYPOINTS; those of boxes[i] begin at"
-        " i * {n}_KEYPOINTS.\n"
+        " i * {n}_KEYPOINTS,\n * in the order of {n}_keypoints.\n"
     ),
     "point_example": " *     static ec_keypoint points[10 * {n}_KEYPOINTS];\n",
     "point_given": " points,",
@@ -79,6 +83,46 @@ _CENTROID_API = """\
 int {n}_postprocess(
     const {n}_state *state, const ec_frame_map *map, ec_point *points, int max_points,
     ec_cell *scratch);
+"""
+
+_POSE_API = """\
+/* The object on the frame, if there is one, and its key points ({n}_keypoints has their names).
+ *
+ * map: what {n}_preprocess filled in for this frame; places are then in frame pixels, and the box
+ * is clipped to the frame. NULL: they are in pixels of the input tensor.
+ * box: the rectangle around the points that are sure enough.
+ * keypoints: room for {n}_KEYPOINTS.
+ * Returns 1 if there is an object, 0 if there is none; {n}_BAD_ARGUMENT: state was not
+ * initialised, a pointer is null, or the map is empty.
+ *
+ *     ec_box box;
+ *     static ec_keypoint points[{n}_KEYPOINTS];
+ *     if ({n}_postprocess(&state, &map, &box, points) == 1) {{
+ *         dot(points[0].x, points[0].y, points[0].score);
+ *     }}
+ */
+int {n}_postprocess(
+    const {n}_state *state, const ec_frame_map *map, ec_box *box, ec_keypoint *keypoints);
+"""
+
+_SEGMENT_API = """\
+/* The classes of one row of cells, as the model says them: a map of the whole frame may not fit.
+ *
+ * row: 0 to {n}_ROWS - 1. Cell (row, col) lies over the input's pixels from
+ * (col * {stride_x:g}, row * {stride_y:g}) on.
+ * classes: room for {n}_COLS; -1: none of {n}_labels.
+ * scores: likewise, how sure each class is; or NULL.
+ * Returns {n}_OK; {n}_BAD_ARGUMENT: state was not initialised, classes is null, or there is no such
+ * row.
+ *
+ *     static int16_t classes[{n}_COLS];
+ *     for (int row = 0; row < {n}_ROWS; ++row) {{
+ *         if ({n}_postprocess(&state, row, classes, NULL) == {n}_OK) {{
+ *             paint(row, classes);
+ *         }}
+ *     }}
+ */
+int {n}_postprocess(const {n}_state *state, int row, int16_t *classes, float *scores);
 """
 
 _CLASSIFY = """\
@@ -133,6 +177,34 @@ int {n}_postprocess(
         &params, {place}, {tables}, {thresholds}, map, points, max_points, scratch);
 }}
 """
+
+_POSE = """\
+int {n}_postprocess(
+    const {n}_state *state, const ec_frame_map *map, ec_box *box, ec_keypoint *keypoints) {{
+    static const {struct} params = {{
+{params}
+    }};
+    ec_pose_outputs outputs;
+    if (state == NULL || state->arena == NULL || box == NULL || keypoints == NULL) {{
+        return {n}_BAD_ARGUMENT;
+    }}
+{map_check}{outputs}
+    return {kernel}(&params, &outputs, map, box, keypoints);
+}}
+"""
+
+_SEGMENT = """\
+int {n}_postprocess(const {n}_state *state, int row, int16_t *classes, float *scores) {{
+    static const {struct} params = {{
+{params}
+    }};
+    if (state == NULL || state->arena == NULL || classes == NULL || row < 0 || row >= {n}_ROWS) {{
+        return {n}_BAD_ARGUMENT;
+    }}
+    ec_segment(&params, {place}, {tables}, row, classes, scores);
+    return {n}_OK;
+}}
+"""
 _DATA = {
     "ec_detect": ("tables", "thresholds", "levels", "anchors"),
     "ec_listed": ("tables", "thresholds"),
@@ -147,6 +219,11 @@ def api(stage: AfterStage, name: str) -> str:
         return _CLASSIFY_API.format(n=name)
     if isinstance(stage, CentroidStage):
         return _CENTROID_API.format(n=name)
+    if isinstance(stage, PoseStage):
+        return _POSE_API.format(n=name)
+    if isinstance(stage, SegmentStage):
+        x, y = stage.spec.stride
+        return _SEGMENT_API.format(n=name, stride_x=x, stride_y=y)
     return _BOX_API.format(n=name, **_point_words(stage, name))
 
 
@@ -161,20 +238,28 @@ def function(stage: AfterStage, name: str) -> str:
         "thresholds": f"{name}_thresholds" if getattr(stage.spec, "thresholds", ()) else "NULL",
     }
     if isinstance(stage, BoxStage):
-        known["levels"] = f"{name}_levels"
-        known["anchors"] = "NULL" if stage.anchors is None else f"{name}_anchors"
-        return _BOXES.format(
-            **known,
-            **_point_words(stage, name),
-            outputs_struct=stage.struct,
-            rows=len(stage.outputs),
-            outputs=_pointers(stage, name),
-            kernel=stage.kernel,
-            data=", ".join(known[key] for key in _DATA[stage.kernel]),
-            points="keypoints" if stage.keypoints else "NULL",
-        )
-    template = _CLASSIFY if isinstance(stage, ClassifyStage) else _CENTROIDS
-    return template.format(**known, place=_pointer(stage.place, name))
+        return _boxes(stage, name, known)
+    if isinstance(stage, PoseStage):
+        outputs = _pointers("outputs", stage.outputs, name)
+        return _POSE.format(**known, outputs=outputs, kernel=stage.kernel)
+    templates = {CentroidStage: _CENTROIDS, SegmentStage: _SEGMENT, ClassifyStage: _CLASSIFY}
+    return templates[type(stage)].format(**known, place=_pointer(stage.place, name))
+
+
+def _boxes(stage: BoxStage, name: str, known: dict[str, str]) -> str:
+    known["levels"] = f"{name}_levels"
+    known["anchors"] = "NULL" if stage.anchors is None else f"{name}_anchors"
+    rows = (_pointers(f"outputs[{row}]", places, name) for row, places in enumerate(stage.outputs))
+    return _BOXES.format(
+        **known,
+        **_point_words(stage, name),
+        outputs_struct=stage.struct,
+        rows=len(stage.outputs),
+        outputs="\n".join(rows),
+        kernel=stage.kernel,
+        data=", ".join(known[key] for key in _DATA[stage.kernel]),
+        points="keypoints" if stage.keypoints else "NULL",
+    )
 
 
 def _point_words(stage: BoxStage, name: str) -> dict[str, str]:
@@ -183,12 +268,10 @@ def _point_words(stage: BoxStage, name: str) -> dict[str, str]:
     }
 
 
-def _pointers(stage: BoxStage, name: str) -> str:
+def _pointers(struct: str, places: Mapping[str, Place | None], name: str) -> str:
     """Statements that fill in the pointers, after the state was looked at."""
     return "\n".join(
-        f"    outputs[{row}].{field} = {_pointer(place, name)};"
-        for row, places in enumerate(stage.outputs)
-        for field, place in places.items()
+        f"    {struct}.{field} = {_pointer(place, name)};" for field, place in places.items()
     )
 
 

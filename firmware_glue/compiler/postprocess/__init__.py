@@ -12,12 +12,16 @@ from firmware_glue.compiler.postprocess.classes import centroid_stage, classify_
 from firmware_glue.compiler.postprocess.dense import detect_stage
 from firmware_glue.compiler.postprocess.listed import listed_stage
 from firmware_glue.compiler.postprocess.outputs import LeftOut, ModelOutputs, Place
+from firmware_glue.compiler.postprocess.pose import points_stage, poses_stage
+from firmware_glue.compiler.postprocess.segment import segment_stage
 from firmware_glue.compiler.postprocess.stage import (
     MAX_LABELS,
     AfterStage,
     BoxStage,
     CentroidStage,
     ClassifyStage,
+    PoseStage,
+    SegmentStage,
 )
 
 __all__ = [
@@ -27,6 +31,8 @@ __all__ = [
     "ClassifyStage",
     "LeftOut",
     "Place",
+    "PoseStage",
+    "SegmentStage",
     "after_stage",
 ]
 
@@ -36,6 +42,9 @@ _STAGES: Mapping[str, Callable[[Any, ModelOutputs], AfterStage]] = {
     "detect": detect_stage,
     "listed": listed_stage,
     "centers": center_stage,
+    "points": points_stage,
+    "poses": poses_stage,
+    "segment": segment_stage,
 }
 
 

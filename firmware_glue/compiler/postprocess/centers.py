@@ -40,7 +40,7 @@ def center_stage(spec: CenterSpec, outputs: ModelOutputs) -> BoxStage:
     places = {key: values.place if values else None for key, values in found.items()}
     return BoxStage(
         spec, "ec_centers", _params(spec, most, scored, found), "ec_center_outputs", (places,),
-        most, len(marks.skeleton.names) if marks else 0, table,
+        most, marks.skeleton.names if marks else (), table,
     )  # fmt: skip
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from edgecnn.core.postprocess import DetectSpec, GridLevel
+from edgecnn.core.runtime import TensorInfo
 from firmware_glue.compiler.ops.spec import Params
 from firmware_glue.compiler.postprocess.outputs import (
-    NO_SCORES,
     Float,
     LeftOut,
     ModelOutputs,
     Tables,
     Values,
+    no_scores,
     point_params,
     scores,
 )
@@ -64,7 +65,7 @@ def detect_stage(spec: DetectSpec, outputs: ModelOutputs) -> BoxStage:
     )
     return BoxStage(
         spec, "ec_detect", _params(spec, levels[0], len(levels)), "ec_level_outputs", places,
-        spec.candidates, len(spec.keypoints.skeleton.names) if spec.keypoints else 0,
+        spec.candidates, spec.keypoints.skeleton.names if spec.keypoints else (),
         tables.array(), rows, _anchors(spec), (NO_MASKS,) if spec.masks else (),
     )  # fmt: skip
 
@@ -121,7 +122,7 @@ def _level(spec: DetectSpec, levels: tuple[_Level, ...], number: int, tables: Ta
     level = levels[number]
     grid, object_table = level.grid, None
     if level.objectness is not None:
-        object_table = scores(level.objectness.info, _object_activation(spec), 1)[1]
+        object_table = scores(_info(spec, level.objectness), _object_activation(spec), 1)[1]
     box_zero, box_scale = level.boxes.coding()
     point_zero, point_scale = level.keypoints.coding() if level.keypoints else (0, 1.0)
     before = sum(len(other.grid.anchors) for other in levels[:number] if other.grid is not None)
@@ -131,7 +132,7 @@ def _level(spec: DetectSpec, levels: tuple[_Level, ...], number: int, tables: Ta
         ("per_cell", max(1, len(grid.anchors)) if grid else 1),
         ("anchors_first", int(grid.anchors_first) if grid else 0),
         ("first_anchor", before),
-        ("score_table", tables.add(scores(level.scores.info, spec.activation, 1)[1])),
+        ("score_table", tables.add(scores(_info(spec, level.scores), spec.activation, 1)[1])),
         ("object_table", tables.add(object_table)),
         ("box_zero", box_zero),
         ("point_zero", point_zero),
@@ -143,6 +144,20 @@ def _level(spec: DetectSpec, levels: tuple[_Level, ...], number: int, tables: Ta
     return Params("ec_level", fields)
 
 
+def _info(spec: DetectSpec, values: Values) -> TensorInfo:
+    """An output of scores, in the spec's units.
+
+    Raises:
+        LeftOut: its values are floats in other units.
+    """
+    info = values.info
+    if spec.score_unit == 1:
+        return info
+    if info.scale is None:
+        raise LeftOut(f"a score of {spec.score_unit:g} stands for 1, and '{info.name}' is float")
+    return replace(info, scale=info.scale / spec.score_unit)
+
+
 def _object_activation(spec: DetectSpec) -> str:
     """Of a softmax nothing is left for a single value: it is a sigmoid then."""
     return "sigmoid" if spec.activation == "softmax" else spec.activation
@@ -151,10 +166,10 @@ def _object_activation(spec: DetectSpec) -> str:
 def _params(spec: DetectSpec, level: _Level, levels: int) -> Params:
     """An ``ec_detect_params``; ``level`` stands for all: they differ in numbers alone."""
     rows, there = level.scores, level.objectness
-    classes, _ = scores(rows.info, spec.activation, spec.score_columns, rows.stride)
-    presence = NO_SCORES
+    classes, _ = scores(_info(spec, rows), spec.activation, spec.score_columns, rows.stride)
+    presence = no_scores()
     if there is not None:
-        presence, _ = scores(there.info, _object_activation(spec), 1, there.stride)
+        presence, _ = scores(_info(spec, there), _object_activation(spec), 1, there.stride)
     x, y, width, height = spec.variances
     if spec.coding == "center-size":  # stored in the order of its codes: y, x, height, width
         x, y, width, height = y, x, height, width

@@ -52,7 +52,7 @@ def listed_stage(spec: ListedSpec, outputs: ModelOutputs) -> BoxStage:
     places = {key: values.place if values else None for key, values in found.items()}
     return BoxStage(
         spec, "ec_listed", _params(spec, rows, most, scored, found), "ec_list_outputs", (places,),
-        most, len(points.skeleton.names) if points else 0, table,
+        most, points.skeleton.names if points else (), table,
         notes=(NO_MASKS,) if spec.masks else (),
     )  # fmt: skip
 

@@ -75,8 +75,14 @@ class ModelOutputs:
     def __init__(self, infos: Sequence[TensorInfo]) -> None:
         self._infos = {info.name: (position, info) for position, info in enumerate(infos)}
 
-    def info(self, name: str) -> tuple[int, TensorInfo]:
+    def info(
+        self, name: str, dtypes: Sequence[str] = tuple(ELEMENT_BYTES)
+    ) -> tuple[int, TensorInfo]:
         """An output's position and what is known of it.
+
+        Args:
+            name: of the output.
+            dtypes: those that its kernel reads.
 
         Raises:
             LeftOut: there is none of that name, or of a dtype that the kernels do not read.
@@ -86,8 +92,9 @@ class ModelOutputs:
                 f"the spec names the output '{name}', the model has {sorted(self._infos)}"
             )
         position, info = self._infos[name]
-        if info.dtype not in ELEMENT_BYTES:
-            raise LeftOut(f"the output '{name}' is {info.dtype}, expected int8, uint8 or float32")
+        if info.dtype not in dtypes:
+            wanted = f"{', '.join(dtypes[:-1])} or {dtypes[-1]}"
+            raise LeftOut(f"the output '{name}' is {info.dtype}, expected {wanted}")
         return position, info
 
     def values(
@@ -100,6 +107,7 @@ class ModelOutputs:
         shared: bool = False,
         transposed: bool = False,
         skipped: int = 0,
+        dtypes: Sequence[str] = tuple(ELEMENT_BYTES),
     ) -> Values:
         """``width`` values of each row, from column ``start`` of an output on.
 
@@ -111,11 +119,12 @@ class ModelOutputs:
             shared: whether a row may hold others as well; where ``start`` is not 0 it always may.
             transposed: all rows' first values lie together, then all second ones.
             skipped: rows before the first that is meant.
+            dtypes: those that its kernel reads.
 
         Raises:
             LeftOut: there is no such output, or it has another size.
         """
-        position, info = self.info(name)
+        position, info = self.info(name, dtypes)
         size = int(np.prod(info.shape, dtype=np.int64))
         per_row = size // rows
         shared = shared or start > 0
@@ -159,10 +168,12 @@ def columns(dtype: str, step: int, stride: int) -> Params:
 
 
 NO_COLUMNS = Params("ec_columns", (("bytes", 0), ("flip", 0), ("step", 0), ("stride", 0)))
-NO_SCORES = Params(
-    "ec_score_params",
-    (("count", 0), ("element_bytes", 4), ("flip", 0), ("activation", 0), ("stride", 0)),
-)
+
+
+def no_scores(flip: int = 0) -> Params:
+    """An ``ec_score_params`` of no scores."""
+    fields = (("count", 0), ("element_bytes", 4), ("flip", flip), ("activation", 0), ("stride", 0))
+    return Params("ec_score_params", fields)
 
 
 @dataclass(frozen=True)
@@ -191,34 +202,44 @@ def point_params(
         values: where they are.
         units: of the boxes.
     """
-    if points is None or values is None:
-        return _point_params(0, 0, (0, 0, -1), False, NO_COLUMNS, (0.0, 0.0))
+    if points is None:
+        return ordered_points(0, 0, (0, 0, -1), False, None, (0.0, 0.0))
     first = int(points.axes == "yx")
     order = (first, 1 - first, 2 if points.values == 3 else -1)
     sigmoid = points.activation == "sigmoid"
     count, own = len(points.skeleton.names), points.units or units
-    return _point_params(count, points.values, order, sigmoid, values.columns(), own)
+    return ordered_points(count, points.values, order, sigmoid, values, own)
 
 
 def landmark_params(points: CenterPoints | None, values: Values | None) -> Params:
     """An ``ec_point_params`` of the key points of a centre heat map."""
-    if points is None or values is None:
+    if points is None:
         return point_params(None, None, (0.0, 0.0))
     count = len(points.skeleton.names)
     order = (0, count) if points.planar else (0, 1)
     x, y = order if points.axes == "xy" else order[::-1]
     step = 1 if points.planar else 2
-    return _point_params(count, step, (x, y, -1), False, values.columns(), (1.0, 1.0))
+    return ordered_points(count, step, (x, y, -1), False, values, (1.0, 1.0))
 
 
-def _point_params(
+def ordered_points(
     count: int,
     step: int,
     order: tuple[int, int, int],
     sigmoid: bool,
-    where: Params,
+    values: Values | None,
     units: Sequence[float],
 ) -> Params:
+    """An ``ec_point_params``.
+
+    Args:
+        count: how many points.
+        step: values from one to the next.
+        order: which of them are x, y and the score; −1: none.
+        sigmoid: whether scores take it.
+        values: where they are.
+        units: tensor pixels (x, y) that 1.0 stands for.
+    """
     x, y, score = order
     fields = (
         ("count", count),
@@ -227,7 +248,7 @@ def _point_params(
         ("y", y),
         ("score", score),
         ("sigmoid", int(sigmoid)),
-        ("columns", where),
+        ("columns", Coded.of(values).columns),
         ("unit", tuple(float(unit) for unit in units)),
     )
     return Params("ec_point_params", fields)

@@ -11,6 +11,9 @@ from edgecnn.core.postprocess import (
     ClassifySpec,
     DetectSpec,
     ListedSpec,
+    PointsSpec,
+    PosesSpec,
+    SegmentSpec,
 )
 from firmware_glue.compiler.ops.spec import Params
 from firmware_glue.compiler.postprocess.outputs import Float, Place
@@ -63,7 +66,7 @@ class BoxStage:
         struct: what it gets its pointers to the outputs in.
         outputs: rows of that struct: all its fields; None where there is no such output.
         candidates: how many boxes the outputs describe.
-        keypoints: how many key points each box has.
+        keypoints: the names of the key points that each box has.
         table: float32 values of 8-bit outputs, 256 each; None for float outputs.
         levels: one ``ec_level`` each, or none.
         anchors: float32, flat: width, height of each, or centre x, y, width, height.
@@ -76,11 +79,47 @@ class BoxStage:
     struct: str
     outputs: tuple[Mapping[str, Place | None], ...]
     candidates: int
-    keypoints: int = 0
+    keypoints: tuple[str, ...] = ()
     table: Float | None = field(default=None, compare=False)
     levels: tuple[Params, ...] = ()
     anchors: Float | None = field(default=None, compare=False)
     notes: tuple[str, ...] = ()
 
 
-AfterStage = ClassifyStage | CentroidStage | BoxStage
+@dataclass(frozen=True)
+class PoseStage:
+    """Outputs to the key points of one object.
+
+    Attributes:
+        kernel: the C function.
+        params: its parameters.
+        outputs: the fields of its ``ec_pose_outputs``; None where there is no such output.
+        keypoints: names of the points.
+        table: none.
+    """
+
+    spec: PointsSpec | PosesSpec
+    kernel: str
+    params: Params
+    outputs: Mapping[str, Place | None]
+    keypoints: tuple[str, ...]
+    table: None = None
+
+
+@dataclass(frozen=True)
+class SegmentStage:
+    """A map of classes.
+
+    Attributes:
+        place: the map.
+        params: an ``ec_segment_params``.
+        table: values of an 8-bit output, or the labels that its bytes stand for.
+    """
+
+    spec: SegmentSpec
+    place: Place
+    params: Params
+    table: Float | None = field(compare=False)
+
+
+AfterStage = ClassifyStage | CentroidStage | BoxStage | PoseStage | SegmentStage

@@ -41,11 +41,6 @@ EC_INLINE float ec_real(
     return ((const float *)raw)[at];
 }
 
-/* Clipped to [0, 1]; NaN stays. */
-EC_INLINE float ec_probability(float x) {
-    return x < 0.0f ? 0.0f : x > 1.0f ? 1.0f : x;
-}
-
 /* exp() of a side: of more than 10 it is no box any more. */
 EC_INLINE float ec_grow(float x) {
     return ec_exp(x > 10.0f ? 10.0f : x);

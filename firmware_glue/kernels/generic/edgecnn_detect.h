@@ -2,8 +2,8 @@
 /* Boxes from a dense detector's raw outputs. The Python twin is edgecnn/core/decode/dense.py:
  *
  * 1. a candidate's class is its highest score's (the first of equal ones); with objectness its
- *    score is both probabilities' product; those below the threshold, or that class's own one, go;
- *    if more are left than max_candidates or than the scratch holds, the best stay (of equal ones
+ *    score is both probabilities' product; those below the threshold, or that class's own one, and
+ *    those whose value is not finite go; if more are left than max_candidates or than the scratch holds, the best stay (of equal ones
  *    the first);
  * 2. in order of score (of equal ones the first) each is decoded to a box in tensor pixels; it goes
  *    if it is not finite, or if one of its class that was kept overlaps it by intersection > iou *
@@ -95,10 +95,10 @@ EC_INLINE int32_t ec_list_candidates(
             int32_t label;
             if (p->objectness.count > 0) {
                 /* A class's probability is at most 1, so the product is at most this. */
-                present = ec_value(
+                const float real = ec_value(
                     &p->objectness, object + object_at, tables + levels[l].object_table, 0);
-                present = ec_probability(ec_activate(&p->objectness, present, 0.0f, 1.0f));
-                if (!(present >= p->threshold)) {
+                present = ec_probability(ec_activate(&p->objectness, real, 0.0f, 1.0f));
+                if (!(present >= p->threshold && ec_finite(real))) {
                     continue;
                 }
             }
@@ -107,7 +107,10 @@ EC_INLINE int32_t ec_list_candidates(
             if (p->objectness.count > 0) {
                 one.score = ec_product(ec_probability(one.score), present);
             }
-            if (one.score >= (thresholds == NULL ? p->threshold : thresholds[label])) {
+            if (one.score >= (thresholds == NULL ? p->threshold : thresholds[label])
+                && ec_finite(ec_value(
+                    &p->scores, row + at, tables + levels[l].score_table,
+                    label + p->background))) {
                 one.index = index;
                 one.label = (int16_t)label;
                 count = ec_insert(list, count, room, &one);
@@ -156,11 +159,12 @@ EC_INLINE float ec_bins_mean(
     const ec_detect_params *p, const ec_level *level, const void *raw, int32_t row, int32_t side) {
     const int32_t first = side * p->bins;
     float max = ec_real(&p->boxes, level->box_zero, level->box_scale, raw, row, first);
-    float total = 0.0f, sum = 0.0f;
-    for (int32_t k = 1; k < p->bins; ++k) {
+    float total = 0.0f, sum = 0.0f, spoilt = 0.0f;
+    for (int32_t k = 0; k < p->bins; ++k) {
         const float value =
             ec_real(&p->boxes, level->box_zero, level->box_scale, raw, row, first + k);
-        max = value > max || value != value ? value : max;
+        max = value > max ? value : max;
+        spoilt += value - value; /* NaN if one is not finite */
     }
     for (int32_t k = 0; k < p->bins; ++k) {
         const float value =
@@ -169,7 +173,7 @@ EC_INLINE float ec_bins_mean(
         total += power;
         sum += ec_product(power, (float)k);
     }
-    return max == max ? sum / total : max;
+    return sum / total + spoilt;
 }
 
 /* The centre and the size of a box on a cell or an anchor, from codes x, y, width, height. */
@@ -249,7 +253,7 @@ EC_INLINE int ec_decode_box(
             ? ec_bins_mean(p, level, outputs->boxes, at->row, i)
             : ec_real(&p->boxes, level->box_zero, level->box_scale, outputs->boxes, at->row, i);
         code[i ^ swapped] = value;
-        good = good && value == value;
+        good = good && ec_finite(value);
     }
     ec_box_of_codes(p, level, at, code, box);
     return p->boxes.bytes == 1 || (good && ec_is_finite(box));

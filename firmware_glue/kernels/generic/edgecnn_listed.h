@@ -37,13 +37,6 @@ typedef struct {
     float threshold, iou;
 } ec_listed_params;
 
-/* A finite value to the nearest integer, halves to the even one, limited to +-2^22. */
-EC_INLINE int32_t ec_round_even(float x) {
-    const float inside = x < -4194304.0f ? -4194304.0f : x > 4194304.0f ? 4194304.0f : x;
-    const volatile float shifted = inside + 12582912.0f; /* 1.5 * 2^23: no fraction is left */
-    return (int32_t)(shifted - 12582912.0f);
-}
-
 /* How many rows are filled. */
 EC_INLINE int32_t ec_filled_rows(const ec_listed_params *p, const ec_list_outputs *outputs) {
     float count = (float)p->rows;

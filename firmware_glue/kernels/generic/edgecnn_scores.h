@@ -48,6 +48,18 @@ EC_INLINE float ec_sigmoid(float x) {
     return x < 0 ? small / (1.0f + small) : 1.0f / (1.0f + small);
 }
 
+/* Clipped to [0, 1]; NaN stays. */
+EC_INLINE float ec_probability(float x) {
+    return x < 0.0f ? 0.0f : x > 1.0f ? 1.0f : x;
+}
+
+/* A finite value to the nearest integer, halves to the even one, limited to +-2^22. */
+EC_INLINE int32_t ec_round_even(float x) {
+    const float inside = x < -4194304.0f ? -4194304.0f : x > 4194304.0f ? 4194304.0f : x;
+    const volatile float shifted = inside + 12582912.0f; /* 1.5 * 2^23: no fraction is left */
+    return (int32_t)(shifted - 12582912.0f);
+}
+
 /* Value i before the activation. */
 EC_INLINE float ec_value(
     const ec_score_params *p, const void *raw, const float *table, int32_t i) {

@@ -11,16 +11,17 @@ import pytest
 from edgecnn.core.decode import decode
 from edgecnn.core.detections import Detections
 from edgecnn.core.imaging import resize_to_spec
-from edgecnn.core.postprocess import CenterSpec, DetectSpec, ListedSpec
+from edgecnn.core.postprocess import CenterSpec, DetectSpec, ListedSpec, PostprocessSpec
 from edgecnn.core.preprocess import ImageInput
 from tests.firmware_glue.compiler.harness import Library, Runner
 from tests.firmware_glue.compiler.stage_cases import fill, read_boxes, same_boxes
 from tests.firmware_glue.compiler.stage_models import frame_bytes, preprocess
 
 BoxCase = tuple[bytes, DetectSpec | ListedSpec | CenterSpec, ImageInput]
+Case = tuple[bytes, PostprocessSpec, ImageInput]
 
 
-def built(cases: Mapping[str, BoxCase], folder: pytest.TempPathFactory) -> dict[str, Runner]:
+def built(cases: Mapping[str, Case], folder: pytest.TempPathFactory) -> dict[str, Runner]:
     """All of them in one library: a compiler run is what is dear."""
     library = Library(folder.mktemp("dense"))
     for name, case in cases.items():
@@ -28,6 +29,13 @@ def built(cases: Mapping[str, BoxCase], folder: pytest.TempPathFactory) -> dict[
         assert f"{name}_postprocess.c" in model.files, model.stage_notes
     library.build()
     return {name: library.runner(name) for name in library.models}
+
+
+def put(runner: Runner, name: str, values: np.ndarray) -> None:
+    """Puts values where the model would leave them."""
+    io = next(io for io in runner.model.outputs if io.name == name)
+    raw = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+    runner.arena[io.offset : io.offset + io.nbytes] = raw
 
 
 def _candidates(runner: Runner) -> int:

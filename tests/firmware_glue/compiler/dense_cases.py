@@ -119,7 +119,9 @@ def _anchor_boxes(coding: str, **fields: object) -> DetectSpec:
 
 
 DENSE = {
-    "yolov5": model_of(in_one_tensor(_decoded(objectness="objectness", activation="none"))),
+    "yolov5": model_of(
+        in_one_tensor(_decoded(objectness="objectness", activation="none", score_unit=2.0))
+    ),
     "yolov8": model_of(in_one_tensor(_decoded(transposed=True), unused=2), "float32", 2),
     "corners": model_of(_decoded(coding="xyxy", nms_iou=1.0), ("uint8", "float32")),
     "softmaxobject": model_of(

@@ -34,6 +34,7 @@ from tests.firmware_glue.compiler.fast.layer_cases import model_of
 from tests.firmware_glue.compiler.fast.pair_cases import ROOM, paired, take_pairs
 from tests.firmware_glue.compiler.graphs import GRAPHS
 from tests.firmware_glue.compiler.harness import run_tool, write
+from tests.firmware_glue.compiler.pose_cases import MAPS, POSES
 from tests.firmware_glue.compiler.stage_cases import CLASSIFIERS, DETECTORS, GRIDS
 from tests.firmware_glue.compiler.stream.nets import Grouping, random_net
 from tests.firmware_glue.compiler.test_state import counter
@@ -49,7 +50,7 @@ LANGUAGES = ("c99", "c11", "c++11", "c++17", "c++20")
 COMPILERS = {"gcc": ("gcc", "g++"), "clang": ("clang", "clang++")}
 VARIANT = "-DEDGECNN_SHARE_ALL -DEDGECNN_PROFILE"
 CORES = ("cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m55", "rv32imc")
-STAGES = {**CLASSIFIERS, **DETECTORS, **GRIDS, **DENSE, **LISTED, **CENTERS}
+STAGES = {**CLASSIFIERS, **DETECTORS, **GRIDS, **DENSE, **LISTED, **CENTERS, **POSES, **MAPS}
 _UNITS, _SEEDS = 6, range(7, 11)
 
 

@@ -10,7 +10,7 @@ import pytest
 from edgecnn.core.decode import decode
 from edgecnn.core.detections import Detections
 from tests.firmware_glue.compiler.box_cases import CENTERS, LISTED
-from tests.firmware_glue.compiler.compare_boxes import BoxCase, built, compare
+from tests.firmware_glue.compiler.compare_boxes import BoxCase, built, compare, put
 from tests.firmware_glue.compiler.harness import Runner
 from tests.firmware_glue.compiler.stage_cases import fill, read_boxes, same_boxes
 from tests.firmware_glue.compiler.stage_models import BoxC, CandidateC, FrameMapC
@@ -21,12 +21,6 @@ CASES: dict[str, BoxCase] = {**LISTED, **CENTERS}
 @pytest.fixture(scope="module")
 def runners(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Runner]:
     return built(CASES, tmp_path_factory)
-
-
-def _put(runner: Runner, name: str, values: np.ndarray) -> None:
-    io = next(io for io in runner.model.outputs if io.name == name)
-    raw = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
-    runner.arena[io.offset : io.offset + io.nbytes] = raw
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name != "ssdop"])
@@ -46,7 +40,7 @@ def test_the_rows_that_count(runners: dict[str, Runner]) -> None:
         outputs["classes"][0, :3] = np.nan, np.inf, 0.5
         outputs["boxes"][0, 4, 2] = np.nan
         for name, values in outputs.items():
-            _put(runner, name, values)
+            put(runner, name, values)
         expected = decode(spec, outputs, infos, None)
         assert isinstance(expected, Detections)
         same_boxes(read_boxes(runner, None, spec, 20), expected)
@@ -61,7 +55,7 @@ def test_what_is_no_number_is_no_peak(runners: dict[str, Runner]) -> None:
     outputs["sizes"][0, 1, :, 0] = np.nan
     outputs["sizes"][0, 3, :, 1] = np.inf
     for name, values in outputs.items():
-        _put(runner, name, values)
+        put(runner, name, values)
     expected = decode(spec, outputs, infos, None)
     assert isinstance(expected, Detections) and len(expected) > 3
     same_boxes(read_boxes(runner, None, spec, 100), expected)
