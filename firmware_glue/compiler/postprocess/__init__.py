@@ -10,6 +10,7 @@ from edgecnn.core.runtime import TensorInfo
 from firmware_glue.compiler.postprocess.centers import center_stage
 from firmware_glue.compiler.postprocess.classes import centroid_stage, classify_stage
 from firmware_glue.compiler.postprocess.dense import detect_stage
+from firmware_glue.compiler.postprocess.known import only_known
 from firmware_glue.compiler.postprocess.listed import listed_stage
 from firmware_glue.compiler.postprocess.outputs import LeftOut, ModelOutputs, Place
 from firmware_glue.compiler.postprocess.pose import points_stage, poses_stage
@@ -64,4 +65,5 @@ def after_stage(spec: PostprocessSpec | None, infos: Sequence[TensorInfo]) -> Af
         raise LeftOut(f"there is no C for results of the kind '{spec.kind}'")
     if not 1 <= len(spec.labels) <= MAX_LABELS:
         raise LeftOut(f"the spec has {len(spec.labels)} labels, expected 1 to {MAX_LABELS}")
+    only_known(spec)
     return _STAGES[spec.kind](spec, ModelOutputs(infos))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from edgecnn.core.postprocess import CenterSpec
 from firmware_glue.compiler.ops.spec import Params
+from firmware_glue.compiler.postprocess.known import code_of
 from firmware_glue.compiler.postprocess.outputs import (
     Coded,
     ModelOutputs,
@@ -64,7 +65,7 @@ def _params(
         ("reach", spec.window // 2),
         ("max_candidates", most),
         ("max_detections", min(spec.max_detections, level.rows * level.cols * classes)),
-        ("coding", _SIZES.index(spec.coding)),
+        ("coding", code_of(spec.coding, _SIZES, "coding")),
         ("yx", int(spec.axes == "yx")),
         ("size_zero", size.zero),
         ("offset_zero", offset.zero),

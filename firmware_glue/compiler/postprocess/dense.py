@@ -9,6 +9,7 @@ import numpy as np
 from edgecnn.core.postprocess import DetectSpec, GridLevel
 from edgecnn.core.runtime import TensorInfo
 from firmware_glue.compiler.ops.spec import Params
+from firmware_glue.compiler.postprocess.known import code_of
 from firmware_glue.compiler.postprocess.outputs import (
     Float,
     LeftOut,
@@ -50,8 +51,6 @@ def detect_stage(spec: DetectSpec, outputs: ModelOutputs) -> BoxStage:
     Raises:
         LeftOut: the outputs are others than the spec says, or it asks for what the C does not do.
     """
-    if spec.coding not in _CODINGS:
-        raise LeftOut(f"there is no C for boxes in the coding '{spec.coding}'")
     levels = _levels(spec, outputs)
     for key in _OUTPUTS:
         found = [v for level in levels if (v := getattr(level, key)) is not None]
@@ -184,7 +183,7 @@ def _params(spec: DetectSpec, level: _Level, levels: int) -> Params:
         ("levels", levels),
         ("max_candidates", min(spec.max_candidates, spec.candidates)),
         ("max_detections", min(spec.max_detections, spec.candidates)),
-        ("coding", _CODINGS.index(spec.coding)),
+        ("coding", code_of(spec.coding, _CODINGS, "coding")),
         ("bins", spec.bins),
         ("places", _places(spec)),
         ("weighted", int(spec.suppression == "weighted")),
@@ -200,9 +199,9 @@ def _params(spec: DetectSpec, level: _Level, levels: int) -> Params:
 
 def _point_coding(spec: DetectSpec) -> int:
     """Boxes that are decoded already lie on no cells, and so do their points."""
-    if spec.keypoints is None or spec.coding in _DECODED:
-        return _POINTS.index("units")
-    return _POINTS.index(spec.keypoints.coding)
+    points = spec.keypoints
+    alone = points is None or spec.coding in _DECODED
+    return code_of("units" if alone or points is None else points.coding, _POINTS, "coding")
 
 
 def _places(spec: DetectSpec) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 
 from edgecnn.core.postprocess import ListedSpec
 from firmware_glue.compiler.ops.spec import Params
+from firmware_glue.compiler.postprocess.known import code_of
 from firmware_glue.compiler.postprocess.outputs import (
     Coded,
     LeftOut,
@@ -82,7 +83,7 @@ def _params(
         ("class_offset", spec.class_offset),
         ("max_candidates", most),
         ("max_detections", min(spec.max_detections, rows)),
-        ("order", _ORDERS.index(spec.box_order)),
+        ("order", code_of(spec.box_order, _ORDERS, "box_order")),
         ("box_zero", coded["boxes"].zero),
         ("class_zero", coded["classes"].zero),
         ("count_zero", coded["count"].zero),

@@ -14,14 +14,15 @@ from edgecnn.core.activation import activate
 from edgecnn.core.decode import decode
 from edgecnn.core.detections import Classification, Detections
 from edgecnn.core.imaging import FrameMap, Preprocessor, resize_to_spec
-from edgecnn.core.postprocess import ClassifySpec
+from edgecnn.core.postprocess import ClassifySpec, GridLevel
 from edgecnn.core.preprocess import ImageInput
 from edgecnn.core.runtime import LiteRTPredictor, TensorInfo
 from edgecnn.core.tflite.reader import read_model
 from firmware_glue.compiler.api import compile_model
 from firmware_glue.compiler.emit.postprocess_c import kernel
 from firmware_glue.compiler.ops.spec import Params
-from firmware_glue.compiler.postprocess import BoxStage
+from firmware_glue.compiler.postprocess import BoxStage, dense
+from firmware_glue.compiler.postprocess import known as known_fields
 from firmware_glue.compiler.specs import read_stages
 from firmware_glue.kernels import kernel_text, with_includes
 from tests.builders import tiny_classifier
@@ -36,6 +37,7 @@ from tests.firmware_glue.compiler.harness import (
     run_tool,
     write,
 )
+from tests.firmware_glue.compiler.pose_cases import MAPS, POSES
 from tests.firmware_glue.compiler.stage_cases import (
     CLASSIFIERS,
     DETECTORS,
@@ -195,13 +197,15 @@ def _structs(params: Params) -> dict[str, Params]:
     return {params.struct: params} | {key: value for part in inner for key, value in part.items()}
 
 
-@pytest.mark.parametrize("name", ["ssd", "faces", "ssdop", "centernet"])
+@pytest.mark.parametrize(
+    "name", ["ssd", "faces", "ssdop", "centernet", "movenet", "simcc", "posenet", "numbers"]
+)
 def test_params_follow_the_c_structs(name: str) -> None:
     """Initialisers are positional, so the order of fields is checked here."""
-    stages = read_stages(read_model(_BOXES[name][0]))
-    assert stages.before is not None and isinstance(stages.after, BoxStage)
+    stages = read_stages(read_model({**_BOXES, **POSES, **MAPS}[name][0]))
+    assert stages.before is not None and stages.after is not None
     given = _structs(stages.before.params) | _structs(stages.after.params)
-    for level in stages.after.levels:
+    for level in stages.after.levels if isinstance(stages.after, BoxStage) else ():
         given |= _structs(level)
     headers = ["edgecnn_frame.h", "edgecnn_scores.h", "edgecnn_boxes.h", kernel(stages.after)]
     text = "\n".join(kernel_text(header) for header in headers)
@@ -216,6 +220,20 @@ def test_params_follow_the_c_structs(name: str) -> None:
     }
     for struct, item in given.items():
         assert declared[struct] == [name for name, _ in item.fields], struct
+
+
+def test_what_the_c_does_not_know_is_left_out() -> None:
+    """A field or a word that a later version of the specs adds is never misread."""
+    data, spec, image = DETECTORS["ssd"]
+    known = read_model(with_specs(data, image, spec))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dense, "_CODINGS", ("ltrb",))
+        (note,) = read_stages(known).notes
+    assert note == "No postprocess: it does not know the coding 'center-size' of the spec."
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(known_fields._KNOWN, GridLevel, "rows cols stride")  # type: ignore[arg-type]
+        (note,) = read_stages(known).notes
+    assert note == "No postprocess: it does not know what 'anchors' is in the spec."
 
 
 def test_camera_to_class(tmp_path: Path) -> None:
@@ -250,8 +268,9 @@ def test_clean_and_sanitized(tmp_path: Path) -> None:
     for name in (
         *("ltrb", "ssdfloat", "softmaxwide", "softmaxu8", "pointsu8", "pointsnone"),
         *("yolov8", "levels", "faces", "pose", "ssdop", "multipose", "centerltrb"),
+        *("simcc", "posenetturned", "numbersfloat", "softmaxmapfloat"),
     ):
-        case = {**CLASSIFIERS, **GRIDS, **_BOXES}[name]
+        case = {**CLASSIFIERS, **GRIDS, **_BOXES, **POSES, **MAPS}[name]
         model = compile_model(read_model(case[0]), name=name)
         sources = write(model, tmp_path / name)
         includes += [f'#include "{p.relative_to(tmp_path)}"' for p in sources]
@@ -272,6 +291,18 @@ def test_clean_and_sanitized(tmp_path: Path) -> None:
                 f" fill(a, {name}_ARENA_BYTES, seed);"
                 f" if ({name}_postprocess(&s, &m, b{', k' if pointed else ''}, 5, c, 9) < 0)"
                 f" return 2; free(b); free(c); free(k); }}"
+            )
+        elif name in POSES:
+            run = (
+                f" ec_keypoint *k = (ec_keypoint *)malloc({name}_KEYPOINTS * sizeof *k);"
+                f" ec_box b; if ({name}_postprocess(&s, NULL, &b, k) < 0) return 6; free(k); }}"
+            )
+        elif name in MAPS:
+            run = (
+                f" int16_t *c = (int16_t *)malloc({name}_COLS * sizeof *c);"
+                f" float *x = (float *)malloc({name}_COLS * sizeof *x);"
+                f" for (int r = 0; r < {name}_ROWS; ++r)"
+                f" if ({name}_postprocess(&s, r, c, x) < 0) return 7; free(c); free(x); }}"
             )
         elif name in GRIDS:
             run = (
