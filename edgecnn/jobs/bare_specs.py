@@ -16,6 +16,7 @@ from edgecnn.core.labels import read_labels
 from edgecnn.core.postprocess import ClassifySpec, PostprocessSpec
 from edgecnn.core.preprocess import ArrayInput, PreprocessSpec
 from edgecnn.core.progress import SilentProgress
+from edgecnn.core.tflite.cut import CutOp
 from edgecnn.core.tflite.file_metadata import FileMetadata
 from edgecnn.jobs.assumed_input import assumed_image
 from edgecnn.jobs.find_range import Subject, find_input_range
@@ -76,14 +77,14 @@ class BareSubject:
         subject: the model.
         metadata: what its file says of it.
         preprocess, postprocess: the specs that its file carries.
-        cut: custom code of an op that was cut off its end; empty: none.
+        cut: an op that was cut off its end; None: none was.
     """
 
     subject: Subject
     metadata: FileMetadata = field(default_factory=FileMetadata)
     preprocess: PreprocessSpec | None = None
     postprocess: PostprocessSpec | None = None
-    cut: str = ""
+    cut: CutOp | None = None
 
 
 @dataclass(frozen=True)

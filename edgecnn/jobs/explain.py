@@ -131,11 +131,11 @@ def _evidence(answer: Answer | None, after: PostprocessSpec | None) -> tuple[str
 
 def _changes(facts: Facts) -> tuple[str, ...]:
     """What was changed in the file so that it runs."""
-    if not facts.cut:
+    if facts.cut is None:
         return ()
     return (
-        f"its last op, {facts.cut}, which LiteRT does not have, was cut off: its inputs are the"
-        " outputs now",
+        f"its last op, {facts.cut.code}, which LiteRT does not have, was cut off:"
+        " its inputs are the outputs now",
     )
 
 

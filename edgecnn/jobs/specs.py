@@ -15,7 +15,7 @@ from edgecnn.core.postprocess import ClassifySpec, PostprocessSpec
 from edgecnn.core.preprocess import ImageInput, PreprocessSpec
 from edgecnn.core.runtime import LiteRTPredictor, Predictor, TensorInfo
 from edgecnn.core.tflite.custom_ops import IN_LITERT
-from edgecnn.core.tflite.cut import last_custom, without_last_custom
+from edgecnn.core.tflite.cut import CutOp, last_custom, without_last_custom
 from edgecnn.core.tflite.file_metadata import FileMetadata, read_file_metadata
 from edgecnn.core.tflite.metadata import specs as embedded_specs
 from edgecnn.core.tflite.model import TfModel
@@ -130,16 +130,16 @@ def open_bare_subject(
     ), running.runs
 
 
-def _metadata(reference: ModelRef, cut: str) -> FileMetadata:
+def _metadata(reference: ModelRef, cut: CutOp | None) -> FileMetadata:
     """What the file says of its model, as it came."""
     whole = model_file(reference, None)
     metadata = read_file_metadata(whole.data, whole.model)
-    return replace(metadata, outputs=()) if cut else metadata
+    return replace(metadata, outputs=()) if cut is not None else metadata
 
 
 def file_to_run(
     reference: ModelRef, variant: str | None, size: tuple[int, int] | None = None
-) -> tuple[ModelFile, str]:
+) -> tuple[ModelFile, CutOp | None]:
     """The .tflite that runs: a bare one without a last op that LiteRT has no kernel for.
 
     Args:
@@ -148,7 +148,7 @@ def file_to_run(
         size: width and height of an image input whose size the file leaves open.
 
     Returns:
-        The file, and the name of the op that was left out, or nothing.
+        The file, and the op that was left out, if one was.
 
     Raises:
         UsageError, BundleError, ModelError: as :func:`edgecnn.jobs.reference.model_file`.
@@ -156,16 +156,16 @@ def file_to_run(
     """
     model = model_file(reference, variant)
     if reference.bundle is not None:
-        return model, ""
+        return model, None
     model = with_input_size(model, size)
     code = last_custom(model.model)
     if not code or code in IN_LITERT:
-        return model, ""
-    data, _ = without_last_custom(model.model, code)
+        return model, None
+    data, op = without_last_custom(model.model, code)
     shorter = replace(
         model, data=data, sha256=sha256_bytes(data), model=read_model(data), golden=None
     )
-    return shorter, code
+    return shorter, op
 
 
 def _trained(bundle: Bundle, reference: ModelRef, files: SpecFiles) -> Runnable:

@@ -15,6 +15,7 @@ from edgecnn.core.errors import EdgecnnError
 from edgecnn.core.imaging import Image, Preprocessor
 from edgecnn.core.input_codes import coded_conventions
 from edgecnn.core.runtime import Predictor, TensorInfo
+from edgecnn.core.tflite.cut import CutOp
 from edgecnn.core.tflite.file_metadata import FileMetadata
 from edgecnn.core.tflite.model import TfModel, TfOperator
 
@@ -32,7 +33,7 @@ class Facts:
         metadata: what the file says of itself; all of it may be empty.
         labels: class names that the user gave; empty: none.
         photo: uint8 (h, w, 3) BGR, to see what values the outputs take.
-        cut: custom code of an op that was cut off the end; empty: none.
+        cut: an op that was cut off the model's end; None: none was.
     """
 
     predictor: Predictor
@@ -40,7 +41,7 @@ class Facts:
     metadata: FileMetadata
     labels: tuple[str, ...] = ()
     photo: Image | None = field(default=None, repr=False)
-    cut: str = ""
+    cut: CutOp | None = None
 
     @property
     def inputs(self) -> tuple[TensorInfo, ...]:

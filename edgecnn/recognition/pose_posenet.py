@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgecnn.core.postprocess import Activation, PosesSpec, Skeleton, to_json
+from edgecnn.core.tflite.cut import CutOp
 from edgecnn.recognition.facts import Facts
 from edgecnn.recognition.found import Answer, Incomplete, InputHabit, Recognised
 from edgecnn.recognition.points import COCO
@@ -45,7 +46,8 @@ def posenet(facts: Facts) -> Answer | None:
         return None
     (rows, cols), step, heat = found.on.grid, found.on.stride, found.heat.name
     activation: Activation = "none" if is_probability(facts, heat) else "sigmoid"
-    coral = facts.cut == DECODER_OP
+    op = facts.cut if facts.cut is not None and facts.cut.code == DECODER_OP else None
+    coral = op is not None
     spec = PosesSpec(
         heat,
         ("person",),
@@ -56,7 +58,7 @@ def posenet(facts: Facts) -> Answer | None:
         offsets=found.short.name if found.short is not None else "",
         activation=activation,
         transposed=found.on.transposed,
-        **{**(_CORAL if coral else _TENSORFLOW_JS), **found.mid},  # type: ignore[arg-type]
+        **{**(_TENSORFLOW_JS if op is None else _as_the_op(op)), **found.mid},  # type: ignore[arg-type]
     )
     evidence = (
         f"{rows} × {cols} cells at stride {step} with {_POINTS} channels of points ('{heat}')",
@@ -72,7 +74,6 @@ def posenet(facts: Facts) -> Answer | None:
 
 
 _NO_DRAFT = ("schema", "offsets")
-_CORAL = {"radius": 10.0, "score_threshold": 0.2, "point_threshold": 0.2}
 _TENSORFLOW_JS = {
     "radius": 20.0,
     "score_threshold": 0.2,
@@ -80,6 +81,17 @@ _TENSORFLOW_JS = {
     "sampling": "nearest",
     "refinements": 2,
 }
+
+
+def _as_the_op(op: CutOp) -> dict[str, float | int]:
+    """What the op's options say, or its defaults (google-coral/libcoral)."""
+    score = round(float(op.options.get("score_threshold", 0.2)), 6)
+    return {
+        "radius": float(op.options.get("nms_radius", 10.0)),
+        "max_detections": int(op.options.get("max_detections", 20)),
+        "score_threshold": score,
+        "point_threshold": score,
+    }
 
 
 def _source(coral: bool) -> str:

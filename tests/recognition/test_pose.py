@@ -164,7 +164,7 @@ def test_corals_files_find_a_person_as_their_own_op_would(part: str) -> None:
     photo = cv2.imread(str(shared() / "data" / "images" / "squat.bmp"))
     cut, op = without_last_custom(read_model(data), last_custom(read_model(data)))
     predictor = LiteRTPredictor(cut)
-    facts = Facts(predictor, read_model(cut), FileMetadata(), (), photo, op.code)
+    facts = Facts(predictor, read_model(cut), FileMetadata(), (), photo, op)
     answer = known(facts, "PoseNet")
     assert answer.sure
     image = cv2.resize(photo, (481, 353))[None, ..., ::-1]
