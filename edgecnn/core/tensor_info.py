@@ -51,7 +51,13 @@ class TensorInfo:
         """This tensor's dtype → float32 real values of the same shape."""
         if self.scale is None or self.zero_point is None:
             return np.asarray(raw, dtype=np.float32)
-        return ((np.asarray(raw, np.float64) - self.zero_point) * self.scale).astype(np.float32)
+        codes = np.asarray(raw)
+        small = codes.dtype.kind in "iu" and codes.itemsize <= 2 and abs(self.zero_point) < 1 << 16
+        if small and float(np.float32(self.scale)) == self.scale:
+            # Exact but for one rounding, as below, and much faster.
+            steps = (codes.astype(np.int32) - self.zero_point).astype(np.float32)
+            return steps * np.float32(self.scale)
+        return ((codes.astype(np.float64) - self.zero_point) * self.scale).astype(np.float32)
 
 
 def tensor_infos(model: TfModel) -> tuple[tuple[TensorInfo, ...], tuple[TensorInfo, ...]]:
