@@ -23,6 +23,7 @@ from edgecnn.recognition.pose_heatmaps import heat_maps
 from edgecnn.recognition.pose_landmarks import mediapipe_landmarks
 from edgecnn.recognition.pose_movenet import movenet_multi, movenet_single
 from edgecnn.recognition.pose_posenet import posenet
+from edgecnn.recognition.queries import query_detector
 from edgecnn.recognition.retinaface import retinaface
 from edgecnn.recognition.segment import segmentation
 from edgecnn.recognition.shared_scale import shared_scale_warnings
@@ -59,6 +60,7 @@ RULES: tuple[Rule, ...] = (
     yolo_listed,
     yolo_levels,
     yolo_anchors,
+    query_detector,
     centers,
     movenet_single,
     movenet_multi,
