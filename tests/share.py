@@ -27,6 +27,7 @@ EXPECTED_S = {
     "quantization/test_zoo.py": 8.0,
     "test_the_zoo_on_all_boards": 60.0,
     "test_micro_detector.py": 14.0,
+    "test_many_forms": 30.0,
     "test_road.py": 240.0,
     "test_detect_road.py": 50.0,
     "test_multi_level.py": 8.0,

@@ -50,7 +50,16 @@ LANGUAGES = ("c99", "c11", "c++11", "c++17", "c++20")
 COMPILERS = {"gcc": ("gcc", "g++"), "clang": ("clang", "clang++")}
 VARIANT = "-DEDGECNN_SHARE_ALL -DEDGECNN_PROFILE"
 CORES = ("cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m55", "rv32imc")
-STAGES = {**CLASSIFIERS, **DETECTORS, **GRIDS, **DENSE, **LISTED, **CENTERS, **POSES, **MAPS}
+# A model of each kind of postprocess, and of each way that its kernel may go.
+STAGES = {**CLASSIFIERS, **DETECTORS, **GRIDS} | {
+    name: case
+    for name, case in {**DENSE, **LISTED, **CENTERS, **POSES, **MAPS}.items()
+    if name
+    in (
+        *("yolov8", "levels", "faces", "pose", "yolov5raw", "ssdopint", "multipose", "centerltrb"),
+        *("facedet", "landmarks", "simcc", "posenetturned", "baseline", "softmaxmap", "numbers"),
+    )
+}
 _UNITS, _SEEDS = 6, range(7, 11)
 
 

@@ -56,6 +56,7 @@ from tests.firmware_glue.compiler.stage_models import (
     preprocess,
     with_specs,
 )
+from tests.share import long_but_for
 
 _BOXES: dict[str, BoxCase] = {**DETECTORS, **DENSE, **LISTED, **CENTERS}
 
@@ -261,15 +262,21 @@ def test_camera_to_class(tmp_path: Path) -> None:
     assert {"tiny_preprocess.c", "tiny_postprocess.h", "edgecnn_image.h"} <= set(model.files)
 
 
-def test_clean_and_sanitized(tmp_path: Path) -> None:
+_FEW = ("ltrb", "softmaxwide", "softmaxu8", "pointsu8", "pointsnone", "faces", "posenetturned")
+_REST = (
+    *("ssdfloat", "yolov8", "levels", "pose", "ssdop", "multipose", "centerltrb", "landmarks"),
+    *("simcc", "baselinefloat", "numbersfloat", "softmaxmapfloat"),
+)
+
+
+@pytest.mark.parametrize(
+    ("names",), long_but_for([(_FEW,), (_REST,)], (_FEW,)), ids=["few", "rest"]
+)
+def test_clean_and_sanitized(names: tuple[str, ...], tmp_path: Path) -> None:
     if shutil.which("cc") is None:
         pytest.skip("no system compiler")
     includes, calls = [], []
-    for name in (
-        *("ltrb", "ssdfloat", "softmaxwide", "softmaxu8", "pointsu8", "pointsnone"),
-        *("yolov8", "levels", "faces", "pose", "ssdop", "multipose", "centerltrb"),
-        *("simcc", "posenetturned", "numbersfloat", "softmaxmapfloat"),
-    ):
+    for name in names:
         case = {**CLASSIFIERS, **GRIDS, **_BOXES, **POSES, **MAPS}[name]
         model = compile_model(read_model(case[0]), name=name)
         sources = write(model, tmp_path / name)
