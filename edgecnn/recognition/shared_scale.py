@@ -20,7 +20,8 @@ def shared_scale_warnings(facts: Facts, spec: PostprocessSpec) -> tuple[str, ...
         return ()
     if info.scale is None:
         kind = np.dtype(info.dtype).kind if info.dtype != "bfloat16" else "f"
-        if kind == "f" and isinstance(spec, DetectSpec):
+        # Boxes from 0 to 1 and scores reach equally far: one scale serves both.
+        if kind == "f" and isinstance(spec, DetectSpec) and spec.box_units == (1.0, 1.0):
             return (
                 f"boxes and scores share the tensor '{info.name}': quantized to int8 they would"
                 " share one scale, and scores would lose most of their codes; export them as two"
