@@ -20,7 +20,10 @@ from firmware_glue.compiler.postprocess.stage import SegmentStage
 
 # As the enum in edgecnn_segment.h.
 _SCORES, _TABLE, _INT32, _INT64, _FLOAT = range(5)
-_NUMBERS = {"int32": _INT32, "int64": _INT64, "float32": _FLOAT, "int8": _TABLE, "uint8": _TABLE}
+_NUMBERS = {
+    "int32": _INT32, "int64": _INT64, "float32": _FLOAT,
+    "int8": _TABLE, "uint8": _TABLE, "bool": _TABLE,
+}  # fmt: skip
 
 
 def segment_stage(spec: SegmentSpec, outputs: ModelOutputs) -> SegmentStage:
@@ -56,8 +59,8 @@ def _labels(info: TensorInfo, count: int) -> Float | None:
     """The label that each byte stands for, −1: none; None for wider values."""
     if info.dtype in ("int32", "int64") and info.scale is not None:
         raise LeftOut(f"the class numbers of '{info.name}' are quantized {info.dtype}")
-    if ELEMENT_BYTES.get(info.dtype) != 1:
+    if _NUMBERS[info.dtype] != _TABLE:
         return None
-    limits = np.iinfo(info.dtype)
+    limits = np.iinfo("uint8" if info.dtype == "bool" else info.dtype)
     number = np.rint(info.dequantize(np.arange(limits.min, limits.max + 1)))
     return np.where((number >= 0) & (number < count), number, -1).astype(np.float32)

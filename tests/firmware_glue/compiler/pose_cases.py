@@ -6,7 +6,8 @@ import numpy as np
 
 from edgecnn.core.postprocess import PointsSpec, PosesSpec, SegmentSpec, Skeleton
 from edgecnn.core.preprocess import ImageInput
-from tests.firmware_glue.compiler.stage_models import Head, head_model
+from tests.builders import ModelBuilder
+from tests.firmware_glue.compiler.stage_models import Head, head_model, with_specs
 
 IMAGE = ImageInput("image", 48, 64, fit="letterbox")
 SKELETON = Skeleton(("nose", 'left "eye"', "right eye", "tail"))
@@ -83,6 +84,27 @@ MAPS = {
     "numbers": _map((1, 5, 7), "int8", class_numbers=True, background=1),
     "numbersfloat": _map((1, 5, 7), "float32", class_numbers=True),
 }
+
+
+def _whole_image(dtype: str) -> MapCase:
+    """The highest channel of each pixel, or whether a pixel is bright: maps in wider types."""
+    build = ModelBuilder()
+    kind = "gray" if dtype == "bool" else "rgb"
+    image = ImageInput("image", 5, 7, kind)
+    x = build.tensor((1, 5, 7, image.channels), "int8", 1 / 255, -128, name="image")
+    y = build.tensor((1, 5, 7, 1) if dtype == "bool" else (1, 5, 7), dtype, name="map")
+    if dtype == "bool":
+        half = build.tensor((1,), "int8", 1 / 255, -128, data=[0])
+        build.op("GREATER", [x, half], [y])
+    else:
+        axis = build.tensor((), "int32", data=3)
+        build.op("ARG_MAX", [x, axis], [y], output_type=dtype.upper())
+    labels = ("dark", "bright") if dtype == "bool" else ("red", "green")
+    spec = SegmentSpec("map", labels, 5, 7, class_numbers=True)
+    return with_specs(build.build([x], [y]), image, spec), spec, image
+
+
+MAPS |= {f"numbers{dtype}": _whole_image(dtype) for dtype in ("int32", "int64", "bool")}
 
 
 def not_finite(rng: np.random.Generator, values: np.ndarray) -> np.ndarray:

@@ -129,6 +129,8 @@ def fill(
         real = rng.normal(0, spread, io.shape)
         if io.dtype == "float32":
             value = real.astype(np.float32)
+        elif io.dtype in ("bool", "int32", "int64"):
+            value = np.rint(real).astype(io.dtype)
         else:
             limits = np.iinfo(io.dtype)
             middle = (limits.min + limits.max) / 2

@@ -57,7 +57,15 @@ STAGES = {**CLASSIFIERS, **DETECTORS, **GRIDS} | {
     if name
     in (
         *("yolov8", "levels", "faces", "pose", "yolov5raw", "ssdopint", "multipose", "centerltrb"),
-        *("facedet", "landmarks", "simcc", "posenetturned", "baseline", "softmaxmap", "numbers"),
+        *(
+            "facedet",
+            "landmarks",
+            "simcc",
+            "posenetturned",
+            "baseline",
+            "softmaxmap",
+            "numbersint64",
+        ),
     )
 }
 _UNITS, _SEEDS = 6, range(7, 11)

@@ -135,7 +135,7 @@ def test_maps_equal_python(name: str, runners: dict[str, Runner]) -> None:
         np.testing.assert_array_equal(classes, expected.classes)
         np.testing.assert_allclose(scores, expected.scores, rtol=0, atol=1e-6)
         seen |= set(np.unique(classes))
-    assert len(seen) >= min(3, len(spec.labels) + 1)
+    assert len(seen) >= 2
 
 
 def test_several_objects_are_left_out() -> None:
