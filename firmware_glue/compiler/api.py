@@ -189,8 +189,9 @@ def compile_model(
     ):
         if given not in known:
             raise UnknownNameError(what, given, known)
+    graph = _graph(model, numerics)
     job = _Job(
-        sanitize_name(name), _graph(model, numerics), read_stages(model),
+        sanitize_name(name), graph, read_stages(model, graph),
         Choice(KernelSet(kernels), Optimize(optimize)), weights == "blob", origin,
     )  # fmt: skip
     lower: Lower = job.choice

@@ -7,7 +7,7 @@ generated header repeats.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
 import numpy as np
@@ -17,6 +17,7 @@ from edgecnn.core.preprocess import Fit, ImageInput, PreprocessSpec, Resize, tab
 from edgecnn.core.runtime import TensorInfo, tensor_infos
 from edgecnn.core.tflite.metadata import specs
 from edgecnn.core.tflite.model import TfModel
+from firmware_glue.compiler.ir import Graph, Shape
 from firmware_glue.compiler.ops.spec import Params
 from firmware_glue.compiler.postprocess import AfterStage, BoxStage, LeftOut, after_stage
 from firmware_glue.compiler.postprocess.outputs import ELEMENT_BYTES
@@ -48,8 +49,13 @@ class Stages:
     notes: tuple[str, ...] = ()
 
 
-def read_stages(model: TfModel) -> Stages:
+def read_stages(model: TfModel, graph: Graph | None = None) -> Stages:
     """The stages that a model's embedded specs describe.
+
+    Args:
+        model: the parsed file.
+        graph: the same model's, whose outputs have the shapes that the ops give them: some files
+            leave them open (TFLite_Detection_PostProcess); None: the file's are right.
 
     Raises:
         ModelError: an embedded spec is no JSON.
@@ -57,6 +63,9 @@ def read_stages(model: TfModel) -> Stages:
     """
     before, after = specs(model)
     inputs, outputs = tensor_infos(model)
+    if graph is not None:
+        shapes = (graph.tensors[tensor_id].shape for tensor_id in graph.outputs)
+        outputs = tuple(map(_shaped, outputs, shapes))
     first = _before(before, inputs)
     notes = [f"No preprocess: {first}."] if isinstance(first, str) else []
     last: AfterStage | None = None
@@ -66,6 +75,10 @@ def read_stages(model: TfModel) -> Stages:
     except LeftOut as why:
         notes.append(f"No postprocess: {why}.")
     return Stages(None if isinstance(first, str) else first, last, tuple(notes))
+
+
+def _shaped(info: TensorInfo, shape: Shape) -> TensorInfo:
+    return replace(info, shape=shape)
 
 
 def _before(spec: PreprocessSpec | None, inputs: Sequence[TensorInfo]) -> FrameStage | str:
