@@ -127,8 +127,8 @@ def _poses() -> list[Case]:
     rng = np.random.default_rng(3)
     heat = rng.normal(-5, 0.5, (1, 23, 31, 17)).astype(np.float32)
     heat[0, rng.choice(23, 8, replace=False), rng.choice(31, 8, replace=False)] = 3
-    real = {"heat": heat, "short": rng.normal(0, 3, (1, 23, 31, 34)).astype(np.float32),
-            "mid": rng.normal(0, 3, (1, 23, 31, 64)).astype(np.float32)}  # fmt: skip
+    real = {"heat": heat, "short": rng.normal(0, 0.3, (1, 23, 31, 34)).astype(np.float32),
+            "mid": rng.normal(0, 0.3, (1, 23, 31, 64)).astype(np.float32)}  # fmt: skip
     one = PosesSpec("heat", ("person",), _PERSON, 23, 31, (16.0, 16.0), offsets="short")
     many = PosesSpec("heat", ("person",), _PERSON, 23, 31, (16.0, 16.0), offsets="short",
                      forward="mid", backward="mid", backward_column=32)  # fmt: skip

@@ -46,7 +46,7 @@ _NEVER = np.float32(-1e9)
 # Roots that may lead to no object, for each object that may be reported.
 _FAILED_EACH = 16
 # So many are followed at once.
-_BATCH = 32
+_BATCH = 128
 _WINDOW = 3
 
 
