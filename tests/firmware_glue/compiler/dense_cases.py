@@ -182,7 +182,8 @@ def random_dense(rng: np.random.Generator) -> Case:
     fields["nms_iou"] = float(rng.choice([0.2, 0.5, 0.7, 1.0]))
     fields["suppression"] = "weighted" if rng.random() < 0.3 else "greedy"
     if rng.random() < 0.4:
-        codings = ["units", "cell"] if "levels" in fields else ["units"]
+        on_cells = "levels" in fields and fields["levels"] is not CORNERS
+        codings = ["units", "cell"] if on_cells else ["units"]
         codings += ["anchor"] if coding.startswith(("center", "corner", "anchor")) else []
         fields["keypoints"] = replace(
             POINTS, values=int(rng.integers(2, 4)), axes=str(rng.choice(["xy", "yx"])),
