@@ -78,6 +78,7 @@ class BareSubject:
         metadata: what its file says of it.
         preprocess, postprocess: the specs that its file carries.
         cut: an op that was cut off its end; None: none was.
+        changes: what was changed in the file so that it runs, a sentence each.
     """
 
     subject: Subject
@@ -85,6 +86,7 @@ class BareSubject:
     preprocess: PreprocessSpec | None = None
     postprocess: PostprocessSpec | None = None
     cut: CutOp | None = None
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from edgecnn.jobs.reference import ModelRef
 from edgecnn.jobs.spec_toml import write_spec_toml
 from edgecnn.jobs.specs import open_bare_subject, open_runnable
 from edgecnn.jobs.unknown_model import missing_keys, unknown_model
-from edgecnn.recognition.facts import Facts
 from edgecnn.recognition.found import Answer, Incomplete, Recognised
 
 
@@ -104,7 +103,7 @@ def explain(reference: ModelRef, files: SpecFiles, source: str | None = None) ->
     return Explanation(
         reference.path,
         _name(known.answer, known.postprocess),
-        (*_evidence(known.answer, known.postprocess), *_changes(known.facts), *known.assumed),
+        (*_evidence(known.answer, known.postprocess), *bare.changes, *known.assumed),
         known.facts.inputs,
         outputs,
         known.preprocess,
@@ -127,16 +126,6 @@ def _evidence(answer: Answer | None, after: PostprocessSpec | None) -> tuple[str
     if answer is not None:
         return answer.evidence
     return ("the file carries the spec, or it was given",) if after is not None else ()
-
-
-def _changes(facts: Facts) -> tuple[str, ...]:
-    """What was changed in the file so that it runs."""
-    if facts.cut is None:
-        return ()
-    return (
-        f"its last op, {facts.cut.code}, which LiteRT does not have, was cut off:"
-        " its inputs are the outputs now",
-    )
 
 
 def write_start(explanation: Explanation, path: Path) -> None:

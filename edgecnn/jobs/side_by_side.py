@@ -48,7 +48,7 @@ def run_side_by_side(request: EvalRequest, progress: Progress) -> EvalResult:
             hint="run edgecnn quantize first",
         )
     size = request.files.size if request.files is not None else None
-    model, _ = file_to_run(request.reference, request.variant, size)
+    model = file_to_run(request.reference, request.variant, size).model
     with ExitStack() as stack:
         opener = request.place.opener(stack, progress.say)
         # First: what cannot run there is said before minutes of measuring here.

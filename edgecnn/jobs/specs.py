@@ -20,6 +20,9 @@ from edgecnn.core.tflite.file_metadata import FileMetadata, read_file_metadata
 from edgecnn.core.tflite.metadata import specs as embedded_specs
 from edgecnn.core.tflite.model import TfModel
 from edgecnn.core.tflite.reader import read_model
+from edgecnn.core.tflite.transpose_conv_bias import CODE as TRANSPOSE_CONV_BIAS
+from edgecnn.core.tflite.transpose_conv_bias import with_builtin_transpose_conv
+from edgecnn.core.tflite.writer import write_model
 from edgecnn.jobs.bare_specs import BareSubject, Finder, SpecFiles, TakePhoto, understand
 from edgecnn.jobs.find_range import Subject
 from edgecnn.jobs.input_range import InputRange, with_options
@@ -87,7 +90,7 @@ def open_runnable(
         return replace(_understood(reference.path, bare, files, find, take_photo), runs=runs)
     if variant is None and open_model is None and bundle.only_trained:
         return _trained(bundle, reference, files)
-    model, _ = file_to_run(reference, variant)
+    model = file_to_run(reference, variant).model
     running = open_model(model) if open_model is not None else in_litert(model, threads)
     runnable = _of_bundle(running.predictor, bundle, files)
     return replace(runnable, variant=model.recipe, runs=running.runs)
@@ -121,13 +124,14 @@ def open_bare_subject(
                 hint="run edgecnn quantize first, or leave -t and --numerics out",
             )
         return _unconverted(reference, files)
-    model, cut = file_to_run(reference, variant, files.size)
+    file = file_to_run(reference, variant, files.size)
+    model = file.model
     running = open_model(model) if open_model is not None else in_litert(model, threads)
     preprocess, postprocess = embedded_specs(model.model)
     subject = Subject(running.predictor, graph=model.model)
-    return BareSubject(
-        subject, _metadata(reference, cut), preprocess, postprocess, cut
-    ), running.runs
+    metadata = _metadata(reference, file.cut)
+    bare = BareSubject(subject, metadata, preprocess, postprocess, file.cut, file.changes)
+    return bare, running.runs
 
 
 def _metadata(reference: ModelRef, cut: CutOp | None) -> FileMetadata:
@@ -137,18 +141,30 @@ def _metadata(reference: ModelRef, cut: CutOp | None) -> FileMetadata:
     return replace(metadata, outputs=()) if cut is not None else metadata
 
 
+@dataclass(frozen=True)
+class FileToRun:
+    """A .tflite as it runs.
+
+    Attributes:
+        model: the file.
+        cut: an op that was cut off its end; None: none was.
+        changes: what was changed so that it runs, a sentence each.
+    """
+
+    model: ModelFile
+    cut: CutOp | None = None
+    changes: tuple[str, ...] = ()
+
+
 def file_to_run(
     reference: ModelRef, variant: str | None, size: tuple[int, int] | None = None
-) -> tuple[ModelFile, CutOp | None]:
-    """The .tflite that runs: a bare one without a last op that LiteRT has no kernel for.
+) -> FileToRun:
+    """The .tflite that runs: a bare one with ops and sizes that LiteRT has no kernel for mended.
 
     Args:
         reference: the model.
         variant: of a bundle; None: its default.
         size: width and height of an image input whose size the file leaves open.
-
-    Returns:
-        The file, and the op that was left out, if one was.
 
     Raises:
         UsageError, BundleError, ModelError: as :func:`edgecnn.jobs.reference.model_file`.
@@ -156,16 +172,26 @@ def file_to_run(
     """
     model = model_file(reference, variant)
     if reference.bundle is not None:
-        return model, None
-    model = with_input_size(model, size)
+        return FileToRun(model)
+    model, changes = with_input_size(model, size), []
+    mended = with_builtin_transpose_conv(model.model)
+    if mended is not model.model:
+        model = _with_bytes(model, write_model(mended))
+        changes.append(f"{TRANSPOSE_CONV_BIAS}, which LiteRT does not have, runs as TRANSPOSE_CONV")
     code = last_custom(model.model)
     if not code or code in IN_LITERT:
-        return model, None
+        return FileToRun(model, None, tuple(changes))
     data, op = without_last_custom(model.model, code)
-    shorter = replace(
-        model, data=data, sha256=sha256_bytes(data), model=read_model(data), golden=None
+    changes.append(
+        f"its last op, {code}, which LiteRT does not have, was cut off: its inputs are the"
+        " outputs now"
     )
-    return shorter, op
+    return FileToRun(_with_bytes(model, data), op, tuple(changes))
+
+
+def _with_bytes(model: ModelFile, data: bytes) -> ModelFile:
+    """The model with another file, which no golden vector belongs to."""
+    return replace(model, data=data, sha256=sha256_bytes(data), model=read_model(data), golden=None)
 
 
 def _trained(bundle: Bundle, reference: ModelRef, files: SpecFiles) -> Runnable:

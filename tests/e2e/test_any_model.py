@@ -1,12 +1,14 @@
 """Strangers' models through the real command line: recognised, explained, or asked about."""
 
 import json
+import struct
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from tests.builders import ModelBuilder
 from tests.e2e.test_bad_input import assert_error, call
 from tests.fixed_outputs import fixed_outputs
 
@@ -154,3 +156,35 @@ def test_an_image_with_its_channels_first(tmp_path: Path, photo: Path, capfd) ->
     assert (image["layout"], image["height"], image["width"]) == ("nchw", 32, 32)
     code, out, err = call(capfd, "detect", "--model", model, "--source", photo, "--json")
     assert code == 0 and len(out.splitlines()) == 2, err
+
+
+def test_a_custom_op_of_mediapipe_runs_as_the_builtin_one(
+    tmp_path: Path, photo: Path, capfd
+) -> None:
+    """A selfie segmentation in small: halved, doubled again by MediaPipe's op, a sigmoid."""
+    build = ModelBuilder()
+    image = build.tensor((1, 32, 32, 3), "float32", name="input_1")
+    small = build.tensor((1, 16, 16, 3), "float32", name="small")
+    build.op("AVERAGE_POOL_2D", [image], [small], padding="SAME", stride_w=2, stride_h=2,
+             filter_width=2, filter_height=2)  # fmt: skip
+    weights = build.tensor((1, 2, 2, 3), "float32", data=20.0, name="weights")
+    bias = build.tensor((1,), "float32", data=[-30.0], name="bias")
+    large = build.tensor((1, 32, 32, 1), "float32", name="large")
+    build.op("CUSTOM", [small, weights, bias], [large],
+             custom_code="Convolution2DTransposeBias",
+             custom_options=struct.pack("<iii", 1, 2, 2))  # fmt: skip
+    mask = build.tensor((1, 32, 32, 1), "float32", name="segment_back")
+    build.op("LOGISTIC", [large], [mask])
+    model = tmp_path / "selfie.tflite"
+    model.write_bytes(build.build([image], [mask]))
+    half = np.zeros((60, 80, 3), np.uint8)
+    half[:, 40:] = 255
+    cv2.imwrite(str(photo), half)
+    code, out, _ = call(capfd, "detect", "--model", model, "--explain-model")
+    assert code == 0
+    assert "segmentation" in out and "runs as TRANSPOSE_CONV" in out
+    code, out, err = call(capfd, "detect", "--model", model, "--source", photo, "--json")
+    assert code == 0, err
+    (found,) = json.loads(out.splitlines()[0])["detections"]
+    assert found["box_xyxy"] == [40, 0, 80, 60]
+    assert found["mask"] == {"size": [60, 80], "counts": [40 * 60, 40 * 60]}
