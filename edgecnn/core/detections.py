@@ -84,7 +84,7 @@ class Segmentation:
 
 
 def _reach(lines: NDArray[np.bool_], low: float, high: float) -> tuple[float, float]:
-    """From where to where in the frame lines of cells are set, and a cell more at both ends."""
+    """Where in the frame the lines of cells that are set begin and end, with a cell more each."""
     places = np.flatnonzero(lines)
     if not len(places):
         return low, low

@@ -15,7 +15,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import Any
 
 from edgecnn.camera.cascade import CropRule
 from edgecnn.core.errors import DataError
+from edgecnn.core.toml_file import read_toml
 from edgecnn.jobs.bare_specs import SpecFiles
 from edgecnn.jobs.input_range import RangeOptions
 from edgecnn.jobs.reference import ModelRef
@@ -67,7 +67,7 @@ def read_stages(path: Path, resolve: Callable[[Path], ModelRef]) -> tuple[Networ
         DataError: it cannot be read, or holds other keys or values.
         UsageError, ModelError, BundleError: a model that is not there, a limit that cannot be.
     """
-    data = _parsed(path)
+    data = read_toml(path, "the stages file", _HINT, _MAX_BYTES)
     stages = data.get("stages")
     if set(data) != {"stages"} or not isinstance(stages, list) or len(stages) != 2:
         raise DataError(
@@ -76,20 +76,6 @@ def read_stages(path: Path, resolve: Callable[[Path], ModelRef]) -> tuple[Networ
             hint=_HINT,
         )
     return tuple(_stage(path, number, stage, resolve) for number, stage in enumerate(stages, 1))
-
-
-def _parsed(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as stream:
-            raw = stream.read(_MAX_BYTES + 1)
-        if len(raw) > _MAX_BYTES:
-            raise DataError(f"the stages file '{path}' is over {_MAX_BYTES} bytes", hint=_HINT)
-        return tomllib.loads(raw.decode("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(
-            f"cannot read the stages file '{path}': {getattr(error, 'strerror', None) or error}",
-            hint=_HINT,
-        ) from error
 
 
 def _stage(

@@ -8,7 +8,6 @@ The keys are those of the JSON specs (docs/specs.md): ``[[preprocess.inputs]]`` 
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from edgecnn.core.labels import read_labels
 from edgecnn.core.postprocess import PostprocessSpec
 from edgecnn.core.preprocess import SCHEMA as PREPROCESS_SCHEMA
 from edgecnn.core.preprocess import PreprocessSpec
+from edgecnn.core.toml_file import read_toml
 
 _MAX_BYTES = 64 << 20
 _HINT = "docs/specs.md has the keys; edgecnn detect --explain-model --write spec.toml starts one"
@@ -41,7 +41,7 @@ def read_spec_toml(path: Path) -> SpecPair:
         DataError: it cannot be read, or holds other tables.
         BundleError: a key or value that a spec must not have.
     """
-    data = _parsed(path)
+    data = read_toml(path, "the spec", _HINT, _MAX_BYTES)
     unknown = sorted(set(data) - {"preprocess", "postprocess"})
     if unknown or not data:
         raise DataError(
@@ -60,20 +60,6 @@ def read_spec_toml(path: Path) -> SpecPair:
         raise DataError(f"the spec file '{path}': postprocess is no table", hint=_HINT)
     filled = {key: _from_file(path, key, value) for key, value in after.items()}
     return SpecPair(pre, post.from_json({"schema": post.SCHEMA, **filled}))
-
-
-def _parsed(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as stream:
-            raw = stream.read(_MAX_BYTES + 1)
-        if len(raw) > _MAX_BYTES:
-            raise DataError(f"the spec file '{path}' is over {_MAX_BYTES} bytes", hint=_HINT)
-        return tomllib.loads(raw.decode("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(
-            f"cannot read the spec '{path}': {getattr(error, 'strerror', None) or error}",
-            hint=_HINT,
-        ) from error
 
 
 def _from_file(spec: Path, key: str, value: Any) -> Any:

@@ -247,7 +247,7 @@ def _coded_unit(info: TensorInfo) -> bool:
 
 
 def _reach(info: TensorInfo, values: Real | None) -> tuple[float, float]:
-    """From where to where values go: by their codes, or on a picture; (0, 0): unknown."""
+    """The lowest and highest value, by the codes or on a picture; (0, 0): unknown."""
     low, high = _coded(info)
     if low == high and values is not None and values.size:
         return float(values.min()), float(values.max())

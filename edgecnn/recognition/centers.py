@@ -15,7 +15,7 @@ from edgecnn.recognition.labels import class_labels
 from edgecnn.recognition.points import COCO
 from edgecnn.recognition.pose_outputs import (
     GridMap,
-    Maps,
+    PlacedMaps,
     grids,
     hints,
     is_probability,
@@ -74,11 +74,11 @@ def centers(facts: Facts) -> Answer | None:
     return None
 
 
-def _level(on: Maps) -> GridLevel:
+def _level(on: PlacedMaps) -> GridLevel:
     return GridLevel(*on.grid, float(on.stride))
 
 
-def _center_net(facts: Facts, on: Maps) -> Answer | None:
+def _center_net(facts: Facts, on: PlacedMaps) -> Answer | None:
     level = _level(on)
     head, unsure = _sorted_out(facts, on.maps)
     if head is None:
@@ -122,7 +122,7 @@ def _center_net(facts: Facts, on: Maps) -> Answer | None:
     return Recognised("centre heat maps (CenterNet)", spec, evidence, _habit(axes), warnings)
 
 
-def _center_pose(facts: Facts, on: Maps) -> Recognised | None:
+def _center_pose(facts: Facts, on: PlacedMaps) -> Recognised | None:
     pairs = {item.name: hints(facts, item.name) for item in on.of(2)}
     size = [name for name, names in pairs.items() if "wh" in names]
     moved = [name for name, names in pairs.items() if "reg" in names]
@@ -182,7 +182,7 @@ def _sorted_out(facts: Facts, infos: Sequence[GridMap]) -> tuple[_Head | None, b
     return _Head(heat[0], first, second, ""), True
 
 
-def _ttf_net(facts: Facts, on: Maps) -> Recognised | None:
+def _ttf_net(facts: Facts, on: PlacedMaps) -> Recognised | None:
     level, infos = _level(on), on.maps
     sizes = [info for info in infos if info.channels == 4]
     if len(sizes) == 2:
@@ -210,7 +210,7 @@ def _ttf_net(facts: Facts, on: Maps) -> Recognised | None:
     return Recognised("centre heat maps (TTFNet)", spec, evidence, _TTF)
 
 
-def _center_face(facts: Facts, on: Maps) -> Answer | None:
+def _center_face(facts: Facts, on: PlacedMaps) -> Answer | None:
     level, infos = _level(on), on.maps
     (heat,), (marks,) = on.of(1), on.of(_LANDMARKS)
     pairs = [info for info in infos if info.channels == 2]
@@ -256,7 +256,7 @@ def _center_face(facts: Facts, on: Maps) -> Answer | None:
     return Recognised("centre heat maps (CenterFace)", spec, evidence, _FACE)
 
 
-def _face_det_lite(facts: Facts, on: Maps) -> Recognised:
+def _face_det_lite(facts: Facts, on: PlacedMaps) -> Recognised:
     level = _level(on)
     (heat,), (size,), (marks,) = on.of(1), on.of(4), on.of(_LANDMARKS)
     probability = is_probability(facts, heat.name)

@@ -52,7 +52,7 @@ class _Kind:
 
     @property
     def values(self) -> int:
-        """Of each candidate: a box and its points."""
+        """How many values each candidate has: those of a box and of its points."""
         return _BOX + 2 * len(self.points)
 
 

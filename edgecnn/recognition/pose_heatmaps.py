@@ -11,7 +11,7 @@ from edgecnn.core.runtime import TensorInfo
 from edgecnn.recognition.facts import Facts, Real
 from edgecnn.recognition.found import InputHabit, Recognised
 from edgecnn.recognition.points import numbered
-from edgecnn.recognition.pose_outputs import Maps, grids
+from edgecnn.recognition.pose_outputs import PlacedMaps, grids
 
 #: Numbers of points of published sets: ST's and COCO's bodies, LSP, MPII, hands, faces.
 _COUNTS = (13, 14, 15, 16, 17, 18, 19, 21, 29, 68, 98, 106, 133)
@@ -39,7 +39,7 @@ def heat_maps(facts: Facts) -> Recognised | None:
     return None
 
 
-def _answer(facts: Facts, maps: Maps) -> Recognised | None:
+def _answer(facts: Facts, maps: PlacedMaps) -> Recognised | None:
     name, count, step = maps.maps[0].name, maps.maps[0].channels, maps.stride
     values = facts.values(name)
     if values is not None and maps.transposed:

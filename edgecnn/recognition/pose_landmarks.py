@@ -168,7 +168,7 @@ def _recognised(
 
 
 def _on_screen(facts: Facts, found: list[TensorInfo]) -> TensorInfo:
-    """Of several outputs of a size the landmarks on the image, not those in metres ("world")."""
+    """The landmarks on the image among outputs of a size, not those in metres ("world")."""
     left = [info for info in found if "world" not in hints(facts, info.name)] or found
     if len(left) > 1:
         ends = [usual(facts.values(info.name)) for info in left]

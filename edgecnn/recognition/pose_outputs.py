@@ -28,7 +28,7 @@ class GridMap:
 
 
 @dataclass(frozen=True)
-class Maps:
+class PlacedMaps:
     """All outputs on one grid, at one stride.
 
     Attributes:
@@ -48,7 +48,7 @@ class Maps:
         return [item for item in self.maps if item.channels == channels]
 
 
-def grids(facts: Facts, strides: Iterable[int]) -> list[Maps]:
+def grids(facts: Facts, strides: Iterable[int]) -> list[PlacedMaps]:
     """Outputs (1, rows, cols, channels) or (1, channels, rows, cols) by their grid.
 
     Only grids of at least 2 × 2 cells that lie over the input at one of the strides; of those that
@@ -67,7 +67,7 @@ def grids(facts: Facts, strides: Iterable[int]) -> list[Maps]:
                 found.setdefault((transposed, grid), []).append(GridMap(info.name, channels))
     steps = tuple(strides)
     return [
-        Maps(grid, step, tuple(maps), transposed)
+        PlacedMaps(grid, step, tuple(maps), transposed)
         for (transposed, grid), maps in found.items()
         if (step := stride(facts, grid, steps))
     ]

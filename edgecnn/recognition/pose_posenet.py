@@ -12,7 +12,7 @@ from edgecnn.core.tflite.cut import CutOp
 from edgecnn.recognition.facts import Facts
 from edgecnn.recognition.found import Answer, Incomplete, InputHabit, Recognised
 from edgecnn.recognition.points import COCO
-from edgecnn.recognition.pose_outputs import GridMap, Maps, grids, hints, is_probability
+from edgecnn.recognition.pose_outputs import GridMap, PlacedMaps, grids, hints, is_probability
 
 #: The op that Coral's files end with.
 DECODER_OP = "PosenetDecoderOp"
@@ -31,7 +31,7 @@ _RESNET = InputHabit("PoseNet on ResNet-50: RGB less ImageNet's mean, stretched"
 class _Outputs:
     """The outputs of a PoseNet head, as far as they are known."""
 
-    on: Maps
+    on: PlacedMaps
     heat: GridMap
     short: GridMap | None
     mid: Mapping[str, object]
@@ -109,7 +109,7 @@ def _warnings(found: _Outputs) -> tuple[str, ...]:
     return ("no output leads from point to point for certain, so one person a frame is found",)
 
 
-def _head(facts: Facts, on: Maps) -> _Outputs | None:
+def _head(facts: Facts, on: PlacedMaps) -> _Outputs | None:
     """The head on one grid; None: it is none."""
     heat, offsets = _heat(facts, on.of(_POINTS)), on.of(2 * _POINTS)
     if heat is None or not offsets:

@@ -19,8 +19,8 @@ from edgecnn.recognition.facts import Facts
 from edgecnn.recognition.found import Incomplete, Recognised
 from edgecnn.recognition.labels import class_labels
 from edgecnn.recognition.yolo_columns import COCO_CLASSES, probabilities
-from edgecnn.recognition.yolo_known import ARM, DARKNET, ST, V5, Anchors, Family
-from edgecnn.recognition.yolo_maps import Maps, layout_of, maps_of
+from edgecnn.recognition.yolo_known import ARM, DARKNET, ST, V5, Anchors, YoloFamily
+from edgecnn.recognition.yolo_maps import LevelMaps, layout_of, maps_of
 
 _MANY = 8
 _VOC_CLASSES = 20
@@ -36,7 +36,7 @@ class _Head:
     name: str
     anchors: tuple[Anchors, ...]
     coding: Literal["anchor-exp", "anchor-square"]
-    family: Family
+    family: YoloFamily
     why: str
 
 
@@ -73,7 +73,7 @@ def yolo_anchors(facts: Facts) -> Recognised | Incomplete | None:
     )
 
 
-def _version_2(facts: Facts, maps: Maps) -> Recognised | Incomplete | None:
+def _version_2(facts: Facts, maps: LevelMaps) -> Recognised | Incomplete | None:
     classes, extra = divmod(maps.widths[0], _V2_ANCHORS)
     classes -= 5
     level = maps.grids.levels[0]
@@ -101,7 +101,7 @@ def _version_2(facts: Facts, maps: Maps) -> Recognised | Incomplete | None:
     )
 
 
-def _published_2(facts: Facts, maps: Maps, classes: int) -> _Head | None:
+def _published_2(facts: Facts, maps: LevelMaps, classes: int) -> _Head | None:
     level, (width, height) = maps.grids.levels[0], facts.size
     cells, name, why = None, "YOLOv2 head", f"{classes} classes"
     if level.stride == 32 and classes == COCO_CLASSES:
@@ -122,7 +122,7 @@ def _published_2(facts: Facts, maps: Maps, classes: int) -> _Head | None:
     return _Head("YOLOv2 head of ST's model zoo", (pixels,), "anchor-exp", ST, why)
 
 
-def _fastest_face(facts: Facts, maps: Maps, classes: int) -> _Head | None:
+def _fastest_face(facts: Facts, maps: LevelMaps, classes: int) -> _Head | None:
     """The one face detector of that size that Arm and its partners hand out."""
     strides = tuple(int(level.stride) for level in maps.grids.levels)
     gray = facts.image is not None and image_channels(facts.image.shape) == 1
@@ -134,7 +134,7 @@ def _fastest_face(facts: Facts, maps: Maps, classes: int) -> _Head | None:
     )  # fmt: skip
 
 
-def _published(facts: Facts, maps: Maps) -> _Head | None:
+def _published(facts: Facts, maps: LevelMaps) -> _Head | None:
     """The head that goes with levels and ops; None: none for sure."""
     strides = tuple(int(level.stride) for level in maps.grids.levels)
     ops = _ops(facts)
@@ -198,10 +198,10 @@ def _ops(facts: Facts) -> Counter[str]:
 
 def _spec(
     facts: Facts,
-    maps: Maps,
+    maps: LevelMaps,
     classes: int,
     head: _Head | None,
-    default: Family,
+    default: YoloFamily,
     per_cell: int = _ANCHORS,
 ) -> DetectSpec:
     """The spec; without a published head with anchors that stand for none."""
@@ -241,7 +241,7 @@ def _spec(
     )
 
 
-def _evidence(maps: Maps, classes: int) -> tuple[str, ...]:
+def _evidence(maps: LevelMaps, classes: int) -> tuple[str, ...]:
     return (
         f"{len(maps.by_level)} outputs: {maps.grids.text}, of {_ANCHORS} anchors with 5 + {classes}"
         " values each",
@@ -276,7 +276,7 @@ def _without_anchors(
     return Incomplete(name, missing, draft, evidence, V5.habit)
 
 
-def _after_sigmoid(facts: Facts, maps: Maps, classes: int) -> Incomplete:
+def _after_sigmoid(facts: Facts, maps: LevelMaps, classes: int) -> Incomplete:
     """Maps whose boxes went through their sigmoid in the graph, which no coding undoes."""
     draft = {"kind": "detect", "labels": list(class_labels(facts, classes))}
     what = (
@@ -287,7 +287,7 @@ def _after_sigmoid(facts: Facts, maps: Maps, classes: int) -> Incomplete:
     return Incomplete(name, {"coding": what}, draft, _evidence(maps, classes), V5.habit)
 
 
-def _channels_first(facts: Facts, maps: Maps, classes: int) -> Incomplete:
+def _channels_first(facts: Facts, maps: LevelMaps, classes: int) -> Incomplete:
     """(1, anchors · values, rows, cols), which no spec says."""
     draft = {"kind": "detect", "labels": list(class_labels(facts, classes))}
     what = "outputs with channels first cannot be read: export the model with its boxes decoded"

@@ -16,7 +16,7 @@ from edgecnn.recognition.facts import Facts, Real
 from edgecnn.recognition.found import Recognised
 from edgecnn.recognition.labels import class_labels
 from edgecnn.recognition.yolo_columns import COCO_CLASSES, classes_of, labels_given, probabilities
-from edgecnn.recognition.yolo_decoded import Table, tables_of
+from edgecnn.recognition.yolo_decoded import CandidateTable, tables_of
 from edgecnn.recognition.yolo_grids import follow_cells
 from edgecnn.recognition.yolo_known import NANODET, V8, YOLOX
 
@@ -46,7 +46,7 @@ def yolo_cells(facts: Facts) -> Recognised | None:
     return None
 
 
-def _codes(facts: Facts, table: Table) -> Real | None:
+def _codes(facts: Facts, table: CandidateTable) -> Real | None:
     """Values of candidates, one a cell, that are not decoded; None: they are something else."""
     if table.values is None or table.grids.per_cell > 1 or len(table.grids.levels) < 2:
         return None
@@ -70,7 +70,7 @@ def _apart(facts: Facts) -> Recognised | None:
     return None
 
 
-def _joined(facts: Facts, table: Table, values: Real) -> Recognised | None:
+def _joined(facts: Facts, table: CandidateTable, values: Real) -> Recognised | None:
     """64 values of distributions and the classes in one tensor, not decoded."""
     classes = table.width - 4 * _DFL
     if classes < 1 or classes_of(facts, candidates=(classes,)) is None:
@@ -81,7 +81,12 @@ def _joined(facts: Facts, table: Table, values: Real) -> Recognised | None:
 
 
 def _distributed(
-    facts: Facts, boxes: Table, scores: Table, column: int, classes: int, values: Real
+    facts: Facts,
+    boxes: CandidateTable,
+    scores: CandidateTable,
+    column: int,
+    classes: int,
+    values: Real,
 ) -> Recognised:
     ready = probabilities(values, scores.info.scale)
     spec = DetectSpec(
@@ -111,7 +116,7 @@ def _distributed(
     )
 
 
-def _yolox(facts: Facts, table: Table, values: Real) -> Recognised | None:
+def _yolox(facts: Facts, table: CandidateTable, values: Real) -> Recognised | None:
     classes = table.width - 5
     if classes < 1 or probabilities(values[:, :4]):
         return None
@@ -150,7 +155,7 @@ def _yolox(facts: Facts, table: Table, values: Real) -> Recognised | None:
     )
 
 
-def _nanodet(facts: Facts, table: Table, values: Real) -> Recognised | None:
+def _nanodet(facts: Facts, table: CandidateTable, values: Real) -> Recognised | None:
     inside = (values.min(axis=0) >= 0) & (values.max(axis=0) <= 1)
     classes = int(np.argmin(inside)) if not inside.all() else 0
     rest = table.width - classes

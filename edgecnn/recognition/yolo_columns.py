@@ -21,7 +21,7 @@ _HINT = "export a model of the task detect, segment, pose or classify"
 
 
 @dataclass(frozen=True)
-class Columns:
+class CandidateColumns:
     """Behind the four numbers of the box.
 
     Attributes:
@@ -101,7 +101,7 @@ def classes_of(facts: Facts, *, candidates: tuple[int, ...]) -> int | None:
 
 def columns_of(
     facts: Facts, width: int, values: Real | None, *, anchors: bool, transposed: bool, masks: int
-) -> Columns | None:
+) -> CandidateColumns | None:
     """What the columns of decoded candidates are; None: that cannot be told.
 
     Args:
@@ -121,17 +121,17 @@ def columns_of(
     if rest < 1:
         return None
     if anchors:
-        return Columns(rest - 1, True, masks=masks) if rest > 1 else None
+        return CandidateColumns(rest - 1, True, masks=masks) if rest > 1 else None
     # Heads that put candidates last have no objectness, unless values insist.
     maybe = not transposed or (values is not None and _objectness(values, masks) is True)
     by_labels = classes_of(facts, candidates=(rest, rest - 1) if maybe else (rest,))
     if by_labels is not None:
         named = "the labels" if labels_given(facts) else "COCO"
         why = f"{named} {'have' if named != 'COCO' else 'has'} {by_labels} classes"
-        return Columns(by_labels, by_labels == rest - 1, masks=masks, why=why)
+        return CandidateColumns(by_labels, by_labels == rest - 1, masks=masks, why=why)
     if transposed or rest == 1:
         why = "candidates are the last axis, as in YOLOv8's exports"
-        return Columns(rest, False, masks=masks, why=why)
+        return CandidateColumns(rest, False, masks=masks, why=why)
     if values is None:
         return None
     objectness = _objectness(values, masks)
@@ -139,10 +139,10 @@ def columns_of(
         return None
     rows = "low where classes are sure" if objectness else "like those of the other classes"
     why = f"the values of column 4 are {rows}"
-    return Columns(rest - objectness, objectness, masks=masks, why=why)
+    return CandidateColumns(rest - objectness, objectness, masks=masks, why=why)
 
 
-def _pose(facts: Facts, rest: int, values: Real | None, masks: int) -> Columns | None:
+def _pose(facts: Facts, rest: int, values: Real | None, masks: int) -> CandidateColumns | None:
     """Key points of each candidate: by the metadata, or by values that follow the boxes'."""
     maker = facts.metadata.ultralytics
     if masks or (maker is not None and maker.task not in ("", "pose")):
@@ -150,7 +150,7 @@ def _pose(facts: Facts, rest: int, values: Real | None, masks: int) -> Columns |
     if maker is not None and maker.keypoint_shape is not None:
         points, numbers = maker.keypoint_shape
         classes = rest - points * numbers
-        return Columns(classes, False, points, numbers) if classes >= 1 else None
+        return CandidateColumns(classes, False, points, numbers) if classes >= 1 else None
     if values is None:
         return None
     for classes, objectness, points, numbers in _pose_layouts(rest):
@@ -158,7 +158,7 @@ def _pose(facts: Facts, rest: int, values: Real | None, masks: int) -> Columns |
         places = values[:, first:].reshape(len(values), points, numbers)
         if _points_follow(values[:, :4], places):
             why = f"{points} pairs of columns follow the box centres"
-            return Columns(classes, objectness, points, numbers, why=why)
+            return CandidateColumns(classes, objectness, points, numbers, why=why)
     return None
 
 

@@ -20,9 +20,14 @@ from edgecnn.recognition.facts import Facts, Real
 from edgecnn.recognition.found import Incomplete, Recognised
 from edgecnn.recognition.labels import class_labels
 from edgecnn.recognition.points import numbered
-from edgecnn.recognition.yolo_columns import Columns, columns_of, probabilities, refuse_angles
-from edgecnn.recognition.yolo_grids import Follow, Grids, follow_cells, grids_of
-from edgecnn.recognition.yolo_known import SEEED, V5, V8, YOLOX, Family
+from edgecnn.recognition.yolo_columns import (
+    CandidateColumns,
+    columns_of,
+    probabilities,
+    refuse_angles,
+)
+from edgecnn.recognition.yolo_grids import CellFollowing, Grids, follow_cells, grids_of
+from edgecnn.recognition.yolo_known import SEEED, V5, V8, YOLOX, YoloFamily
 
 _QUARTER = 4  # prototypes of masks are the input's size by this
 # What the codes of a quantized output reach, where boxes are from 0 to 1.
@@ -31,7 +36,7 @@ _PERCENT = 100.0
 
 
 @dataclass(frozen=True)
-class Table:
+class CandidateTable:
     """An output read as candidates and columns.
 
     Attributes:
@@ -74,7 +79,7 @@ class Prototypes:
     last: bool
 
 
-def tables_of(facts: Facts, info: TensorInfo) -> tuple[Table, ...]:
+def tables_of(facts: Facts, info: TensorInfo) -> tuple[CandidateTable, ...]:
     """Every way to read an output as candidates; axes of 1 are left out."""
     sides = [size for size in info.shape if size != 1]
     if len(sides) != 2:
@@ -90,7 +95,7 @@ def tables_of(facts: Facts, info: TensorInfo) -> tuple[Table, ...]:
             if values is not None and np.isfinite(values).any():
                 flat = values.reshape(sides)
                 rows = flat.T if transposed else flat
-            found.append(Table(info, grids, width, transposed, rows))
+            found.append(CandidateTable(info, grids, width, transposed, rows))
     return tuple(found)
 
 
@@ -108,18 +113,30 @@ def prototypes_of(facts: Facts, info: TensorInfo) -> Prototypes | None:
     return None
 
 
+def apart_from_prototypes(
+    facts: Facts, count: int
+) -> tuple[list[TensorInfo], Prototypes | None] | None:
+    """The model's outputs, and prototypes of masks where it has ``count`` outputs in all.
+
+    Returns:
+        The outputs without the prototypes, and these or None; None alone where so many outputs
+        hold none, or several that could be them.
+    """
+    outputs = list(facts.outputs)
+    if len(outputs) != count:
+        return outputs, None
+    found = [item for info in outputs if (item := prototypes_of(facts, info)) is not None]
+    if len(found) != 1:
+        return None
+    return [info for info in outputs if info.name != found[0].info.name], found[0]
+
+
 def yolo_decoded(facts: Facts) -> Recognised | Incomplete | None:
     """One tensor of decoded candidates, perhaps with prototypes of masks beside it."""
-    outputs = list(facts.outputs)
-    prototypes = None
-    if len(outputs) == 2:
-        found = [item for info in outputs if (item := prototypes_of(facts, info)) is not None]
-        if len(found) != 1:
-            return None
-        prototypes = found[0]
-        outputs = [info for info in outputs if info.name != prototypes.info.name]
-    if len(outputs) != 1:
+    parts = apart_from_prototypes(facts, 2)
+    if parts is None or len(parts[0]) != 1:
         return None
+    outputs, prototypes = parts
     read = []
     for table in tables_of(facts, outputs[0]):
         follow = None
@@ -135,7 +152,7 @@ def yolo_decoded(facts: Facts) -> Recognised | Incomplete | None:
 
 
 def _answer(
-    facts: Facts, table: Table, follow: Follow | None, prototypes: Prototypes | None
+    facts: Facts, table: CandidateTable, follow: CellFollowing | None, prototypes: Prototypes | None
 ) -> Recognised | Incomplete | None:
     columns = columns_of(
         facts,
@@ -186,7 +203,7 @@ def _answer(
     return Recognised(name, spec, evidence, family.habit, sure=sure)
 
 
-def _file_tells(facts: Facts, table: Table) -> bool:
+def _file_tells(facts: Facts, table: CandidateTable) -> bool:
     """Without values on a picture: whether the file says enough to take it for a YOLO."""
     maker = facts.metadata.ultralytics
     return (
@@ -196,7 +213,7 @@ def _file_tells(facts: Facts, table: Table) -> bool:
     )
 
 
-def _family(table: Table, columns: Columns) -> tuple[Family, str]:
+def _family(table: CandidateTable, columns: CandidateColumns) -> tuple[YoloFamily, str]:
     kind = "pose" if columns.points else "segmentation" if columns.masks else "detection"
     if table.grids.per_cell > 1:
         family, name = V5, f"YOLOv5 or v7 {kind} head, decoded"
@@ -210,7 +227,7 @@ def _family(table: Table, columns: Columns) -> tuple[Family, str]:
 
 
 def _units(
-    facts: Facts, info: TensorInfo, follow: Follow | None
+    facts: Facts, info: TensorInfo, follow: CellFollowing | None
 ) -> tuple[tuple[float, float] | None, tuple[str, ...]]:
     """What 1.0 of a box stands for, and by what evidence; None: unknown."""
     width, height = facts.size
@@ -229,7 +246,7 @@ def _units(
     return None, ()
 
 
-def _activation(table: Table, columns: Columns) -> tuple[str | None, float]:
+def _activation(table: CandidateTable, columns: CandidateColumns) -> tuple[str | None, float]:
     """What turns the scores into probabilities, and what stands for 1; None: they are no scores."""
     if table.values is None:
         return "none", 1.0
@@ -245,7 +262,11 @@ def _activation(table: Table, columns: Columns) -> tuple[str | None, float]:
 
 
 def _with_extras(
-    facts: Facts, spec: DetectSpec, table: Table, columns: Columns, prototypes: Prototypes | None
+    facts: Facts,
+    spec: DetectSpec,
+    table: CandidateTable,
+    columns: CandidateColumns,
+    prototypes: Prototypes | None,
 ) -> tuple[DetectSpec, tuple[str, ...]]:
     """The spec with key points or masks, and what tells of them."""
     width, height = facts.size
@@ -287,7 +308,7 @@ def _with_extras(
 
 
 def _point_units(
-    facts: Facts, spec: DetectSpec, table: Table, columns: Columns
+    facts: Facts, spec: DetectSpec, table: CandidateTable, columns: CandidateColumns
 ) -> tuple[float, ...]:
     """What 1.0 of a key point stands for, where it is not the same as for boxes; else nothing."""
     if table.values is None:
@@ -297,7 +318,7 @@ def _point_units(
     return follow.units if follow is not None and follow.units != spec.box_units else ()
 
 
-def _columns_text(columns: Columns) -> tuple[str, ...]:
+def _columns_text(columns: CandidateColumns) -> tuple[str, ...]:
     front = "centre x, y, width, height"
     front += ", objectness" if columns.objectness else ""
     why = f": {columns.why}" if columns.why else ""
@@ -305,7 +326,7 @@ def _columns_text(columns: Columns) -> tuple[str, ...]:
 
 
 def _unknown_classes(
-    facts: Facts, table: Table, evidence: tuple[str, ...], follow: Follow | None
+    facts: Facts, table: CandidateTable, evidence: tuple[str, ...], follow: CellFollowing | None
 ) -> Incomplete:
     """Nobody says whether column 4 is the objectness."""
     rest = table.width - 4

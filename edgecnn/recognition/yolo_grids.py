@@ -49,7 +49,7 @@ class Grids:
 
 
 @dataclass(frozen=True)
-class Follow:
+class CellFollowing:
     """How far box centres follow their cells' centres.
 
     Attributes:
@@ -105,7 +105,7 @@ def grids_of(size: tuple[int, int], count: int) -> tuple[Grids, ...]:
 
 def follow_cells(
     centres: NDArray[np.floating[Any]], grids: Grids, size: tuple[int, int]
-) -> Follow | None:
+) -> CellFollowing | None:
     """Whether box centres follow their cells, and in what unit; None: they do not.
 
     Candidates of a cell may lie together, or those of an anchor (as PyTorch lays them out).
@@ -118,7 +118,7 @@ def follow_cells(
     good: NDArray[np.bool_] = np.isfinite(centres).all(axis=1)
     if good.sum() < max(4, good.size // 2):
         return None
-    best: Follow | None = None
+    best: CellFollowing | None = None
     for cells in _orders(grids):
         found = _fitted(centres[good].astype(np.float64), cells[good], size)
         if found is not None and (best is None or found.correlation > best.correlation):
@@ -142,7 +142,7 @@ def _orders(grids: Grids) -> list[NDArray[np.float64]]:
 
 def _fitted(
     centres: NDArray[np.float64], cells: NDArray[np.float64], size: tuple[int, int]
-) -> Follow | None:
+) -> CellFollowing | None:
     lowest, slopes = 1.0, []
     for axis in (0, 1):
         mine, theirs = centres[:, axis], cells[:, axis]
@@ -157,7 +157,7 @@ def _fitted(
     for normalised, units in ((False, (1.0, 1.0)), (True, (float(size[0]), float(size[1])))):
         wanted = [slope * unit for slope, unit in zip(slopes, units, strict=True)]
         if all(1 / _UNIT < value < _UNIT for value in wanted):
-            return Follow(lowest, units, normalised)
+            return CellFollowing(lowest, units, normalised)
     return None
 
 

@@ -63,7 +63,7 @@ FASTEST_FACE: tuple[Anchors, ...] = (
 
 
 @dataclass(frozen=True)
-class Family:
+class YoloFamily:
     """Defaults of one publisher.
 
     Attributes:
@@ -81,23 +81,23 @@ class Family:
 
 #: detect.py of ultralytics/yolov5 (conf 0.25, iou 0.45, max-det 1000); WongKinYiu/yolov7 has the
 #: same thresholds.
-V5 = Family(
+V5 = YoloFamily(
     InputHabit("ultralytics/yolov5's detect.py", "0..1", "letterbox", 114, "rgb"), 0.25, 0.45, 1000
 )
 #: cfg/default.yaml of ultralytics/ultralytics (conf 0.25 of predict, iou 0.7, max_det 300).
-V8 = Family(
+V8 = YoloFamily(
     InputHabit("ultralytics' predictor", "0..1", "letterbox", 114, "rgb"), 0.25, 0.7
 )  # fmt: skip
 #: detect.py of hunglc007/tensorflow-yolov4-tflite: a plain resize.
-V4 = Family(
+V4 = YoloFamily(
     InputHabit("hunglc007/tensorflow-yolov4-tflite's detect.py", "0..1", "stretch", 0, "rgb"),
     0.25,
     0.45,
 )
 #: darknet's letterbox_image fills with 0.5.
-DARKNET = Family(InputHabit("darknet", "0..1", "letterbox", 127, "rgb"), 0.25, 0.45)
+DARKNET = YoloFamily(InputHabit("darknet", "0..1", "letterbox", 127, "rgb"), 0.25, 0.45)
 #: data_augment.py (preproc) and demo/ONNXRuntime of Megvii-BaseDetection/YOLOX.
-YOLOX = Family(
+YOLOX = YoloFamily(
     InputHabit(
         "YOLOX's preproc (which pads at the right and below; here on both sides, and boxes are"
         " mapped back all the same)",
@@ -111,19 +111,23 @@ YOLOX = Family(
 )
 #: config/*.yml of RangiLyu/nanodet: keep_ratio false, mean and spread of ImageNet in BGR;
 #: demo.py shows scores from 0.35.
-NANODET = Family(InputHabit("NanoDet's configs", "imagenet", "stretch", 0, "bgr"), 0.35, 0.6, 100)
+NANODET = YoloFamily(
+    InputHabit("NanoDet's configs", "imagenet", "stretch", 0, "bgr"), 0.35, 0.6, 100
+)
 #: configs/picodet of PaddlePaddle/PaddleDetection, deploy/python's PicoDetPostProcess.
-PICODET = Family(
+PICODET = YoloFamily(
     InputHabit("PaddleDetection's PicoDet", "imagenet", "stretch", 0, "rgb"), 0.4, 0.5, 100
 )
 #: The configs beside the models of STMicroelectronics/stm32ai-modelzoo ("fit", 1/127.5 and -1) and
 #: its config_file_examples (thresholds).
-ST = Family(InputHabit("ST's model zoo", "-1..1", "stretch", 0, "rgb"), 0.5, 0.5, 100)
+ST = YoloFamily(InputHabit("ST's model zoo", "-1..1", "stretch", 0, "rgb"), 0.5, 0.5, 100)
 #: _shared/yolo of quic/ai-hub-models: its evaluator's thresholds.
-AI_HUB = Family(
+AI_HUB = YoloFamily(
     InputHabit("Qualcomm AI Hub Models", "0..1", "letterbox", 114, "rgb"), 0.25, 0.7
 )  # fmt: skip
 #: DetectorPostProcessing of Arm's ml-embedded-evaluation-kit.
-ARM = Family(InputHabit("Arm's ml-embedded-evaluation-kit", "0..255", "stretch", 0), 0.5, 0.45, 100)
+ARM = YoloFamily(
+    InputHabit("Arm's ml-embedded-evaluation-kit", "0..255", "stretch", 0), 0.5, 0.45, 100
+)
 #: el_algorithm_yolo of Seeed-Studio/SSCMA-Micro: thresholds 50 and 45 of 100.
-SEEED = Family(InputHabit("Seeed's SSCMA-Micro", "0..1", "stretch", 0, "rgb"), 0.5, 0.45, 100)
+SEEED = YoloFamily(InputHabit("Seeed's SSCMA-Micro", "0..1", "stretch", 0, "rgb"), 0.5, 0.45, 100)

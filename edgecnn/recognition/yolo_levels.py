@@ -16,8 +16,8 @@ from edgecnn.recognition.found import Recognised
 from edgecnn.recognition.labels import class_labels
 from edgecnn.recognition.points import numbered
 from edgecnn.recognition.yolo_columns import probabilities, refuse_rotated
-from edgecnn.recognition.yolo_known import NANODET, PICODET, ST, ST_YOLOX, V8, YOLOX, Family
-from edgecnn.recognition.yolo_maps import Maps, layout_of, maps_of
+from edgecnn.recognition.yolo_known import NANODET, PICODET, ST, ST_YOLOX, V8, YOLOX, YoloFamily
+from edgecnn.recognition.yolo_maps import LevelMaps, layout_of, maps_of
 
 _DFL = 16
 _BINS = (16, 8, 17)
@@ -46,7 +46,7 @@ def yolo_levels(facts: Facts) -> Recognised | None:
     return _distributed(facts, maps) or _yolox(facts, maps)
 
 
-def _joined(facts: Facts, maps: Maps) -> Recognised | None:
+def _joined(facts: Facts, maps: LevelMaps) -> Recognised | None:
     """Boxes and scores in one tensor a level: YOLOv8, YOLOX or ST's."""
     values, told = maps.values(0), layout_of(facts, maps)
     if values is None or told is None or told[0] == "anchors":
@@ -62,7 +62,7 @@ def _joined(facts: Facts, maps: Maps) -> Recognised | None:
     return _st(facts, maps, classes)
 
 
-def _distributed(facts: Facts, maps: Maps) -> Recognised | None:
+def _distributed(facts: Facts, maps: LevelMaps) -> Recognised | None:
     """Boxes as distributions in an output of their own, beside scores."""
     widths = maps.widths
     for bins in _BINS:
@@ -76,7 +76,7 @@ def _distributed(facts: Facts, maps: Maps) -> Recognised | None:
     return None
 
 
-def _beside(facts: Facts, maps: Maps, boxes: int) -> _Places | None:
+def _beside(facts: Facts, maps: LevelMaps, boxes: int) -> _Places | None:
     """The scores, and key points, beside the distributions."""
     others = [place for place in range(len(maps.widths)) if place != boxes]
     if len(others) == 1:
@@ -95,7 +95,7 @@ def _beside(facts: Facts, maps: Maps, boxes: int) -> _Places | None:
 
 
 def _dfl(
-    facts: Facts, maps: Maps, places: _Places, classes: int, bins: int, ready: bool
+    facts: Facts, maps: LevelMaps, places: _Places, classes: int, bins: int, ready: bool
 ) -> Recognised:
     family, name = _publisher(maps, bins)
     text = f"{4 * bins} columns: four distances as distributions over {bins} values"
@@ -115,7 +115,7 @@ def _dfl(
     return Recognised(name, spec, _evidence(maps, text, classes, ready), family.habit)
 
 
-def _publisher(maps: Maps, bins: int) -> tuple[Family, str]:
+def _publisher(maps: LevelMaps, bins: int) -> tuple[YoloFamily, str]:
     if bins == _DFL:
         return V8, "YOLOv8 head (v8, v9, v11, v12), levels apart, boxes not decoded"
     if bins == 8 and len(maps.grids.levels) == 4:
@@ -125,7 +125,7 @@ def _publisher(maps: Maps, bins: int) -> tuple[Family, str]:
     return V8, "a head of distributions, levels apart, boxes not decoded"
 
 
-def _yolox(facts: Facts, maps: Maps) -> Recognised | None:
+def _yolox(facts: Facts, maps: LevelMaps) -> Recognised | None:
     """Boxes, objectness and classes as three outputs a level."""
     widths = maps.widths
     if len(widths) != 3 or 4 not in widths or 1 not in widths:
@@ -145,12 +145,14 @@ def _yolox(facts: Facts, maps: Maps) -> Recognised | None:
     return _in_cells(facts, maps, _Places(boxes, scores, objectness), widths[scores], ready)
 
 
-def _scores_like(maps: Maps, place: int) -> bool:
+def _scores_like(maps: LevelMaps, place: int) -> bool:
     values = maps.values(place)
     return values is not None and probabilities(values)
 
 
-def _in_cells(facts: Facts, maps: Maps, places: _Places, classes: int, ready: bool) -> Recognised:
+def _in_cells(
+    facts: Facts, maps: LevelMaps, places: _Places, classes: int, ready: bool
+) -> Recognised:
     spec = replace(_spec(facts, maps, places, classes, YOLOX, ready), coding="cell-exp")
     if places.scores == places.boxes:
         spec = replace(spec, objectness_column=4, score_column=5)
@@ -159,7 +161,7 @@ def _in_cells(facts: Facts, maps: Maps, places: _Places, classes: int, ready: bo
     return Recognised(name, spec, _evidence(maps, text, classes, ready), YOLOX.habit)
 
 
-def _st(facts: Facts, maps: Maps, classes: int) -> Recognised:
+def _st(facts: Facts, maps: LevelMaps, classes: int) -> Recognised:
     """ST's st_yoloxn: YOLOv2's formulas with one anchor a level, half the input's size."""
     width, height = facts.size
     anchors = tuple((x * width, y * height) for x, y in ST_YOLOX)
@@ -181,10 +183,10 @@ def _st(facts: Facts, maps: Maps, classes: int) -> Recognised:
 
 def _spec(
     facts: Facts,
-    maps: Maps,
+    maps: LevelMaps,
     places: _Places,
     classes: int,
-    family: Family,
+    family: YoloFamily,
     ready: bool,
     anchors: tuple[tuple[float, float], ...] = (),
     points: CandidatePoints | None = None,
@@ -208,7 +210,7 @@ def _spec(
     )
 
 
-def _names(maps: Maps) -> list[list[str]]:
+def _names(maps: LevelMaps) -> list[list[str]]:
     return [[item.info.name for item in level] for level in maps.by_level]
 
 
@@ -228,7 +230,7 @@ def _named(
     )
 
 
-def _evidence(maps: Maps, boxes: str, classes: int, ready: bool) -> tuple[str, ...]:
+def _evidence(maps: LevelMaps, boxes: str, classes: int, ready: bool) -> tuple[str, ...]:
     widths = " and ".join(str(width) for width in maps.widths)
     said = "from 0 to 1" if ready else "before their sigmoid"
     return (

@@ -24,7 +24,7 @@ from edgecnn.recognition.yolo_columns import (
     probabilities,
     refuse_rotated,
 )
-from edgecnn.recognition.yolo_decoded import Prototypes, prototypes_of
+from edgecnn.recognition.yolo_decoded import Prototypes, apart_from_prototypes
 from edgecnn.recognition.yolo_known import V8
 
 _FEWEST, _MOST = 5, 1000  # rows
@@ -46,16 +46,10 @@ class _Seen:
 
 def yolo_listed(facts: Facts) -> Recognised | Incomplete | None:
     """One output (1, rows, 6 and more), perhaps with prototypes of masks beside it."""
-    outputs = list(facts.outputs)
-    prototypes = None
-    if len(outputs) == 2:
-        protos = [item for info in outputs if (item := prototypes_of(facts, info)) is not None]
-        if len(protos) != 1:
-            return None
-        prototypes = protos[0]
-        outputs = [info for info in outputs if info.name != prototypes.info.name]
-    if len(outputs) != 1 or min(facts.size) <= 0:
+    parts = apart_from_prototypes(facts, 2)
+    if parts is None or len(parts[0]) != 1 or min(facts.size) <= 0:
         return None
+    outputs, prototypes = parts
     info = outputs[0]
     rows, width = info.shape[-2:] if len(info.shape) > 1 else (0, 0)
     extra = width - _PLAIN

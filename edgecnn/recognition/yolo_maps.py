@@ -46,7 +46,7 @@ class Map:
 
 
 @dataclass(frozen=True)
-class Maps:
+class LevelMaps:
     """All outputs by level, finest first; each level has outputs of the same widths.
 
     Attributes:
@@ -59,7 +59,7 @@ class Maps:
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Of the outputs of a level, the largest first."""
+        """How many values of a cell each output of the level has, the largest first."""
         return tuple(item.width for item in self.by_level[0])
 
     def all_of(self, place: int) -> tuple[Map, ...]:
@@ -75,7 +75,7 @@ class Maps:
         return joined if np.isfinite(joined).all() else None
 
 
-def maps_of(facts: Facts) -> Maps | None:
+def maps_of(facts: Facts) -> LevelMaps | None:
     """Every output as a map of a level; None: some output is none, or levels differ."""
     size = facts.size
     if min(size) <= 0:
@@ -99,7 +99,7 @@ def maps_of(facts: Facts) -> Maps | None:
     steps = {b // a for a, b in zip(order, order[1:], strict=False)}
     if len(shapes) != 1 or not steps <= {2}:
         return None
-    return Maps(Grids(tuple(levels[stride] for stride in order)), by_level)
+    return LevelMaps(Grids(tuple(levels[stride] for stride in order)), by_level)
 
 
 def _placed(
@@ -150,7 +150,7 @@ def _map(
     return Map(info, width, anchors, first, rows)
 
 
-def layout_of(facts: Facts, maps: Maps) -> tuple[Layout, int] | None:
+def layout_of(facts: Facts, maps: LevelMaps) -> tuple[Layout, int] | None:
     """What the columns of each level's only output are, and how many classes there are.
 
     Told by the widths of what the graph joins to the output, then by the labels (or COCO's 80

@@ -19,9 +19,9 @@ from edgecnn.recognition.facts import Facts, Real
 from edgecnn.recognition.found import Incomplete, Recognised
 from edgecnn.recognition.labels import class_labels
 from edgecnn.recognition.yolo_columns import COCO_CLASSES, labels_given, probabilities
-from edgecnn.recognition.yolo_decoded import Table, prototypes_of, tables_of
-from edgecnn.recognition.yolo_grids import Follow, Grids, follow_cells
-from edgecnn.recognition.yolo_known import AI_HUB, V4, V8, Family
+from edgecnn.recognition.yolo_decoded import CandidateTable, apart_from_prototypes, tables_of
+from edgecnn.recognition.yolo_grids import CellFollowing, Grids, follow_cells
+from edgecnn.recognition.yolo_known import AI_HUB, V4, V8, YoloFamily
 
 _SLACK = 1e-3
 
@@ -30,23 +30,17 @@ _SLACK = 1e-3
 class _Boxes:
     """The output with decoded boxes, and how they are written."""
 
-    table: Table
+    table: CandidateTable
     coding: Literal["cxcywh", "xyxy"]
-    follow: Follow
+    follow: CellFollowing
 
 
 def yolo_split(facts: Facts) -> Recognised | Incomplete | None:
     """Boxes whose centres follow their cells, and scores of as many candidates."""
-    outputs = list(facts.outputs)
-    prototypes = None
-    if len(outputs) == 5:
-        found = [item for info in outputs if (item := prototypes_of(facts, info)) is not None]
-        if len(found) != 1:
-            return None
-        prototypes = found[0]
-        outputs = [info for info in outputs if info.name != prototypes.info.name]
-    if not 2 <= len(outputs) <= 4:
+    parts = apart_from_prototypes(facts, 5)
+    if parts is None or not 2 <= len(parts[0]) <= 4:
         return None
+    outputs, prototypes = parts
     boxes = _boxes(facts, outputs)
     if boxes is None:
         return None
@@ -92,7 +86,7 @@ def _boxes(facts: Facts, outputs: list[TensorInfo]) -> _Boxes | None:
     return max(found, key=lambda item: item.follow.correlation) if found else None
 
 
-def _read_boxes(table: Table, values: Real, size: tuple[int, int]) -> _Boxes | None:
+def _read_boxes(table: CandidateTable, values: Real, size: tuple[int, int]) -> _Boxes | None:
     good = values[np.isfinite(values).all(axis=1)]
     if not len(good):
         return None
@@ -164,7 +158,7 @@ def _dense(
     )
 
 
-def _crossed(boxes: _Boxes, scores: TensorInfo, family: Family) -> Incomplete:
+def _crossed(boxes: _Boxes, scores: TensorInfo, family: YoloFamily) -> Incomplete:
     """Boxes (N, 4) beside scores (classes, N), as PP-YOLOE's and PicoDet's: no spec says that."""
     what = (
         f"'{boxes.table.info.name}' {list(boxes.table.info.shape)} and '{scores.name}'"
@@ -175,7 +169,7 @@ def _crossed(boxes: _Boxes, scores: TensorInfo, family: Family) -> Incomplete:
     return Incomplete(name, {"transposed": what}, draft, _boxes_text(boxes), family.habit)
 
 
-def _family(grids: Grids, boxes: _Boxes) -> Family:
+def _family(grids: Grids, boxes: _Boxes) -> YoloFamily:
     return V4 if grids.per_cell > 1 and boxes.coding == "cxcywh" else V8
 
 

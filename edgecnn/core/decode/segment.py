@@ -69,7 +69,7 @@ def decode_segments(
 
 
 def _single(spec: SegmentSpec, real: Float) -> tuple[Float, Float]:
-    """By how much the values of the only column are over their threshold, and their scores.
+    """The values of the only column less their threshold, and their scores.
 
     What pixels between cells get is interpolated before the activation, as publishers do.
     """

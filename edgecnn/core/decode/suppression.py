@@ -86,7 +86,7 @@ def weighted_means(values: Float, found: Detections, kept: NDArray[np.intp], iou
 
 
 def _areas(sides: Float) -> Float:
-    """Of boxes (4, n); 0 where a side is negative."""
+    """The areas of boxes (4, n); 0 where a side is negative."""
     size = np.maximum(sides[2:] - sides[:2], 0)
     area: Float = size[0] * size[1]
     return area

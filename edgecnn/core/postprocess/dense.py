@@ -219,7 +219,7 @@ class DetectSpec:
 
     @property
     def point_variances(self) -> tuple[float, float]:
-        """Of x and y, of key points that are coded against the anchor."""
+        """The variances of x and y of key points that are coded against the anchor."""
         first, second = self.variances[:2]
         return (second, first) if self.coding == "center-size" else (first, second)
 

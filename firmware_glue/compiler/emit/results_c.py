@@ -10,7 +10,7 @@ from firmware_glue.compiler.postprocess import (
     BoxStage,
     CentroidStage,
     ClassifyStage,
-    Place,
+    OutputPlace,
     PoseStage,
     SegmentStage,
 )
@@ -268,14 +268,14 @@ def _point_words(stage: BoxStage, name: str) -> dict[str, str]:
     }
 
 
-def _pointers(struct: str, places: Mapping[str, Place | None], name: str) -> str:
+def _pointers(struct: str, places: Mapping[str, OutputPlace | None], name: str) -> str:
     """Statements that fill in the pointers, after the state was looked at."""
     return "\n".join(
         f"    {struct}.{field} = {_pointer(place, name)};" for field, place in places.items()
     )
 
 
-def _pointer(place: Place | None, name: str) -> str:
+def _pointer(place: OutputPlace | None, name: str) -> str:
     if place is None:
         return "NULL"
     start = f"{name}_output{place.output}(state)"

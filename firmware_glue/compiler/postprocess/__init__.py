@@ -12,7 +12,7 @@ from firmware_glue.compiler.postprocess.classes import centroid_stage, classify_
 from firmware_glue.compiler.postprocess.dense import detect_stage
 from firmware_glue.compiler.postprocess.known import only_known
 from firmware_glue.compiler.postprocess.listed import listed_stage
-from firmware_glue.compiler.postprocess.outputs import LeftOut, ModelOutputs, Place
+from firmware_glue.compiler.postprocess.outputs import LeftOut, ModelOutputs, OutputPlace
 from firmware_glue.compiler.postprocess.pose import points_stage, poses_stage
 from firmware_glue.compiler.postprocess.segment import segment_stage
 from firmware_glue.compiler.postprocess.stage import (
@@ -31,7 +31,7 @@ __all__ = [
     "CentroidStage",
     "ClassifyStage",
     "LeftOut",
-    "Place",
+    "OutputPlace",
     "PoseStage",
     "SegmentStage",
     "after_stage",

@@ -10,7 +10,7 @@ from firmware_glue.compiler.postprocess.known import code_of
 from firmware_glue.compiler.postprocess.outputs import (
     Coded,
     ModelOutputs,
-    Values,
+    OutputValues,
     landmark_params,
     scores,
 )
@@ -28,7 +28,7 @@ def center_stage(spec: CenterSpec, outputs: ModelOutputs) -> BoxStage:
     level, classes = spec.level, len(spec.labels)
     cells, marks = level.rows * level.cols, spec.landmarks
 
-    def read(name: str, width: int) -> Values:
+    def read(name: str, width: int) -> OutputValues:
         return outputs.values(name, cells, width, transposed=spec.transposed)
 
     scored = read(spec.scores, classes)
@@ -46,7 +46,7 @@ def center_stage(spec: CenterSpec, outputs: ModelOutputs) -> BoxStage:
 
 
 def _params(
-    spec: CenterSpec, most: int, scored: Values, found: Mapping[str, Values | None]
+    spec: CenterSpec, most: int, scored: OutputValues, found: Mapping[str, OutputValues | None]
 ) -> Params:
     """An ``ec_center_params``; ``most`` peaks are kept."""
     level, classes, marks = spec.level, len(spec.labels), spec.landmarks

@@ -14,8 +14,8 @@ from firmware_glue.compiler.postprocess.outputs import (
     Float,
     LeftOut,
     ModelOutputs,
-    Tables,
-    Values,
+    OutputValues,
+    ScoreTables,
     no_scores,
     point_params,
     scores,
@@ -39,10 +39,10 @@ class _Level:
 
     grid: GridLevel | None
     candidates: int
-    scores: Values
-    boxes: Values
-    objectness: Values | None
-    keypoints: Values | None
+    scores: OutputValues
+    boxes: OutputValues
+    objectness: OutputValues | None
+    keypoints: OutputValues | None
 
 
 def detect_stage(spec: DetectSpec, outputs: ModelOutputs) -> BoxStage:
@@ -56,7 +56,7 @@ def detect_stage(spec: DetectSpec, outputs: ModelOutputs) -> BoxStage:
         found = [v for level in levels if (v := getattr(level, key)) is not None]
         if len({values.columns() for values in found}) > 1:
             raise LeftOut(f"the levels' outputs of {key} differ in dtype or layout")
-    tables = Tables()
+    tables = ScoreTables()
     rows = tuple(_level(spec, levels, number, tables) for number in range(len(levels)))
     places = tuple(
         {key: values.place if (values := getattr(level, key)) else None for key in _OUTPUTS}
@@ -94,7 +94,7 @@ def _level_outputs(
     names = {key: own[key] or common[key] for key in own}
     names["masks"] = spec.masks.output if spec.masks else ""
 
-    def read(key: str, start: int, width: int) -> Values | None:
+    def read(key: str, start: int, width: int) -> OutputValues | None:
         name = names[key]
         if not name:
             return None
@@ -116,7 +116,9 @@ def _level_outputs(
     )  # fmt: skip
 
 
-def _level(spec: DetectSpec, levels: tuple[_Level, ...], number: int, tables: Tables) -> Params:
+def _level(
+    spec: DetectSpec, levels: tuple[_Level, ...], number: int, tables: ScoreTables
+) -> Params:
     """An ``ec_level``."""
     level = levels[number]
     grid, object_table = level.grid, None
@@ -143,7 +145,7 @@ def _level(spec: DetectSpec, levels: tuple[_Level, ...], number: int, tables: Ta
     return Params("ec_level", fields)
 
 
-def _info(spec: DetectSpec, values: Values) -> TensorInfo:
+def _info(spec: DetectSpec, values: OutputValues) -> TensorInfo:
     """An output of scores, in the spec's units.
 
     Raises:
@@ -158,7 +160,7 @@ def _info(spec: DetectSpec, values: Values) -> TensorInfo:
 
 
 def _object_activation(spec: DetectSpec) -> str:
-    """Of a softmax nothing is left for a single value: it is a sigmoid then."""
+    """The activation of a single value, for which a softmax is a sigmoid."""
     return "sigmoid" if spec.activation == "softmax" else spec.activation
 
 

@@ -13,7 +13,7 @@ from firmware_glue.compiler.postprocess.outputs import (
     Coded,
     LeftOut,
     ModelOutputs,
-    Values,
+    OutputValues,
     point_params,
     scores,
 )
@@ -36,7 +36,7 @@ def listed_stage(spec: ListedSpec, outputs: ModelOutputs) -> BoxStage:
     if rows > spec.rows:
         raise LeftOut(f"the output '{spec.scores}' lists {rows} boxes, expected {spec.rows}")
 
-    def read(name: str, start: int, width: int) -> Values | None:
+    def read(name: str, start: int, width: int) -> OutputValues | None:
         shared = names.count(name) > 1
         return outputs.values(name, rows, width, start, shared=shared) if name else None
 
@@ -66,7 +66,11 @@ def _rows(spec: ListedSpec, outputs: ModelOutputs, *, shared: bool) -> int:
 
 
 def _params(
-    spec: ListedSpec, rows: int, most: int, scored: Values, found: Mapping[str, Values | None]
+    spec: ListedSpec,
+    rows: int,
+    most: int,
+    scored: OutputValues,
+    found: Mapping[str, OutputValues | None],
 ) -> Params:
     """An ``ec_listed_params``; ``most`` rows are compared."""
     classes, _ = scores(scored.info, spec.activation, 1)

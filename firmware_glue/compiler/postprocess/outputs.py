@@ -27,7 +27,7 @@ class LeftOut(Exception):
 
 
 @dataclass(frozen=True)
-class Place:
+class OutputPlace:
     """Where some values of an output begin.
 
     Attributes:
@@ -40,7 +40,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Values:
+class OutputValues:
     """Some values of each row of an output: rows are candidates, cells or boxes.
 
     Attributes:
@@ -50,7 +50,7 @@ class Values:
     """
 
     info: TensorInfo
-    place: Place
+    place: OutputPlace
     step: int
     stride: int
 
@@ -108,7 +108,7 @@ class ModelOutputs:
         transposed: bool = False,
         skipped: int = 0,
         dtypes: Sequence[str] = tuple(ELEMENT_BYTES),
-    ) -> Values:
+    ) -> OutputValues:
         """``width`` values of each row, from column ``start`` of an output on.
 
         Args:
@@ -132,10 +132,12 @@ class ModelOutputs:
             wanted = f"{rows} x {start + width} or more" if shared else f"{rows * width}"
             raise LeftOut(f"the output '{name}' is {list(info.shape)}, expected {wanted} elements")
         step, stride = (1, rows) if transposed else (per_row, 1)
-        return Values(info, Place(position, start * stride + skipped * step), step, stride)
+        return OutputValues(
+            info, OutputPlace(position, start * stride + skipped * step), step, stride
+        )
 
 
-class Tables:
+class ScoreTables:
     """Tables of 256 float values, equal ones once; a kernel gets all of them as one array."""
 
     def __init__(self) -> None:
@@ -185,15 +187,15 @@ class Coded:
     scale: float
 
     @classmethod
-    def of(cls, values: Values | None) -> Coded:
-        """Of an output's values, or of none."""
+    def of(cls, values: OutputValues | None) -> Coded:
+        """The parameters of an output's values, or of none."""
         return (
             cls(NO_COLUMNS, 0, 1.0) if values is None else cls(values.columns(), *values.coding())
         )
 
 
 def point_params(
-    points: CandidatePoints | None, values: Values | None, units: tuple[float, float]
+    points: CandidatePoints | None, values: OutputValues | None, units: tuple[float, float]
 ) -> Params:
     """An ``ec_point_params`` of what boxes carry; none of them without key points.
 
@@ -211,7 +213,7 @@ def point_params(
     return ordered_points(count, points.values, order, sigmoid, values, own)
 
 
-def landmark_params(points: CenterPoints | None, values: Values | None) -> Params:
+def landmark_params(points: CenterPoints | None, values: OutputValues | None) -> Params:
     """An ``ec_point_params`` of the key points of a centre heat map."""
     if points is None:
         return point_params(None, None, (0.0, 0.0))
@@ -227,7 +229,7 @@ def ordered_points(
     step: int,
     order: tuple[int, int, int],
     sigmoid: bool,
-    values: Values | None,
+    values: OutputValues | None,
     units: Sequence[float],
 ) -> Params:
     """An ``ec_point_params``.

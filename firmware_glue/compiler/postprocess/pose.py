@@ -10,7 +10,7 @@ from firmware_glue.compiler.postprocess.outputs import (
     Coded,
     LeftOut,
     ModelOutputs,
-    Values,
+    OutputValues,
     ordered_points,
 )
 from firmware_glue.compiler.postprocess.stage import PoseStage
@@ -41,7 +41,7 @@ def points_stage(spec: PointsSpec, outputs: ModelOutputs) -> PoseStage:
     return _stage(spec, "ec_points", Params("ec_points_params", fields), found, score=score)
 
 
-def _bins(spec: PointsSpec, outputs: ModelOutputs, score: Values | None) -> PoseStage:
+def _bins(spec: PointsSpec, outputs: ModelOutputs, score: OutputValues | None) -> PoseStage:
     count = len(spec.skeleton.names)
     across, down = (
         outputs.values(name, count, max(1, _size(outputs, name) // count))
@@ -72,7 +72,7 @@ def _size(outputs: ModelOutputs, name: str) -> int:
     return int(np.prod(outputs.info(name)[1].shape, dtype=np.int64))
 
 
-def _object_score(spec: PointsSpec, values: Values | None) -> Params:
+def _object_score(spec: PointsSpec, values: OutputValues | None) -> Params:
     """An ``ec_object_score``."""
     coded = Coded.of(values)
     fields = (
@@ -126,11 +126,11 @@ def _stage(
     spec: PointsSpec | PosesSpec,
     kernel: str,
     params: Params,
-    points: Values,
+    points: OutputValues,
     *,
-    vertical: Values | None = None,
-    offsets: Values | None = None,
-    score: Values | None = None,
+    vertical: OutputValues | None = None,
+    offsets: OutputValues | None = None,
+    score: OutputValues | None = None,
 ) -> PoseStage:
     found = {"points": points, "vertical": vertical, "offsets": offsets, "score": score}
     places = {key: values.place if values else None for key, values in found.items()}

@@ -16,7 +16,7 @@ from edgecnn.core.postprocess import (
     SegmentSpec,
 )
 from firmware_glue.compiler.ops.spec import Params
-from firmware_glue.compiler.postprocess.outputs import Float, Place
+from firmware_glue.compiler.postprocess.outputs import Float, OutputPlace
 
 MAX_LABELS = 32767
 MOST_COMPARED = 4096
@@ -35,7 +35,7 @@ class ClassifyStage:
     """
 
     spec: ClassifySpec
-    place: Place
+    place: OutputPlace
     params: Params
     table: Float | None = field(compare=False)
 
@@ -51,7 +51,7 @@ class CentroidStage:
     """
 
     spec: CentroidSpec
-    place: Place
+    place: OutputPlace
     params: Params
     table: Float | None = field(compare=False)
 
@@ -77,7 +77,7 @@ class BoxStage:
     kernel: str
     params: Params
     struct: str
-    outputs: tuple[Mapping[str, Place | None], ...]
+    outputs: tuple[Mapping[str, OutputPlace | None], ...]
     candidates: int
     keypoints: tuple[str, ...] = ()
     table: Float | None = field(default=None, compare=False)
@@ -101,7 +101,7 @@ class PoseStage:
     spec: PointsSpec | PosesSpec
     kernel: str
     params: Params
-    outputs: Mapping[str, Place | None]
+    outputs: Mapping[str, OutputPlace | None]
     keypoints: tuple[str, ...]
     table: None = None
 
@@ -117,7 +117,7 @@ class SegmentStage:
     """
 
     spec: SegmentSpec
-    place: Place
+    place: OutputPlace
     params: Params
     table: Float | None = field(compare=False)
 
