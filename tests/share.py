@@ -27,6 +27,8 @@ EXPECTED_S = {
     "quantization/test_zoo.py": 8.0,
     "test_the_zoo_on_all_boards": 60.0,
     "test_micro_detector.py": 14.0,
+    "test_dense_c.py": 9.0,
+    "test_open_model.py": 19.0,
     "test_many_forms": 30.0,
     "test_road.py": 240.0,
     "test_detect_road.py": 50.0,
