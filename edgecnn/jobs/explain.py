@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.core import postprocess as post
-from edgecnn.core.errors import EdgecnnError
+from edgecnn.core.errors import EdgecnnError, UsageError
 from edgecnn.core.postprocess import PostprocessSpec
 from edgecnn.core.preprocess import PreprocessSpec
 from edgecnn.core.runtime import TensorInfo
@@ -132,8 +132,10 @@ def write_start(explanation: Explanation, path: Path) -> None:
     """Writes the TOML that holds what is known, its missing keys as comments.
 
     Raises:
-        UsageError: it cannot be written.
+        UsageError: it cannot be written, or is there already: what was filled in stays.
     """
+    if path.exists():
+        raise UsageError(f"'{path}' is there already", hint="choose another name, or remove it")
     after = explanation.postprocess
     draft = post.to_json(after) if after is not None else dict(explanation.draft)
     shown = [

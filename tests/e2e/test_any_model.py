@@ -59,6 +59,10 @@ def test_what_is_unknown_names_the_keys_and_a_toml_makes_it_run(
     arguments = ("detect", "--model", model, "--source", photo, "--spec", spec, "--json")
     code, out, err = call(capfd, *arguments, "--input-range", "0..1")
     assert code == 0, err
+    filled_in = spec.read_text()
+    code, _, again = call(capfd, "detect", "--model", model, "--explain-model", "--write", spec)
+    assert code == 2 and spec.read_text() == filled_in
+    assert_error(again, "spec.toml' is there already")
     assert json.loads(out.splitlines()[0])["detections"][0]["label"] == "n0"
 
 
