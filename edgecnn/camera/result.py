@@ -195,7 +195,7 @@ def edges_of(spec: PostprocessSpec) -> Edges:
     """Which key points of a model's objects are joined by a line."""
     if isinstance(spec, PointsSpec | PosesSpec):
         return spec.skeleton.edges
-    carried = getattr(spec, "keypoints", None)
+    carried = getattr(spec, "keypoints", None) or getattr(spec, "landmarks", None)
     return () if carried is None else carried.skeleton.edges
 
 

@@ -1,12 +1,15 @@
-"""The size of an image input that a file leaves open: said by the user, or as published."""
+"""The size of an image input that a file leaves open: by the user, the file, or as published."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import NoReturn
 
 from edgecnn.core.errors import DataError
 from edgecnn.core.files import sha256_bytes
 from edgecnn.core.tensor_info import open_shapes, tensor_infos
+from edgecnn.core.tflite.file_metadata import read_file_metadata
 from edgecnn.core.tflite.open_inputs import with_input_shapes
 from targets.base import ModelFile
 
@@ -21,7 +24,8 @@ def with_input_size(model: ModelFile, size: Size | None) -> ModelFile:
 
     Args:
         model: a .tflite.
-        size: width and height in pixels; None: as published for its kind.
+        size: width and height in pixels; None: as the file's metadata has it, or as published for
+            its kind.
 
     Raises:
         DataError: an input is open and nobody says its size, or a size is given and none is open.
@@ -35,20 +39,30 @@ def with_input_size(model: ModelFile, size: Size | None) -> ModelFile:
                 hint="leave it out",
             )
         return model
-    if size is None:
-        outputs = tensor_infos(model.model)[1]
-        if any(info.shape == _MULTI_POSE for info in outputs):
-            size = _MULTI_POSE_SIZE
-        else:
-            raise DataError(
-                f"'{model.path.name}' leaves the size of its input open: "
-                + ", ".join(f"{name} {list(shape)}" for name, shape in open_.items()),
-                hint="say it: --input-size WIDTH HEIGHT",
-            )
-    width, height = size
+    width, height = size or _told(model) or _unsaid(model, open_)
     shapes = {name: (1, height, width, shape[3]) for name, shape in open_.items()}
     data, read = with_input_shapes(model.data, model.model, shapes)
     return replace(model, data=data, sha256=sha256_bytes(data), model=read)
+
+
+def _told(model: ModelFile) -> Size | None:
+    """Width and height by the metadata, else as published for the kind; None: neither."""
+    metadata = read_file_metadata(model.data, model.model)
+    maker = metadata.ultralytics
+    sizes = [note.image_hw for note in metadata.inputs] + [maker.image_hw if maker else None]
+    said = next((size for size in sizes if size is not None and min(size) > 0), None)
+    if said is not None:
+        return said[1], said[0]
+    outputs = tensor_infos(model.model)[1]
+    return _MULTI_POSE_SIZE if any(info.shape == _MULTI_POSE for info in outputs) else None
+
+
+def _unsaid(model: ModelFile, open_: Mapping[str, tuple[int, ...]]) -> NoReturn:
+    raise DataError(
+        f"'{model.path.name}' leaves the size of its input open: "
+        + ", ".join(f"{name} {list(shape)}" for name, shape in open_.items()),
+        hint="say it: --input-size WIDTH HEIGHT",
+    )
 
 
 def _image(shape: tuple[int, ...]) -> bool:

@@ -192,3 +192,29 @@ def test_a_custom_op_of_mediapipe_runs_as_the_builtin_one(
     (found,) = json.loads(out.splitlines()[0])["detections"]
     assert found["box_xyxy"] == [40, 0, 80, 60]
     assert found["mask"] == {"size": [60, 80], "counts": [40 * 60, 40 * 60]}
+
+
+def test_a_size_that_the_file_leaves_open_is_asked_for(tmp_path: Path, photo: Path, capfd) -> None:
+    build = ModelBuilder()
+    image = build.tensor((1, 1, 1, 3), "uint8", scale=1 / 255, signature=(1, -1, -1, 3), name="x")
+    real = build.tensor((1, 1, 1, 3), "float32", signature=(1, -1, -1, 3), name="real")
+    build.op("DEQUANTIZE", [image], [real])
+    axes = build.tensor((2,), "int32", data=[1, 2], name="axes")
+    scores = build.tensor((1, 3), "float32", name="scores")
+    build.op("MEAN", [real, axes], [scores], keep_dims=False)
+    model = tmp_path / "open.tflite"
+    model.write_bytes(build.build([image], [scores]))
+    arguments = ("detect", "--model", model, "--source", photo)
+    code, _, err = call(capfd, *arguments)
+    assert code == 1
+    assert_error(err, "leaves the size of its input open: x [1, -1, -1, 3]", "--input-size")
+    code, out, err = call(capfd, *arguments, "--input-size", 24, 16, "--json")
+    assert code == 0, err
+    code, out, _ = call(capfd, *arguments[:3], "--explain-model", "--input-size", 24, 16, "--json")
+    (spec,) = json.loads(out)["preprocess"]["inputs"]
+    assert (spec["width"], spec["height"]) == (24, 16)
+    (tmp_path / "fixed.tflite").write_bytes(fixed_outputs({"s": np.ones((1, 7))}, dtype="uint8"))
+    fixed = ("detect", "--model", tmp_path / "fixed.tflite", "--source", photo)
+    code, _, err = call(capfd, *fixed, "--input-size", 24, 16)
+    assert code == 1
+    assert_error(err, "are fixed")
