@@ -37,13 +37,15 @@ def assumed_image(
         try:
             found = find()
         except DataError:
-            found = _as_published(info, habit, options)
+            found = published_range(info, habit, options)
             if found is None:
                 raise
-    image = found.image(info)
-    if habit is not None:
-        image = replace(image, fit=habit.fit, pad_value=habit.pad_value)
-    return image, found
+    return fitted(found.image(info), habit), found
+
+
+def fitted(image: ImageInput, habit: InputHabit | None) -> ImageInput:
+    """The spec with the frame brought to the tensor's shape as published for the kind."""
+    return image if habit is None else replace(image, fit=habit.fit, pad_value=habit.pad_value)
 
 
 def _by_metadata(facts: Facts, info: TensorInfo) -> InputRange | None:
@@ -78,9 +80,16 @@ def _shown(values: tuple[float, ...]) -> str:
     return ", ".join(f"{value:.4g}" for value in values)
 
 
-def _as_published(
+def published_range(
     info: TensorInfo, habit: InputHabit | None, options: RangeOptions
 ) -> InputRange | None:
+    """What was published for models of the kind; None: nothing.
+
+    Args:
+        info: the image input.
+        habit: of the kind.
+        options: what the user says goes before it.
+    """
     name = options.input_range or (habit.convention if habit is not None else "")
     if habit is None or not name:
         return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgecnn.core import postprocess as post
-from edgecnn.core.errors import ModelError
+from edgecnn.core.errors import DataError, ModelError
 from edgecnn.core.postprocess import ClassifySpec, PostprocessSpec
 from edgecnn.core.preprocess import PreprocessSpec
 from edgecnn.core.progress import Progress, SilentProgress
@@ -16,10 +16,17 @@ from edgecnn.core.sample import Dataset
 from edgecnn.core.tflite.file_metadata import FileMetadata, read_file_metadata
 from edgecnn.core.tflite.metadata import specs as embedded_specs
 from edgecnn.core.tflite.reader import read_model_file
+from edgecnn.jobs.assumed_input import fitted, published_range
 from edgecnn.jobs.bare_specs import read_spec
 from edgecnn.jobs.calibration_data import CalibrationData, open_data
 from edgecnn.jobs.find_range import Subject, range_finder
-from edgecnn.jobs.input_range import RangeOptions, from_spec, with_options
+from edgecnn.jobs.input_range import (
+    ImageFinder,
+    InputRange,
+    RangeOptions,
+    from_spec,
+    with_options,
+)
 from edgecnn.jobs.photo import drawn_picture
 from edgecnn.recognition.facts import Facts
 from edgecnn.recognition.found import Recognised
@@ -77,25 +84,23 @@ def open_bare(
         UnknownNameError: no such source.
         DataError: no usable data, or it is not clear what a byte means.
     """
+    progress = progress or SilentProgress()
     model = load_float(path, unsafe=unsafe)
-    before, after = embedded_specs(model.model)
-    if choice.preprocess is not None:
-        before = PreprocessSpec.from_json(read_spec(choice.preprocess))
-    if choice.postprocess is not None:
-        after = post.from_json(read_spec(choice.postprocess))
-    if after is None:
-        after = _recognised_detector(path, model, progress or SilentProgress())
-    if before is not None:
-        before = with_options(before, choice.input)
+    before, after = _specs(model, choice)
+    known = _recognised_detector(path, model, progress) if after is None else None
+    after = known.spec if known is not None else after
     data = open_data(
         calibration,
         model.inputs,
         preprocess=before,
-        find=range_finder(
-            lambda parts: _subject(model, after, parts),
+        find=_or_as_published(
+            range_finder(
+                lambda parts: _subject(model, after, parts), choice.input, progress, seed=seed
+            ),
+            model,
+            known,
             choice.input,
-            progress or SilentProgress(),
-            seed=seed,
+            progress,
         ),
         classes=_classes(model) if after is None else len(after.labels),
         task="detect" if after is not None and after.task == "detect" else None,
@@ -105,6 +110,9 @@ def open_bare(
     if before is not None and data.is_image:
         found = from_spec(before, choice.input, given=choice.preprocess is not None)
         data = replace(data, input_range=found)
+    if before is None and known is not None and data.is_image:
+        image = fitted(data.preprocess.image, known.habit)
+        data = replace(data, preprocess=PreprocessSpec((image,)))
     test = data.test
     if after is None and test is not None and test.task == "classify":
         after = ClassifySpec(model.outputs[0].name, tuple(test.labels))
@@ -113,10 +121,43 @@ def open_bare(
     return BareModel(model, after, data)
 
 
-def _recognised_detector(
-    path: Path, model: FloatModel, progress: Progress
-) -> PostprocessSpec | None:
-    """What a detector's outputs mean; None: it is no detector that is known."""
+def _specs(
+    model: FloatModel, choice: SpecChoice
+) -> tuple[PreprocessSpec | None, PostprocessSpec | None]:
+    """The specs that the user gave, else those that the file carries."""
+    before, after = embedded_specs(model.model)
+    if choice.preprocess is not None:
+        before = PreprocessSpec.from_json(read_spec(choice.preprocess))
+    if choice.postprocess is not None:
+        after = post.from_json(read_spec(choice.postprocess))
+    return before and with_options(before, choice.input), after
+
+
+def _or_as_published(
+    find: ImageFinder,
+    model: FloatModel,
+    known: Recognised | None,
+    options: RangeOptions,
+    progress: Progress,
+) -> ImageFinder:
+    """Finds the input range; where it is not clear, takes what was published for the kind."""
+
+    def found(parts: Sequence[Dataset]) -> InputRange:
+        try:
+            return find(parts)
+        except DataError:
+            habit = known.habit if known is not None else None
+            published = published_range(model.inputs[0], habit, options)
+            if published is None:
+                raise
+            progress.say(published.line)
+            return published
+
+    return found
+
+
+def _recognised_detector(path: Path, model: FloatModel, progress: Progress) -> Recognised | None:
+    """A detector whose outputs are understood; None: it is none that is known."""
     metadata = FileMetadata()
     if path.suffix.lower() == ".tflite":
         data, read = read_model_file(path)
@@ -129,7 +170,7 @@ def _recognised_detector(
     if not isinstance(answer, Recognised) or answer.spec.task != "detect":
         return None
     progress.say(f"model: {answer.name}")
-    return answer.spec
+    return answer
 
 
 def _subject(model: FloatModel, after: PostprocessSpec | None, parts: Sequence[Dataset]) -> Subject:

@@ -18,6 +18,8 @@ from edgecnn.jobs.input_range import RangeOptions
 from edgecnn.jobs.reference import model_file, resolve
 from edgecnn.jobs.specs import open_runnable
 from tests.builders import ModelBuilder
+from tests.data.pictures import write_folder
+from tests.jobs.pictures import brightness_files
 
 RNG = np.random.default_rng(2)
 
@@ -118,3 +120,18 @@ def test_keras_files_and_saved_models_by_reference(tmp_path):
         assert runnable.predictor.inputs[0].shape == (1, 8, 8, 1)
         with pytest.raises(UsageError, match="is a Keras model; this|is a SavedModel; this"):
             model_file(reference, None)
+
+
+@pytest.mark.long
+def test_a_recognised_detector_is_prepared_as_published(tmp_path):
+    pytest.importorskip("keras")
+    from tests.recognition.test_yolo_in_keras import converted, yolov8
+
+    (tmp_path / "y.tflite").write_bytes(converted(yolov8()[0]))
+    photos = {name.replace("/", "-"): data for name, data in brightness_files(6).items()}
+    folder = str(write_folder(tmp_path / "photos", photos))
+    found = open_bare(tmp_path / "y.tflite", folder, choice=SpecChoice(), samples=4, seed=1)
+    image = found.preprocess.image
+    assert (image.fit, image.scale) == ("letterbox", (1 / 255,))
+    assert found.postprocess.kind == "detect"
+    assert found.data.input_range.source == "published"
