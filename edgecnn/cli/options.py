@@ -325,7 +325,7 @@ def input_options(function: F) -> F:
                      " bgr; default: found out by labels, else the usual order."),
         click.option("--input-range", default=None, help="Of images for a bare model: 0..255, 0..1,"
                      " -1..1, imagenet, caffe or LOW..HIGH; default: found out by labels or the"
-                     " file, or an error."),
+                     " file, as published for a recognised kind, or an error."),
     ):  # fmt: skip
         function = option(function)
     return function
