@@ -5,15 +5,13 @@ The outputs are synthetic: objects that thirty candidates each have found, noise
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.cpu_time import cpu_milliseconds
 from benchmarks.decoding_forms import DecodingCase, form_cases
 from benchmarks.record import Record, conditions
 from edgecnn.core.decode import decode
@@ -52,23 +50,13 @@ def run() -> Record:
                 case.name,
                 case.spec.score_threshold,
                 len(found),
-                _milliseconds(lambda args=args: slow_decode(*args), SLOW_RUNS),
-                _milliseconds(lambda args=args: decode(*args, None), RUNS),
-                None if peer is None else _milliseconds(lambda c=case: _with_cv2(c), SLOW_RUNS),
+                cpu_milliseconds(lambda args=args: slow_decode(*args), SLOW_RUNS),
+                cpu_milliseconds(lambda args=args: decode(*args, None), RUNS),
+                None if peer is None else cpu_milliseconds(lambda c=case: _with_cv2(c), SLOW_RUNS),
                 peer,
             )
         )
     return Record("decoding", COLUMNS, tuple(rows), NOTE, conditions())
-
-
-def _milliseconds(function: Callable[[], object], runs: int) -> float:
-    function()
-    times = []
-    for _ in range(runs):
-        start = time.process_time_ns()
-        function()
-        times.append((time.process_time_ns() - start) / 1e6)
-    return round(statistics.median(times), 3)
 
 
 def _with_cv2(case: DecodingCase) -> int:

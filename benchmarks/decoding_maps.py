@@ -5,8 +5,6 @@ The outputs are synthetic; of poses, persons whose points all lie near one cell.
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.cpu_time import cpu_milliseconds
 from benchmarks.record import Record, conditions
 from edgecnn.core.decode import Decoded, decode
 from edgecnn.core.detections import Segmentation
@@ -70,18 +69,8 @@ def _row(
     found = now()
     whole = isinstance(found, Segmentation)
     count = len(np.unique(found.classes)) if whole else len(found)
-    slow = _milliseconds(as_in_samples, PLAIN_RUNS) if plain is not None else None
-    return name, count, slow, _milliseconds(now, RUNS)
-
-
-def _milliseconds(function: Callable[[], object], runs: int) -> float:
-    function()
-    times = []
-    for _ in range(runs):
-        start = time.process_time_ns()
-        function()
-        times.append((time.process_time_ns() - start) / 1e6)
-    return round(statistics.median(times), 3)
+    slow = cpu_milliseconds(as_in_samples, PLAIN_RUNS) if plain is not None else None
+    return name, count, slow, cpu_milliseconds(now, RUNS)
 
 
 def _info(name: str, values: NDArray[np.float32], dtype: str) -> TensorInfo:

@@ -167,10 +167,8 @@ class CoralTarget(FromSettings):
             ToolError: the compiler failed.
             UsageError, ModelError: as for the host.
         """
-        library = edge_tpu_library(self.settings.usb_ids, options.device)
         compiled = is_compiled(model)
-        data = model.data if compiled else self._compile_for_run(model)
-        refuse_crash(library, data)
+        library, data = self._ready(model, options)
         loaded = load(data, options, default_threads=1, delegate=library)
         # A file that was compiled elsewhere has no reference: it cannot be replayed.
         verdict = (
@@ -179,6 +177,17 @@ class CoralTarget(FromSettings):
             else judge(ByName(loaded.predictor, model).predict, model, ACCELERATOR_LSB)
         )
         return timed_report(self.name, loaded, verdict, options)
+
+    def _ready(self, model: ModelFile, options: RunOptions) -> tuple[str, bytes]:
+        """The runtime library and the compiled file, which it was seen not to crash on.
+
+        Raises:
+            TargetError, ToolError: as :meth:`benchmark`.
+        """
+        library = edge_tpu_library(self.settings.usb_ids, options.device)
+        data = model.data if is_compiled(model) else self._compile_for_run(model)
+        refuse_crash(library, data)
+        return library, data
 
     @contextmanager
     def open_model(self, model: ModelFile, options: RunOptions) -> Iterator[RunningModel]:
@@ -190,10 +199,8 @@ class CoralTarget(FromSettings):
             ToolError: the compiler failed.
             UsageError, ModelError: as for the host.
         """
-        library = edge_tpu_library(self.settings.usb_ids, options.device)
         compiled = is_compiled(model)
-        data = model.data if compiled else self._compile_for_run(model)
-        refuse_crash(library, data)
+        library, data = self._ready(model, options)
         predictor, words = open_litert(data, options, 1, library)
         runs = f"Edge TPU by {library}, the rest in {words}"
         yield RunningModel(predictor if compiled else ByName(predictor, model), runs)

@@ -155,6 +155,6 @@ class StandIn:
 
 
 def plug_in(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From now on there is an accelerator on USB, and ``library`` is its runtime."""
+    """Makes it look as if an accelerator were plugged in whose runtime is ``library``."""
     monkeypatch.setattr("targets.coral.device.usb_device_present", lambda ids: True)
     monkeypatch.setattr("targets.coral.device.find_library", lambda name: str(library))
