@@ -78,6 +78,21 @@ class Prototypes:
     count: int
     last: bool
 
+    def masks(self, facts: Facts, info: TensorInfo, column: int) -> MaskCoefficients:
+        """Masks whose coefficients begin at a column of an output's candidates."""
+        width, height = facts.size
+        return MaskCoefficients(
+            output=info.name,
+            column=column,
+            prototypes=self.info.name,
+            rows=self.rows,
+            cols=self.cols,
+            count=self.count,
+            width=width,
+            height=height,
+            channels_first=not self.last,
+        )
+
 
 def tables_of(facts: Facts, info: TensorInfo) -> tuple[CandidateTable, ...]:
     """Every way to read an output as candidates; axes of 1 are left out."""
@@ -269,7 +284,6 @@ def _with_extras(
     prototypes: Prototypes | None,
 ) -> tuple[DetectSpec, tuple[str, ...]]:
     """The spec with key points or masks, and what tells of them."""
-    width, height = facts.size
     if columns.points:
         maker = facts.metadata.ultralytics
         skeleton = numbered(columns.points)
@@ -293,17 +307,7 @@ def _with_extras(
         f"the output '{prototypes.info.name}' {list(prototypes.info.shape)}: {prototypes.count}"
         " prototypes of masks, as many coefficients in each candidate"
     )
-    masks = MaskCoefficients(
-        output=table.info.name,
-        column=columns.rest,
-        prototypes=prototypes.info.name,
-        rows=prototypes.rows,
-        cols=prototypes.cols,
-        count=prototypes.count,
-        width=width,
-        height=height,
-        channels_first=not prototypes.last,
-    )
+    masks = prototypes.masks(facts, table.info, columns.rest)
     return replace(spec, masks=masks), (text,)
 
 

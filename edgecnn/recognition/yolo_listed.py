@@ -161,20 +161,7 @@ def _points(info: TensorInfo, points: tuple[int, int] | None) -> CandidatePoints
 def _masks(
     facts: Facts, info: TensorInfo, prototypes: Prototypes | None
 ) -> MaskCoefficients | None:
-    if prototypes is None:
-        return None
-    width, height = facts.size
-    return MaskCoefficients(
-        output=info.name,
-        column=_PLAIN,
-        prototypes=prototypes.info.name,
-        rows=prototypes.rows,
-        cols=prototypes.cols,
-        count=prototypes.count,
-        width=width,
-        height=height,
-        channels_first=not prototypes.last,
-    )
+    return None if prototypes is None else prototypes.masks(facts, info, _PLAIN)
 
 
 def _beside(prototypes: Prototypes | None, points: tuple[int, int] | None) -> str:

@@ -59,19 +59,7 @@ def yolo_split(facts: Facts) -> Recognised | Incomplete | None:
         return _best_class(facts, boxes, flat)
     if prototypes is None or rest[0].shape[-1] != prototypes.count:
         return None
-    width, height = facts.size
-    masks = MaskCoefficients(
-        output=rest[0].name,
-        column=0,
-        prototypes=prototypes.info.name,
-        rows=prototypes.rows,
-        cols=prototypes.cols,
-        count=prototypes.count,
-        width=width,
-        height=height,
-        channels_first=not prototypes.last,
-    )
-    return _best_class(facts, boxes, flat, masks)
+    return _best_class(facts, boxes, flat, prototypes.masks(facts, rest[0], 0))
 
 
 def _boxes(facts: Facts, outputs: list[TensorInfo]) -> _Boxes | None:
