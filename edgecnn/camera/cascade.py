@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from edgecnn.camera.capture import Image
-from edgecnn.camera.pipeline import FrameModel
+from edgecnn.camera.pipeline import DecodeLater, FrameModel, find
 from edgecnn.camera.result import Item
+from edgecnn.camera.sources.capture import Image
 from edgecnn.core.errors import UsageError
 from edgecnn.core.mask import Box
 
@@ -54,15 +54,18 @@ class Cascade:
         self._first.reset()
         self._second.reset()
 
-    def run(self, image: Image, times: dict[str, float]) -> tuple[Item, ...]:
-        """See :class:`FrameModel`; times are those of both networks together."""
-        items = list(self._first.run(image, times))
+    def infer(self, image: Image, times: dict[str, float]) -> DecodeLater:
+        """See :class:`FrameModel`; times are those of both networks together.
+
+        The second network needs the first one's boxes, so nothing is left for later.
+        """
+        items = list(find(self._first, image, times))
         left = self._rule.most
         for place, item in enumerate(items):
             if left and (not self._rule.classes or item.label in self._rule.classes):
                 items[place] = replace(item, then=self._look(image, item, times))
                 left -= 1
-        return tuple(items)
+        return lambda times: tuple(items)
 
     def _look(self, image: Image, item: Item, times: dict[str, float]) -> tuple[Item, ...]:
         """What the second network finds on an item's crop."""
@@ -71,7 +74,7 @@ class Cascade:
             return ()
         own: dict[str, float] = {}
         self._second.reset()
-        found = self._second.run(image[top:bottom, left:right], own)
+        found = find(self._second, image[top:bottom, left:right], own)
         for stage, ms in own.items():
             times[stage] = times.get(stage, 0.0) + ms
         height, width = image.shape[:2]

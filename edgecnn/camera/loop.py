@@ -1,29 +1,56 @@
-"""The loop: newest frame → tensor → predictor → decoded result → overlay, video, JSON Lines."""
+"""The loop: capturing, inference, decoding and recording side by side, each on its own thread.
+
+The source captures on a thread of its own, the model runs on another, and the thread that called
+:func:`run_loop` decodes outputs and hands results to the sinks, which draw and encode on threads of
+theirs. Between them lie queues of one or two frames: nothing grows, and a frame of a live source is
+the newest one when the model turns to it.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO, Any
+from typing import Any, Protocol
 
-from edgecnn.camera.capture import Image
-from edgecnn.camera.frames import Frame, Source
+from edgecnn.camera.bound import Bound, bound_of, usable_cores
+from edgecnn.camera.events.event import Event
+from edgecnn.camera.handover import Handover
 from edgecnn.camera.interrupt import stop_on_interrupt
-from edgecnn.camera.outputs import LineFile, VideoFile
-from edgecnn.camera.overlay import OverlayOptions, draw
-from edgecnn.camera.pipeline import FrameModel, timed
+from edgecnn.camera.notices import Notice, Notices
+from edgecnn.camera.overlay import OverlayOptions
+from edgecnn.camera.pipeline import DecodeLater, FrameModel
+from edgecnn.camera.recording.line_file import LineFile
 from edgecnn.camera.result import FrameResult, to_line
-from edgecnn.camera.stats import Percentiles
-from edgecnn.core.errors import CameraError, EdgecnnError, UsageError
+from edgecnn.camera.seen import FrameSink, Picture, Seen
+from edgecnn.camera.sources.capture import Image
+from edgecnn.camera.sources.frames import Frame, Source, SourceCounts
+from edgecnn.camera.stats import Percentiles, StageTimes
+from edgecnn.core.errors import CameraError, UsageError
 
-STAGES = ("capture", "preprocess", "infer", "decode", "draw", "write")
 _POLL_S = 0.1
 
 OnFrame = Callable[[Image, FrameResult], None]
+OnNotice = Callable[[Notice], None]
+
+
+class EventSource(Protocol):
+    """Makes events of what is seen and of what happens (:mod:`edgecnn.camera.events.watch`)."""
+
+    def begin(self) -> Event:
+        """The loop starts."""
+
+    def see(self, frame: Frame, result: FrameResult) -> tuple[Event, ...]:
+        """What began or ended with this frame."""
+
+    def notice(self, notice: Notice) -> Event:
+        """A notice as an event."""
+
+    def end(self, why: str) -> tuple[Event, ...]:
+        """The loop is over: what was there leaves."""
 
 
 @dataclass(frozen=True)
@@ -32,16 +59,12 @@ class LoopConfig:
 
     Attributes:
         max_frames, max_seconds: when to stop; None: at the source's end.
-        video_out: an annotated .mp4 or .avi.
-        jsonl: a text stream or a path for the JSON Lines.
-        overlay: how results are drawn for the video and ``on_frame``; None: not at all.
+        overlay: how results are drawn for those who want them drawn; None: not at all.
         target: the name of what runs the model, for the summary; None: this machine.
     """
 
     max_frames: int | None = None
     max_seconds: float | None = None
-    video_out: Path | None = None
-    jsonl: IO[str] | Path | None = None
     overlay: OverlayOptions | None = field(default_factory=OverlayOptions)
     target: str | None = None
 
@@ -57,58 +80,90 @@ class LoopConfig:
 
 
 @dataclass(frozen=True)
+class Listeners:
+    """Who gets what the loop sees.
+
+    Attributes:
+        sinks: get every frame, in this order.
+        lines: gets a JSON line for each frame, and the summary.
+        events: makes events for them; None: there are none.
+        times: of the stages; the sinks add what they draw and write.
+        notices: where the source and the sinks say what happened to them.
+        on_notice: gets those, for people.
+        on_frame: gets each drawn frame (uint8 BGR) and its result; raising ends the loop.
+    """
+
+    sinks: tuple[FrameSink, ...] = ()
+    lines: LineFile | None = None
+    events: EventSource | None = None
+    times: StageTimes = field(default_factory=StageTimes)
+    notices: Notices = field(default_factory=Notices)
+    on_notice: OnNotice | None = None
+    on_frame: OnFrame | None = None
+
+
+@dataclass(frozen=True)
 class LoopSummary:
     """The run as a whole.
 
     Attributes:
-        frames: processed; ``dropped``: captured, but replaced by a newer frame.
+        frames: processed.
+        counts: of the source.
         fps: processed frames per second, from the first capture to the last result.
         stage_ms: stage → ``{"p50", "p95"}`` (None without frames).
         age_ms: likewise, from capture to the finished result.
         ended: ``source``, ``limit``, ``interrupted``, ``reader`` (the JSON reader went away) or
             ``lost`` (a CameraError follows).
         target: the name of what ran the model; None: this machine.
+        bound: how fast it could have been; None without frames.
+        outputs: what the sinks say of themselves, by key.
     """
 
     frames: int
-    dropped: int
+    counts: SourceCounts
     fps: float
     stage_ms: dict[str, dict[str, float | None]]
     age_ms: dict[str, float | None]
     ended: str
     target: str | None = None
+    bound: Bound | None = None
+    outputs: dict[str, object] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The last JSON line, ``edgecnn.detect/1``."""
         return {
             "schema": "edgecnn.detect/1",
             "frames": self.frames,
-            "dropped": self.dropped,
+            "dropped": self.counts.dropped,
+            "corrupt": self.counts.corrupt,
+            "reconnects": self.counts.reconnects,
             "fps": round(self.fps, 2),
             "stage_ms": self.stage_ms,
             "age_ms": self.age_ms,
+            "bound": self.bound and self.bound.to_json(),
             "ended": self.ended,
             "target": self.target,
+            **self.outputs,
         }
 
 
 def run_loop(
     source: Source,
-    pipeline: FrameModel,
+    model: FrameModel,
     config: LoopConfig,
-    on_frame: OnFrame | None = None,
+    listeners: Listeners | None = None,
     stop: threading.Event | None = None,
 ) -> LoopSummary:
     """Detects until the source ends, a limit is reached, ``stop`` is set or Ctrl-C is pressed.
 
-    However it ends, also when the camera is lost, files get their final names and the summary
-    line is written; after any other error they are removed. The source is closed.
+    However it ends, also when the camera is lost, the sinks bring what they have to its end; after
+    an error of ours they give up what has no worth half-finished. The source is closed.
 
     Args:
         source: open; closed here.
-        pipeline: what looks at each frame.
-        config: limits and outputs.
-        on_frame: gets each drawn frame (uint8 BGR) and its result; raising ends the loop.
+        model: what looks at each frame.
+        config: limits and looks.
+        listeners: who gets frames, events and notices.
         stop: set it from another thread to end the loop after the current frame.
 
     Raises:
@@ -116,53 +171,85 @@ def run_loop(
         CameraError: the source was lost, or gave no frame at all.
     """
     stop = stop or threading.Event()
+    listeners = listeners or Listeners()
     with ExitStack() as stack:
+        for output in (*listeners.sinks, listeners.lines):
+            if output is not None:
+                stack.callback(output.discard)
         stack.callback(source.close)
         stack.enter_context(stop_on_interrupt(stop))
-        run = _Run(source, pipeline, config, on_frame, stop)
-        stack.callback(run.discard)
-        return run.run()
+        return _Run(source, model, config, listeners, stop).run()
+
+
+@dataclass(frozen=True)
+class _Inferred:
+    """A frame whose outputs are still to be decoded; ``times`` has its milliseconds so far."""
+
+    frame: Frame
+    decode: DecodeLater
+    times: dict[str, float]
+
+
+class _Inference:
+    """The model's thread: newest frame → tensor → outputs, as long as somebody takes them."""
+
+    def __init__(
+        self, source: Source, model: FrameModel, config: LoopConfig, stop: threading.Event
+    ) -> None:
+        self._source, self._model, self._config, self._stop = source, model, config, stop
+        self.outputs: Handover[_Inferred] = Handover(1)
+
+    def start(self, threads: ThreadPoolExecutor) -> Future[str]:
+        """Starts it; the future says why it ended."""
+        future = threads.submit(self._frames)
+        future.add_done_callback(lambda _: self.outputs.close())
+        return future
+
+    def _frames(self) -> str:
+        limit_s, start_s, taken = self._config.max_seconds, time.monotonic(), 0
+        while not self._stop.is_set() and not self.outputs.closed:
+            if taken == self._config.max_frames:
+                return "limit"
+            if limit_s is not None and time.monotonic() - start_s >= limit_s:
+                return "limit"
+            frame = self._source.read(_POLL_S)
+            if frame is not None:
+                taken += 1
+                times = {"capture": frame.capture_ms}
+                later = self._model.infer(frame.image, times)
+                self.outputs.put(_Inferred(frame, later, times))
+            elif self._source.ended:
+                return "source"
+        return "interrupted"
 
 
 class _Run:
-    """State of one run: the counters and the open outputs."""
+    """State of one run on the thread that called it: the counters, and the way to the sinks."""
 
     def __init__(
         self,
         source: Source,
-        pipeline: FrameModel,
+        model: FrameModel,
         config: LoopConfig,
-        on_frame: OnFrame | None,
+        listeners: Listeners,
         stop: threading.Event,
     ) -> None:
-        self.source, self.pipeline, self.config = source, pipeline, config
-        self.on_frame, self.stop = on_frame, stop
-        self.spread = {name: Percentiles() for name in STAGES}
+        self.source, self.config, self.listeners = source, config, listeners
+        self.inference = _Inference(source, model, config, stop)
+        self.times = listeners.times
         self.ages = Percentiles()
         self.frames, self.rate = 0, 0.0
         self.first_s = self.last_s = 0.0
-        self.video: VideoFile | None = None
-        self.lines: LineFile | None = None
-        try:
-            if config.video_out is not None:
-                fps = None if source.live else source.fps or 30.0
-                self.video = VideoFile(config.video_out, fps)
-            if config.jsonl is not None:
-                self.lines = LineFile(config.jsonl)
-        except EdgecnnError:
-            self.discard()
-            raise
-
-    def discard(self) -> None:
-        """Removes the files that have not got their final names."""
-        for output in (self.video, self.lines):
-            if output is not None:
-                output.discard()
+        self.first_cpu_s = self.last_cpu_s = time.process_time()
+        wanted = {sink.wants for sink in listeners.sinks}
+        self.keep_raw = "raw" in wanted and ("drawn" in wanted or listeners.on_frame is not None)
 
     def run(self) -> LoopSummary:
         lost: CameraError | None = None
+        if self.listeners.events is not None:
+            self._tell(self.listeners.events.begin())
         try:
-            ended = self._frames()
+            ended = self._results()
         except CameraError as error:
             ended, lost = "lost", error
         except BrokenPipeError:
@@ -172,76 +259,110 @@ class _Run:
                 "the source gave no frame",
                 hint="is the file complete? play it, or convert it with ffmpeg",
             )
+        failed = self._end(ended)
         summary = self._summary(ended)
-        self._finish(summary)
-        if lost is not None:
-            raise lost
+        lines = self.listeners.lines
+        if lines is not None and ended != "reader":
+            lines.write(to_line(summary.to_json()))
+            lines.finish()
+        failure = lost or failed
+        if failure is not None:
+            raise failure
         return summary
 
-    def _frames(self) -> str:
-        """Runs frame by frame; returns why it ended."""
-        limit_s = self.config.max_seconds
-        start_s = time.monotonic()
-        while not self.stop.is_set():
-            if self.frames == self.config.max_frames:
-                return "limit"
-            if limit_s is not None and time.monotonic() - start_s >= limit_s:
-                return "limit"
-            frame = self.source.read(_POLL_S)
-            if frame is not None:
-                self._one(frame)
-            elif self.source.ended:
-                return "source"
-        return "interrupted"
+    def _results(self) -> str:
+        """Decodes and hands on until the model's thread ends; returns why it did."""
+        outputs = self.inference.outputs
+        with ThreadPoolExecutor(1, "edgecnn-infer") as threads:
+            ended = self.inference.start(threads)
+            try:
+                while not outputs.drained:
+                    self._notices()
+                    inferred = outputs.get(_POLL_S)
+                    if inferred is not None:
+                        self._one(inferred)
+            finally:
+                outputs.close()  # the thread ends with its current frame, and is waited for
+            return ended.result()
 
-    def _one(self, frame: Frame) -> None:
-        times = {"capture": frame.capture_ms}
-        items = self.pipeline.run(frame.image, times)
+    def _one(self, inferred: _Inferred) -> None:
+        frame, times = inferred.frame, inferred.times
+        items = inferred.decode(times)
         now = time.monotonic()
         self._count(frame, now)
+        age_ms = (now - frame.captured.monotonic_s) * 1e3
+        self.ages.add(age_ms)
+        for name, ms in times.items():
+            self.times.add(name, ms)
         result = FrameResult(
-            frame.sequence, frame.timestamp_s, (now - frame.captured_s) * 1e3, items, times
+            frame.sequence, frame.timestamp_s, frame.captured, age_ms, items, times
         )
-        self.ages.add(result.age_ms)
-        image = frame.image
-        with timed(times, "draw"):
-            if self.config.overlay is not None and (self.video or self.on_frame):
-                image = draw(image, result, self.config.overlay, self.rate or None)
-        with timed(times, "write"):
-            if self.video is not None:
-                self.video.write(image, frame.timestamp_s)
-            if self.on_frame is not None:
-                self.on_frame(image, result)
-        if self.lines is not None:
-            self.lines.write(to_line(result.to_json()))
-        for name, spread in self.spread.items():
-            spread.add(times[name])
+        picture = Picture(
+            frame.image, result, self.config.overlay, self.rate or None, self.keep_raw, self.times
+        )
+        events = self.listeners.events.see(frame, result) if self.listeners.events else ()
+        seen = Seen(frame, result, picture, events)
+        for sink in self.listeners.sinks:
+            sink.put(seen)
+        if self.listeners.lines is not None:
+            self.listeners.lines.write(to_line(result.to_json()))
+        if self.listeners.on_frame is not None:
+            self.listeners.on_frame(picture.drawn(), result)
+
+    def _notices(self) -> None:
+        for notice in self.listeners.notices.take():
+            if self.listeners.on_notice is not None:
+                self.listeners.on_notice(notice)
+            if self.listeners.events is not None:
+                self._tell(self.listeners.events.notice(notice))
+
+    def _tell(self, *events: Event) -> None:
+        for event in events:
+            for sink in self.listeners.sinks:
+                sink.tell(event)
+
+    def _end(self, ended: str) -> CameraError | None:
+        """Brings every output to its end; returns the first that could not be."""
+        self._notices()
+        if self.listeners.events is not None:
+            self._tell(*self.listeners.events.end(ended))
+        failed: CameraError | None = None
+        for sink in self.listeners.sinks:
+            try:
+                sink.finish()
+            except CameraError as error:
+                failed = failed or error
+        return failed
 
     def _count(self, frame: Frame, now: float) -> None:
+        cpu_s = time.process_time()
         if self.frames == 0:
-            self.first_s = frame.captured_s - frame.capture_ms / 1e3
+            self.first_s = frame.captured.monotonic_s - frame.capture_ms / 1e3
+            self.first_cpu_s = cpu_s
         elif now > self.last_s:
             # A moving average over about ten frames, for the status line only.
             rate = 1 / (now - self.last_s)
             self.rate += (rate - self.rate) * (0.1 if self.frames > 10 else 1 / self.frames)
         self.frames += 1
-        self.last_s = now
+        self.last_s, self.last_cpu_s = now, cpu_s
 
     def _summary(self, ended: str) -> LoopSummary:
         seconds = max(self.last_s - self.first_s, 1e-6)
+        fps = self.frames / seconds if self.frames else 0.0
+        counts = self.source.counts
+        cpu_ms = (self.last_cpu_s - self.first_cpu_s) * 1e3 / max(self.frames - 1, 1)
+        captured_fps = (self.frames + counts.dropped) / seconds if self.source.live else None
+        outputs: dict[str, object] = {}
+        for sink in self.listeners.sinks:
+            outputs.update(sink.summary())
         return LoopSummary(
             frames=self.frames,
-            dropped=self.source.dropped,
-            fps=self.frames / seconds if self.frames else 0.0,
-            stage_ms={name: spread.to_json() for name, spread in self.spread.items()},
+            counts=counts,
+            fps=fps,
+            stage_ms=self.times.to_json(),
             age_ms=self.ages.to_json(),
             ended=ended,
             target=self.config.target,
+            bound=bound_of(self.times, fps, cpu_ms, captured_fps, usable_cores()),
+            outputs=outputs,
         )
-
-    def _finish(self, summary: LoopSummary) -> None:
-        if self.lines is not None and summary.ended != "reader":
-            self.lines.write(to_line(summary.to_json()))
-            self.lines.finish()
-        if self.video is not None:
-            self.video.finish()

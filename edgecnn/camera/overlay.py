@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgecnn.camera.capture import Image
-from edgecnn.camera.result import FrameMask, FrameResult, Item
+from edgecnn.camera.result import FrameMask, Item
+from edgecnn.camera.sources.capture import Image
 
 Colour = tuple[int, int, int]
 # Key points that score less are neither drawn nor joined.
@@ -60,14 +60,14 @@ def class_colour(index: int) -> Colour:
     return round(blue * 255), round(green * 255), round(red * 255)
 
 
-def draw(image: Image, result: FrameResult, options: OverlayOptions, fps: float | None) -> Image:
+def draw(image: Image, found: Iterable[Item], options: OverlayOptions, status: str = "") -> Image:
     """The frame with its results drawn on it.
 
     Args:
         image: uint8 (H, W, 3) BGR; drawn on in place unless it must be enlarged.
-        result: boxes in pixels of ``image``.
+        found: boxes in pixels of ``image``, the best first.
         options: what to draw.
-        fps: frames per second for the status line, or None.
+        status: the text of the status line.
 
     Returns:
         uint8 (k·H, k·W, 3) BGR with the whole factor k of ``min_side``.
@@ -81,7 +81,7 @@ def draw(image: Image, result: FrameResult, options: OverlayOptions, fps: float 
         image = cv2.resize(image, size, interpolation=cv2.INTER_NEAREST)
     style = _style(min(image.shape[:2]))
     # Plates over boxes over masks, and the best detection last, on top.
-    items = list(_with_their_crops(result.items))[::-1]
+    items = list(_with_their_crops(found))[::-1]
     for item in items:
         _draw_mask(image, item, options, factor, style)
     for item in items:
@@ -89,9 +89,8 @@ def draw(image: Image, result: FrameResult, options: OverlayOptions, fps: float 
         _draw_key_points(image, item, options, factor, style)
     for item in items:
         _draw_label(image, item, options, factor, style)
-    if options.status:
-        rate = "" if fps is None else f"{fps:.1f} FPS  "
-        _text(image, f"{rate}{result.age_ms:.0f} ms", (0, 0), (32, 32, 32), style)
+    if options.status and status:
+        _text(image, status, (0, 0), (32, 32, 32), style)
     return image
 
 

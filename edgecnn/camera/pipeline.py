@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from edgecnn.camera.capture import Image
 from edgecnn.camera.result import Item, edges_of, items_of
+from edgecnn.camera.sources.capture import Image
 from edgecnn.core.decode import decode
 from edgecnn.core.errors import UsageError
 from edgecnn.core.feedback import Fed, input_of
@@ -17,18 +17,28 @@ from edgecnn.core.postprocess import ClassifySpec, PostprocessSpec
 from edgecnn.core.preprocess import PreprocessSpec
 from edgecnn.core.runtime import Predictor
 
+#: Gives what is on the frame, best first, boxes in its pixels; its argument gets the milliseconds
+#: of ``decode``. To be called once, by any thread, also while the next frame is inferred.
+DecodeLater = Callable[[dict[str, float]], tuple[Item, ...]]
+
 
 class FrameModel(Protocol):
     """What finds things on a frame: one network, or several."""
 
-    def run(self, image: Image, times: dict[str, float]) -> tuple[Item, ...]:
-        """What is on ``image`` (uint8 (H, W, 3) BGR), best first; boxes in its pixels.
+    def infer(self, image: Image, times: dict[str, float]) -> DecodeLater:
+        """Runs the network on ``image`` (uint8 (H, W, 3) BGR); the outputs are decoded later.
 
-        ``times`` gets the milliseconds of ``preprocess``, ``infer`` and ``decode``.
+        The image is not read any more afterwards. ``times`` gets the milliseconds of
+        ``preprocess`` and ``infer``.
         """
 
     def reset(self) -> None:
         """Forgets the frames before: the next one is the first of another source."""
+
+
+def find(model: FrameModel, image: Image, times: dict[str, float]) -> tuple[Item, ...]:
+    """What is on ``image``, at once; ``times`` gets the milliseconds of all three stages."""
+    return model.infer(image, times)(times)
 
 
 class Pipeline:
@@ -72,17 +82,21 @@ class Pipeline:
         """See :class:`FrameModel`."""
         self._fed.reset()
 
-    def run(self, image: Image, times: dict[str, float]) -> tuple[Item, ...]:
+    def infer(self, image: Image, times: dict[str, float]) -> DecodeLater:
         """See :class:`FrameModel`."""
         with timed(times, "preprocess"):
             tensor, frame_map = self._preprocess(image)
         with timed(times, "infer"):
             outputs = self._fed.predict({self._input.name: tensor})
-        with timed(times, "decode"):
-            decoded = decode(self._postprocess, outputs, self._fed.outputs, frame_map)
-            size = (image.shape[0], image.shape[1])
-            labels = self._postprocess.labels
-            return items_of(decoded, labels, size, self._threshold, self._edges)
+        infos, size = self._fed.outputs, (image.shape[0], image.shape[1])
+
+        def decode_later(times: dict[str, float]) -> tuple[Item, ...]:
+            with timed(times, "decode"):
+                decoded = decode(self._postprocess, outputs, infos, frame_map)
+                labels = self._postprocess.labels
+                return items_of(decoded, labels, size, self._threshold, self._edges)
+
+        return decode_later
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.camera.clock import Moment
 from edgecnn.core.decode import Decoded
 from edgecnn.core.detections import Centroids, Classification, Detections, Segmentation
 from edgecnn.core.mask import Box, Mask, MaskArea
@@ -123,12 +124,14 @@ class FrameResult:
     Attributes:
         frame: the source's sequence number; gaps are dropped frames.
         timestamp_s: position in the file, or seconds since the live source's first frame.
+        captured: when it was captured, on both clocks.
         age_ms: from capture to the finished result.
         stage_ms: milliseconds by stage.
     """
 
     frame: int
     timestamp_s: float
+    captured: Moment
     age_ms: float
     items: tuple[Item, ...]
     stage_ms: Mapping[str, float]
@@ -138,6 +141,7 @@ class FrameResult:
         return {
             "frame": self.frame,
             "timestamp_s": round(self.timestamp_s, 4),
+            "time": self.captured.iso(),
             "age_ms": round(self.age_ms, 3),
             "detections": [item.to_json() for item in self.items],
             "stage_ms": {name: round(ms, 3) for name, ms in self.stage_ms.items()},

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import threading
 
 import numpy as np
 
+#: What a frame goes through; ``draw`` and ``write`` happen beside the loop, if somebody wants them.
+STAGES = ("capture", "preprocess", "infer", "decode", "draw", "write")
 _STEP = math.log(1.005)
 _SMALLEST_MS = 1e-3
 _BUCKETS = 4200
@@ -43,3 +46,27 @@ class Percentiles:
         """``{"p50", "p95"}`` in ms, rounded to the microsecond."""
         values = {f"p{q}": self.percentile(q) for q in (50, 95)}
         return {key: None if ms is None else round(ms, 3) for key, ms in values.items()}
+
+
+class StageTimes:
+    """The spread of each stage's milliseconds; any thread may add."""
+
+    def __init__(self) -> None:
+        self._spread = {name: Percentiles() for name in STAGES}
+        self._total = dict.fromkeys(self._spread, 0.0)
+        self._lock = threading.Lock()
+
+    def add(self, stage: str, ms: float) -> None:
+        """Counts one value."""
+        with self._lock:
+            self._spread[stage].add(ms)
+            self._total[stage] += ms
+
+    def mean(self, stage: str) -> float | None:
+        """Milliseconds on average; None without values."""
+        count = self._spread[stage].count
+        return self._total[stage] / count if count else None
+
+    def to_json(self) -> dict[str, dict[str, float | None]]:
+        """Stage → ``{"p50", "p95"}`` in ms."""
+        return {name: spread.to_json() for name, spread in self._spread.items()}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgecnn.cli.event_options import event_options, events_of
 from edgecnn.cli.explain_model import explain_model
 from edgecnn.cli.options import (
     common,
@@ -23,10 +24,13 @@ from edgecnn.cli.options import (
     variant_option,
 )
 from edgecnn.cli.output import print_warnings
+from edgecnn.cli.record_options import record_options, recording_of
+from edgecnn.cli.source_options import source_options, source_options_of
 from edgecnn.core.errors import UsageError
 
 if TYPE_CHECKING:
     from edgecnn.camera.loop import LoopSummary
+    from edgecnn.camera.notices import Notice
     from edgecnn.jobs.cascade_file import NetworkStage
     from edgecnn.jobs.detect import DetectRequest
     from edgecnn.jobs.place import Place
@@ -34,7 +38,7 @@ if TYPE_CHECKING:
 
 
 @click.command("detect")
-@click.option("--source", default=None, help="Camera number, video file or URL.")
+@source_options
 @click.option("--model", type=click.Path(path_type=Path), default=None,
               help="Bundle, .tflite or .keras; default: the project's bundle.")  # fmt: skip
 @click.option("--stages", type=click.Path(path_type=Path), default=None,
@@ -47,7 +51,8 @@ if TYPE_CHECKING:
 @click.option("--threshold", type=float, default=None, help="Least score, 0 to 1.")
 @click.option("--max-frames", type=int, default=None, help="Stop after so many frames.")
 @click.option("--max-seconds", type=float, default=None, help="Stop after so many seconds.")
-@click.option("--realtime", is_flag=True, help="Play a file at its own speed, newest frame first.")
+@record_options
+@event_options
 @place_options
 @spec_options
 @own_code_options
@@ -95,7 +100,8 @@ def _detect(model: Path | None, project: Path, flags: dict[str, Any]) -> None:
     # Without a terminal nothing is shown, and frames need not be drawn for it.
     status = _Status() if sys.stderr.isatty() and not (as_json or quiet) else None
     say = None if as_json or quiet else partial(click.echo, err=True)
-    summary = run(request, status, say)
+    on_notice = None if quiet else _show_notice
+    summary = run(request, status, say, on_notice)
     if as_json and lines is not None:
         from edgecnn.camera.result import to_line
 
@@ -139,10 +145,12 @@ def _request(
         LoopConfig(
             max_frames=flags["max_frames"],
             max_seconds=flags["max_seconds"],
-            video_out=video,
-            jsonl=lines if lines is not None else (sys.stdout if flags["as_json"] else None),
         ),
-        realtime=flags["realtime"],
+        video=video,
+        lines=lines if lines is not None else (sys.stdout if flags["as_json"] else None),
+        source_options=source_options_of(flags),
+        recording=recording_of(flags),
+        events=events_of(flags),
         place=place,
     )
 
@@ -156,6 +164,11 @@ def _warn(reference: ModelRef, variant: str | None) -> None:
             f" quantize {reference.path}",
             err=True,
         )
+
+
+def _show_notice(notice: Notice) -> None:
+    """One line on stderr, with JSON on stdout too: what happened concerns people."""
+    click.echo(f"note: {notice.text}", err=True)
 
 
 class _Status:
@@ -190,7 +203,7 @@ def _print(summary: LoopSummary, written: list[Path]) -> None:
     rows.append(("frame age", cell(summary.age_ms["p50"]), cell(summary.age_ms["p95"])))
     click.echo("", err=True)
     print_table(
-        f"{summary.frames} frames, {summary.dropped} dropped, {summary.fps:.1f} FPS",
+        f"{summary.frames} frames, {summary.counts.dropped} dropped, {summary.fps:.1f} FPS",
         ("stage", "p50 ms", "p95 ms"),
         rows,
         numeric=(1, 2),

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import IO
 
 from edgecnn.camera.cascade import Cascade
-from edgecnn.camera.loop import LoopConfig, LoopSummary, OnFrame, run_loop
+from edgecnn.camera.events.config import EventConfig
+from edgecnn.camera.events.open import open_events
+from edgecnn.camera.loop import Listeners, LoopConfig, LoopSummary, OnFrame, OnNotice, run_loop
+from edgecnn.camera.notices import Notices
 from edgecnn.camera.pipeline import FrameModel, Pipeline
-from edgecnn.camera.source import open_source
+from edgecnn.camera.recording.config import RecordingConfig
+from edgecnn.camera.recording.line_file import LineFile
+from edgecnn.camera.recording.open import open_recording
+from edgecnn.camera.recording.video_file import VideoFile
+from edgecnn.camera.recording.video_sink import VideoSink
+from edgecnn.camera.seen import FrameSink
+from edgecnn.camera.sources.capture import parse_source
+from edgecnn.camera.sources.frames import Source
+from edgecnn.camera.sources.open import open_source
+from edgecnn.camera.sources.options import SourceOptions
+from edgecnn.camera.stats import StageTimes
 from edgecnn.core.errors import UsageError
 from edgecnn.jobs.cascade_file import NetworkStage
 from edgecnn.jobs.photo import photo_for
@@ -24,20 +38,31 @@ class DetectRequest:
     Attributes:
         stages: one network, or a detector and one that looks at crops of its boxes.
         source: camera number, file or URL.
-        config: limits and outputs.
-        realtime: play a file at its own speed, dropping what comes too fast.
+        config: limits and looks.
+        video: an annotated .mp4 or .avi to write.
+        lines: a text stream or a path for the JSON Lines.
+        source_options: how the source is opened and kept open.
+        recording: what is recorded beside the loop.
+        events: what makes an event, and where it goes; None: there are none.
         place: where the models run.
     """
 
     stages: tuple[NetworkStage, ...]
     source: str
     config: LoopConfig
-    realtime: bool = False
+    video: Path | None = None
+    lines: IO[str] | Path | None = None
+    source_options: SourceOptions = field(default_factory=SourceOptions)
+    recording: RecordingConfig = field(default_factory=RecordingConfig)
+    events: EventConfig | None = None
     place: Place = HERE
 
 
 def run(
-    request: DetectRequest, on_frame: OnFrame | None = None, say: Say | None = None
+    request: DetectRequest,
+    on_frame: OnFrame | None = None,
+    say: Say | None = None,
+    on_notice: OnNotice | None = None,
 ) -> LoopSummary:
     """Opens the models, then the source, and runs until the source ends or Ctrl-C.
 
@@ -46,6 +71,7 @@ def run(
     Args:
         request: what to run on what.
         on_frame: see :func:`edgecnn.camera.loop.run_loop`.
+        on_notice: gets what happens to the source and to the outputs.
         say: gets a line on where the model runs, and what to know of it there.
 
     Raises:
@@ -57,12 +83,17 @@ def run(
     place = request.place
     with ExitStack() as stack:
         opened = [_opened(stage, request, stack, say) for stage in request.stages]
-        source = open_source(request.source, realtime=request.realtime)
+        model = _in_a_row(request.stages, opened)
+        notices = Notices()
+        source = open_source(request.source, request.source_options, notices)
+        stack.callback(source.close)
+        labels = opened[0].postprocess.labels
+        listeners = _listeners(request, source, labels, notices, stack)
         return run_loop(
             source,
-            _in_a_row(request.stages, opened),
+            model,
             replace(request.config, target=place.target.name if place.target else None),
-            on_frame,
+            replace(listeners, on_frame=on_frame, on_notice=on_notice),
         )
 
 
@@ -81,6 +112,38 @@ def _opened(stage: NetworkStage, request: DetectRequest, stack: ExitStack, say: 
     for line in what_was_found(runnable):
         say(prefix + line)
     return runnable
+
+
+def _listeners(
+    request: DetectRequest,
+    source: Source,
+    labels: tuple[str, ...],
+    notices: Notices,
+    stack: ExitStack,
+) -> Listeners:
+    """Everything that gets what the loop sees; ``stack`` gives it up if one cannot be opened."""
+    times = StageTimes()
+    sinks: list[FrameSink] = []
+    if request.video is not None:
+        fps = None if source.live else source.fps or 30.0
+        sinks.append(VideoSink(VideoFile(request.video, fps), times))
+        stack.callback(sinks[-1].discard)
+    lines = LineFile(request.lines) if request.lines is not None else None
+    if lines is not None:
+        stack.callback(lines.discard)
+    recording = request.recording
+    for sink in open_recording(recording, live=source.live, notices=notices, times=times):
+        stack.callback(sink.discard)
+        sinks.append(sink)
+    made = {"clip": recording.clips, "snapshot": recording.snapshots}
+    events = open_events(
+        request.events,
+        source=parse_source(request.source).display,
+        labels=labels,
+        attached=tuple(name for name, folder in made.items() if folder is not None),
+        notices=notices,
+    )
+    return Listeners((*events.sinks, *sinks), lines, events.source, times, notices)
 
 
 def _in_a_row(stages: tuple[NetworkStage, ...], opened: list[Runnable]) -> FrameModel:

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.camera.overlay import OverlayOptions, draw
-from edgecnn.camera.pipeline import Pipeline
-from edgecnn.camera.result import FrameResult
+from edgecnn.camera.pipeline import Pipeline, find
 from edgecnn.core.bundle import Bundle
 from edgecnn.core.errors import EdgecnnError
 from edgecnn.core.files import write_atomic
@@ -93,10 +92,9 @@ def _picture(pipeline: Pipeline, test: Dataset, sample: Sample) -> tuple[str, ND
 
     image = sample.image
     frame = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image.copy()
-    items = pipeline.run(frame, {})
-    result = FrameResult(0, 0.0, 0.0, items, {})
+    items = find(pipeline, frame, {})
     options = OverlayOptions(status=False, min_side=_MIN_SIDE)
-    drawn = draw(frame, result, options, None)
+    drawn = draw(frame, items, options)
     if sample.label is None:
         known = len(sample.boxes) if sample.boxes is not None else 0
         return f"{len(items)} found, {known} there", drawn

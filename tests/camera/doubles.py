@@ -5,12 +5,21 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import cv2
 import numpy as np
 
+from edgecnn.camera.loop import Listeners, LoopConfig, LoopSummary, run_loop
+from edgecnn.camera.pipeline import FrameModel
+from edgecnn.camera.recording.line_file import LineFile
+from edgecnn.camera.recording.video_file import VideoFile
+from edgecnn.camera.recording.video_sink import VideoSink
+from edgecnn.camera.seen import FrameSink
+from edgecnn.camera.sources.frames import Source
+from edgecnn.camera.stats import StageTimes
 from edgecnn.core.postprocess import ClassifySpec, DetectSpec, GridLevel
 from edgecnn.core.preprocess import ImageInput, PreprocessSpec
 from edgecnn.core.runtime import TensorInfo
@@ -110,3 +119,27 @@ def video_frames(path: Path) -> list[Any]:
         frames.append(read[1])
     capture.release()
     return frames
+
+
+def looped(
+    source: Source,
+    model: FrameModel,
+    *,
+    jsonl: IO[str] | Path | None = None,
+    video_out: Path | None = None,
+    stop: threading.Event | None = None,
+    sinks: tuple[FrameSink, ...] = (),
+    limits: LoopConfig | None = None,
+    **listeners: Any,
+) -> LoopSummary:
+    """Runs the loop with the outputs of ``-o``, opened as ``detect`` does it."""
+    with ExitStack() as stack:
+        stack.callback(source.close)
+        times = StageTimes()
+        if video_out is not None:
+            fps = None if source.live else source.fps or 30.0
+            sinks = (*sinks, VideoSink(VideoFile(video_out, fps), times))
+            stack.callback(sinks[-1].discard)
+        lines = LineFile(jsonl) if jsonl is not None else None
+        known = Listeners(sinks, lines, times=times, **listeners)
+        return run_loop(source, model, limits or LoopConfig(), known, stop)

@@ -7,7 +7,8 @@ import pytest
 
 from edgecnn.camera.cascade import Cascade, CropRule
 from edgecnn.camera.overlay import OverlayOptions, draw
-from edgecnn.camera.result import FrameMask, FrameResult, Item
+from edgecnn.camera.pipeline import find
+from edgecnn.camera.result import FrameMask, Item
 from edgecnn.core.errors import UsageError
 from edgecnn.core.mask import Mask
 
@@ -21,13 +22,14 @@ class Boxes:
     def __init__(self) -> None:
         self.resets = 0
 
-    def run(self, image, times):
+    def infer(self, image, times):
         times["infer"] = 1.0
         labels = ("dog", "cat", "dog")
-        return tuple(
+        items = tuple(
             Item(label, k, 0.9 - k / 10, box)
             for k, (label, box) in enumerate(zip(labels, BOXES, strict=True))
         )
+        return lambda times: items
 
     def reset(self) -> None:
         self.resets += 1
@@ -40,18 +42,19 @@ class Corner(Boxes):
         super().__init__()
         self.seen: list[tuple[int, int]] = []
 
-    def run(self, image, times):
+    def infer(self, image, times):
         self.seen.append(image.shape[:2])
         times |= {"infer": 2.0, "decode": 0.5}
         mask = Mask(np.ones((2, 2), np.float32), (0, 0, 4, 4), (1, 1, 3, 3))
         inner = Item("ear", 0, 0.8, (1, 2, 3, 4), point_xy=(2, 3), keypoints=((1, 1, 0.5),),
                      mask=FrameMask(mask, image.shape[:2]))  # fmt: skip
-        return (Item("beagle", 3, 0.7, (0, 0, *image.shape[1::-1]), whole_frame=True), inner)
+        breed = Item("beagle", 3, 0.7, (0, 0, *image.shape[1::-1]), whole_frame=True)
+        return lambda times: (breed, inner)
 
 
 def run(rule: CropRule) -> tuple[tuple[Item, ...], Corner, dict[str, float]]:
     second, times = Corner(), {}
-    return Cascade(Boxes(), second, rule).run(FRAME, times), second, times
+    return find(Cascade(Boxes(), second, rule), FRAME, times), second, times
 
 
 def test_what_is_found_on_a_crop_lies_in_the_frame() -> None:
@@ -80,10 +83,10 @@ def test_margins_are_cut_at_the_frame_and_the_best_boxes_come_first() -> None:
 
 def test_boxes_without_a_pixel_are_left_out() -> None:
     class Outside(Boxes):
-        def run(self, image, times):
-            return (Item("dog", 0, 0.9, (200.0, 100.0, 200.0, 100.0)),)
+        def infer(self, image, times):
+            return lambda times: (Item("dog", 0, 0.9, (200.0, 100.0, 200.0, 100.0)),)
 
-    (item,) = Cascade(Outside(), Corner(), CropRule()).run(FRAME, {})
+    (item,) = find(Cascade(Outside(), Corner(), CropRule()), FRAME, {})
     assert item.then == ()
 
 
@@ -97,8 +100,7 @@ def test_the_overlay_draws_what_lies_inside() -> None:
     items, _, _ = run(CropRule(("dog",)))
     options = OverlayOptions(labels=False, scores=False, status=False, min_side=100)
     plain, nested = (
-        draw(FRAME.copy(), FrameResult(0, 0.0, 1.0, found, {}), options, None)
-        for found in (run(CropRule(("bird",)))[0], items)
+        draw(FRAME.copy(), found, options, "1 ms") for found in (run(CropRule(("bird",)))[0], items)
     )
     changed = np.argwhere((plain != nested).any(axis=-1))
     assert len(changed) and changed[:, 0].max() < 40 and changed[:, 1].max() < 40

@@ -16,12 +16,13 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from edgecnn.camera.pipeline import Pipeline
-from edgecnn.camera.loop import LoopConfig, run_loop
-from edgecnn.camera.source import NewestSource, ReconnectPolicy
-from tests.camera.doubles import DETECT, PREPROCESS, FakeCamera, FakeDetector
+from edgecnn.camera.loop import LoopConfig
+from edgecnn.camera.sources.live import NewestSource, ReconnectPolicy
+from tests.camera.doubles import DETECT, PREPROCESS, FakeCamera, FakeDetector, looped
 source = NewestSource(lambda: FakeCamera(100_000, 0.01), "fake", ReconnectPolicy())
-config = LoopConfig(jsonl=sys.stdout, video_out=Path(sys.argv[1]), max_seconds=60)
-run_loop(source, Pipeline(FakeDetector(), PREPROCESS, DETECT), config)
+outputs = {"jsonl": sys.stdout, "video_out": Path(sys.argv[1])}
+limits = LoopConfig(max_seconds=60)
+looped(source, Pipeline(FakeDetector(), PREPROCESS, DETECT), **outputs, limits=limits)
 """
 
 

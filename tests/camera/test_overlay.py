@@ -2,19 +2,19 @@ import numpy as np
 import pytest
 
 from edgecnn.camera.overlay import OverlayOptions, class_colour, draw, plain_text
-from edgecnn.camera.result import FrameResult, Item, items_of
+from edgecnn.camera.result import Item, items_of
 from edgecnn.camera.stats import Percentiles
 from edgecnn.core.detections import Centroids, Classification, Detections
 
 
-def result(*items: Item) -> FrameResult:
-    return FrameResult(0, 0.0, 12.0, items, {})
+def result(*items: Item) -> tuple[Item, ...]:
+    return items
 
 
 @pytest.mark.parametrize("shape", [(480, 640, 3), (96, 96, 3), (8, 300, 3), (2000, 3000, 3)])
 def test_any_frame_size_is_drawn_on_within_bounds(shape: tuple[int, int, int]) -> None:
     box = Item("long label " * 9, 3, 0.5, (0.0, 0.0, float(shape[1]), float(shape[0])))
-    image = draw(np.zeros(shape, np.uint8), result(box), OverlayOptions(), 30.0)
+    image = draw(np.zeros(shape, np.uint8), result(box), OverlayOptions(), "30.0 FPS  12 ms")
     assert image.dtype == np.uint8 and image.any()
     factor = image.shape[0] // shape[0]
     assert image.shape == (shape[0] * factor, shape[1] * factor, 3)
@@ -24,7 +24,7 @@ def test_any_frame_size_is_drawn_on_within_bounds(shape: tuple[int, int, int]) -
 def test_a_box_has_its_class_colour_where_it_belongs() -> None:
     options = OverlayOptions(labels=False, scores=False, status=False)
     item = Item("a", 1, 0.9, (100.0, 120.0, 200.0, 220.0))
-    image = draw(np.zeros((480, 640, 3), np.uint8), result(item), options, None)
+    image = draw(np.zeros((480, 640, 3), np.uint8), result(item), options, "12 ms")
     assert tuple(image[120, 150].tolist()) == class_colour(1)
     assert not image[150:190, 130:170].any() and not image[:100].any() and not image[:, 230:].any()
 
@@ -32,7 +32,7 @@ def test_a_box_has_its_class_colour_where_it_belongs() -> None:
 def test_nothing_to_draw_leaves_the_frame() -> None:
     options = OverlayOptions(status=False)
     frame = np.full((480, 640, 3), 7, np.uint8)
-    assert (draw(frame.copy(), result(), options, None) == frame).all()
+    assert (draw(frame.copy(), result(), options, "12 ms") == frame).all()
 
 
 def test_colours_are_distinct_and_fixed() -> None:
@@ -81,7 +81,7 @@ def test_a_point_is_a_ring_and_says_so_in_json() -> None:
     assert "point_xy" not in Item("a", 0, 1.0, (0, 0, 1, 1)).to_json()
     image = np.zeros((60, 80, 3), np.uint8)
     options = OverlayOptions(labels=False, scores=False, status=False, min_side=1)
-    drawn = draw(image, FrameResult(0, 0.0, 1.0, (item,), {}), options, None)
+    drawn = draw(image, (item,), options, "12 ms")
     assert tuple(drawn[30, 40]) == class_colour(1)
     rows, cols = np.nonzero(drawn.any(axis=2))
     assert (rows.min(), rows.max()) < (30, 60) and abs((cols.min() + cols.max()) / 2 - 40) <= 1

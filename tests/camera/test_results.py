@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgecnn.camera.overlay import OverlayOptions, class_colour, draw
-from edgecnn.camera.result import FrameResult, Item, edges_of, items_of, to_line
+from edgecnn.camera.result import Item, edges_of, items_of, to_line
 from edgecnn.core.detections import Detections, Segmentation
 from edgecnn.core.mask import Mask
 from edgecnn.core.postprocess import CandidatePoints, ListedSpec, PointsSpec, Skeleton
@@ -17,8 +17,8 @@ PLAIN = OverlayOptions(labels=False, scores=False, status=False)
 HW = (400, 600)
 
 
-def result(*items: Item) -> FrameResult:
-    return FrameResult(0, 0.0, 12.0, items, {})
+def result(*items: Item) -> tuple[Item, ...]:
+    return items
 
 
 def people(points: list, *masks: Mask) -> Detections:
@@ -37,7 +37,7 @@ def test_key_points_and_masks_are_added_to_the_line_where_there_are_some() -> No
     box = (100.0, 50.0, 300.0, 350.0)
     mask = Mask(np.float32([[1, 1, -1, -1]]), box, box)
     found = people([[150.126, 100, 0.98766], [-3, 60, 0.1], [np.nan, 4, 0.5]], mask)
-    line = to_line(result(*items_of(found, ("a", "b"), HW)).to_json())
+    line = to_line({"detections": [item.to_json() for item in items_of(found, ("a", "b"), HW)]})
     (item,) = json.loads(line)["detections"]
     assert item["keypoints"] == [[150.13, 100, 0.9877], [-3, 60, 0.1], [0, 0, 0]]
     pixels = coco.decode(coco.frPyObjects(item["mask"], *item["mask"]["size"]))
@@ -70,12 +70,12 @@ def test_a_map_of_classes_is_an_item_per_class_the_largest_first() -> None:
     assert large.whole_class and large.to_json()["mask"]["size"] == [400, 600]
     outside = Segmentation(classes, scores, (-600.0, 0.0, -1.0, 400.0))
     assert items_of(outside, ("a", "b", "c"), HW) == ()
-    image = draw(np.zeros((*HW, 3), np.uint8), result(large, small), PLAIN, None)
+    image = draw(np.zeros((*HW, 3), np.uint8), result(large, small), PLAIN, "12 ms")
     half = [round(value / 2) for value in class_colour(2)]
     assert np.abs(image[200, 400].astype(int) - half).max() <= 1
     assert image[150, 201].tolist() == list(class_colour(2))  # the outline
     assert not image[:100].any() and not image[300:, 100:].any()
-    named = draw(image.copy(), result(large), OverlayOptions(status=False, boxes=False), None)
+    named = draw(image.copy(), result(large), OverlayOptions(status=False, boxes=False), "12 ms")
     rows, cols = np.nonzero((named != image).any(axis=2))
     assert rows.min() > 100 and rows.max() < 300 and cols.min() > 200 and cols.max() < 600
 
@@ -84,12 +84,12 @@ def test_points_are_dots_and_lines_where_both_ends_are_seen() -> None:
     found = people([[120, 100, 0.9], [280, 100, 0.2], [200, 300, 0.19]])
     skeleton = Skeleton(("l", "r", "down"), ((0, 1), (0, 2)))
     (item,) = items_of(found, ("a", "b"), HW, edges=skeleton.edges)
-    image = draw(np.zeros((*HW, 3), np.uint8), result(item), PLAIN, None)
+    image = draw(np.zeros((*HW, 3), np.uint8), result(item), PLAIN, "12 ms")
     for x in (120, 200, 280):
         assert image[100, x].tolist() == list(class_colour(1))
     assert not image[290:310, 190:210].any() and not image[200, 150:170].any()
     hidden = OverlayOptions(keypoints=False, boxes=False, labels=False, scores=False, status=False)
-    assert not draw(np.zeros((*HW, 3), np.uint8), result(item), hidden, None).any()
+    assert not draw(np.zeros((*HW, 3), np.uint8), result(item), hidden, "12 ms").any()
 
 
 def test_edges_come_from_the_spec() -> None:
@@ -106,5 +106,5 @@ def test_far_points_and_masks_on_frames_of_any_size(shape: tuple[int, int, int])
     mask = Mask(np.float32([[1]]), (-1e6, -1e6, 1e6, 1e6), (0, 0, width, height))
     found = people([[1e30, -1e30, 1.0], [2, 2, 1.0], [-1e9, 3, 1.0]], mask)
     items = items_of(found, ("a",), (height, width), edges=((0, 1), (1, 2)))
-    image = draw(np.zeros(shape, np.uint8), result(*items), OverlayOptions(), 30.0)
+    image = draw(np.zeros(shape, np.uint8), result(*items), OverlayOptions(), "30.0 FPS  12 ms")
     assert image.shape[0] % height == 0 and (image[-2:].any(axis=2)).all()

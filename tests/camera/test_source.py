@@ -6,8 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from edgecnn.camera.capture import PacedCapture, parse_source
-from edgecnn.camera.source import FileSource, NewestSource, ReconnectPolicy, open_source
+from edgecnn.camera.sources.capture import PacedCapture, parse_source
+from edgecnn.camera.sources.file import FileSource
+from edgecnn.camera.sources.live import NewestSource, ReconnectPolicy
+from edgecnn.camera.sources.open import open_source
+from edgecnn.camera.sources.options import SourceOptions
 from edgecnn.core.errors import CameraError, UsageError
 from tests.camera.doubles import FakeCamera, cameras, make_video
 from tests.run import python
@@ -77,7 +80,7 @@ def test_opencv_stays_quiet_about_what_cannot_be_opened(tmp_path: Path) -> None:
     # In a process of its own: FFmpeg reads its log level once.
     code = """
 import sys
-from edgecnn.camera.source import open_source
+from edgecnn.camera.sources.open import open_source
 from edgecnn.core.errors import CameraError
 for text in sys.argv[1:]:
     try:
@@ -96,7 +99,8 @@ def test_a_file_gives_every_frame_in_order(tmp_path: Path) -> None:
         frames = frames_of(source)
         assert [frame.sequence for frame in frames] == list(range(12))
         assert frames[5].timestamp_s == pytest.approx(5 / 25)
-        assert frames[0].image.shape == (48, 64, 3) and source.fps == 25 and source.dropped == 0
+        assert frames[0].image.shape == (48, 64, 3)
+        assert source.fps == 25 and source.counts.dropped == 0
     assert source.read(0.1) is None and source.ended
 
 
@@ -110,7 +114,7 @@ def test_a_photo_is_a_source_of_one_frame(tmp_path: Path) -> None:
 
 def test_a_file_in_real_time_drops_for_a_slow_consumer(tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.avi", 20, 100)
-    with open_source(str(path), realtime=True) as source:
+    with open_source(str(path), SourceOptions(realtime=True)) as source:
         assert source.live
         first = source.read(2)
         time.sleep(0.1)
@@ -118,7 +122,7 @@ def test_a_file_in_real_time_drops_for_a_slow_consumer(tmp_path: Path) -> None:
         rest = frames_of(source)
     assert first and second and second.sequence > first.sequence + 1
     assert rest[-1].sequence == 19
-    assert source.dropped == 20 - 2 - len(rest)
+    assert source.counts.dropped == 20 - 2 - len(rest)
 
 
 def test_paced_frames_are_not_early() -> None:
@@ -139,7 +143,7 @@ def test_a_slow_consumer_gets_the_newest_frame() -> None:
         frame = source.read(1)
         assert frame is not None
         assert (frame.sequence, int(frame.image[0, 0, 0])) == (39, 40)
-        assert source.dropped == 39
+        assert source.counts.dropped == 39
         camera.released.set()
     assert camera.released.is_set()
 

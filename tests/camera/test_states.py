@@ -10,15 +10,15 @@ import cv2
 import numpy as np
 import pytest
 
-from edgecnn.camera.loop import LoopConfig, run_loop
-from edgecnn.camera.pipeline import Pipeline
-from edgecnn.camera.source import open_source
+from edgecnn.camera.pipeline import Pipeline, find
+from edgecnn.camera.sources.open import open_source
 from edgecnn.core.feedback import state_pairs
 from edgecnn.core.postprocess import ClassifySpec
 from edgecnn.core.preprocess import ImageInput, PreprocessSpec
 from edgecnn.core.runtime import LiteRTPredictor
 from quantization.convert import to_float
 from quantization.freeze import freeze_keras
+from tests.camera.doubles import looped
 
 HEIGHT, WIDTH, FRAMES = 24, 32, 6
 LABELS = ("left", "right", "none")
@@ -66,7 +66,7 @@ def test_a_video_goes_through_a_net_that_remembers(net, video):
     before = PreprocessSpec.from_json(json.loads(json.dumps(before.to_json())))
     after = ClassifySpec("scores", LABELS, "none")
     lines = io.StringIO()
-    run_loop(open_source(str(video)), Pipeline(predictor, before, after), LoopConfig(jsonl=lines))
+    looped(open_source(str(video)), Pipeline(predictor, before, after), jsonl=lines)
     found = [json.loads(line) for line in lines.getvalue().splitlines()][:FRAMES]
 
     capture = cv2.VideoCapture(str(video))
@@ -86,8 +86,8 @@ def test_a_video_goes_through_a_net_that_remembers(net, video):
 
     # Another source starts anew: its first frame is seen as the first one was.
     pipeline = Pipeline(predictor, before, after)
-    first = pipeline.run(frames[0], {})
-    pipeline.run(frames[1], {})
-    assert pipeline.run(frames[0], {}) != first
+    first = find(pipeline, frames[0], {})
+    find(pipeline, frames[1], {})
+    assert find(pipeline, frames[0], {}) != first
     pipeline.reset()
-    assert pipeline.run(frames[0], {}) == first
+    assert find(pipeline, frames[0], {}) == first

@@ -10,11 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
-from edgecnn.camera.loop import LoopConfig, run_loop
 from edgecnn.camera.pipeline import Pipeline
-from edgecnn.camera.source import NewestSource, ReconnectPolicy, open_source
+from edgecnn.camera.sources.live import NewestSource, ReconnectPolicy
+from edgecnn.camera.sources.open import open_source
+from edgecnn.camera.sources.options import SourceOptions
 from edgecnn.core.errors import CameraError
-from tests.camera.doubles import DETECT, PREPROCESS, FakeDetector
+from tests.camera.doubles import DETECT, PREPROCESS, FakeDetector, looped
 
 
 class Stream(BaseHTTPRequestHandler):
@@ -45,11 +46,13 @@ def test_a_stream_reconnects_and_is_then_given_up() -> None:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         policy = ReconnectPolicy(attempts=2, backoff_s=0.01, backoff_max_s=0.01)
-        source = open_source(f"http://127.0.0.1:{server.server_address[1]}/", policy=policy)
+        source = open_source(
+            f"http://127.0.0.1:{server.server_address[1]}/", SourceOptions(reconnect=policy)
+        )
         assert isinstance(source, NewestSource) and source.live
         stream = io.StringIO()
         with pytest.raises(CameraError, match="did not come back in 2 attempts"):
-            run_loop(source, Pipeline(FakeDetector(), PREPROCESS, DETECT), LoopConfig(jsonl=stream))
+            looped(source, Pipeline(FakeDetector(), PREPROCESS, DETECT), jsonl=stream)
     finally:
         server.shutdown()
         server.server_close()

@@ -1,44 +1,17 @@
-"""Files of the loop, never half-written under their final name."""
+"""The annotated .mp4 or .avi of ``-o``, never half-written under its final name."""
 
 from __future__ import annotations
 
-import os
-import secrets
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from edgecnn.camera.capture import Image, quiet_cv2
+from edgecnn.camera.recording.temporary import checked_temporary
+from edgecnn.camera.sources.capture import Image, quiet_cv2
 from edgecnn.core.errors import CameraError, UsageError
-from edgecnn.core.files import make_folder
 
 _CODECS = {".mp4": "mp4v", ".avi": "MJPG"}
 # Frames held back to measure a live source's real rate before the video's rate is fixed.
 _RATE_FRAMES = 10
-
-
-def temporary_name(path: Path) -> Path:
-    """A hidden name beside ``path`` with the same suffix."""
-    return path.with_name(f".{path.stem}.{secrets.token_hex(4)}.tmp{path.suffix}")
-
-
-def _check_writable(path: Path, what: str) -> Path:
-    """Makes the folder and a temporary file in it.
-
-    Raises:
-        UsageError: it cannot be written to.
-    """
-    make_folder(path.parent)
-    temporary = temporary_name(path)
-    try:
-        if path.is_dir():
-            raise IsADirectoryError(0, "it is a folder")
-        temporary.touch(exist_ok=False)
-    except OSError as error:
-        raise UsageError(
-            f"cannot write the {what} '{path}': {error.strerror or error}",
-            hint="choose a file in a folder that you may write to",
-        ) from error
-    return temporary
 
 
 class VideoFile:
@@ -61,7 +34,7 @@ class VideoFile:
                 hint=f"for example {path.with_suffix('.mp4').name}",
             )
         self._path = path
-        self._temporary = _check_writable(path, "video")
+        self._temporary = checked_temporary(path, "video")
         self._fps = fps
         self._held: list[tuple[float, Image]] = []
         self._writer: Any = None
@@ -155,57 +128,3 @@ class VideoFile:
                 f"the video '{self._path}' could not be finished",
                 hint="is the disk full?",
             )
-
-
-class LineFile:
-    """JSON Lines into an open stream, or into a file that appears when it is finished.
-
-    Raises:
-        UsageError: a path that cannot be written to.
-    """
-
-    def __init__(self, target: IO[str] | Path) -> None:
-        self._path = target if isinstance(target, Path) else None
-        self._temporary = _check_writable(target, "file") if isinstance(target, Path) else None
-        self._stream: IO[str] = (
-            self._temporary.open("w", encoding="utf-8", newline="\n")
-            if self._temporary is not None
-            else target  # type: ignore[assignment]
-        )
-
-    def write(self, line: str) -> None:
-        """One line; a stream is flushed, so that a reader sees it at once."""
-        try:
-            self._stream.write(line)
-            if self._path is None:
-                self._stream.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise CameraError(
-                f"cannot write the JSON Lines: {error.strerror or error}",
-                hint="is the disk full?",
-            ) from error
-
-    def finish(self) -> None:
-        """Closes a file and gives it its name; a stream stays open."""
-        if self._path is None or self._temporary is None:
-            return
-        try:
-            self._stream.flush()
-            os.fsync(self._stream.fileno())
-            self._stream.close()
-            self._temporary.replace(self._path)
-        except OSError as error:
-            raise CameraError(
-                f"cannot write '{self._path}': {error.strerror or error}",
-                hint="is the disk full?",
-            ) from error
-        finally:
-            self.discard()
-
-    def discard(self) -> None:
-        """Removes an unfinished file."""
-        if self._temporary is not None:
-            self._stream.close()
-            self._temporary.unlink(missing_ok=True)

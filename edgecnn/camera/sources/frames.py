@@ -8,7 +8,8 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from edgecnn.camera.capture import Capture, Image
+from edgecnn.camera.clock import Moment
+from edgecnn.camera.sources.capture import Capture, Image
 
 
 @dataclass(frozen=True)
@@ -18,16 +19,31 @@ class Frame:
     Attributes:
         image: uint8 (H, W, 3), BGR; the consumer owns it.
         sequence: number of the frame in the source, from 0; gaps are dropped frames.
-        captured_s: ``time.monotonic()`` when the source's read returned it.
+        captured: when the source's read returned it.
         timestamp_s: position in the file, or seconds since the live source's first frame.
         capture_ms: how long the source's read took.
     """
 
     image: Image
     sequence: int
-    captured_s: float
+    captured: Moment
     timestamp_s: float
     capture_ms: float
+
+
+@dataclass(frozen=True)
+class SourceCounts:
+    """What a source has been through.
+
+    Attributes:
+        dropped: captured frames that were replaced by newer ones before anyone took them.
+        corrupt: frames that could not be decoded, and were skipped.
+        reconnects: how often it was lost and came back.
+    """
+
+    dropped: int = 0
+    corrupt: int = 0
+    reconnects: int = 0
 
 
 class Source(Protocol):
@@ -42,8 +58,8 @@ class Source(Protocol):
         """Nominal frames per second, if the source says so."""
 
     @property
-    def dropped(self) -> int:
-        """How many captured frames were replaced by newer ones before anyone took them."""
+    def counts(self) -> SourceCounts:
+        """What it has been through up to now."""
 
     @property
     def ended(self) -> bool:

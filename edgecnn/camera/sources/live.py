@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edgecnn.camera.capture import Capture, Image, quiet_cv2
-from edgecnn.camera.frames import Closing, Frame, read_image
+from edgecnn.camera.clock import SYSTEM_CLOCK, Clock
+from edgecnn.camera.sources.capture import Capture, Image, quiet_cv2
+from edgecnn.camera.sources.frames import Closing, Frame, SourceCounts, read_image
 from edgecnn.core.errors import CameraError
 
 _JOIN_TIMEOUT_S = 2.0
@@ -47,12 +48,14 @@ class NewestSource(Closing):
         name: str,
         policy: ReconnectPolicy | None,
         fps: float | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        self._clock = clock
         self._opener = opener
         self._name = name
         self._policy = policy
         self.fps = fps
-        self.dropped = 0
+        self._dropped = self._corrupt = self._reconnects = 0
         self._newest: Frame | None = None
         self._finished = False
         self._error: CameraError | None = None
@@ -69,6 +72,11 @@ class NewestSource(Closing):
         """The source is at its end or closed, and its last frame was taken."""
         with self._wake:
             return self._finished and self._newest is None and self._error is None
+
+    @property
+    def counts(self) -> SourceCounts:
+        """See :class:`Source`."""
+        return SourceCounts(self._dropped, self._corrupt, self._reconnects)
 
     def read(self, timeout_s: float) -> Frame | None:
         """See :class:`Source`."""
@@ -161,8 +169,10 @@ class NewestSource(Closing):
             if self._sequence == 0:
                 self._first_s = now
             if self._newest is not None:
-                self.dropped += 1
-            self._newest = Frame(image, self._sequence, now, now - self._first_s, capture_ms)
+                self._dropped += 1
+            self._newest = Frame(
+                image, self._sequence, self._clock.now(), now - self._first_s, capture_ms
+            )
             self._sequence += 1
             self._alive_s = now
             self._wake.notify_all()

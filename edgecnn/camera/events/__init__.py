@@ -1,0 +1,1 @@
+"""Events: what appeared and left, logged as it happens and delivered elsewhere."""

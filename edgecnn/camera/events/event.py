@@ -1,0 +1,64 @@
+"""One event, and its JSON line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from edgecnn.camera.clock import Moment
+
+SCHEMA = "edgecnn.event/1"
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that began or ended, or happened to the source or an output.
+
+    Attributes:
+        number: counts the events of this run from 1.
+        kind: ``appeared``, ``left``, ``started``, ``ended``, or the kind of a notice.
+        moment: when.
+        source: where the frames come from, passwords masked.
+        text: for people; None where the other fields say it.
+        frame, timestamp_s: of the frame it was seen on; None: of none.
+        label, score, box_xyxy, region: of the detection; None: of none, ``region``: of no region.
+        seconds: of ``left``: how long it was there.
+        clip, snapshot: names of the files that show it; None: there are none.
+    """
+
+    number: int
+    kind: str
+    moment: Moment
+    source: str
+    text: str | None = None
+    frame: int | None = None
+    timestamp_s: float | None = None
+    label: str | None = None
+    score: float | None = None
+    box_xyxy: tuple[float, float, float, float] | None = None
+    region: str | None = None
+    seconds: float | None = None
+    clip: str | None = None
+    snapshot: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of its line; what does not apply is null."""
+        box = self.box_xyxy
+        return {
+            "schema": SCHEMA,
+            "number": self.number,
+            "event": self.kind,
+            "time": self.moment.iso(),
+            "monotonic_s": round(self.moment.monotonic_s, 3),
+            "source": self.source,
+            "text": self.text,
+            "frame": self.frame,
+            "timestamp_s": None if self.timestamp_s is None else round(self.timestamp_s, 4),
+            "label": self.label,
+            "score": None if self.score is None else round(self.score, 4),
+            "box_xyxy": None if box is None else [round(value, 2) for value in box],
+            "region": self.region,
+            "seconds": None if self.seconds is None else round(self.seconds, 3),
+            "clip": self.clip,
+            "snapshot": self.snapshot,
+        }

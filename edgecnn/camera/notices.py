@@ -1,0 +1,73 @@
+"""What happened to a source or an output, told from any thread to whoever listens."""
+
+from __future__ import annotations
+
+import queue
+from dataclasses import dataclass
+from typing import Literal
+
+from edgecnn.camera.clock import SYSTEM_CLOCK, Clock, Moment
+
+NoticeKind = Literal[
+    "source_waiting",
+    "source_lost",
+    "source_back",
+    "source_changed",
+    "source_ended_early",
+    "recording_leftover",
+    "recording_stopped",
+    "recording_resumed",
+    "delivery_failing",
+    "delivery_resumed",
+    "dropped",
+]
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One thing that happened.
+
+    Attributes:
+        kind: for machines: the ``event`` of its line in the event log.
+        text: for people: one line, passwords masked.
+        moment: when.
+    """
+
+    kind: NoticeKind
+    text: str
+    moment: Moment
+
+
+class Notices:
+    """Where any thread puts notices, and the loop takes them.
+
+    Args:
+        clock: stamps them.
+        most: further ones are dropped while nobody takes any; how many is then a notice itself.
+    """
+
+    def __init__(self, clock: Clock = SYSTEM_CLOCK, most: int = 1000) -> None:
+        self._clock = clock
+        self._most = most
+        self._queue: queue.SimpleQueue[Notice] = queue.SimpleQueue()
+        self._dropped = 0
+
+    def say(self, kind: NoticeKind, text: str) -> None:
+        """Adds a notice of this moment."""
+        if self._queue.qsize() >= self._most:
+            self._dropped += 1
+            return
+        self._queue.put(Notice(kind, text, self._clock.now()))
+
+    def take(self) -> tuple[Notice, ...]:
+        """All that came since the last call, in order."""
+        taken = []
+        while True:
+            try:
+                taken.append(self._queue.get_nowait())
+            except queue.Empty:
+                break
+        if self._dropped:
+            lost, self._dropped = self._dropped, 0
+            taken.append(Notice("dropped", f"{lost} notices were dropped", self._clock.now()))
+        return tuple(taken)

@@ -1,0 +1,1 @@
+"""Recording beside the loop: Matroska segments, clips around events, snapshots."""

@@ -1,0 +1,34 @@
+"""Temporary files beside the ones that they become."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from edgecnn.core.errors import UsageError
+from edgecnn.core.files import make_folder
+
+
+def temporary_name(path: Path) -> Path:
+    """A hidden name beside ``path`` with the same suffix."""
+    return path.with_name(f".{path.stem}.{secrets.token_hex(4)}.tmp{path.suffix}")
+
+
+def checked_temporary(path: Path, what: str) -> Path:
+    """Makes the folder and a temporary file in it.
+
+    Raises:
+        UsageError: it cannot be written to.
+    """
+    make_folder(path.parent)
+    temporary = temporary_name(path)
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(0, "it is a folder")
+        temporary.touch(exist_ok=False)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write the {what} '{path}': {error.strerror or error}",
+            hint="choose a file in a folder that you may write to",
+        ) from error
+    return temporary
