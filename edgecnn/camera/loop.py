@@ -26,14 +26,13 @@ from edgecnn.camera.pipeline import DecodeLater, FrameModel
 from edgecnn.camera.recording.line_file import LineFile
 from edgecnn.camera.result import FrameResult, to_line
 from edgecnn.camera.seen import FrameSink, Picture, Seen
-from edgecnn.camera.sources.capture import Image
 from edgecnn.camera.sources.frames import Frame, Source, SourceCounts
 from edgecnn.camera.stats import Percentiles, StageTimes
 from edgecnn.core.errors import CameraError, UsageError
 
 _POLL_S = 0.1
 
-OnFrame = Callable[[Image, FrameResult], None]
+OnResult = Callable[[FrameResult], None]
 OnNotice = Callable[[Notice], None]
 
 
@@ -90,7 +89,7 @@ class Listeners:
         times: of the stages; the sinks add what they draw and write.
         notices: where the source and the sinks say what happened to them.
         on_notice: gets those, for people.
-        on_frame: gets each drawn frame (uint8 BGR) and its result; raising ends the loop.
+        on_result: gets each frame's result; raising ends the loop.
     """
 
     sinks: tuple[FrameSink, ...] = ()
@@ -99,7 +98,7 @@ class Listeners:
     times: StageTimes = field(default_factory=StageTimes)
     notices: Notices = field(default_factory=Notices)
     on_notice: OnNotice | None = None
-    on_frame: OnFrame | None = None
+    on_result: OnResult | None = None
 
 
 @dataclass(frozen=True)
@@ -242,7 +241,7 @@ class _Run:
         self.first_s = self.last_s = 0.0
         self.first_cpu_s = self.last_cpu_s = time.process_time()
         wanted = {sink.wants for sink in listeners.sinks}
-        self.keep_raw = "raw" in wanted and ("drawn" in wanted or listeners.on_frame is not None)
+        self.keep_raw = {"raw", "drawn"} <= wanted
 
     def run(self) -> LoopSummary:
         lost: CameraError | None = None
@@ -306,8 +305,8 @@ class _Run:
             sink.put(seen)
         if self.listeners.lines is not None:
             self.listeners.lines.write(to_line(result.to_json()))
-        if self.listeners.on_frame is not None:
-            self.listeners.on_frame(picture.drawn(), result)
+        if self.listeners.on_result is not None:
+            self.listeners.on_result(result)
 
     def _notices(self) -> None:
         for notice in self.listeners.notices.take():

@@ -31,6 +31,7 @@ from edgecnn.core.errors import UsageError
 if TYPE_CHECKING:
     from edgecnn.camera.loop import LoopSummary
     from edgecnn.camera.notices import Notice
+    from edgecnn.camera.result import FrameResult
     from edgecnn.jobs.cascade_file import NetworkStage
     from edgecnn.jobs.detect import DetectRequest
     from edgecnn.jobs.place import Place
@@ -97,7 +98,6 @@ def _detect(model: Path | None, project: Path, flags: dict[str, Any]) -> None:
     for stage in stages:
         _warn(stage.reference, stage.variant)
     request = _request(stages, place, (video, lines), flags)
-    # Without a terminal nothing is shown, and frames need not be drawn for it.
     status = _Status() if sys.stderr.isatty() and not (as_json or quiet) else None
     say = None if as_json or quiet else partial(click.echo, err=True)
     on_notice = None if quiet else _show_notice
@@ -177,7 +177,7 @@ class _Status:
     def __init__(self) -> None:
         self._last = 0.0
 
-    def __call__(self, image: Any, result: Any) -> None:
+    def __call__(self, result: FrameResult) -> None:
         """Shows the newest frame's result."""
         import time
 
@@ -188,6 +188,25 @@ class _Status:
         names = ", ".join(item.label for item in result.items[:8])
         click.echo(f"\rframe {result.frame}  age {result.age_ms:.0f} ms  {names:<40.40}",
                    nl=False, err=True)  # fmt: skip
+
+
+_BOUNDS = {
+    "source": "what the source gives",
+    "decoding": "decoding the file",
+    "inference": "preprocessing and inference",
+    "cores": "all cores busy",
+}
+
+
+def _counted(summary: LoopSummary) -> str:
+    """What became of the frames that were not processed; what did not happen is left out."""
+    counts = summary.counts
+    said = [f"{counts.dropped} dropped"]
+    if counts.corrupt:
+        said.append(f"{counts.corrupt} damaged")
+    if counts.reconnects:
+        said.append(f"{counts.reconnects} reconnects")
+    return ", ".join(said)
 
 
 def _print(summary: LoopSummary, written: list[Path]) -> None:
@@ -203,10 +222,16 @@ def _print(summary: LoopSummary, written: list[Path]) -> None:
     rows.append(("frame age", cell(summary.age_ms["p50"]), cell(summary.age_ms["p95"])))
     click.echo("", err=True)
     print_table(
-        f"{summary.frames} frames, {summary.counts.dropped} dropped, {summary.fps:.1f} FPS",
+        f"{summary.frames} frames, {_counted(summary)}, {summary.fps:.1f} FPS",
         ("stage", "p50 ms", "p95 ms"),
         rows,
         numeric=(1, 2),
     )
+    if summary.bound is not None:
+        bound = summary.bound
+        click.echo(
+            f"bound: {bound.fps:.1f} FPS ({_BOUNDS[bound.by]}), reached {bound.reached:.0%};"
+            f" {bound.cpu_ms:.2f} ms of CPU a frame"
+        )
     for path in written:
         click.echo(f"wrote {path}")

@@ -10,7 +10,7 @@ from typing import IO
 from edgecnn.camera.cascade import Cascade
 from edgecnn.camera.events.config import EventConfig
 from edgecnn.camera.events.open import open_events
-from edgecnn.camera.loop import Listeners, LoopConfig, LoopSummary, OnFrame, OnNotice, run_loop
+from edgecnn.camera.loop import Listeners, LoopConfig, LoopSummary, OnNotice, OnResult, run_loop
 from edgecnn.camera.notices import Notices
 from edgecnn.camera.pipeline import FrameModel, Pipeline
 from edgecnn.camera.recording.config import RecordingConfig
@@ -60,7 +60,7 @@ class DetectRequest:
 
 def run(
     request: DetectRequest,
-    on_frame: OnFrame | None = None,
+    on_result: OnResult | None = None,
     say: Say | None = None,
     on_notice: OnNotice | None = None,
 ) -> LoopSummary:
@@ -70,7 +70,7 @@ def run(
 
     Args:
         request: what to run on what.
-        on_frame: see :func:`edgecnn.camera.loop.run_loop`.
+        on_result: gets what was found on each frame.
         on_notice: gets what happens to the source and to the outputs.
         say: gets a line on where the model runs, and what to know of it there.
 
@@ -93,7 +93,7 @@ def run(
             source,
             model,
             replace(request.config, target=place.target.name if place.target else None),
-            replace(listeners, on_frame=on_frame, on_notice=on_notice),
+            replace(listeners, on_result=on_result, on_notice=on_notice),
         )
 
 

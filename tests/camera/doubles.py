@@ -12,12 +12,13 @@ from typing import IO, Any
 import cv2
 import numpy as np
 
+from edgecnn.camera.events.event import Event
 from edgecnn.camera.loop import Listeners, LoopConfig, LoopSummary, run_loop
 from edgecnn.camera.pipeline import FrameModel
 from edgecnn.camera.recording.line_file import LineFile
 from edgecnn.camera.recording.video_file import VideoFile
 from edgecnn.camera.recording.video_sink import VideoSink
-from edgecnn.camera.seen import FrameSink
+from edgecnn.camera.seen import FrameSink, Seen
 from edgecnn.camera.sources.frames import Source
 from edgecnn.camera.stats import StageTimes
 from edgecnn.core.postprocess import ClassifySpec, DetectSpec, GridLevel
@@ -87,6 +88,29 @@ class FakeCamera:
 
     def release(self) -> None:
         self.released.set()
+
+
+class Watching:
+    """A sink that calls a function with each drawn frame."""
+
+    wants = "drawn"
+
+    def __init__(self, function: Callable[[Seen], Any]) -> None:
+        self.put = function
+        self.told: list[Event] = []
+        self.finished = 0
+
+    def tell(self, event: Event) -> None:
+        self.told.append(event)
+
+    def finish(self) -> None:
+        self.finished += 1
+
+    def discard(self) -> None:
+        pass
+
+    def summary(self) -> dict[str, object]:
+        return {}
 
 
 def cameras(*each: FakeCamera | Exception) -> tuple[Callable[[], FakeCamera], list[Any]]:

@@ -24,6 +24,7 @@ from tests.camera.doubles import (
     FakeCamera,
     FakeClassifier,
     FakeDetector,
+    Watching,
     cameras,
     looped,
     make_video,
@@ -100,14 +101,14 @@ def test_a_real_model_runs_in_the_loop(tmp_path: Path) -> None:
 def test_the_video_holds_every_frame_with_its_boxes(suffix: str, tmp_path: Path) -> None:
     clip = make_video(tmp_path / "in.avi", 7, 25, (480, 360))
     out = tmp_path / "deep" / f"out{suffix}"
-    seen = []
+    shapes = []
     detect(
         open_source(str(clip)),
         video_out=out,
-        on_frame=lambda image, result: seen.append(image.shape),
+        sinks=(Watching(lambda seen: shapes.append(seen.picture.drawn().shape)),),
     )
     frames = video_frames(out)
-    assert len(frames) == 7 and seen == [(360, 480, 3)] * 7
+    assert len(frames) == 7 and shapes == [(360, 480, 3)] * 7
     plain = video_frames(clip)[0]
     difference = np.abs(frames[0].astype(int) - plain).max(axis=2)
     assert difference[45:135, 60:180].max() > 60 and difference[220:, 300:].max() < 40
@@ -192,11 +193,11 @@ def test_a_bug_leaves_the_old_files_alone(tmp_path: Path) -> None:
     for path in outputs.values():
         path.write_text("old")
 
-    def fails(image, result) -> None:
+    def fails(result) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        detect(FileSource(FakeCamera(3)), **outputs, on_frame=fails)
+        detect(FileSource(FakeCamera(3)), **outputs, on_result=fails)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["o.avi", "o.jsonl"]
     assert {path.read_text() for path in outputs.values()} == {"old"}
 
