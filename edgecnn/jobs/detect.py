@@ -19,10 +19,10 @@ from edgecnn.camera.recording.open import open_recording
 from edgecnn.camera.recording.video_file import VideoFile
 from edgecnn.camera.recording.video_sink import VideoSink
 from edgecnn.camera.seen import FrameSink
-from edgecnn.camera.sources.capture import parse_source
 from edgecnn.camera.sources.frames import Source
 from edgecnn.camera.sources.open import open_source
 from edgecnn.camera.sources.options import SourceOptions
+from edgecnn.camera.sources.spec import parse_source
 from edgecnn.camera.stats import StageTimes
 from edgecnn.core.errors import UsageError
 from edgecnn.jobs.cascade_file import NetworkStage

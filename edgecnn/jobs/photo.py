@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgecnn.camera.sources.capture import SourceSpec, open_capture, parse_source
+from edgecnn.camera.sources.capture import open_capture
 from edgecnn.camera.sources.frames import read_image
+from edgecnn.camera.sources.spec import SourceSpec, parse_source
 from edgecnn.core.errors import EdgecnnError
 from edgecnn.core.imaging import Image
 

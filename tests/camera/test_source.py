@@ -6,11 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from edgecnn.camera.sources.capture import PacedCapture, parse_source
+from edgecnn.camera.sources.capture import PacedCapture
 from edgecnn.camera.sources.file import FileSource
 from edgecnn.camera.sources.live import NewestSource, ReconnectPolicy
 from edgecnn.camera.sources.open import open_source
 from edgecnn.camera.sources.options import SourceOptions
+from edgecnn.camera.sources.spec import parse_source
 from edgecnn.core.errors import CameraError, UsageError
 from tests.camera.doubles import FakeCamera, cameras, make_video
 from tests.run import python
@@ -55,6 +56,17 @@ def test_what_can_be_no_source_is_wrong_usage(text: str) -> None:
 def test_a_password_is_never_shown() -> None:
     spec = parse_source("rtsp://admin:hunter2@127.0.0.1:9/live?token=hunter2")
     assert "hunter2" not in spec.display and spec.display.startswith("rtsp://admin:***@127")
+
+
+@pytest.mark.parametrize("secret", ["77{}88", "77{}99/88", "77@{}88", "%37{}88", "77"])
+@pytest.mark.parametrize("mark", ["/", "#", "?", ":", "@", "a"])
+@pytest.mark.parametrize("shape", ["me:{}@host/1", "host/u=me&password={}", "[{}"])
+def test_no_part_of_a_password_is_in_a_message(secret: str, mark: str, shape: str) -> None:
+    try:
+        shown = parse_source("rtsp://" + shape.format(secret.format(mark))).display
+    except UsageError as error:
+        shown = error.message
+    assert not set("78") & set(shown) and "%" not in shown
 
 
 def broken_sources(folder: Path) -> dict[str, str]:

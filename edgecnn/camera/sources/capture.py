@@ -6,18 +6,16 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.core.errors import CameraError, UsageError
+from edgecnn.camera.sources.spec import SourceSpec
+from edgecnn.core.errors import CameraError
 
 Image = NDArray[np.uint8]
-URL_SCHEMES = ("http", "https", "rtsp", "rtsps", "rtmp", "udp")
 _NETWORK_TIMEOUT_MS = 5000
 
 
@@ -29,69 +27,6 @@ class Capture(Protocol):
 
     def release(self) -> None:
         """Gives the device back."""
-
-
-@dataclass(frozen=True)
-class SourceSpec:
-    """A parsed ``--source``.
-
-    Attributes:
-        kind: ``camera`` (index), ``file`` or ``url``.
-        value: what cv2 opens.
-        display: for messages: passwords in URLs are masked.
-    """
-
-    kind: Literal["camera", "file", "url"]
-    value: int | str
-    display: str
-
-
-def parse_source(text: str) -> SourceSpec:
-    """Reads ``--source``: a camera's number, a URL, or a path.
-
-    >>> parse_source("0").kind, parse_source("clips/a.mp4").kind
-    ('camera', 'file')
-    >>> parse_source("rtsp://me:secret@door.local/1").display
-    'rtsp://me:***@door.local/1'
-
-    Raises:
-        UsageError: empty, a negative number, or a URL that cannot be one.
-    """
-    text = text.strip()
-    if not text or text.lstrip("-").isdigit() and text.startswith("-"):
-        raise UsageError(
-            f"--source is {text!r}, expected a camera number from 0, a file, or a URL",
-            hint="for example --source 0, --source clip.mp4, --source rtsp://camera.local/stream",
-        )
-    if text.isascii() and text.isdigit():
-        return SourceSpec("camera", int(text[:9]), f"camera {text}")
-    if "://" not in text:
-        return SourceSpec("file", text, f"'{text}'")
-    return SourceSpec("url", text, _checked_url(text))
-
-
-def _checked_url(text: str) -> str:
-    """The URL as messages may show it."""
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError as error:
-        raise UsageError(
-            f"--source is no valid URL: {error}", hint="expected scheme://host[:port]/path"
-        ) from error
-    if parts.scheme not in URL_SCHEMES:
-        raise UsageError(
-            f"--source has the URL scheme '{parts.scheme}', expected {', '.join(URL_SCHEMES)}",
-            hint="a file is given by its path, without file://",
-        )
-    if not parts.hostname:
-        raise UsageError(
-            f"--source '{parts.scheme}://…' names no host",
-            hint="expected scheme://host[:port]/path",
-        )
-    host = f"{parts.hostname}:{port}" if port else parts.hostname
-    user = f"{parts.username}:***@" if parts.password else ""
-    return urlunsplit((parts.scheme, user + host, parts.path, "", ""))
 
 
 @contextlib.contextmanager

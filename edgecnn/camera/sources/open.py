@@ -14,14 +14,13 @@ from edgecnn.camera.notices import Notices
 from edgecnn.camera.sources.capture import (
     Capture,
     PacedCapture,
-    SourceSpec,
     open_capture,
-    parse_source,
     property_of,
 )
 from edgecnn.camera.sources.file import FileSource
 from edgecnn.camera.sources.live import NewestSource
 from edgecnn.camera.sources.options import SourceOptions
+from edgecnn.camera.sources.spec import SourceSpec, parse_source
 
 _CAP_PROP_FPS = 5
 _CAP_PROP_FRAME_COUNT = 7
