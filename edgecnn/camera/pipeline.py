@@ -76,7 +76,7 @@ class Pipeline:
         self._threshold = score_threshold or 0.0
         self._edges = edges_of(postprocess)
         self._input = input_of(image, self._fed.inputs)
-        self._preprocess = Preprocessor(image, self._input)
+        self._preprocess = Preprocessor(image, self._input, reuse=True)
 
     def reset(self) -> None:
         """See :class:`FrameModel`."""

@@ -16,20 +16,21 @@ table. For a frame of fw × fh and a tensor of W × H pixels, in whole numbers:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.core import numpy_resize
+from edgecnn.core import numpy_resize, optional_cv2
+from edgecnn.core.byte_table import ByteTable, keep_made
 from edgecnn.core.errors import BundleError, DataError, MissingExtraError
 from edgecnn.core.preprocess import ImageInput, table
 from edgecnn.core.runtime import TensorInfo
 
 MAX_IMAGE_BYTES = 256 << 20
 _GRAY_RGB = (9798, 19235, 3735)
+_GRAY_BGR_FLOAT = np.array([[*_GRAY_RGB[::-1], 16384]], np.float32) / np.float32(32768)
 
 Image = NDArray[np.uint8]
 
@@ -83,12 +84,14 @@ class Preprocessor:
     Args:
         spec: the input's image spec.
         tensor: the model's input; its quantization goes into the table.
+        reuse: give the same array each time, its content replaced: for a caller that is done with
+            one tensor before it asks for the next. Else each call gives an array of its own.
 
     Raises:
         BundleError: the spec and the tensor differ in shape.
     """
 
-    def __init__(self, spec: ImageInput, tensor: TensorInfo) -> None:
+    def __init__(self, spec: ImageInput, tensor: TensorInfo, *, reuse: bool = False) -> None:
         if tensor.shape != spec.tensor_shape:
             raise BundleError(
                 f"the preprocess spec of '{spec.name}' makes {list(spec.tensor_shape)},"
@@ -96,8 +99,8 @@ class Preprocessor:
                 hint="use the preprocess spec that was made for this model",
             )
         self._spec = spec
-        self._table = np.ascontiguousarray(table(spec, tensor).T)  # (channels, 256)
-        self._shared = bool((self._table == self._table[0]).all())
+        self._table = ByteTable(table(spec, tensor).T, planes_first=spec.layout == "nchw")
+        self._kept = self._buffers() if reuse else None
 
     def __call__(self, frame: Image) -> tuple[NDArray[Any], FrameMap]:
         """One frame as a tensor.
@@ -111,13 +114,18 @@ class Preprocessor:
         Raises:
             DataError: not such a frame.
         """
-        image, frame_map = resize_to_spec(self._spec, frame)
-        planes_first = self._spec.layout == "nchw"
-        if self._shared:
-            image = np.ascontiguousarray(image.transpose(2, 0, 1)) if planes_first else image
-            return np.take(self._table[0], image)[None], frame_map
-        planes = [np.take(self._table[c], image[:, :, c]) for c in range(self._spec.channels)]
-        return np.stack(planes, axis=0 if planes_first else -1)[None], frame_map
+        pixels, tensor = self._kept or self._buffers()
+        frame_map = _fit(self._spec, checked_frame(frame), pixels)
+        self._table.apply(pixels, tensor)
+        return tensor, frame_map
+
+    def _buffers(self) -> tuple[Image, NDArray[Any]]:
+        """Room for the bytes and for the tensor; the same memory where that is enough."""
+        tensor = np.empty(self._spec.tensor_shape, self._table.dtype)
+        if self._table.in_place:
+            return tensor[0].view(np.uint8), tensor
+        shape = (self._spec.height, self._spec.width, self._spec.channels)
+        return np.empty(shape, np.uint8), tensor
 
 
 def resize_to_spec(spec: ImageInput, frame: Image) -> tuple[Image, FrameMap]:
@@ -133,7 +141,12 @@ def resize_to_spec(spec: ImageInput, frame: Image) -> tuple[Image, FrameMap]:
     Raises:
         DataError: not such a frame.
     """
-    frame = checked_frame(frame)
+    pixels = np.empty((spec.height, spec.width, spec.channels), np.uint8)
+    return pixels, _fit(spec, checked_frame(frame), pixels)
+
+
+def _fit(spec: ImageInput, frame: Image, pixels: Image) -> FrameMap:
+    """Fills ``pixels`` (height, width, channels) with the frame, and the border around it."""
     frame_height, frame_width = frame.shape[:2]
     width, height = spec.width, spec.height
     if spec.fit == "letterbox":
@@ -141,21 +154,36 @@ def resize_to_spec(spec: ImageInput, frame: Image) -> tuple[Image, FrameMap]:
     x, y, crop_width, crop_height = 0, 0, frame_width, frame_height
     if spec.fit == "crop":
         x, y, crop_width, crop_height = _cut(frame_width, frame_height, width, height)
-    part = frame[y : y + crop_height, x : x + crop_width]
-    image = _coloured(resize(part, width, height, spec.resize), spec)
     left, top = (spec.width - width) // 2, (spec.height - height) // 2
     if (width, height) != (spec.width, spec.height):
-        padded = np.full((spec.height, spec.width, spec.channels), spec.pad_value, np.uint8)
-        padded[top : top + height, left : left + width] = image
-        image = padded
-    else:  # the caller's frame may be a buffer that is used again
-        image = np.array(image, order="C")
+        pixels[:top] = pixels[top + height :] = spec.pad_value
+        pixels[:, :left] = pixels[:, left + width :] = spec.pad_value
+    part = frame[y : y + crop_height, x : x + crop_width]
+    _draw(spec, part, pixels[top : top + height, left : left + width])
     scale_x, scale_y = crop_width / width, crop_height / height
     offset_x, offset_y = x - left * scale_x, y - top * scale_y
-    return image, FrameMap(scale_x, scale_y, offset_x, offset_y, frame_width, frame_height)
+    return FrameMap(scale_x, scale_y, offset_x, offset_y, frame_width, frame_height)
 
 
-def resize(image: Image, width: int, height: int, rule: str) -> Image:
+def _draw(spec: ImageInput, part: Image, target: Image) -> None:
+    """Resizes ``part``, BGR or gray, into ``target`` (h, w, channels), in the spec's colours."""
+    height, width, channels = target.shape
+    if part.ndim == 2:
+        target[:] = resize(part, width, height, spec.resize)[:, :, None]
+    elif spec.colour == "bgr":
+        resize(part, width, height, spec.resize, out=target)
+    elif channels == 1:
+        target[:, :, 0] = _gray(resize(part, width, height, spec.resize))
+    else:
+        image = resize(part, width, height, spec.resize)
+        cv2 = optional_cv2.cv2_or_none()
+        if cv2 is None:
+            target[:] = image[:, :, ::-1]
+        else:
+            keep_made(cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=target), target)
+
+
+def resize(image: Image, width: int, height: int, rule: str, out: Image | None = None) -> Image:
     """Resizes by one of the spec's rules, with cv2 where it is installed.
 
     Args:
@@ -164,7 +192,19 @@ def resize(image: Image, width: int, height: int, rule: str) -> Image:
         height: of the result, pixels.
         rule: ``linear-exact``, ``nearest-exact`` or ``area`` (by whole factors; others fall back to
             linear-exact).
+        out: filled with the result, of its shape; may be a part of a larger array.
+
+    Returns:
+        The result: ``out`` if given; else perhaps ``image`` itself.
     """
+    made = _resized(image, width, height, rule, out)
+    if out is None:
+        return made
+    keep_made(made, out)
+    return out
+
+
+def _resized(image: Image, width: int, height: int, rule: str, out: Image | None) -> Image:
     if image.shape[:2] == (height, width):
         return image
     if rule == "nearest-exact":
@@ -172,12 +212,12 @@ def resize(image: Image, width: int, height: int, rule: str) -> Image:
     area = rule == "area" and numpy_resize.whole_factors(
         image.shape[1], image.shape[0], width, height
     )
-    cv2 = _cv2()
+    cv2 = optional_cv2.cv2_or_none()
     if cv2 is None:
         twin = numpy_resize.resize_area if area else numpy_resize.resize_linear_exact
         return twin(image, width, height)
     mode = cv2.INTER_AREA if area else cv2.INTER_LINEAR_EXACT
-    result: Image = cv2.resize(image, (width, height), interpolation=mode)
+    result: Image = cv2.resize(image, (width, height), dst=out, interpolation=mode)
     return result
 
 
@@ -208,7 +248,7 @@ def read_image(path: Path) -> Image:
             or 2³⁰ pixels (OpenCV's limit).
         MissingExtraError: OpenCV is not installed.
     """
-    cv2 = _cv2()
+    cv2 = optional_cv2.cv2_or_none()
     if cv2 is None:
         raise MissingExtraError("reading images", "opencv-python-headless", "all")
     hint = "use JPEG, PNG, BMP or WebP files"
@@ -242,26 +282,14 @@ def _cut(fw: int, fh: int, width: int, height: int) -> tuple[int, int, int, int]
     return 0, (fh - part) // 2, fw, part
 
 
-def _coloured(image: Image, spec: ImageInput) -> Image:
-    """BGR or gray → (h, w, channels) in the spec's colour order."""
-    if image.ndim == 2:
-        return np.repeat(image[:, :, None], spec.channels, axis=2)
-    if spec.colour == "bgr":
-        return image
-    if spec.colour == "rgb":
-        return image[:, :, ::-1]
-    red, green, blue = _GRAY_RGB
-    planes = image.astype(np.int32)
-    total = blue * planes[:, :, 0] + green * planes[:, :, 1] + red * planes[:, :, 2]
-    gray: Image = ((total + 16384) >> 15).astype(np.uint8)
-    return gray[:, :, None]
-
-
-@lru_cache(maxsize=1)
-def _cv2() -> Any:
-    """The cv2 module, or None; imported on first use, because importing it takes long."""
-    try:
-        import cv2
-    except ImportError:
-        return None
-    return cv2
+def _gray(image: Image) -> Image:
+    """BGR (h, w, 3) → (h, w), by the formula above."""
+    cv2 = optional_cv2.cv2_or_none()
+    if cv2 is None:
+        red, green, blue = _GRAY_RGB
+        planes = image.astype(np.int32)
+        total = blue * planes[:, :, 0] + green * planes[:, :, 1] + red * planes[:, :, 2]
+        return ((total + 16384) >> 15).astype(np.uint8)
+    # Exact: every sum is a multiple of 2⁻¹⁵ below 2⁸, so float32 holds it, in any order.
+    exact: Image = cv2.transform(image.astype(np.float32), _GRAY_BGR_FLOAT)
+    return exact.astype(np.uint8)

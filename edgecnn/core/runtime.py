@@ -54,7 +54,10 @@ class Predictor(Protocol):
         """Outputs in the model's order."""
 
     def predict(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Runs once, from a fresh state; arrays have the shapes and dtypes of :attr:`inputs`."""
+        """Runs once, from a fresh state; arrays have the shapes and dtypes of :attr:`inputs`.
+
+        The inputs are not read any more afterwards: the caller may fill them anew.
+        """
 
 
 def predict_stream(

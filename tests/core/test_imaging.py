@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgecnn.core import imaging, numpy_resize
+from edgecnn.core import numpy_resize, optional_cv2
 from edgecnn.core.errors import BundleError, DataError
 from edgecnn.core.imaging import FrameMap, Preprocessor, read_image, resize_to_spec
-from edgecnn.core.preprocess import ImageInput
+from edgecnn.core.preprocess import ImageInput, table
 from edgecnn.core.runtime import TensorInfo
 
 SIZE = st.integers(1, 130)
@@ -63,7 +63,7 @@ def test_without_cv2_the_result_is_the_same(monkeypatch, fit, rule, colour) -> N
     spec = ImageInput("x", 24, 40, colour=colour, fit=fit, resize=rule)
     frames = [image(1, 48, 80), image(2, 31, 77), image(3, 90, 20), image(4, 33, 44, 0)]
     with_cv2 = [resize_to_spec(spec, frame) for frame in frames]
-    monkeypatch.setattr(imaging, "_cv2", lambda: None)
+    monkeypatch.setattr(optional_cv2, "cv2_or_none", lambda: None)
     for frame, (expected, frame_map) in zip(frames, with_cv2, strict=True):
         got, other = resize_to_spec(spec, frame)
         assert got.shape == (24, 40, spec.channels)
@@ -218,3 +218,98 @@ def test_planes_first_hold_the_same_values(colour, scale):
     assert planes.flags.c_contiguous
     with pytest.raises(BundleError, match=r"makes \[1, [13], 8, 12\]"):
         Preprocessor(first, TensorInfo("x", last.tensor_shape, "float32"))
+
+
+def plainly(spec: ImageInput, info: TensorInfo, frame: np.ndarray) -> np.ndarray:
+    """The tensor by the rules' own words, pixel arrays in numpy, no buffer used twice."""
+    h, w = frame.shape[:2]
+    width, height, part = spec.width, spec.height, frame[..., :3] if frame.ndim == 3 else frame
+    if spec.fit == "letterbox" and width * h <= height * w:
+        height = max(1, (h * width + w // 2) // w)
+    elif spec.fit == "letterbox":
+        width = max(1, (w * height + h // 2) // h)
+    if spec.fit == "crop" and w * height >= h * width:
+        cut = max(1, (h * width + height // 2) // height)
+        part = part[:, (w - cut) // 2 : (w - cut) // 2 + cut]
+    elif spec.fit == "crop":
+        cut = max(1, (w * height + width // 2) // width)
+        part = part[(h - cut) // 2 : (h - cut) // 2 + cut]
+    whole = part.shape[0] % height == 0 == part.shape[1] % width
+    resized = {
+        "linear-exact": numpy_resize.resize_linear_exact,
+        "nearest-exact": numpy_resize.resize_nearest_exact,
+        "area": numpy_resize.resize_area if whole else numpy_resize.resize_linear_exact,
+    }[spec.resize](np.ascontiguousarray(part), width, height)
+    if resized.ndim == 2:
+        image = np.dstack([resized] * spec.channels)
+    elif spec.colour == "gray":
+        blue, green, red = np.moveaxis(resized.astype(int), 2, 0)
+        image = ((9798 * red + 19235 * green + 3735 * blue + 16384) >> 15)[:, :, None]
+    else:
+        image = resized if spec.colour == "bgr" else resized[:, :, ::-1]
+    left, top = (spec.width - width) // 2, (spec.height - height) // 2
+    padded = np.full((spec.height, spec.width, spec.channels), spec.pad_value)
+    padded[top : top + height, left : left + width] = image
+    entries = table(spec, info)
+    tensor = np.stack([entries[padded[:, :, c], c] for c in range(spec.channels)], axis=-1)
+    return (tensor.transpose(2, 0, 1) if spec.layout == "nchw" else tensor)[None]
+
+
+# Tables: bytes as they are, their highest bit flipped, shared by the channels, one for each.
+SCALES = [((1.0,), (0.0,)), ((1 / 127.5,), (-1.0,)), ((0.01, 0.02, 0.03), (-1.0, 0.5, 0.0))]
+KINDS = [
+    ("uint8", 1.0, 0), ("int8", 1.0, -128), ("int8", 0.0078125, -1), ("uint8", 0.007, 128),
+    ("int16", 1 / 16384, 0), ("float32", None, None), ("float16", None, None),
+]  # fmt: skip
+SPECS = st.tuples(
+    st.sampled_from(["rgb", "bgr", "gray"]),
+    st.sampled_from(["stretch", "letterbox", "crop"]),
+    st.sampled_from(["linear-exact", "nearest-exact", "area"]),
+    st.sampled_from(["nhwc", "nchw"]),
+    st.sampled_from(SCALES),
+    st.sampled_from(KINDS),
+)
+
+
+def of_kinds(words, height: int, width: int) -> tuple[ImageInput, TensorInfo]:
+    colour, fit, rule, layout, (scale, offset), kind = words
+    if colour == "gray":
+        scale, offset = scale[:1], offset[:1]
+    spec = ImageInput("x", height, width, colour, fit, rule, scale, offset, 77, layout)
+    return spec, TensorInfo("x", spec.tensor_shape, *kind)
+
+
+@settings(max_examples=250, deadline=None)
+@given(SEED, SPECS, st.tuples(SIZE, SIZE), st.lists(st.tuples(SIZE, SIZE, CHANNELS), max_size=3))
+def test_tensors_are_those_of_the_rules_words_in_a_kept_buffer_too(seed, words, size, frames):
+    spec, info = of_kinds(words, *size)
+    kept, fresh = Preprocessor(spec, info, reuse=True), Preprocessor(spec, info)
+    # A frame of the tensor's own size needs no resizing.
+    given_ = [image(seed + k, *frame) for k, frame in enumerate([*frames, (*size, 3)])]
+    expected = [plainly(spec, info, frame) for frame in given_]
+    tensors = [fresh(frame)[0] for frame in given_]
+    for frame, wanted, tensor in zip(given_, expected, tensors, strict=True):
+        assert np.array_equal(tensor, wanted)
+        assert tensor.dtype == wanted.dtype
+        assert np.array_equal(kept(frame)[0], wanted)
+        assert not np.shares_memory(tensor, frame)
+    assert kept(given_[0])[0] is kept(given_[-1])[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("scales", SCALES)
+@pytest.mark.parametrize("layout", ["nhwc", "nchw"])
+def test_without_cv2_the_tensor_is_the_same(monkeypatch, layout, scales, kind) -> None:
+    spec, info = of_kinds(("rgb", "letterbox", "linear-exact", layout, scales, kind), 9, 12)
+    frame = image(4, 30, 44)
+    expected = Preprocessor(spec, info)(frame)[0]
+    monkeypatch.setattr(optional_cv2, "cv2_or_none", lambda: None)
+    assert np.array_equal(Preprocessor(spec, info)(frame)[0], expected)
+
+
+def test_gray_of_every_sum_that_lies_at_a_step() -> None:
+    levels = np.array([*range(0, 256, 5), 1, 127, 128, 129, 254, 255], np.uint8)
+    frame = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(len(levels), -1, 3)
+    spec = ImageInput("x", *frame.shape[:2], "gray", scale=(1.0,))
+    info = TensorInfo("x", spec.tensor_shape, "uint8", 1.0, 0)
+    assert np.array_equal(Preprocessor(spec, info)(frame)[0], plainly(spec, info, frame))
