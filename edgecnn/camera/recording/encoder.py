@@ -1,0 +1,289 @@
+"""JPEG frames for everything that records, each encoded once, off the loop's thread.
+
+Segments, clips and snapshots want the same picture of a frame. :class:`JpegStage` is the one
+:class:`~edgecnn.camera.seen.FrameSink` that the loop knows of; it draws and encodes on a small pool
+of threads, and gives the result to each :class:`JpegSink` that wanted that frame, in order and on
+one thread of its own. So a JpegSink needs no lock, may take its time with the disk, and whatever
+several want is encoded once.
+
+What is under way is bounded twice: raw pictures by the number of encoding threads, encoded ones by
+their bytes (a memory card may stall for a second). Beyond that a file's loop waits, and a live
+source's frame is not recorded, which the sinks that wanted it are told.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from edgecnn.camera.bound import usable_cores
+from edgecnn.camera.clock import Moment
+from edgecnn.camera.events.event import Event
+from edgecnn.camera.seen import Seen
+from edgecnn.camera.stats import StageTimes
+from edgecnn.core.errors import CameraError
+
+#: Encoded frames that wait for the disk take at most so many bytes, and are at most so many.
+_WAITING_BYTES, _WAITING_ITEMS = 16 << 20, 4096
+#: How often the sinks get their turn when no frame comes, seconds.
+_TICK_S = 1.0
+
+
+@dataclass(frozen=True)
+class EncodedFrame:
+    """One frame as a JPEG, without the pixels that it was made of.
+
+    Attributes:
+        jpeg: the whole file.
+        size: width and height, pixels.
+        sequence, captured, timestamp_s: of the :class:`~edgecnn.camera.sources.frames.Frame`.
+        events: what began or ended with it.
+    """
+
+    jpeg: bytes
+    size: tuple[int, int]
+    sequence: int
+    captured: Moment
+    timestamp_s: float
+    events: tuple[Event, ...] = ()
+
+
+class JpegSink(Protocol):
+    """Records JPEG frames: segments, clips, snapshots.
+
+    :meth:`wants` is called on the loop's thread, everything else on the stage's own thread, one
+    call after the other, frames and events in the order in which they happened.
+    """
+
+    def wants(self, seen: Seen) -> bool:
+        """Whether it takes this frame; answers at once."""
+
+    def put(self, frame: EncodedFrame) -> None:
+        """Takes a frame that it wanted.
+
+        Raises:
+            CameraError: it cannot go on; it is not called again but to finish.
+        """
+
+    def missed(self, seen_events: tuple[Event, ...]) -> None:
+        """A frame that it wanted came too fast to be encoded; these began or ended with it."""
+
+    def tell(self, event: Event) -> None:
+        """Takes an event that belongs to no frame."""
+
+    def tick(self) -> None:
+        """About a second has passed without a frame."""
+
+    def finish(self) -> None:
+        """The loop is over: what was taken is brought to its end.
+
+        Raises:
+            CameraError: it could not be.
+        """
+
+    def summary(self) -> dict[str, object]:
+        """Counts for the last JSON line, by key; asked when it has finished."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A frame on its way, and who wanted it; ``frame`` is None when there was no room for it."""
+
+    sinks: tuple[JpegSink, ...]
+    frame: Future[tuple[EncodedFrame, float]] | None
+    events: tuple[Event, ...]
+
+
+class JpegStage:
+    """Encodes frames for several sinks; implements :class:`edgecnn.camera.seen.FrameSink`.
+
+    Args:
+        sinks: get the frames they want, in this order.
+        raw: the pixels as they came; otherwise with what was found drawn on them.
+        quality: of the JPEG, 1 to 100.
+        live: frames that there is no room for are missed; otherwise the loop waits.
+        times: gets the milliseconds of ``write``: encoding and what the sinks take.
+        workers: encoding threads; None: one for each usable core, 2 to 4.
+    """
+
+    def __init__(
+        self,
+        sinks: Sequence[JpegSink],
+        *,
+        raw: bool,
+        quality: int,
+        live: bool,
+        times: StageTimes,
+        workers: int | None = None,
+    ) -> None:
+        self.wants: Literal["raw", "drawn"] = "raw" if raw else "drawn"
+        self._sinks, self._quality, self._live, self._times = tuple(sinks), quality, live, times
+        count = workers or min(max(usable_cores(), 2), 4)
+        self._room = _Room(count + 1)
+        self._pool = ThreadPoolExecutor(count, "edgecnn-encode")
+        self._jobs: queue.SimpleQueue[_Job | Event | None] = queue.SimpleQueue()
+        self._thread = ThreadPoolExecutor(1, "edgecnn-record")
+        self._failed: CameraError | None = None
+        self._left = list(sinks)
+        self._delivered = self._thread.submit(self._deliver)
+        self._delivered.add_done_callback(lambda _: self._room.close())
+        self._finished = False
+
+    def put(self, seen: Seen) -> None:
+        """See :class:`~edgecnn.camera.seen.FrameSink`."""
+        wanted = tuple(sink for sink in self._sinks if sink.wants(seen))
+        if not wanted:
+            return
+        frame = None
+        if self._room.enter(wait=not self._live):
+            frame = self._pool.submit(self._encode, seen)
+        if frame is not None or self._jobs.qsize() < _WAITING_ITEMS:
+            self._jobs.put(_Job(wanted, frame, seen.events))
+
+    def tell(self, event: Event) -> None:
+        """See :class:`~edgecnn.camera.seen.FrameSink`."""
+        if self._jobs.qsize() < _WAITING_ITEMS:
+            self._jobs.put(event)
+
+    def finish(self) -> None:
+        """Everything under way is written, and the sinks are finished.
+
+        Raises:
+            CameraError: the first of a sink.
+        """
+        if self._finished:
+            return
+        self._finished = True
+        self._jobs.put(None)
+        try:
+            self._delivered.result()
+        finally:
+            self._thread.shutdown()
+            self._pool.shutdown(cancel_futures=True)
+        if self._failed is not None:
+            raise self._failed
+
+    def discard(self) -> None:
+        """A recording has worth when the loop failed too: it is finished."""
+        with suppress(CameraError):
+            self.finish()
+
+    def summary(self) -> dict[str, object]:
+        """What the sinks say."""
+        return {key: value for sink in self._sinks for key, value in sink.summary().items()}
+
+    def _encode(self, seen: Seen) -> tuple[EncodedFrame, float]:
+        """The frame's JPEG, and the milliseconds that it took without drawing."""
+        import cv2
+
+        size = 0
+        try:
+            image = seen.picture.raw if self.wants == "raw" else seen.picture.drawn()
+            start = time.perf_counter()
+            done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, self._quality])
+            if not done:
+                raise CameraError(
+                    f"a frame of {image.shape[1]}×{image.shape[0]} could not be encoded as JPEG",
+                    hint="JPEG holds at most 65500 pixels in each direction",
+                )
+            jpeg = data.tobytes()
+            size = len(jpeg)
+        finally:
+            self._room.encoded(size)
+        frame = seen.frame
+        encoded = EncodedFrame(
+            jpeg,
+            (image.shape[1], image.shape[0]),
+            frame.sequence,
+            frame.captured,
+            frame.timestamp_s,
+            seen.events,
+        )
+        return encoded, (time.perf_counter() - start) * 1e3
+
+    def _deliver(self) -> None:
+        """The stage's own thread: hands on what is encoded, in order, until the end."""
+        try:
+            while True:
+                try:
+                    job = self._jobs.get(timeout=_TICK_S)
+                except queue.Empty:
+                    self._each(self._left, lambda sink: sink.tick())
+                    continue
+                if job is None:
+                    break
+                self._hand_on(job)
+        finally:
+            self._each(self._sinks, lambda sink: sink.finish())
+
+    def _hand_on(self, job: _Job | Event) -> None:
+        if isinstance(job, Event):
+            self._each(self._left, lambda sink: sink.tell(job))
+            return
+        wanting = [sink for sink in self._left if sink in job.sinks]
+        ready = None
+        try:
+            ready = job.frame.result() if job.frame is not None else None
+        except CameraError as error:
+            self._failed = self._failed or error
+        if ready is None:
+            self._each(wanting, lambda sink: sink.missed(job.events))
+            return
+        frame, encode_ms = ready
+        start = time.perf_counter()
+        self._each(wanting, lambda sink: sink.put(frame))
+        self._times.add("write", encode_ms + (time.perf_counter() - start) * 1e3)
+        self._room.leave(len(frame.jpeg))
+
+    def _each(self, sinks: Sequence[JpegSink], call: Callable[[JpegSink], None]) -> None:
+        """Calls each; one that cannot go on is not called any more but to finish."""
+        for sink in tuple(sinks):
+            try:
+                call(sink)
+            except CameraError as error:
+                self._failed = self._failed or error
+                if sink in self._left:
+                    self._left.remove(sink)
+
+
+class _Room:
+    """How much may be under way: pictures until they are encoded, bytes until they are written."""
+
+    def __init__(self, pictures: int) -> None:
+        self._pictures, self._bytes, self._closed = pictures, _WAITING_BYTES, False
+        self._changed = threading.Condition()
+
+    def enter(self, wait: bool) -> bool:
+        """Takes a picture's place; False: there is none (with ``wait``: nor will there be)."""
+        with self._changed:
+            while wait and not self._closed and (self._pictures <= 0 or self._bytes <= 0):
+                self._changed.wait()
+            if self._closed or self._pictures <= 0 or self._bytes <= 0:
+                return False
+            self._pictures -= 1
+            return True
+
+    def encoded(self, size: int) -> None:
+        """A picture has become so many bytes."""
+        with self._changed:
+            self._pictures += 1
+            self._bytes -= size
+            self._changed.notify()
+
+    def leave(self, size: int) -> None:
+        """So many bytes are written."""
+        with self._changed:
+            self._bytes += size
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Nobody will make room any more."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
