@@ -126,7 +126,7 @@ def _listeners(
     sinks: list[FrameSink] = []
     if request.video is not None:
         fps = None if source.live else source.fps or 30.0
-        sinks.append(VideoSink(VideoFile(request.video, fps), times))
+        sinks.append(VideoSink(VideoFile(request.video, fps), times, notices))
         stack.callback(sinks[-1].discard)
     lines = LineFile(request.lines) if request.lines is not None else None
     if lines is not None:

@@ -159,10 +159,10 @@ def looped(
     """Runs the loop with the outputs of ``-o``, opened as ``detect`` does it."""
     with ExitStack() as stack:
         stack.callback(source.close)
-        times = StageTimes()
+        times, notices = StageTimes(), listeners.get("notices")
         if video_out is not None:
             fps = None if source.live else source.fps or 30.0
-            sinks = (*sinks, VideoSink(VideoFile(video_out, fps), times))
+            sinks = (*sinks, VideoSink(VideoFile(video_out, fps), times, notices))
             stack.callback(sinks[-1].discard)
         lines = LineFile(jsonl) if jsonl is not None else None
         known = Listeners(sinks, lines, times=times, **listeners)
