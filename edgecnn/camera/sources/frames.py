@@ -9,6 +9,7 @@ from typing import Protocol, Self
 import numpy as np
 
 from edgecnn.camera.clock import Moment
+from edgecnn.camera.sources.buffers import FrameBuffers
 from edgecnn.camera.sources.capture import Capture, Image
 
 
@@ -95,16 +96,29 @@ class Closing:
         self.close()
 
 
-def read_image(capture: Capture) -> Image | None:
-    """The capture's next frame as uint8 (H, W, 3) BGR; None when it gives none."""
+def read_image(capture: Capture, buffers: FrameBuffers | None = None) -> Image | None:
+    """The capture's next frame as uint8 (H, W, 3) BGR; None when it gives none.
+
+    Args:
+        capture: open.
+        buffers: gives and remembers the arrays, where the capture can write into one.
+    """
     import cv2
 
     try:
-        ok, image = capture.read()
-    except cv2.error:
+        if buffers is not None and isinstance(capture, cv2.VideoCapture):
+            ok, image = capture.read(buffers.take())
+        else:
+            ok, image = capture.read()
+    except (cv2.error, MemoryError):
         return None
     if not ok or image is None:
         return None
     if image.ndim == 2:
         return np.repeat(image[:, :, None], 3, axis=2)
-    return np.ascontiguousarray(image[:, :, :3])
+    if image.shape[2] != 3:
+        return np.ascontiguousarray(image[:, :, :3])
+    if buffers is not None:
+        buffers.keep(image)
+    whole: Image = image
+    return whole

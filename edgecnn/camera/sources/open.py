@@ -9,6 +9,7 @@ thread.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from edgecnn.camera.notices import Notices
 from edgecnn.camera.sources.capture import (
@@ -20,6 +21,7 @@ from edgecnn.camera.sources.capture import (
 from edgecnn.camera.sources.file import FileSource
 from edgecnn.camera.sources.live import NewestSource
 from edgecnn.camera.sources.options import SourceOptions
+from edgecnn.camera.sources.reader import counts_exactly
 from edgecnn.camera.sources.spec import SourceSpec, parse_source
 
 _CAP_PROP_FPS = 5
@@ -48,7 +50,13 @@ def open_source(
         spec.kind == "file" or property_of(capture, _CAP_PROP_FRAME_COUNT) is not None
     )
     if finite and not options.realtime:
-        return FileSource(capture, fps)
+        return FileSource(
+            capture,
+            fps,
+            name=spec.display,
+            exact=spec.kind == "file" and counts_exactly(Path(str(spec.value))),
+            notices=notices,
+        )
     if finite:
         paced = PacedCapture(capture, fps or 30.0)
         return NewestSource(lambda: paced, spec.display, None, fps)

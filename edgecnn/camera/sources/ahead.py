@@ -1,0 +1,116 @@
+"""A source whose frames are read ahead of their consumer, on a thread of their own."""
+
+from __future__ import annotations
+
+import threading
+from typing import Protocol
+
+from edgecnn.camera.handover import Handover
+from edgecnn.camera.sources.capture import quiet_cv2
+from edgecnn.camera.sources.frames import Closing, Frame, SourceCounts
+from edgecnn.core.errors import CameraError
+
+_AHEAD = 2
+_JOIN_TIMEOUT_S = 2.0
+
+
+class StillReader(Protocol):
+    """Gives the frames of something that waits to be read: a file, a folder of images."""
+
+    @property
+    def fps(self) -> float | None:
+        """Nominal frames per second; None: there is no such thing."""
+
+    @property
+    def corrupt(self) -> int:
+        """How many frames could not be decoded up to now."""
+
+    def next(self) -> Frame | None:
+        """The next frame; None at the end.
+
+        Raises:
+            CameraError: there is something, and it cannot be read.
+        """
+
+    def release(self) -> None:
+        """Closes it; called once, by the thread that reads."""
+
+
+class ReadAhead(Closing):
+    """Every frame of a reader, in order, none dropped.
+
+    Two decoded frames wait while a third is being decoded. The thread starts with the first read;
+    from then on it alone uses the reader and releases it, so never in the middle of a read.
+
+    Args:
+        reader: open; released here.
+    """
+
+    live = False
+
+    def __init__(self, reader: StillReader) -> None:
+        self._reader = reader
+        self.fps = reader.fps
+        self._error: CameraError | None = None
+        self._ended = False
+        self._frames: Handover[Frame] = Handover(_AHEAD)
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def counts(self) -> SourceCounts:
+        """See :class:`~edgecnn.camera.sources.frames.Source`."""
+        return SourceCounts(corrupt=self._reader.corrupt)
+
+    @property
+    def ended(self) -> bool:
+        """Closed, or every frame was taken."""
+        return self._ended
+
+    def read(self, timeout_s: float) -> Frame | None:
+        """The next frame; None: none was decoded within the time, or the end is reached.
+
+        Raises:
+            CameraError: what is left cannot be read.
+        """
+        with self._lock:
+            if self._ended:
+                return None
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="edgecnn-read", daemon=True)
+                self._thread.start()
+        frame = self._frames.get(timeout_s)
+        if frame is None and self._frames.drained:
+            self._ended = True
+            if self._error is not None:
+                raise self._error
+        return frame
+
+    def close(self) -> None:
+        """Stops the thread; one that hangs inside a read is left behind after 2 s."""
+        with self._lock:
+            first, self._ended = not self._ended, True
+            thread = self._thread
+        self._frames.close()
+        if thread is not None:
+            thread.join(_JOIN_TIMEOUT_S)
+        elif first:
+            self._reader.release()
+        while self._frames.get(0) is not None:
+            pass  # what nobody will take is freed
+
+    def _run(self) -> None:
+        try:
+            with quiet_cv2():
+                self._read_all()
+        except CameraError as error:
+            self._error = error
+        finally:
+            self._reader.release()
+            self._frames.close()
+
+    def _read_all(self) -> None:
+        while not self._frames.closed:
+            frame = self._reader.next()
+            if frame is None or not self._frames.put(frame):
+                return

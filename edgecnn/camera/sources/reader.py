@@ -1,0 +1,144 @@
+"""The frames of a video file one by one: past corrupt ones, up to the end, which may come early."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from edgecnn.camera.clock import SYSTEM_CLOCK, Clock
+from edgecnn.camera.notices import Notices
+from edgecnn.camera.sources.buffers import FrameBuffers
+from edgecnn.camera.sources.capture import Capture, Image, property_of
+from edgecnn.camera.sources.frames import Frame, read_image
+from edgecnn.camera.sources.positions import FramePositions
+
+_CAP_PROP_POS_MSEC = 0
+_CAP_PROP_FRAME_COUNT = 7
+_FAILURES_AT_MOST = 300
+_FAILURES_AT_THE_END = 3
+_FAILING_AT_MOST_S = 10.0
+_CHANGES_TOLD = 3
+
+
+class VideoReader:
+    """Reads a file's frames; implements :class:`~edgecnn.camera.sources.ahead.StillReader`.
+
+    A frame that cannot be decoded is skipped and counted: what comes behind it is often whole. Only
+    many failures in a row, or as many frames as the container promises, are the end.
+
+    Args:
+        capture: open; released here.
+        fps: nominal frames per second; None: unknown.
+        name: of the file, for notices.
+        exact: the container counts its frames one by one; others only estimate by their duration,
+            and a file is then only said to have ended early where over a second is missing.
+        notices: get what happens.
+        clock: stamps the frames.
+    """
+
+    def __init__(
+        self,
+        capture: Capture,
+        fps: float | None = None,
+        *,
+        name: str = "the file",
+        exact: bool = False,
+        notices: Notices | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self._capture = capture
+        self.fps = fps
+        self.corrupt = 0
+        self._name, self._exact, self._notices, self._clock = name, exact, notices, clock
+        promised = property_of(capture, _CAP_PROP_FRAME_COUNT)
+        self._promised = None if promised is None else int(promised)
+        self._positions = FramePositions(fps)
+        self._buffers = FrameBuffers()
+        self._read = 0
+        self._at_s = 0.0
+        self._size: tuple[int, int] | None = None
+        self._changes = 0
+        self._ended = False
+
+    def next(self) -> Frame | None:
+        """See :class:`~edgecnn.camera.sources.ahead.StillReader`."""
+        if self._ended:
+            return None
+        start_s = time.monotonic()
+        image, failures = self._past_failures(start_s)
+        if image is None:
+            self._ended = True
+            self._at_the_end()
+            return None
+        taken_ms = (time.monotonic() - start_s) * 1e3
+        self.corrupt += failures
+        getter = getattr(self._capture, "get", None)
+        position_ms = float(getter(_CAP_PROP_POS_MSEC)) if getter else None
+        self._at_s = self._positions.of(position_ms, failures)
+        self._follow_size(image)
+        frame = Frame(image, self._read, self._clock.now(), self._at_s, taken_ms)
+        self._read += 1
+        return frame
+
+    def release(self) -> None:
+        """Closes the file."""
+        self._capture.release()
+
+    def _past_failures(self, start_s: float) -> tuple[Image | None, int]:
+        """The next image that can be decoded, None at the end, and how many could not before it."""
+        failures = 0
+        while True:
+            image = read_image(self._capture, self._buffers)
+            if image is not None:
+                return image, failures
+            failures += 1
+            complete = self._promised is not None and self._read + self.corrupt >= self._promised
+            most = _FAILURES_AT_THE_END if complete else _FAILURES_AT_MOST
+            if failures >= most or time.monotonic() - start_s > _FAILING_AT_MOST_S:
+                return None, failures
+
+    def _at_the_end(self) -> None:
+        """Compares what came with what was promised.
+
+        Where the last frame lies at the promised end, the missing ones were lost in between.
+        """
+        promised = self._promised or 0
+        missing = promised - self._read - self.corrupt
+        if missing <= 0:
+            return
+        period_s = self._positions.period_s
+        missing_s = promised * period_s - (self._at_s + period_s if self._read else 0.0)
+        if self._exact and missing_s < period_s / 2:
+            self.corrupt += missing
+            return
+        tolerated_s = period_s / 2 if self._exact else max(1.0, 0.02 * promised * period_s)
+        if self._notices is not None and missing_s > tolerated_s:
+            self._notices.say(
+                "source_ended_early",
+                f"{self._name} ended early: {self._read} of {promised} frames could be read;"
+                " it may be cut off or damaged",
+            )
+
+    def _follow_size(self, image: Image) -> None:
+        size = (image.shape[1], image.shape[0])
+        if self._size not in (None, size) and self._notices is not None:
+            self._changes += 1
+            if self._changes <= _CHANGES_TOLD:
+                more = "; further changes are not told" if self._changes == _CHANGES_TOLD else ""
+                self._notices.say(
+                    "source_changed",
+                    f"{self._name} is {size[0]}x{size[1]} from frame {self._read} on{more}",
+                )
+        self._size = size
+
+
+def counts_exactly(path: Path) -> bool:
+    """Whether the file's container (MP4, MOV, AVI) lists its frames, instead of its duration."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(12)
+    except (OSError, ValueError):
+        return False
+    return start[4:8] in (b"ftyp", b"moov", b"mdat", b"wide") or (
+        start[:4] == b"RIFF" and start[8:] == b"AVI "
+    )

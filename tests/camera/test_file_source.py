@@ -1,0 +1,294 @@
+"""Files: every frame in order, read ahead; corrupt frames, early ends, varying rates."""
+
+import itertools
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgecnn.camera.notices import Notices
+from edgecnn.camera.sources.file import FileSource
+from edgecnn.camera.sources.frames import Frame
+from edgecnn.camera.sources.open import open_source
+from edgecnn.camera.sources.positions import FramePositions
+from edgecnn.core.errors import CameraError
+from tests.camera.doubles import video_frames
+from tests.camera.videos import CODECS, cut, number_of, retimed, video, without_frames
+
+SUFFIXES = sorted(CODECS)
+
+
+def all_of(source: Any) -> list[Frame]:
+    frames = []
+    deadline = time.monotonic() + 30
+    while not source.ended:
+        assert time.monotonic() < deadline
+        frame = source.read(1)
+        if frame is not None:
+            frames.append(frame)
+    return frames
+
+
+class Scripted:
+    """A capture whose reads give numbers (a frame full of it), None (a corrupt one) or an error."""
+
+    def __init__(self, *reads: int | None, promised: float = 0.0, positions: bool = False) -> None:
+        self.reads, self.promised, self.positions = list(reads), promised, positions
+        self.done = 0
+        self.inside = False
+        self.released_inside: bool | None = None
+        self.go_on = threading.Event()
+        self.go_on.set()
+
+    def read(self) -> tuple[bool, Any]:
+        self.inside = True
+        try:
+            self.go_on.wait(10)
+            value = self.reads[self.done] if self.done < len(self.reads) else None
+            self.done += 1
+            if value is None:
+                return False, None
+            return True, np.full((4, 6, 3), value, np.uint8)
+        finally:
+            self.inside = False
+
+    def get(self, number: int) -> float:
+        if number == cv2.CAP_PROP_POS_MSEC and self.positions:
+            return (self.done - 1) * 100.0
+        return self.promised if number == cv2.CAP_PROP_FRAME_COUNT else 0.0
+
+    def release(self) -> None:
+        self.released_inside = self.inside
+
+
+def wait_for(condition: Any) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_every_frame_comes_in_order_with_its_position(suffix: str, tmp_path: Path) -> None:
+    path = video(tmp_path / f"a{suffix}")
+    notices = Notices()
+    with open_source(str(path), notices=notices) as source:
+        frames = all_of(source)
+    assert [number_of(frame.image) for frame in frames] == list(range(30))
+    assert [frame.sequence for frame in frames] == list(range(30))
+    assert [frame.timestamp_s for frame in frames] == pytest.approx(np.arange(30) * 0.04)
+    assert source.counts.corrupt == 0 and notices.take() == ()
+
+
+def test_frames_that_are_kept_are_never_written_to(tmp_path: Path) -> None:
+    path = video(tmp_path / "a.avi")
+    expected = video_frames(path)
+    kept, places = {}, set()
+    with open_source(str(path)) as source:
+        while not source.ended:
+            frame = source.read(1)
+            if frame is not None:
+                places.add(frame.image.ctypes.data)
+                if frame.sequence % 3 == 0:
+                    whole = frame.sequence % 2 == 0
+                    kept[frame.sequence] = frame.image if whole else frame.image[:, 10:]
+            del frame
+    assert len(kept) == 10
+    for number, image in kept.items():
+        assert np.array_equal(image, expected[number][:, -image.shape[1] :])
+    assert len(places) < 30  # the others' memory was used again
+
+
+def test_two_frames_wait_and_a_third_is_decoded_but_no_more() -> None:
+    capture = Scripted(*range(50), promised=50)
+    with FileSource(capture, 25) as source:
+        assert source.read(5) is not None
+        wait_for(lambda: capture.done == 4)
+        time.sleep(0.05)
+        assert capture.done == 4
+        assert source.read(5).sequence == 1
+        wait_for(lambda: capture.done == 5)
+
+
+def test_nothing_is_read_before_somebody_asks() -> None:
+    capture = Scripted(1, 2, 3)
+    with FileSource(capture, 25):
+        pass
+    assert capture.done == 0 and capture.released_inside is False
+
+
+def test_a_file_is_not_released_in_the_middle_of_a_read() -> None:
+    capture = Scripted(*range(50))
+    source = FileSource(capture, 25)
+    assert source.read(5) is not None
+    capture.go_on.clear()
+    source.read(5), source.read(5)
+    wait_for(lambda: capture.inside)
+    threading.Timer(0.05, capture.go_on.set).start()
+    source.close()
+    source.close()
+    assert capture.released_inside is False and source.ended and source.read(0) is None
+
+
+def test_the_wait_for_a_frame_ends() -> None:
+    capture = Scripted(1, 2, 3)
+    capture.go_on.clear()
+    with FileSource(capture, 25) as source:
+        assert source.read(0.01) is None and not source.ended
+        capture.go_on.set()
+        assert len(all_of(source)) == 3
+
+
+def test_corrupt_frames_in_the_middle_are_skipped_and_counted(tmp_path: Path) -> None:
+    path = video(tmp_path / "a.avi")
+    lost = (4, 11, 12, 20)
+    without_frames(path, lost)
+    notices = Notices()
+    with open_source(str(path), notices=notices) as source:
+        frames = all_of(source)
+    numbers = [number for number in range(30) if number not in lost]
+    assert [number_of(frame.image) for frame in frames] == numbers
+    assert [frame.timestamp_s for frame in frames] == pytest.approx(np.array(numbers) * 0.04)
+    assert source.counts.corrupt == 4 and notices.take() == ()
+
+
+def test_reading_goes_on_until_many_failures_in_a_row() -> None:
+    holes = [1, None, 2, *[None] * 200, 3, None, None]
+    capture = Scripted(*holes)
+    with FileSource(capture, 10) as source:
+        frames = all_of(source)
+    assert [int(frame.image[0, 0, 0]) for frame in frames] == [1, 2, 3]
+    assert source.counts.corrupt == 201
+    assert [frame.timestamp_s for frame in frames] == pytest.approx([0, 0.2, 20.3])
+    assert 204 < capture.done < 700
+
+
+def test_a_frame_at_the_end_of_what_was_promised_is_not_looked_for_for_long() -> None:
+    capture = Scripted(1, 2, 3, promised=3)
+    with FileSource(capture, 10) as source:
+        assert len(all_of(source)) == 3
+    assert capture.done <= 6
+
+
+@pytest.mark.parametrize(("suffix", "frames"), [(".avi", 30), (".mkv", 100)])
+def test_a_file_that_was_cut_says_so_with_both_numbers(
+    suffix: str, frames: int, tmp_path: Path
+) -> None:
+    path = video(tmp_path / f"a{suffix}", frames)
+    cut(path, 0.75)
+    notices = Notices()
+    with open_source(str(path), notices=notices) as source:
+        read = len(all_of(source))
+    assert frames / 5 < read < frames * 0.9
+    notice = notices.take()[0]
+    assert notice.kind == "source_ended_early" and f"a{suffix}" in notice.text
+    assert f"{read} of {frames} frames" in notice.text
+    assert source.counts.corrupt == 0
+
+
+def test_a_container_that_only_estimates_may_miss_a_second() -> None:
+    for promised, said in ((35, 0), (45, 1)):
+        notices = Notices()
+        with FileSource(Scripted(*range(30), promised=promised), 10, notices=notices) as source:
+            assert len(all_of(source)) == 30
+        assert len(notices.take()) == said
+
+
+def test_a_varying_rate_is_told_as_the_container_has_it(tmp_path: Path) -> None:
+    path = video(tmp_path / "a.mkv")
+    times = [k * 40 + 7 * k * k % 37 for k in range(30)]
+    retimed(path, times)
+    with open_source(str(path)) as source:
+        frames = all_of(source)
+    assert [frame.timestamp_s * 1e3 for frame in frames] == pytest.approx(times)
+
+
+@given(
+    st.lists(st.floats(allow_nan=True) | st.none() | st.floats(0, 1e5), max_size=40),
+    st.none() | st.floats(0.1, 1000),
+)
+def test_positions_rise_whatever_the_container_says(told: list, fps: float | None) -> None:
+    positions = FramePositions(fps)
+    found = [positions.of(ms) for ms in told]
+    assert all(0 <= a < b for a, b in itertools.pairwise(found))
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_positions_start_at_zero_whichever_frame_the_backend_speaks_of(first: int) -> None:
+    positions = FramePositions(20)
+    assert [positions.of((k + first) * 50) for k in range(4)] == pytest.approx([0, 0.05, 0.1, 0.15])
+
+
+def test_a_changed_size_is_followed_and_told() -> None:
+    class Changing(Scripted):
+        def read(self) -> tuple[bool, Any]:
+            ok, image = super().read()
+            return ok, np.zeros((4 + self.done // 3, 6, 3), np.uint8) if ok else None
+
+    notices = Notices()
+    with FileSource(Changing(*range(20), promised=20), 10, notices=notices) as source:
+        heights = [frame.image.shape[0] for frame in all_of(source)]
+    assert heights == [4 + (k + 1) // 3 for k in range(20)]
+    said = notices.take()
+    assert [notice.kind for notice in said] == ["source_changed"] * 3
+    assert "6x5 from frame 2 on" in said[0].text
+
+
+def survives(path: Path) -> None:
+    """Reads what is left of a file: frames, or a CameraError."""
+    try:
+        with open_source(str(path), notices=Notices()) as source:
+            for frame in all_of(source):
+                assert frame.image.dtype == np.uint8 and frame.image.ndim == 3
+            assert source.counts.corrupt >= 0
+    except CameraError as error:
+        assert error.hint
+
+
+def mutated(data: bytes, rng: np.random.Generator) -> bytes:
+    """Cut, and with random, missing or repeated parts inside."""
+    found = bytearray(data)
+    for _ in range(int(rng.integers(1, 4))):
+        at = int(rng.integers(len(found)))
+        size = int(rng.integers(1, max(2, len(found) // int(rng.choice([2, 20, 200])))))
+        kind = int(rng.integers(5))
+        if kind == 0:
+            found[at : at + size] = rng.bytes(min(size, len(found) - at))
+        elif kind == 1:
+            found[at : at + size] = bytes(min(size, len(found) - at))
+        elif kind == 2:
+            del found[at : at + size]
+        elif kind == 3:
+            found[at:at] = found[at : at + size]
+        else:
+            for place in rng.integers(0, len(found), 1 + size // 20):
+                found[place] = int(rng.integers(256))
+        if len(found) < 2:
+            break
+    return bytes(found[: int(rng.integers(1, len(found) + 1))] if rng.random() < 0.3 else found)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 1 << 32), suffix=st.sampled_from(SUFFIXES))
+def test_damaged_files_end_with_frames_or_an_error(
+    seed: int, suffix: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = video(tmp_path_factory.mktemp("damaged") / f"a{suffix}")
+    path.write_bytes(mutated(path.read_bytes(), np.random.default_rng(seed)))
+    survives(path)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_hundreds_of_damaged_files(suffix: str, tmp_path: Path) -> None:
+    whole = video(tmp_path / f"whole{suffix}").read_bytes()
+    for seed in range(400):
+        path = tmp_path / f"damaged{suffix}"
+        path.write_bytes(mutated(whole, np.random.default_rng(seed)))
+        survives(path)
