@@ -24,6 +24,8 @@ class Event:
         label, score, box_xyxy, region: of the detection; None: of none, ``region``: of no region.
         seconds: of ``left``: how long it was there.
         clip, snapshot: names of the files that show it; None: there are none.
+        run: the same for all events of one run of the program, another one for each run: an event
+            that was sent twice has the same ``run`` and ``number``.
     """
 
     number: int
@@ -40,12 +42,14 @@ class Event:
     seconds: float | None = None
     clip: str | None = None
     snapshot: str | None = None
+    run: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The object of its line; what does not apply is null."""
         box = self.box_xyxy
         return {
             "schema": SCHEMA,
+            "run": self.run,
             "number": self.number,
             "event": self.kind,
             "time": self.moment.iso(),
