@@ -176,12 +176,12 @@ def test_a_frame_at_the_end_of_what_was_promised_is_not_looked_for_for_long() ->
     assert capture.done <= 6
 
 
-@pytest.mark.parametrize(("suffix", "frames"), [(".avi", 30), (".mkv", 100)])
+@pytest.mark.parametrize(("suffix", "frames", "share"), [(".avi", 30, 0.75), (".mkv", 100, 0.5)])
 def test_a_file_that_was_cut_says_so_with_both_numbers(
-    suffix: str, frames: int, tmp_path: Path
+    suffix: str, frames: int, share: float, tmp_path: Path
 ) -> None:
     path = video(tmp_path / f"a{suffix}", frames)
-    cut(path, 0.75)
+    cut(path, share)
     notices = Notices()
     with open_source(str(path), notices=notices) as source:
         read = len(all_of(source))
