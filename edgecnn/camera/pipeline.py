@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from edgecnn.camera.choice import ClassChoice
 from edgecnn.camera.result import Item, edges_of, items_of
 from edgecnn.camera.sources.capture import Image
 from edgecnn.core.decode import decode
@@ -50,9 +51,10 @@ class Pipeline:
             outputs of the frame before.
         postprocess: how outputs become detections.
         score_threshold: instead of the model's own; for classifiers the least score shown.
+        choice: which detections count; None: all.
 
     Raises:
-        UsageError: the threshold is no probability.
+        UsageError: the threshold is no probability, or the model does not have a class.
         BundleError: the model does not take one image.
     """
 
@@ -62,6 +64,7 @@ class Pipeline:
         preprocess: PreprocessSpec,
         postprocess: PostprocessSpec,
         score_threshold: float | None = None,
+        choice: ClassChoice | None = None,
     ) -> None:
         if score_threshold is not None and not 0 <= score_threshold <= 1:
             raise UsageError(
@@ -72,8 +75,8 @@ class Pipeline:
             postprocess = postprocess.with_threshold(score_threshold)
         image = preprocess.image
         self._fed = Fed(predictor, preprocess.states)
-        self._postprocess = postprocess
-        self._threshold = score_threshold or 0.0
+        judged = (choice or ClassChoice()).on(postprocess, score_threshold)
+        self._postprocess, self._threshold, self._keeps = judged
         self._edges = edges_of(postprocess)
         self._input = input_of(image, self._fed.inputs)
         self._preprocess = Preprocessor(image, self._input, reuse=True)
@@ -94,7 +97,8 @@ class Pipeline:
             with timed(times, "decode"):
                 decoded = decode(self._postprocess, outputs, infos, frame_map)
                 labels = self._postprocess.labels
-                return items_of(decoded, labels, size, self._threshold, self._edges)
+                items = items_of(decoded, labels, size, self._threshold, self._edges)
+                return items if self._keeps is None else tuple(filter(self._keeps, items))
 
         return decode_later
 

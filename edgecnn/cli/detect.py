@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgecnn.cli.choice_options import choice_of, choice_options
 from edgecnn.cli.event_options import event_options, events_of
 from edgecnn.cli.explain_model import explain_model
 from edgecnn.cli.options import (
@@ -49,7 +51,7 @@ if TYPE_CHECKING:
 @click.option("--write", type=click.Path(path_type=Path), default=None,
               help="With --explain-model: write what is known as a TOML for --spec.")  # fmt: skip
 @output_option("Folder for detections.mp4 and detections.jsonl.")
-@click.option("--threshold", type=float, default=None, help="Least score, 0 to 1.")
+@choice_options
 @click.option("--max-frames", type=int, default=None, help="Stop after so many frames.")
 @click.option("--max-seconds", type=float, default=None, help="Stop after so many seconds.")
 @record_options
@@ -106,7 +108,7 @@ def _detect(model: Path | None, project: Path, flags: dict[str, Any]) -> None:
         from edgecnn.camera.result import to_line
 
         click.echo(to_line(summary.to_json()), nl=False)
-    elif not as_json and not quiet:
+    elif not (as_json or quiet or flags["events"] == "-"):
         _print(summary, [path for path in (video, lines) if path and path.exists()])
 
 
@@ -117,15 +119,17 @@ def _stages(
     from edgecnn.jobs.cascade_file import NetworkStage, read_stages
 
     files = spec_files_of(flags)
+    least, choice = choice_of(flags)
     if flags["stages"] is None:
-        return (NetworkStage(find(model), flags["variant"], files, flags["threshold"]),)
-    said = [model, flags["variant"], flags["threshold"]]
+        return (NetworkStage(find(model), flags["variant"], files, least, choice),)
+    said = [model, flags["variant"], least]
     if any(item is not None for item in said) or files != type(files)():
         raise UsageError(
             "--stages says all of its models, and there are options for one model beside it",
             hint="write them into the TOML: model, variant, threshold, labels, spec, input_range",
         )
-    return read_stages(flags["stages"], find)
+    first, second = read_stages(flags["stages"], find)
+    return (replace(first, choice=choice), second)
 
 
 def _request(

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.camera.cascade import CropRule
+from edgecnn.camera.choice import ClassChoice
 from edgecnn.core.errors import DataError
 from edgecnn.core.toml_file import read_toml
 from edgecnn.jobs.bare_specs import SpecFiles
@@ -46,6 +47,7 @@ class NetworkStage:
         variant: of a bundle; None: its default.
         files: its specs and labels.
         threshold: the least score that counts; None: the model's own.
+        choice: which of its detections count.
         rule: on which boxes of the stage before it looks.
     """
 
@@ -53,6 +55,7 @@ class NetworkStage:
     variant: str | None = None
     files: SpecFiles = field(default_factory=SpecFiles)
     threshold: float | None = None
+    choice: ClassChoice = field(default_factory=ClassChoice)
     rule: CropRule = field(default_factory=CropRule)
 
 
@@ -107,4 +110,4 @@ def _stage(
         tuple(stage.get("classes", ())), float(stage.get("margin", 0.0)), stage.get("most", 10)
     )
     reference = resolve(path.parent / stage["model"])
-    return NetworkStage(reference, stage.get("variant"), files, stage.get("threshold"), rule)
+    return NetworkStage(reference, stage.get("variant"), files, stage.get("threshold"), rule=rule)

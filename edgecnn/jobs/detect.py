@@ -87,8 +87,7 @@ def run(
         notices = Notices()
         source = open_source(request.source, request.source_options, notices)
         stack.callback(source.close)
-        labels = opened[0].postprocess.labels
-        listeners = _listeners(request, source, labels, notices, stack)
+        listeners = _listeners(request, source, notices, stack)
         return run_loop(
             source,
             model,
@@ -117,7 +116,6 @@ def _opened(stage: NetworkStage, request: DetectRequest, stack: ExitStack, say: 
 def _listeners(
     request: DetectRequest,
     source: Source,
-    labels: tuple[str, ...],
     notices: Notices,
     stack: ExitStack,
 ) -> Listeners:
@@ -135,13 +133,8 @@ def _listeners(
     for sink in open_recording(recording, live=source.live, notices=notices, times=times):
         stack.callback(sink.discard)
         sinks.append(sink)
-    made = {"clip": recording.clips, "snapshot": recording.snapshots}
     events = open_events(
-        request.events,
-        source=parse_source(request.source).display,
-        labels=labels,
-        attached=tuple(name for name, folder in made.items() if folder is not None),
-        notices=notices,
+        request.events, source=parse_source(request.source).display, notices=notices
     )
     return Listeners((*events.sinks, *sinks), lines, events.source, times, notices)
 
@@ -153,7 +146,9 @@ def _in_a_row(stages: tuple[NetworkStage, ...], opened: list[Runnable]) -> Frame
         UsageError: the second looks at classes that the first does not know.
     """
     pipelines = [
-        Pipeline(found.predictor, found.preprocess, found.postprocess, stage.threshold)
+        Pipeline(
+            found.predictor, found.preprocess, found.postprocess, stage.threshold, stage.choice
+        )
         for stage, found in zip(stages, opened, strict=True)
     ]
     whole: FrameModel = pipelines[0]

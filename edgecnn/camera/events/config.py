@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass
 from pathlib import Path
 
+from edgecnn.camera.events.regions import FrameRegion
+from edgecnn.core.errors import UsageError
 
-@dataclass(frozen=True)
-class Region:
-    """A part of the frame.
-
-    Attributes:
-        name: for the events.
-        points: corners x, y of a polygon, as shares of the frame's width and height, 0 to 1.
-    """
-
-    name: str
-    points: tuple[tuple[float, float], ...]
+#: As ``log``: the lines go to standard output.
+STDOUT = Path("-")
 
 
 @dataclass(frozen=True)
@@ -24,20 +18,31 @@ class EventConfig:
     """What ``--events`` and its companions ask for.
 
     Attributes:
-        log: JSON Lines are appended to it; None: to no file.
+        log: JSON Lines are appended to it; ``STDOUT``: written to standard output; None: neither.
         mqtt, webhook: URLs that events are sent to; None: not sent.
-        classes: labels that make events; empty: all.
-        thresholds: label → least score for an event, where it is not the model's own.
         regions: only what stands in one of them makes an event; empty: the whole frame.
         after_s: something must have been there for so long before it has appeared, seconds.
-        gap_s: it has left when it was not seen for so long, seconds.
+        gap_s: it has left when it was not there for so long, seconds.
     """
 
     log: Path | None = None
     mqtt: str | None = None
     webhook: str | None = None
-    classes: tuple[str, ...] = ()
-    thresholds: dict[str, float] = field(default_factory=dict)
-    regions: tuple[Region, ...] = ()
+    regions: tuple[FrameRegion, ...] = ()
     after_s: float = 0.0
     gap_s: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Raises UsageError when a time cannot be meant, or two regions have one name."""
+        for option, value in (("--event-after", self.after_s), ("--event-gap", self.gap_s)):
+            if not (math.isfinite(value) and value >= 0):
+                raise UsageError(
+                    f"{option} is {value} s, expected 0 or more",
+                    hint=f"for example {option} 2s",
+                )
+        names = [region.name for region in self.regions]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise UsageError(
+                f"there are two regions '{twice}'", hint="give each --region a name of its own"
+            )

@@ -17,12 +17,14 @@ class Event:
     Attributes:
         number: counts the events of this run from 1.
         kind: ``appeared``, ``left``, ``started``, ``ended``, or the kind of a notice.
-        moment: when.
+        moment: when; of ``left``: when that was clear.
         source: where the frames come from, passwords masked.
         text: for people; None where the other fields say it.
-        frame, timestamp_s: of the frame it was seen on; None: of none.
-        label, score, box_xyxy, region: of the detection; None: of none, ``region``: of no region.
-        seconds: of ``left``: how long it was there.
+        frame, timestamp_s: of the frame it was seen on, of ``left`` the last one; None: of none.
+        label, score, box_xyxy, region: of the detection, of ``left`` the best score and the last
+            box; None: of none, ``region``: of no region.
+        seconds: of ``left``: how long it was there, from when it was seen first to when last.
+        began: of ``left``: the number of its ``appeared``.
         clip, snapshot: names of the files that show it; None: there are none.
         run: the same for all events of one run of the program, another one for each run: an event
             that was sent twice has the same ``run`` and ``number``.
@@ -40,6 +42,7 @@ class Event:
     box_xyxy: tuple[float, float, float, float] | None = None
     region: str | None = None
     seconds: float | None = None
+    began: int | None = None
     clip: str | None = None
     snapshot: str | None = None
     run: str | None = None
@@ -63,6 +66,7 @@ class Event:
             "box_xyxy": None if box is None else [round(value, 2) for value in box],
             "region": self.region,
             "seconds": None if self.seconds is None else round(self.seconds, 3),
+            "began": self.began,
             "clip": self.clip,
             "snapshot": self.snapshot,
         }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgecnn.camera.events.config import EventConfig
+from edgecnn.camera.events.log import open_log
+from edgecnn.camera.events.watch import Attach, EventWatch
 from edgecnn.camera.loop import EventSource
 from edgecnn.camera.notices import Notices
 from edgecnn.camera.seen import FrameSink
@@ -22,21 +24,31 @@ def open_events(
     config: EventConfig | None,
     *,
     source: str,
-    labels: tuple[str, ...],
-    attached: tuple[str, ...],
     notices: Notices,
+    attach: Attach | None = None,
 ) -> OpenEvents:
     """What makes events, the log and the deliveries.
 
     Args:
-        config: what was asked for; None: nothing, and ``attached`` is empty.
+        config: what was asked for; None: nothing.
         source: where frames come from, passwords masked.
-        labels: that the model knows.
-        attached: ``clip``, ``snapshot``: which files are made for an event, and named in it.
         notices: get what happens to the deliveries.
+        attach: names the files that are made for an event, in the event that begins it.
 
     Raises:
-        UsageError: an unknown class, or a log that cannot be written.
+        UsageError: a log that cannot be written, an address that can be none.
         MissingExtraError: MQTT without its package.
     """
-    return OpenEvents()
+    if config is None:
+        return OpenEvents()
+    sinks: list[FrameSink] = [open_log(config.log, notices)]
+    try:
+        sinks += _deliveries(config, notices)
+    except BaseException:
+        sinks[0].discard()
+        raise
+    return OpenEvents(EventWatch(config, source, attach), tuple(sinks))
+
+
+def _deliveries(config: EventConfig, notices: Notices) -> list[FrameSink]:
+    return []

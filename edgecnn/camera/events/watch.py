@@ -1,0 +1,198 @@
+"""What appears and what leaves, found out from the detections of one frame after the other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from edgecnn.camera.clock import SYSTEM_CLOCK, Clock, Moment
+from edgecnn.camera.events.config import EventConfig
+from edgecnn.camera.events.event import Event
+from edgecnn.camera.events.regions import InRegions
+from edgecnn.camera.notices import Notice
+from edgecnn.camera.result import FrameResult, Item
+from edgecnn.camera.sources.frames import Frame
+
+#: Names the files that will show an event, in the event.
+Attach = Callable[[Event], Event]
+
+#: What counts as one thing that can be there: a label, and a region or None for the whole frame.
+PresenceKey = tuple[str, str | None]
+
+
+@dataclass
+class _Presence:
+    """Something that is there, or may come to be.
+
+    Attributes:
+        began_s, last_s: when it was seen first and last, in the watch's seconds.
+        best: the highest score up to now.
+        frame, timestamp_s: of the frame it was seen on last.
+        box_xyxy: likewise.
+        frames, hits: since it began: how many frames there were, and on how many it was.
+        absent_s: when it was first missing since it was last seen; None: it is there.
+        appeared: its event; None: it has not been there for long enough.
+    """
+
+    began_s: float
+    last_s: float
+    best: float
+    frame: int
+    timestamp_s: float
+    box_xyxy: tuple[float, float, float, float]
+    frames: int = 0
+    hits: int = 0
+    absent_s: float | None = None
+    appeared: Event | None = None
+
+
+class EventWatch:
+    """Implements :class:`edgecnn.camera.loop.EventSource`.
+
+    For each label in each region there is something, or there is not: several objects of one label
+    are one presence, that lasts from the first to the last of them. It has appeared once it has
+    been there for ``after_s``, on at least half of the frames of that time; it has left once frames
+    without it span ``gap_s``. While no frames come, nobody can tell, and nothing leaves.
+
+    Time is that of the frames: the position in a file, so that a file gives the same events however
+    fast it is processed, and the monotonic clock for live sources. The wall clock only dates
+    events. At most labels × regions presences are remembered.
+
+    Args:
+        config: what makes an event.
+        source: where frames come from, passwords masked.
+        attach: names the files of an event that begins; None: there are none.
+        clock: dates what belongs to no frame.
+    """
+
+    def __init__(
+        self,
+        config: EventConfig,
+        source: str,
+        attach: Attach | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self._config, self._source, self._clock = config, source, clock
+        self._attach = attach
+        self._regions = InRegions(config.regions)
+        self._there: dict[PresenceKey, _Presence] = {}
+        self._number = 0
+        self._now_s = 0.0
+        self._before_s: float | None = None
+
+    def begin(self) -> Event:
+        """See :class:`edgecnn.camera.loop.EventSource`."""
+        return self._event("started", self._clock.now())
+
+    def notice(self, notice: Notice) -> Event:
+        """See :class:`edgecnn.camera.loop.EventSource`."""
+        return replace(self._event(notice.kind, notice.moment), text=notice.text)
+
+    def see(self, frame: Frame, result: FrameResult) -> tuple[Event, ...]:
+        """What began or ended with this frame: first what left, then what appeared."""
+        now_s = self._advance(frame.timestamp_s)
+        found = self._found(frame, result)
+        left = [
+            self._left(key, presence, began, frame.captured)
+            for key, presence in tuple(self._there.items())
+            if key not in found and (began := self._missing(key, presence, now_s))
+        ]
+        appeared = [
+            self._appeared(key, item, frame)
+            for key, item in found.items()
+            if self._seen(key, item, frame, now_s)
+        ]
+        return (*left, *appeared)
+
+    def end(self, why: str) -> tuple[Event, ...]:
+        """What is still there leaves; then the end itself."""
+        now = self._clock.now()
+        there, self._there = self._there, {}
+        left = [
+            self._left(key, presence, presence.appeared, now)
+            for key, presence in there.items()
+            if presence.appeared is not None
+        ]
+        return (*left, replace(self._event("ended", now), text=why))
+
+    def _advance(self, timestamp_s: float) -> float:
+        """The watch's own seconds, which never go back: a list's next file may begin at 0."""
+        if math.isfinite(timestamp_s):
+            if self._before_s is not None:
+                self._now_s += max(0.0, timestamp_s - self._before_s)
+            self._before_s = timestamp_s
+        return self._now_s
+
+    def _found(self, frame: Frame, result: FrameResult) -> dict[PresenceKey, Item]:
+        """The best detection of each label in each region."""
+        found: dict[PresenceKey, Item] = {}
+        size = (frame.image.shape[0], frame.image.shape[1])
+        for item in result.items:
+            for region in self._regions.of(item, size):
+                key = (item.label, region)
+                if key not in found or item.score > found[key].score:
+                    found[key] = item
+        return found
+
+    def _seen(self, key: PresenceKey, item: Item, frame: Frame, now_s: float) -> bool:
+        """Notes that it is there; whether it appears with that."""
+        presence = self._there.get(key)
+        if presence is None:
+            presence = self._there[key] = _Presence(
+                now_s, now_s, item.score, frame.sequence, frame.timestamp_s, item.box_xyxy
+            )
+        presence.last_s, presence.absent_s = now_s, None
+        presence.best = max(presence.best, item.score)
+        presence.frame, presence.timestamp_s = frame.sequence, frame.timestamp_s
+        presence.box_xyxy = item.box_xyxy
+        presence.frames += 1
+        presence.hits += 1
+        return presence.appeared is None and now_s - presence.began_s >= self._config.after_s
+
+    def _missing(self, key: PresenceKey, presence: _Presence, now_s: float) -> Event | None:
+        """Notes that it is not there; if it leaves with that, the event it began with."""
+        presence.frames += 1
+        if presence.absent_s is None:
+            presence.absent_s = now_s
+        gone = now_s - presence.absent_s >= self._config.gap_s
+        if presence.appeared is None and 2 * presence.hits < presence.frames:
+            gone = True
+        if not gone:
+            return None
+        del self._there[key]
+        return presence.appeared
+
+    def _appeared(self, key: PresenceKey, item: Item, frame: Frame) -> Event:
+        event = replace(
+            self._event("appeared", frame.captured),
+            frame=frame.sequence,
+            timestamp_s=frame.timestamp_s,
+            label=key[0],
+            score=item.score,
+            box_xyxy=item.box_xyxy,
+            region=key[1],
+        )
+        if self._attach is not None:
+            event = self._attach(event)
+        self._there[key].appeared = event
+        return event
+
+    def _left(self, key: PresenceKey, presence: _Presence, began: Event, moment: Moment) -> Event:
+        return replace(
+            self._event("left", moment),
+            frame=presence.frame,
+            timestamp_s=presence.timestamp_s,
+            label=key[0],
+            score=presence.best,
+            box_xyxy=presence.box_xyxy,
+            region=key[1],
+            seconds=presence.last_s - presence.began_s,
+            began=began.number,
+            clip=began.clip,
+            snapshot=began.snapshot,
+        )
+
+    def _event(self, kind: str, moment: Moment) -> Event:
+        self._number += 1
+        return Event(self._number, kind, moment, self._source)
