@@ -18,6 +18,7 @@ NoticeKind = Literal[
     "recording_leftover",
     "recording_stopped",
     "recording_resumed",
+    "recording_kept",
     "delivery_failing",
     "delivery_resumed",
     "dropped",

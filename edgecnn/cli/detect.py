@@ -26,7 +26,7 @@ from edgecnn.cli.options import (
     variant_option,
 )
 from edgecnn.cli.output import print_warnings
-from edgecnn.cli.record_options import record_options, recording_of
+from edgecnn.cli.record_options import record_options, recording_line, recording_of
 from edgecnn.cli.source_options import source_options, source_options_of
 from edgecnn.core.errors import UsageError
 
@@ -237,5 +237,8 @@ def _print(summary: LoopSummary, written: list[Path]) -> None:
             f"bound: {bound.fps:.1f} FPS ({_BOUNDS[bound.by]}), reached {bound.reached:.0%};"
             f" {bound.cpu_ms:.2f} ms of CPU a frame"
         )
+    recorded = recording_line(summary.outputs)
+    if recorded is not None:
+        click.echo(recorded)
     for path in written:
         click.echo(f"wrote {path}")

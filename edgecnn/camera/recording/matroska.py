@@ -42,7 +42,7 @@ CUES = 0x1C53BB6B
 #: Milliseconds that a cluster spans at most.
 _CLUSTER_MS = 1000
 #: Bytes of a SeekHead with three entries, and of a Duration: kept free until they are known.
-_SEEK_BYTES, _DURATION_BYTES = 68, 11
+SEEK_BYTES, DURATION_BYTES = 68, 11
 #: Seconds from 1970 to 2001, where Matroska's dates begin.
 _EPOCH_S = 978_307_200
 _LONG_SIZE = 8
@@ -136,7 +136,7 @@ class MatroskaWriter:
         sync: BackgroundSync | None = None,
     ) -> None:
         self.path, self.size, self.frames = path, size, 0
-        self._sync = sync
+        self._sync, self._closed = sync, False
         head, self._layout = _head(size, wall_s, title)
         self._file = opener(path)
         try:
@@ -149,8 +149,18 @@ class MatroskaWriter:
 
     @property
     def size_bytes(self) -> int:
-        """Size of the file up to the last whole frame."""
+        """Size of the file up to the last whole frame, or of the closed file."""
         return self._layout.end
+
+    @property
+    def closing_bytes(self) -> int:
+        """How many more :meth:`close` writes, at most."""
+        return 32 * len(self._layout.clusters) + 32
+
+    @property
+    def seconds(self) -> float:
+        """From the file's beginning to its last frame."""
+        return max(self._layout.last_ms, 0) / 1e3
 
     def write(self, jpeg: bytes, timestamp_s: float) -> None:
         """Adds a frame.
@@ -195,13 +205,13 @@ class MatroskaWriter:
         Raises:
             OSError: it was closed, but the disk could not keep all of it.
         """
-        if self._layout.end < 0:
+        if self._closed:
             return
+        self._closed = True
         try:
-            finish(self._file, self._layout)
+            self._layout.end = finish(self._file, self._layout)
             os.fsync(self._file.fileno())
         finally:
-            self._layout.end = -1
             self._file.close()
 
     def _close_cluster(self) -> None:
@@ -217,7 +227,7 @@ class MatroskaWriter:
             self._file.seek(self._layout.end)
 
 
-def finish(file: RawFile, layout: Layout) -> None:
+def finish(file: RawFile, layout: Layout) -> int:
     """Writes what players want for seeking: sizes, duration, and where each cluster lies.
 
     Where a full disk has no room for that, the file stays as it is: playable from its beginning.
@@ -226,11 +236,14 @@ def finish(file: RawFile, layout: Layout) -> None:
         file: open for writing; cut behind ``layout.end`` already.
         layout: of that file.
 
+    Returns:
+        The size of the whole file.
+
     Raises:
         OSError: the file is not as it was; most of it can be played all the same.
     """
     if not layout.clusters:
-        return
+        return layout.end
     close_cluster(file, layout.clusters[-1][1], layout.end)
     cues = _cues(layout)
     file.seek(layout.end)
@@ -248,6 +261,7 @@ def finish(file: RawFile, layout: Layout) -> None:
     for offset, data in patches.items():
         file.seek(offset)
         _write_all(file, data)
+    return layout.end + len(cues)
 
 
 def _head(size: tuple[int, int], wall_s: float, title: str) -> tuple[bytes, Layout]:
@@ -270,7 +284,7 @@ def _head(size: tuple[int, int], wall_s: float, title: str) -> tuple[bytes, Layo
         + ebml.text(0x4D80, WRITING_APP)  # MuxingApp
         + ebml.text(WRITER, WRITING_APP)
     )
-    info = ebml.element(INFO, about + ebml.void(_DURATION_BYTES))
+    info = ebml.element(INFO, about + ebml.void(DURATION_BYTES))
     video = (
         ebml.unsigned(0x9A, 2)  # FlagInterlaced: progressive
         + ebml.unsigned(0xB0, size[0])  # PixelWidth
@@ -286,15 +300,15 @@ def _head(size: tuple[int, int], wall_s: float, title: str) -> tuple[bytes, Layo
         + ebml.element(0xE0, video)
     )
     seek_head = len(start)
-    at_info = seek_head + _SEEK_BYTES
+    at_info = seek_head + SEEK_BYTES
     layout = Layout(
         segment=len(start),
         seek_head=seek_head,
         info=at_info,
         tracks=at_info + len(info),
-        duration=at_info + len(info) - _DURATION_BYTES,
+        duration=at_info + len(info) - DURATION_BYTES,
     )
-    whole = start + ebml.void(_SEEK_BYTES) + info + ebml.element(TRACKS, ebml.element(0xAE, track))
+    whole = start + ebml.void(SEEK_BYTES) + info + ebml.element(TRACKS, ebml.element(0xAE, track))
     layout.end = len(whole)
     return whole, layout
 

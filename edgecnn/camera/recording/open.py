@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from edgecnn.camera.notices import Notices
 from edgecnn.camera.recording.config import RecordingConfig
+from edgecnn.camera.recording.encoder import JpegSink, JpegStage
+from edgecnn.camera.recording.recorder import Recorder
+from edgecnn.camera.recording.storage import Storage
 from edgecnn.camera.seen import FrameSink
 from edgecnn.camera.stats import StageTimes
 
@@ -23,4 +26,16 @@ def open_recording(
     Raises:
         UsageError: a folder cannot be written to, or another process records into it.
     """
-    return ()
+    if config.folder is None:
+        return ()
+    storage = Storage(
+        [config.folder],
+        max_bytes=config.max_disk_bytes,
+        keep_free_bytes=config.keep_free_bytes,
+        notices=notices,
+    )
+    sinks: list[JpegSink] = [
+        Recorder(config.folder, storage, segment_s=config.segment_s, fps=config.fps, live=live),
+        storage,
+    ]
+    return (JpegStage(sinks, raw=config.raw, quality=config.quality, live=live, times=times),)
