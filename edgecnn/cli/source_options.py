@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from edgecnn.core.errors import UsageError
+
 if TYPE_CHECKING:
     from edgecnn.camera.sources.options import SourceOptions
+
+_DIGITS = 9
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -18,6 +22,10 @@ def source_options(function: F) -> F:
     for option in (
         click.option("--realtime", is_flag=True,
                      help="Play a file at its own speed, newest frame first."),
+        click.option("--reconnect", default="5", metavar="N|forever", show_default=True,
+                     help="Reopen a lost camera or stream so often before giving up."),
+        click.option("--wait", is_flag=True,
+                     help="Wait for a source that is not there yet."),
         click.option("--source", default=None, help="Camera number, video file or URL."),
     ):  # fmt: skip
         function = option(function)
@@ -31,5 +39,22 @@ def source_options_of(flags: Mapping[str, Any]) -> SourceOptions:
         UsageError: a value cannot be meant.
     """
     from edgecnn.camera.sources.options import SourceOptions
+    from edgecnn.camera.sources.reconnect import ReconnectPolicy
 
-    return SourceOptions(realtime=flags["realtime"])
+    return SourceOptions(
+        realtime=flags["realtime"],
+        wait=flags["wait"],
+        reconnect=ReconnectPolicy(attempts=_attempts(flags["reconnect"])),
+    )
+
+
+def _attempts(text: str) -> int | None:
+    """How often ``--reconnect`` says; None: for ever."""
+    if text.strip().lower() == "forever":
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > _DIGITS:
+        raise UsageError(
+            f"--reconnect is '{text}', expected a number from 0, or forever",
+            hint="for example --reconnect 10, or --reconnect forever; 0 ends with the first loss",
+        )
+    return int(text)

@@ -17,7 +17,8 @@ import sys
 from pathlib import Path
 from edgecnn.camera.pipeline import Pipeline
 from edgecnn.camera.loop import LoopConfig
-from edgecnn.camera.sources.live import NewestSource, ReconnectPolicy
+from edgecnn.camera.sources.live import NewestSource
+from edgecnn.camera.sources.reconnect import ReconnectPolicy
 from tests.camera.doubles import DETECT, PREPROCESS, FakeCamera, FakeDetector, looped
 source = NewestSource(lambda: FakeCamera(100_000, 0.01), "fake", ReconnectPolicy())
 outputs = {"jsonl": sys.stdout, "video_out": Path(sys.argv[1])}

@@ -9,8 +9,9 @@ import pytest
 from edgecnn.camera.loop import LoopConfig
 from edgecnn.camera.pipeline import Pipeline
 from edgecnn.camera.sources.file import FileSource
-from edgecnn.camera.sources.live import NewestSource, ReconnectPolicy
+from edgecnn.camera.sources.live import NewestSource
 from edgecnn.camera.sources.open import open_source
+from edgecnn.camera.sources.reconnect import ReconnectPolicy
 from edgecnn.camera.stats import STAGES
 from edgecnn.core.errors import CameraError, UsageError
 from edgecnn.core.postprocess import ClassifySpec

@@ -8,9 +8,10 @@ import pytest
 
 from edgecnn.camera.sources.capture import PacedCapture
 from edgecnn.camera.sources.file import FileSource
-from edgecnn.camera.sources.live import NewestSource, ReconnectPolicy
+from edgecnn.camera.sources.live import NewestSource
 from edgecnn.camera.sources.open import open_source
 from edgecnn.camera.sources.options import SourceOptions
+from edgecnn.camera.sources.reconnect import ReconnectPolicy
 from edgecnn.camera.sources.spec import parse_source
 from edgecnn.core.errors import CameraError, UsageError
 from tests.camera.doubles import FakeCamera, cameras, make_video

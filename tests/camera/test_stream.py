@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from edgecnn.camera.pipeline import Pipeline
-from edgecnn.camera.sources.live import NewestSource, ReconnectPolicy
+from edgecnn.camera.sources.live import NewestSource
 from edgecnn.camera.sources.open import open_source
 from edgecnn.camera.sources.options import SourceOptions
+from edgecnn.camera.sources.reconnect import ReconnectPolicy
 from edgecnn.core.errors import CameraError
 from tests.camera.doubles import DETECT, PREPROCESS, FakeDetector, looped
 

@@ -19,31 +19,57 @@ Image = NDArray[np.uint8]
 _NETWORK_TIMEOUT_MS = 5000
 
 
+class Undecoded(Protocol):
+    """A picture as it came, still compressed."""
+
+    def decode(self) -> Image | None:
+        """The picture, uint8 (H, W, 3) BGR; None: it is damaged."""
+
+
 class Capture(Protocol):
-    """What the sources need of ``cv2.VideoCapture``; test doubles have it too."""
+    """What the sources need of ``cv2.VideoCapture``; test doubles have it too.
+
+    One that also has ``interrupt()`` can be woken from its ``read`` by another thread.
+    """
 
     def read(self) -> tuple[bool, Any]:
-        """Blocks for the next frame: (True, uint8 (H, W, 3) BGR) or (False, None)."""
+        """Blocks for the next frame.
+
+        Returns:
+            (True, uint8 (H, W, 3) BGR), (True, :class:`Undecoded`), or (False, None): no frame
+            came, or a damaged one.
+
+        Raises:
+            DamagedFrameError: a damaged one for certain; the next may be good.
+            CameraError: none will come any more, and why.
+        """
 
     def release(self) -> None:
         """Gives the device back."""
 
 
+class DamagedFrameError(Exception):
+    """A frame came that cannot be decoded; inside this room alone."""
+
+
+class SourceRefusedError(CameraError):
+    """The source is there, and lets nobody in: trying again is of no use."""
+
+
 @contextlib.contextmanager
 def quiet_cv2() -> Iterator[None]:
-    """Keeps OpenCV and its FFmpeg from writing to stderr; our own errors say it better."""
+    """Keeps OpenCV and its FFmpeg from writing to stderr; our own errors say it better.
+
+    OpenCV would write URLs with their passwords. It stays quiet from here on: a capture's thread
+    may log at any time, and the level is one for the whole process.
+    """
     import cv2
 
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     logging = getattr(getattr(cv2, "utils", None), "logging", None)
-    if logging is None:
-        yield
-        return
-    before = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
-    try:
-        yield
-    finally:
-        logging.setLogLevel(before)
+    if logging is not None:
+        logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    yield
 
 
 def open_capture(spec: SourceSpec) -> Any:

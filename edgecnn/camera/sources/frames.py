@@ -10,7 +10,7 @@ import numpy as np
 
 from edgecnn.camera.clock import Moment
 from edgecnn.camera.sources.buffers import FrameBuffers
-from edgecnn.camera.sources.capture import Capture, Image
+from edgecnn.camera.sources.capture import Capture, DamagedFrameError, Image, Undecoded
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,19 @@ def read_image(capture: Capture, buffers: FrameBuffers | None = None) -> Image |
         capture: open.
         buffers: gives and remembers the arrays, where the capture can write into one.
     """
+    try:
+        shot = read_shot(capture, buffers)
+    except DamagedFrameError:
+        return None
+    return shot if shot is None or isinstance(shot, np.ndarray) else shot.decode()
+
+
+def read_shot(capture: Capture, buffers: FrameBuffers | None = None) -> Image | Undecoded | None:
+    """Like :func:`read_image`; a capture that gives compressed pictures gives them so.
+
+    Raises:
+        DamagedFrameError, CameraError: see :meth:`Capture.read`.
+    """
     import cv2
 
     try:
@@ -114,6 +127,9 @@ def read_image(capture: Capture, buffers: FrameBuffers | None = None) -> Image |
         return None
     if not ok or image is None:
         return None
+    if not isinstance(image, np.ndarray):
+        compressed: Undecoded = image
+        return compressed
     if image.ndim == 2:
         return np.repeat(image[:, :, None], 3, axis=2)
     if image.shape[2] != 3:

@@ -1,43 +1,68 @@
-"""A live source: a thread captures and keeps only the newest frame."""
+"""A live source: a thread captures, keeps only the newest frame, and reopens what was lost."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 
 from edgecnn.camera.clock import SYSTEM_CLOCK, Clock
-from edgecnn.camera.sources.capture import Capture, Image, quiet_cv2
-from edgecnn.camera.sources.frames import Closing, Frame, SourceCounts, read_image
-from edgecnn.core.errors import CameraError
+from edgecnn.camera.notices import Notices
+from edgecnn.camera.sources.bad_reads import BadReads
+from edgecnn.camera.sources.buffers import FrameBuffers
+from edgecnn.camera.sources.capture import (
+    Capture,
+    DamagedFrameError,
+    SourceRefusedError,
+    property_of,
+    quiet_cv2,
+)
+from edgecnn.camera.sources.frames import Closing, Frame, SourceCounts, read_shot
+from edgecnn.camera.sources.newest import NewestFrame
+from edgecnn.camera.sources.reconnect import ReconnectPolicy
+from edgecnn.camera.sources.voice import Size, SourceVoice
+from edgecnn.core.errors import CameraError, EdgecnnError
 
 _JOIN_TIMEOUT_S = 2.0
+_CAP_PROP_FPS = 5
 
 
-@dataclass(frozen=True)
-class ReconnectPolicy:
-    """What to do when a live source stops giving frames.
+class _Worker:
+    """A capture thread's standing.
 
     Attributes:
-        attempts: how often to reopen it before giving up; counted anew after each good frame.
-        backoff_s: wait before the first attempt; doubles up to ``backoff_max_s``.
-        stall_s: give up when nothing at all has come for this long (a read that hangs).
+        alive_s: when its last read or opening returned.
+        resting: it pauses by itself, and does not hang.
+        capture: what it reads, once open.
     """
 
-    attempts: int = 5
-    backoff_s: float = 0.5
-    backoff_max_s: float = 5.0
-    stall_s: float = 30.0
+    def __init__(self, run: Callable[[_Worker], None], alive_s: float, pause_s: float) -> None:
+        self.alive_s = alive_s
+        self.pause_s = pause_s
+        self.resting = pause_s > 0
+        self.capture: Capture | None = None
+        self.thread = threading.Thread(
+            target=run, args=(self,), name="edgecnn-capture", daemon=True
+        )
 
 
 class NewestSource(Closing):
     """A thread captures; :meth:`read` gives the newest frame that nobody has taken yet.
 
+    A lost source is reopened by the policy, from the same thread. A read that hangs cannot be
+    ended from outside: its thread is left behind and another one opens the source anew. When the
+    hung read returns after all, its thread gives the capture back and ends; what it read is not
+    used.
+
     Args:
         opener: opens the capture; called in the thread, again after a loss.
-        name: for messages.
+        name: for messages, passwords masked.
         policy: how to reconnect; None: a failed read is the end (a file in real time).
+        fps: nominal frames per second; None: what the capture says.
+        clock: for spans and pauses.
+        notices: get what happens to it.
+        wait: a source that is not there yet is tried again until it is.
     """
 
     live = True
@@ -49,130 +74,237 @@ class NewestSource(Closing):
         policy: ReconnectPolicy | None,
         fps: float | None = None,
         clock: Clock = SYSTEM_CLOCK,
+        *,
+        notices: Notices | None = None,
+        wait: bool = False,
     ) -> None:
         self._clock = clock
         self._opener = opener
         self._name = name
         self._policy = policy
+        self._wait = wait
         self.fps = fps
-        self._dropped = self._corrupt = self._reconnects = 0
-        self._newest: Frame | None = None
-        self._finished = False
-        self._error: CameraError | None = None
-        self._sequence = 0
-        self._first_s = 0.0
-        self._alive_s = time.monotonic()
-        self._wake = threading.Condition()
+        self._newest = NewestFrame(clock, lambda: self._finished)
+        self._voice = SourceVoice(name, notices, clock)
+        self._reconnects = self._failures = 0
+        self._given = self._lost = self._finished = False
+        self._size: Size | None = None
+        self._error: EdgecnnError | None = None
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="edgecnn-capture", daemon=True)
-        self._thread.start()
+        self._left_behind: list[threading.Thread] = []
+        self._lock = self._newest.changed
+        with self._lock:
+            self._worker = self._start(0.0)
 
     @property
     def ended(self) -> bool:
         """The source is at its end or closed, and its last frame was taken."""
-        with self._wake:
-            return self._finished and self._newest is None and self._error is None
+        with self._lock:
+            return self._finished and self._newest.empty and self._error is None
 
     @property
     def counts(self) -> SourceCounts:
         """See :class:`Source`."""
-        return SourceCounts(self._dropped, self._corrupt, self._reconnects)
+        return SourceCounts(self._newest.dropped, self._newest.corrupt, self._reconnects)
 
     def read(self, timeout_s: float) -> Frame | None:
         """See :class:`Source`."""
-        with self._wake:
-            self._wake.wait_for(lambda: self._newest is not None or self._finished, timeout_s)
-            frame, self._newest = self._newest, None
-            if frame is not None:
-                return frame
-            if self._error is not None:
+        frame = self._newest.take(timeout_s)
+        if frame is not None:
+            self._see_size((frame.image.shape[0], frame.image.shape[1]))
+            return frame
+        with self._lock:
+            if self._newest.empty and self._error is not None:
                 raise self._error
-            if self._finished or self._policy is None:
-                return None
-            silent_s = time.monotonic() - self._alive_s
-            if silent_s > self._policy.stall_s:
-                raise CameraError(
-                    f"{self._name} has given no frame for {silent_s:.0f} s",
-                    hint="unplug the camera and plug it in again, or restart the stream",
-                )
-            return None
+            if not self._finished:
+                self._leave_hung()
+        return None
 
     def close(self) -> None:
-        """Stops the thread; one that hangs inside the driver is left behind after 2 s."""
+        """Stops the thread; what hangs inside a driver is left behind after 2 s."""
         self._stop.set()
-        if self._thread is not threading.current_thread():
-            self._thread.join(_JOIN_TIMEOUT_S)
-        with self._wake:
-            self._newest, self._finished = None, True
+        with self._lock:
+            self._finished, self._error = True, None
+            self._newest.clear()
+            self._lock.notify_all()
+            worker = self._worker
+            interrupt = getattr(worker.capture, "interrupt", None)
+        if interrupt is not None:
+            interrupt()
+        deadline_s = time.monotonic() + _JOIN_TIMEOUT_S
+        for thread in (worker.thread, *self._left_behind):
+            if thread is not threading.current_thread():
+                thread.join(max(deadline_s - time.monotonic(), 0))
 
-    def _run(self) -> None:
-        error: CameraError | None = None
+    def _start(self, pause_s: float) -> _Worker:
+        worker = _Worker(self._run, self._clock.now().monotonic_s, pause_s)
+        worker.thread.start()
+        return worker
+
+    def _leave_hung(self) -> None:
+        """Leaves a read that hangs behind, and starts a new thread; called under the lock."""
+        hung = self._worker
+        silent_s = self._clock.now().monotonic_s - hung.alive_s
+        if self._policy is None or hung.resting or silent_s <= self._policy.stall_s:
+            return
+        cause = CameraError(
+            f"{self._name} has given no frame for {silent_s:.0f} s",
+            hint="unplug the camera and plug it in again, or restart the stream",
+        )
+        self._left_behind = [thread for thread in self._left_behind if thread.is_alive()]
+        self._left_behind.append(hung.thread)
+        try:
+            if len(self._left_behind) > self._policy.hung:
+                raise cause
+            pause_s = self._after_loss(cause)
+        except EdgecnnError as error:
+            self._finish(error)
+            raise
+        self._worker = self._start(pause_s)
+
+    def _run(self, me: _Worker) -> None:
+        """The thread: captures until stopped, left behind, ended, or lost for good."""
+        error: EdgecnnError | None = CameraError(
+            f"reading {self._name} ended unexpectedly",
+            hint="please report this, with the lines above",
+        )
         try:
             with quiet_cv2():
-                self._capture_all()
-        except CameraError as lost:
+                self._keep_open(me)
+            error = None
+        except EdgecnnError as lost:
             error = lost
         finally:
-            with self._wake:
-                self._finished, self._error = True, error
-                self._wake.notify_all()
+            with self._lock:
+                if self._is_current(me):
+                    self._finish(error)
 
-    def _capture_all(self) -> None:
-        """Captures until stopped, ended, or lost for good; the capture is released here."""
-        failures, opened_once = 0, False
-        while not self._stop.is_set():
-            frames = 0
-            try:
-                capture = self._opener()
-            except CameraError:
-                if not opened_once:
-                    raise
-            else:
-                opened_once = True
-                try:
-                    frames = self._capture_one(capture)
-                finally:
-                    capture.release()
-            if self._policy is None or self._stop.is_set():
-                return
-            if not self._sequence:
-                raise CameraError(
-                    f"{self._name} was opened but gives no frame",
-                    hint="does another program use it? unplug it and plug it in again",
-                )
-            failures = 0 if frames else failures
-            if failures >= self._policy.attempts:
-                raise CameraError(
-                    f"{self._name} was lost and did not come back in {failures} attempts",
-                    hint="check cable, power and network, then start again",
-                )
-            wait_s = self._policy.backoff_s * 2**failures
-            failures += 1
-            self._stop.wait(min(wait_s, self._policy.backoff_max_s))
-            self._alive_s = time.monotonic()
+    def _finish(self, error: EdgecnnError | None) -> None:
+        self._finished, self._error = True, error
+        self._lock.notify_all()
 
-    def _capture_one(self, capture: Capture) -> int:
-        """Captures until a read fails; returns how many frames came."""
-        frames = 0
-        while not self._stop.is_set():
-            start = time.monotonic()
-            image = read_image(capture)
-            now = time.monotonic()
-            if image is None:
-                break
-            frames += 1
-            self._publish(image, now, (now - start) * 1e3)
-        return frames
+    def _is_current(self, me: _Worker) -> bool:
+        # While the constructor runs there is no worker yet: the lock keeps the thread waiting.
+        return self._worker is me and not self._finished and not self._stop.is_set()
 
-    def _publish(self, image: Image, now: float, capture_ms: float) -> None:
-        with self._wake:
-            if self._sequence == 0:
-                self._first_s = now
-            if self._newest is not None:
-                self._dropped += 1
-            self._newest = Frame(
-                image, self._sequence, self._clock.now(), now - self._first_s, capture_ms
+    def _goes_on(self, me: _Worker) -> bool:
+        with self._lock:
+            return self._is_current(me)
+
+    def _keep_open(self, me: _Worker) -> None:
+        pause_s = me.pause_s
+        while True:
+            if pause_s:
+                self._clock.wait(self._stop, pause_s)
+            with self._lock:
+                me.alive_s, me.resting = self._clock.now().monotonic_s, False
+                if not self._is_current(me):
+                    return
+            cause = self._capture_all(me)
+            with self._lock:
+                if cause is None or not self._is_current(me):
+                    return
+                pause_s = self._after_loss(cause)
+                me.resting = True
+
+    def _after_loss(self, cause: EdgecnnError) -> float:
+        """Seconds to wait before the next attempt; called under the lock.
+
+        Raises:
+            EdgecnnError: there is no next attempt.
+        """
+        policy = self._policy or ReconnectPolicy(attempts=0)
+        failures, self._failures = self._failures, self._failures + 1
+        if not self._given:
+            if not self._wait or not isinstance(cause, CameraError):
+                raise cause
+            if isinstance(cause, SourceRefusedError):
+                raise cause  # it is there; trying again and again may lock the account
+            self._voice.waiting(cause)
+            return policy.pause_s(failures)
+        if policy.attempts is not None and failures >= policy.attempts:
+            tried = f" and did not come back in {failures} attempts" if failures else ""
+            raise CameraError(
+                f"{self._name} was lost{tried}: {cause.message}",
+                hint="check cable, power and network, then start again; --reconnect forever keeps"
+                " trying",
             )
-            self._sequence += 1
-            self._alive_s = now
-            self._wake.notify_all()
+        if not self._lost:
+            self._lost = True
+            self._voice.lost(cause)
+        return policy.pause_s(failures)
+
+    def _capture_all(self, me: _Worker) -> EdgecnnError | None:
+        """Opens the source and reads until it gives no more; returns why, None: at its end."""
+        try:
+            capture = self._opener()
+        except EdgecnnError as error:
+            return error
+        with self._lock:
+            me.capture = capture
+        try:
+            if self.fps is None:
+                self.fps = property_of(capture, _CAP_PROP_FPS)
+            return self._frames(me, capture)
+        finally:
+            with self._lock:
+                me.capture = None
+            capture.release()
+
+    def _frames(self, me: _Worker, capture: Capture) -> EdgecnnError | None:
+        """Reads frames; returns why it makes no sense to go on, None: it is the end."""
+        policy = self._policy or ReconnectPolicy()
+        bad, buffers = BadReads(policy, me.alive_s), FrameBuffers()
+        welcome = partial(self._is_current, me)
+        good = False
+        while self._goes_on(me):
+            start_s = self._clock.now().monotonic_s
+            damaged = False
+            try:
+                shot = read_shot(capture, buffers)
+            except CameraError as over:
+                return over
+            except DamagedFrameError:
+                shot, damaged = None, True
+            now_s = me.alive_s = self._clock.now().monotonic_s
+            if shot is not None:
+                if self._newest.put(shot, (now_s - start_s) * 1e3, welcome):
+                    good = True
+                    self._newest.skip(welcome, bad.good(now_s))
+                    self._came(me)
+                elif self._newest.undecodable >= policy.bad_reads:
+                    return self._gives("only damaged frames")
+                continue
+            if self._policy is None and not damaged:
+                return None
+            rest_s = bad.failed(now_s - start_s, now_s, damaged)
+            if damaged:
+                self._newest.skip(welcome)
+            if rest_s is None:
+                return self._gives("no more frames" if good else "no frame")
+            if rest_s:
+                self._clock.wait(self._stop, rest_s)
+        return None
+
+    def _gives(self, what: str) -> CameraError:
+        if self._given:
+            return CameraError(f"it gives {what}", hint="check cable, power and network")
+        return CameraError(
+            f"{self._name} was opened but gives {what}",
+            hint="does another program use it? unplug it and plug it in again",
+        )
+
+    def _came(self, me: _Worker) -> None:
+        """A good frame came: an outage, if there was one, is over."""
+        with self._lock:
+            if self._is_current(me):
+                self._given, self._failures = True, 0
+                self._reconnects += self._lost
+                self._lost = False
+                self._voice.back()
+
+    def _see_size(self, size: Size) -> None:
+        before, self._size = self._size, size
+        if before is not None and before != size:
+            with self._lock:
+                self._voice.changed(before, size)

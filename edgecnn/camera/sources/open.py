@@ -9,7 +9,11 @@ thread.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from concurrent.futures import Future
+from functools import partial
+from pathlib import Path, PurePosixPath
+from threading import Thread
+from urllib.parse import urlsplit
 
 from edgecnn.camera.notices import Notices
 from edgecnn.camera.sources.capture import (
@@ -19,18 +23,23 @@ from edgecnn.camera.sources.capture import (
     property_of,
 )
 from edgecnn.camera.sources.file import FileSource
+from edgecnn.camera.sources.frames import Source
+from edgecnn.camera.sources.late import LateSource
 from edgecnn.camera.sources.live import NewestSource
 from edgecnn.camera.sources.options import SourceOptions
 from edgecnn.camera.sources.reader import counts_exactly
 from edgecnn.camera.sources.spec import SourceSpec, parse_source
+from edgecnn.core.errors import CameraError, EdgecnnError
 
 _CAP_PROP_FPS = 5
 _CAP_PROP_FRAME_COUNT = 7
+_OPENING_S = 30.0
+_VIDEO_FILES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
 
 
 def open_source(
     text: str, options: SourceOptions | None = None, notices: Notices | None = None
-) -> FileSource | NewestSource:
+) -> Source:
     """Opens a camera (``"0"``), a video or image file, or an http/rtsp stream.
 
     Args:
@@ -40,11 +49,28 @@ def open_source(
 
     Raises:
         UsageError: the text can be no source.
-        CameraError: it cannot be opened.
+        CameraError: it cannot be opened, and is not to be waited for.
     """
     options = options or SourceOptions()
     spec = parse_source(text)
-    capture = open_capture(spec)
+    if not options.wait:
+        return _open_now(spec, options, notices)
+    if _is_live(spec):
+        return _live(spec, partial(open_capture, spec), None, options, notices)
+    return LateSource(partial(_open_now, spec, options, notices), spec.display, notices)
+
+
+def _is_live(spec: SourceSpec) -> bool:
+    """Whether it is live, as far as its name tells."""
+    if spec.kind == "url":
+        return PurePosixPath(urlsplit(str(spec.value)).path).suffix.lower() not in _VIDEO_FILES
+    return spec.kind == "camera"
+
+
+def _open_now(
+    spec: SourceSpec, options: SourceOptions, notices: Notices | None
+) -> FileSource | NewestSource:
+    capture = open_capture(spec) if spec.kind == "file" else _opened_beside(spec)
     fps = property_of(capture, _CAP_PROP_FPS)
     finite = spec.kind != "camera" and (
         spec.kind == "file" or property_of(capture, _CAP_PROP_FRAME_COUNT) is not None
@@ -60,10 +86,56 @@ def open_source(
     if finite:
         paced = PacedCapture(capture, fps or 30.0)
         return NewestSource(lambda: paced, spec.display, None, fps)
-    return NewestSource(_first_open(capture, spec), spec.display, options.reconnect, fps)
+    return _live(spec, _first_open(capture, spec), fps, options, notices)
+
+
+def _live(
+    spec: SourceSpec,
+    opener: Callable[[], Capture],
+    fps: float | None,
+    options: SourceOptions,
+    notices: Notices | None,
+) -> NewestSource:
+    return NewestSource(
+        opener, spec.display, options.reconnect, fps, notices=notices, wait=options.wait
+    )
 
 
 def _first_open(capture: Capture, spec: SourceSpec) -> Callable[[], Capture]:
     """An opener that hands out ``capture`` first, and opens anew afterwards."""
     ready = [capture]
     return lambda: ready.pop() if ready else open_capture(spec)
+
+
+def _opened_beside(spec: SourceSpec) -> Capture:
+    """Opens a camera or a stream on a thread, so that Ctrl-C need not wait for it.
+
+    Raises:
+        CameraError: it cannot be opened, or opening it hangs.
+    """
+    opened: Future[Capture] = Future()
+
+    def run() -> None:
+        try:
+            capture = open_capture(spec)
+        except EdgecnnError as error:
+            if opened.set_running_or_notify_cancel():
+                opened.set_exception(error)
+        else:
+            if opened.set_running_or_notify_cancel():
+                opened.set_result(capture)
+            else:
+                capture.release()
+
+    Thread(target=run, name="edgecnn-open", daemon=True).start()
+    try:
+        return opened.result(_OPENING_S)
+    except TimeoutError:
+        opened.cancel()
+        raise CameraError(
+            f"opening {spec.display} takes longer than {_OPENING_S:.0f} s",
+            hint="unplug the camera and plug it in again, or restart the stream",
+        ) from None
+    except KeyboardInterrupt:
+        opened.cancel()
+        raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from edgecnn.camera.sources.live import ReconnectPolicy
+from edgecnn.camera.sources.reconnect import ReconnectPolicy
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,7 @@ class SourceOptions:
     Attributes:
         realtime: play a file at its own speed, and drop what comes too fast, as a camera would.
         wait: a source that is not there yet is waited for, instead of ending the program.
+            A camera or stream then gives no frame at first; a file is opened with the first read.
         reconnect: what to do when a live source is lost.
     """
 
