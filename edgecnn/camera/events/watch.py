@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -63,6 +64,7 @@ class EventWatch:
         config: what makes an event.
         source: where frames come from, passwords masked.
         attach: names the files of an event that begins; None: there are none.
+        run: marks all events of this run of the program; None: one that no other run has.
         clock: dates what belongs to no frame.
     """
 
@@ -71,10 +73,12 @@ class EventWatch:
         config: EventConfig,
         source: str,
         attach: Attach | None = None,
+        run: str | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._config, self._source, self._clock = config, source, clock
         self._attach = attach
+        self._run = run or uuid.uuid4().hex[:12]
         self._regions = InRegions(config.regions)
         self._there: dict[PresenceKey, _Presence] = {}
         self._number = 0
@@ -91,6 +95,8 @@ class EventWatch:
 
     def see(self, frame: Frame, result: FrameResult) -> tuple[Event, ...]:
         """What began or ended with this frame: first what left, then what appeared."""
+        if not math.isfinite(frame.timestamp_s):
+            frame = replace(frame, timestamp_s=self._before_s or 0.0)
         now_s = self._advance(frame.timestamp_s)
         found = self._found(frame, result)
         left = [
@@ -118,10 +124,9 @@ class EventWatch:
 
     def _advance(self, timestamp_s: float) -> float:
         """The watch's own seconds, which never go back: a list's next file may begin at 0."""
-        if math.isfinite(timestamp_s):
-            if self._before_s is not None:
-                self._now_s += max(0.0, timestamp_s - self._before_s)
-            self._before_s = timestamp_s
+        if self._before_s is not None:
+            self._now_s += max(0.0, timestamp_s - self._before_s)
+        self._before_s = timestamp_s
         return self._now_s
 
     def _found(self, frame: Frame, result: FrameResult) -> dict[PresenceKey, Item]:
@@ -195,4 +200,4 @@ class EventWatch:
 
     def _event(self, kind: str, moment: Moment) -> Event:
         self._number += 1
-        return Event(self._number, kind, moment, self._source)
+        return Event(self._number, kind, moment, self._source, run=self._run)

@@ -14,8 +14,8 @@ from tests.camera.events.models import LABELS, colour_points, square_video
 from tests.run import ROOT, in_process
 
 KEYS = [
-    "schema", "number", "event", "time", "monotonic_s", "source", "text", "frame", "timestamp_s",
-    "label", "score", "box_xyxy", "region", "seconds", "began", "clip", "snapshot",
+    "schema", "run", "number", "event", "time", "monotonic_s", "source", "text", "frame",
+    "timestamp_s", "label", "score", "box_xyxy", "region", "seconds", "began", "clip", "snapshot",
 ]  # fmt: skip
 RED, GREEN = 0, 1
 
@@ -63,6 +63,8 @@ def test_a_clip_becomes_events_in_one_command(tmp_path: Path) -> None:
     assert again.returncode == 0, again.stderr
     added = lines(log)[6:]
     assert [line["number"] for line in added] == [1, 2, 3, 4]
+    assert len({line["run"] for line in events}) == len({line["run"] for line in added}) == 1
+    assert added[0]["run"] != events[0]["run"]
     assert brief(added)[1] == ("appeared", "green", None, 13)
 
 
