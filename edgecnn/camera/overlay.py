@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgecnn.camera.events.regions import FrameRegion
 from edgecnn.camera.result import FrameMask, Item
 from edgecnn.camera.sources.capture import Image
 
@@ -18,6 +19,7 @@ Colour = tuple[int, int, int]
 _POINT_SCORE = 0.2
 # How much of the frame stays visible below a mask.
 _SEEN_THROUGH = 0.5
+_REGION_COLOUR = (200, 200, 200)
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class OverlayOptions:
         masks, keypoints: likewise, where the model gives them.
         min_side: smaller frames are enlarged by a whole factor until their short side has at
             least so many pixels, so that text can be read.
+        regions: of the events; outlined, below everything else.
     """
 
     boxes: bool = True
@@ -38,6 +41,7 @@ class OverlayOptions:
     masks: bool = True
     keypoints: bool = True
     min_side: int = 320
+    regions: tuple[FrameRegion, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,8 @@ def draw(image: Image, found: Iterable[Item], options: OverlayOptions, status: s
     items = list(_with_their_crops(found))[::-1]
     for item in items:
         _draw_mask(image, item, options, factor, style)
+    for region in options.regions:
+        _draw_region(image, region, options, style)
     for item in items:
         _draw_box(image, item, options, factor, style)
         _draw_key_points(image, item, options, factor, style)
@@ -105,6 +111,18 @@ def _with_their_crops(items: Iterable[Item]) -> Iterator[Item]:
 def _style(short_side: int) -> _Style:
     size = min(max(short_side / 480, 0.75), 3.0)
     return _Style(max(1, round(2 * size)), 0.55 * size, max(1, round(1.4 * size)), round(4 * size))
+
+
+def _draw_region(image: Image, region: FrameRegion, options: OverlayOptions, style: _Style) -> None:
+    import cv2
+
+    height, width = image.shape[:2]
+    corners = np.asarray(region.points) * (width - 1, height - 1)
+    outline = [np.rint(corners).astype(np.int32)]
+    cv2.polylines(image, outline, True, _REGION_COLOUR, style.font_thickness)
+    if options.labels:
+        x, y = outline[0][0].tolist()
+        _text(image, region.name, (x, y), _REGION_COLOUR, style)
 
 
 def _draw_box(

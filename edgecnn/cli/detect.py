@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgecnn.cli.choice_options import choice_of, choice_options
-from edgecnn.cli.event_options import event_options, events_of
+from edgecnn.cli.event_options import event_line, event_options, events_of
 from edgecnn.cli.explain_model import explain_model
 from edgecnn.cli.options import (
     common,
@@ -237,8 +237,8 @@ def _print(summary: LoopSummary, written: list[Path]) -> None:
             f"bound: {bound.fps:.1f} FPS ({_BOUNDS[bound.by]}), reached {bound.reached:.0%};"
             f" {bound.cpu_ms:.2f} ms of CPU a frame"
         )
-    recorded = recording_line(summary.outputs)
-    if recorded is not None:
-        click.echo(recorded)
+    for line in (recording_line(summary.outputs), event_line(summary.outputs)):
+        if line is not None:
+            click.echo(line)
     for path in written:
         click.echo(f"wrote {path}")

@@ -37,6 +37,23 @@ def event_options(function: F) -> F:
     return function
 
 
+def event_line(outputs: Mapping[str, Any]) -> str | None:
+    """One line on the events, for people; None: there were to be none.
+
+    Args:
+        outputs: what the sinks said of themselves, by key.
+    """
+    counts = outputs.get("events")
+    if counts is None:
+        return None
+    line = f"events: {counts['appeared']} appeared, {counts['left']} left"
+    if counts["logged"] is not None:
+        line += f"; {counts['logged']} lines in the log"
+    if counts["log_dropped"]:
+        line += f", {counts['log_dropped']} could not be written"
+    return line
+
+
 def events_of(flags: Mapping[str, Any]) -> EventConfig | None:
     """What the options ask for; None: no events.
 

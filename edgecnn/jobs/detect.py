@@ -12,6 +12,7 @@ from edgecnn.camera.events.config import EventConfig
 from edgecnn.camera.events.open import open_events
 from edgecnn.camera.loop import Listeners, LoopConfig, LoopSummary, OnNotice, OnResult, run_loop
 from edgecnn.camera.notices import Notices
+from edgecnn.camera.overlay import OverlayOptions
 from edgecnn.camera.pipeline import FrameModel, Pipeline
 from edgecnn.camera.recording.config import RecordingConfig
 from edgecnn.camera.recording.line_file import LineFile
@@ -91,7 +92,11 @@ def run(
         return run_loop(
             source,
             model,
-            replace(request.config, target=place.target.name if place.target else None),
+            replace(
+                request.config,
+                target=place.target.name if place.target else None,
+                overlay=_overlay(request),
+            ),
             replace(listeners, on_result=on_result, on_notice=on_notice),
         )
 
@@ -111,6 +116,14 @@ def _opened(stage: NetworkStage, request: DetectRequest, stack: ExitStack, say: 
     for line in what_was_found(runnable):
         say(prefix + line)
     return runnable
+
+
+def _overlay(request: DetectRequest) -> OverlayOptions | None:
+    """How results are drawn, the regions of the events with them."""
+    overlay = request.config.overlay
+    if overlay is None or request.events is None:
+        return overlay
+    return replace(overlay, regions=request.events.regions)
 
 
 def _listeners(

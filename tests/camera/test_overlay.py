@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from edgecnn.camera.events.regions import FrameRegion
 from edgecnn.camera.overlay import OverlayOptions, class_colour, draw, plain_text
 from edgecnn.camera.result import Item, items_of
 from edgecnn.camera.stats import Percentiles
@@ -27,6 +28,17 @@ def test_a_box_has_its_class_colour_where_it_belongs() -> None:
     image = draw(np.zeros((480, 640, 3), np.uint8), result(item), options, "12 ms")
     assert tuple(image[120, 150].tolist()) == class_colour(1)
     assert not image[150:190, 130:170].any() and not image[:100].any() and not image[:, 230:].any()
+
+
+def test_regions_are_outlined_below_the_boxes() -> None:
+    region = FrameRegion("door", ((0.25, 0.25), (1, 1)))
+    options = OverlayOptions(labels=False, scores=False, status=False, regions=(region,))
+    item = Item("a", 1, 0.9, (100.0, 240.0, 200.0, 320.0))
+    image = draw(np.zeros((481, 641, 3), np.uint8), result(item), options)
+    assert image[120, 400].any() and image[480, 400].any() and image[400, 640].any()
+    assert tuple(image[280, 100].tolist()) == class_colour(1)
+    assert image[300, 160].any() and not image[:110].any() and not image[:230, :150].any()
+    assert draw(np.zeros((9, 9, 3), np.uint8), result(), OverlayOptions(regions=(region,))).any()
 
 
 def test_nothing_to_draw_leaves_the_frame() -> None:

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +81,11 @@ class FrameRegion:
         >>> FrameRegion("left", ((0, 0), (0.5, 1))).holds(0.5, 1.0)
         True
         """
+        left, top, right, bottom = self._bounds
+        if not (left <= x <= right and top <= y <= bottom):
+            return False
         inside = False
-        for (x1, y1), (x2, y2) in _sides(self.points):
+        for (x1, y1), (x2, y2) in self._around:
             side = (x2 - x1) * (y - y1) - (y2 - y1) * (x - x1)
             if side == 0 and min(x1, x2) <= x <= max(x1, x2) and min(y1, y2) <= y <= max(y1, y2):
                 return True
@@ -89,6 +93,15 @@ class FrameRegion:
             if (y1 <= y) != (y2 <= y) and (side > 0) == (y2 > y1):
                 inside = not inside
         return inside
+
+    @cached_property
+    def _around(self) -> list[tuple[Point, Point]]:
+        return _sides(self.points)
+
+    @cached_property
+    def _bounds(self) -> tuple[float, float, float, float]:
+        across, down = zip(*self.points, strict=True)
+        return min(across), min(down), max(across), max(down)
 
 
 class InRegions:

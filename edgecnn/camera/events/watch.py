@@ -169,15 +169,7 @@ class EventWatch:
         return presence.appeared
 
     def _appeared(self, key: PresenceKey, item: Item, frame: Frame) -> Event:
-        event = replace(
-            self._event("appeared", frame.captured),
-            frame=frame.sequence,
-            timestamp_s=frame.timestamp_s,
-            label=key[0],
-            score=item.score,
-            box_xyxy=item.box_xyxy,
-            region=key[1],
-        )
+        event = self._of(key, self._there[key], "appeared", frame.captured, item.score)
         if self._attach is not None:
             event = self._attach(event)
         self._there[key].appeared = event
@@ -185,17 +177,25 @@ class EventWatch:
 
     def _left(self, key: PresenceKey, presence: _Presence, began: Event, moment: Moment) -> Event:
         return replace(
-            self._event("left", moment),
-            frame=presence.frame,
-            timestamp_s=presence.timestamp_s,
-            label=key[0],
-            score=presence.best,
-            box_xyxy=presence.box_xyxy,
-            region=key[1],
+            self._of(key, presence, "left", moment, presence.best),
             seconds=presence.last_s - presence.began_s,
             began=began.number,
             clip=began.clip,
             snapshot=began.snapshot,
+        )
+
+    def _of(
+        self, key: PresenceKey, presence: _Presence, kind: str, moment: Moment, score: float
+    ) -> Event:
+        """An event of a presence, on the frame it was seen on last."""
+        return replace(
+            self._event(kind, moment),
+            frame=presence.frame,
+            timestamp_s=presence.timestamp_s,
+            label=key[0],
+            score=score,
+            box_xyxy=presence.box_xyxy,
+            region=key[1],
         )
 
     def _event(self, kind: str, moment: Moment) -> Event:

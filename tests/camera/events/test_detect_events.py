@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.builders import tiny_classifier
 from tests.camera.events.models import LABELS, colour_points, square_video
 from tests.run import ROOT, in_process
 
@@ -127,6 +128,29 @@ def test_what_cannot_be_meant_is_said(
     done = in_process("detect", *flags, *arguments, cwd=tmp_path)
     assert done.returncode in (1, 2), done.stdout
     assert message in done.stderr and hint in done.stderr and "Traceback" not in done.stderr
+
+
+def test_of_two_networks_the_first_one_s_classes_are_meant(tmp_path: Path) -> None:
+    (tmp_path / "net.tflite").write_bytes(tiny_classifier(classes=2))
+    (tmp_path / "first.txt").write_text("cat\ndog")
+    (tmp_path / "second.txt").write_text("red\nblue")
+    (tmp_path / "stages.toml").write_text(
+        "".join(
+            f'[[stages]]\nmodel = "net.tflite"\nlabels = "{name}.txt"\ninput_range = "0..1"\n'
+            for name in ("first", "second")
+        )
+    )
+    clip = square_video(tmp_path / "clip.avi", [[(0, 0, RED, 1.0)]])
+    flags = ("detect", "--stages", tmp_path / "stages.toml", "--source", clip, "--json")
+    refused = in_process(*flags, "--classes", "red")
+    assert refused.returncode == 2 and "its 2 classes: cat, dog" in refused.stderr
+    lists = []
+    for name in ("cat", "dog"):
+        done = in_process(*flags, "--classes", name)
+        assert done.returncode == 0, done.stderr
+        lists.append(json.loads(done.stdout.splitlines()[0])["detections"])
+    assert sorted(len(found) for found in lists) == [0, 1]
+    assert lists[0] == [] or lists[0][0]["then"][0]["label"] in ("red", "blue")
 
 
 def test_events_on_standard_output_are_all_that_is_there(tmp_path: Path) -> None:
