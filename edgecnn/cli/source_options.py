@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from edgecnn.camera.sources.forms import forms_text
 from edgecnn.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ def source_options(function: F) -> F:
                      help="Reopen a lost camera or stream so often before giving up."),
         click.option("--wait", is_flag=True,
                      help="Wait for a source that is not there yet."),
-        click.option("--source", default=None, help="Camera number, video file or URL."),
+        click.option("--source", default=None, metavar="SOURCE",
+                     help=f"Where frames come from. {forms_text()}."),
     ):  # fmt: skip
         function = option(function)
     return function

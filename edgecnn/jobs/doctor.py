@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edgecnn import __version__
+from edgecnn.camera.sources.picamera_package import PicameraPackage, picamera_package
 from edgecnn.core.own_packages import foreign_modules
 
 #: distribution → (what it is for, extra; "" for the base install)
@@ -94,7 +95,16 @@ def examine() -> tuple[Finding, ...]:
     for program, (purpose, advice) in _PROGRAMS.items():
         path = shutil.which(program)
         findings.append(Finding(program, path, purpose, path is not None, advice))
-    return tuple(findings)
+    return (*findings, *_picamera(picamera_package()))
+
+
+def _picamera(package: PicameraPackage) -> tuple[Finding, ...]:
+    """The row of picamera2, on machines where it means anything."""
+    if not package.relevant:
+        return ()
+    purpose = "cameras on a Raspberry Pi's ribbon cable (--source picamera2)"
+    ok = package.version is not None
+    return (Finding("picamera2", package.version, purpose, ok, package.advice),)
 
 
 def _own_packages() -> Finding:

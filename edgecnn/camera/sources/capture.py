@@ -1,4 +1,4 @@
-"""Opening a camera, a video file or a stream with cv2, with errors that name what was given."""
+"""Opening a video file or a stream with cv2, with errors that name what was given."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def quiet_cv2() -> Iterator[None]:
 
 
 def open_capture(spec: SourceSpec) -> Any:
-    """An open ``cv2.VideoCapture``.
+    """An open ``cv2.VideoCapture`` of a file or a stream.
 
     Raises:
         CameraError: it does not exist, cannot be opened, or is of no known format.
@@ -97,9 +97,6 @@ def open_capture(spec: SourceSpec) -> Any:
     if not capture.isOpened():
         capture.release()
         raise _cannot_open(spec)
-    if spec.kind == "camera":
-        # One buffered frame: a longer driver queue is lag that no later stage can undo.
-        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
     return capture
 
 
@@ -120,16 +117,6 @@ def _check_file(path: Path) -> None:
 
 
 def _cannot_open(spec: SourceSpec) -> CameraError:
-    if spec.kind == "camera":
-        numbers = sorted(
-            int(path.name[5:]) for path in Path("/dev").glob("video*") if path.name[5:].isdigit()
-        )
-        found = f"cameras here: {', '.join(map(str, numbers))}" if numbers else "no camera found"
-        return CameraError(
-            f"cannot open {spec.display}",
-            hint=f"{found}; is it plugged in, and in use by no other program?"
-            " a video file works too: --source clip.mp4",
-        )
     if spec.kind == "url":
         return CameraError(
             f"cannot open the stream {spec.display}",

@@ -19,13 +19,13 @@ from edgecnn.camera.notices import Notices
 from edgecnn.camera.sources.capture import (
     Capture,
     PacedCapture,
-    open_capture,
     property_of,
 )
 from edgecnn.camera.sources.file import FileSource
 from edgecnn.camera.sources.frames import Source
 from edgecnn.camera.sources.late import LateSource
 from edgecnn.camera.sources.live import NewestSource
+from edgecnn.camera.sources.openers import opener_of
 from edgecnn.camera.sources.options import SourceOptions
 from edgecnn.camera.sources.reader import counts_exactly
 from edgecnn.camera.sources.spec import SourceSpec, parse_source
@@ -40,7 +40,7 @@ _VIDEO_FILES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
 def open_source(
     text: str, options: SourceOptions | None = None, notices: Notices | None = None
 ) -> Source:
-    """Opens a camera (``"0"``), a video or image file, or an http/rtsp stream.
+    """Opens a camera, a video or image file, or an http/rtsp stream; ``forms.py`` has all forms.
 
     Args:
         text: as given to ``--source``.
@@ -56,7 +56,7 @@ def open_source(
     if not options.wait:
         return _open_now(spec, options, notices)
     if _is_live(spec):
-        return _live(spec, partial(open_capture, spec), None, options, notices)
+        return _live(spec, opener_of(spec, notices), None, options, notices)
     return LateSource(partial(_open_now, spec, options, notices), spec.display, notices)
 
 
@@ -70,7 +70,8 @@ def _is_live(spec: SourceSpec) -> bool:
 def _open_now(
     spec: SourceSpec, options: SourceOptions, notices: Notices | None
 ) -> FileSource | NewestSource:
-    capture = open_capture(spec) if spec.kind == "file" else _opened_beside(spec)
+    opener = opener_of(spec, notices)
+    capture = opener() if spec.kind == "file" else _opened_beside(opener, spec.display)
     fps = property_of(capture, _CAP_PROP_FPS)
     finite = spec.kind != "camera" and (
         spec.kind == "file" or property_of(capture, _CAP_PROP_FRAME_COUNT) is not None
@@ -86,7 +87,7 @@ def _open_now(
     if finite:
         paced = PacedCapture(capture, fps or 30.0)
         return NewestSource(lambda: paced, spec.display, None, fps)
-    return _live(spec, _first_open(capture, spec), fps, options, notices)
+    return _live(spec, _first_open(capture, opener), fps, options, notices)
 
 
 def _live(
@@ -101,13 +102,13 @@ def _live(
     )
 
 
-def _first_open(capture: Capture, spec: SourceSpec) -> Callable[[], Capture]:
+def _first_open(capture: Capture, opener: Callable[[], Capture]) -> Callable[[], Capture]:
     """An opener that hands out ``capture`` first, and opens anew afterwards."""
     ready = [capture]
-    return lambda: ready.pop() if ready else open_capture(spec)
+    return lambda: ready.pop() if ready else opener()
 
 
-def _opened_beside(spec: SourceSpec) -> Capture:
+def _opened_beside(opener: Callable[[], Capture], name: str) -> Capture:
     """Opens a camera or a stream on a thread, so that Ctrl-C need not wait for it.
 
     Raises:
@@ -117,7 +118,7 @@ def _opened_beside(spec: SourceSpec) -> Capture:
 
     def run() -> None:
         try:
-            capture = open_capture(spec)
+            capture = opener()
         except EdgecnnError as error:
             if opened.set_running_or_notify_cancel():
                 opened.set_exception(error)
@@ -133,7 +134,7 @@ def _opened_beside(spec: SourceSpec) -> Capture:
     except TimeoutError:
         opened.cancel()
         raise CameraError(
-            f"opening {spec.display} takes longer than {_OPENING_S:.0f} s",
+            f"opening {name} takes longer than {_OPENING_S:.0f} s",
             hint="unplug the camera and plug it in again, or restart the stream",
         ) from None
     except KeyboardInterrupt:

@@ -1,11 +1,13 @@
-"""What ``--source`` names: a camera, a file, a stream, as a kind, a value and options."""
+"""What ``--source`` names: a camera, a file, a stream, as a kind and a value."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
+from edgecnn.camera.sources.device_options import CameraName, camera_name
+from edgecnn.camera.sources.forms import forms_text
 from edgecnn.camera.sources.url import checked_url
 from edgecnn.core.errors import UsageError
 
@@ -20,31 +22,32 @@ class SourceSpec:
         kind: what opens it.
         value: a camera's number, or the text that names it.
         display: for messages: passwords in URLs are masked.
-        options: what was said behind the name, such as a size; their meaning is the kind's.
+        camera: a camera's whole name, with what is asked of it.
     """
 
     kind: SourceKind
     value: int | str
     display: str
-    options: Mapping[str, str] = field(default_factory=dict)
+    camera: CameraName | None = None
 
 
 def parse_source(text: str) -> SourceSpec:
-    """Reads ``--source``: a camera's number, a URL, or a path.
+    """Reads ``--source``: a camera, a URL, or a path.
 
-    >>> parse_source("0").kind, parse_source("clips/a.mp4").kind
+    >>> parse_source("0,size=640x480").kind, parse_source("clips/a,b.mp4").kind
     ('camera', 'file')
     >>> parse_source("rtsp://me:secret@door.local/1").display
     'rtsp://me:***@door.local/1'
 
     Raises:
-        UsageError: empty, a negative number, or a URL that cannot be one.
+        UsageError: empty, a negative number, a camera's option that cannot be meant, or a URL that
+            cannot be one.
     """
     text = text.strip()
     if not text or text.lstrip("-").isdigit() and text.startswith("-"):
         raise UsageError(
-            f"--source is {text!r}, expected a camera number from 0, a file, or a URL",
-            hint="for example --source 0, --source clip.mp4, --source rtsp://camera.local/stream",
+            f"--source is {text!r}, expected a camera, a file, or a URL",
+            hint=forms_text(),
         )
     for form in _FORMS:
         spec = form(text)
@@ -53,10 +56,9 @@ def parse_source(text: str) -> SourceSpec:
     return SourceSpec("file", text, f"'{text}'")
 
 
-def _camera_number(text: str) -> SourceSpec | None:
-    if text.isascii() and text.isdigit():
-        return SourceSpec("camera", int(text[:9]), f"camera {text}")
-    return None
+def _camera(text: str) -> SourceSpec | None:
+    name = camera_name(text)
+    return SourceSpec("camera", name.value, name.display, name) if name else None
 
 
 def _url(text: str) -> SourceSpec | None:
@@ -64,4 +66,4 @@ def _url(text: str) -> SourceSpec | None:
 
 
 #: Each reads one form of ``--source``, or says None; what none reads is a file.
-_FORMS: tuple[Callable[[str], SourceSpec | None], ...] = (_camera_number, _url)
+_FORMS: tuple[Callable[[str], SourceSpec | None], ...] = (_camera, _url)
