@@ -19,6 +19,7 @@ NoticeKind = Literal[
     "recording_stopped",
     "recording_resumed",
     "recording_kept",
+    "clip_shortened",
     "delivery_failing",
     "delivery_resumed",
     "dropped",

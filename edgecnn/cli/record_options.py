@@ -22,7 +22,7 @@ _FOLDERS = ("record", "clips", "snapshots")
 # Option → those of which one has to be given with it.
 _NEEDS = {
     "segment": ("record",),
-    "record_fps": ("record",),
+    "record_fps": ("record", "clips"),
     "clip_seconds": ("clips",),
     "record_raw": _FOLDERS,
     "record_quality": _FOLDERS,
@@ -55,7 +55,7 @@ def record_options(function: F) -> F:
         click.option("--record-quality", type=int, default=None,
                      help="JPEG quality of what is recorded, 1 to 100 (default 80)."),
         click.option("--record-fps", type=float, default=None,
-                     help="With --record: at most so many frames a second."),
+                     help="Segments and clips have at most so many frames a second."),
         click.option("--record-raw", is_flag=True,
                      help="Record the pixels as they came, without what was found drawn on them."),
         click.option("--snapshots", type=folder, default=None,

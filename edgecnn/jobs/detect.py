@@ -142,12 +142,15 @@ def _listeners(
     lines = LineFile(request.lines) if request.lines is not None else None
     if lines is not None:
         stack.callback(lines.discard)
-    recording = request.recording
-    for sink in open_recording(recording, live=source.live, notices=notices, times=times):
+    recording = open_recording(request.recording, live=source.live, notices=notices, times=times)
+    for sink in recording.sinks:
         stack.callback(sink.discard)
         sinks.append(sink)
     events = open_events(
-        request.events, source=parse_source(request.source).display, notices=notices
+        request.events,
+        source=parse_source(request.source).display,
+        notices=notices,
+        attach=recording.attach,
     )
     return Listeners((*events.sinks, *sinks), lines, events.source, times, notices)
 

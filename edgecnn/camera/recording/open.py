@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from edgecnn.camera.notices import Notices
+from edgecnn.camera.recording.attachments import Attachments
+from edgecnn.camera.recording.clips import ClipSink
 from edgecnn.camera.recording.config import RecordingConfig
 from edgecnn.camera.recording.encoder import JpegSink, JpegStage
 from edgecnn.camera.recording.recorder import Recorder
+from edgecnn.camera.recording.snapshots import SnapshotSink
 from edgecnn.camera.recording.storage import Storage
 from edgecnn.camera.seen import FrameSink
 from edgecnn.camera.stats import StageTimes
 
 
+@dataclass(frozen=True)
+class OpenRecording:
+    """What records, and what names its files in the events that they show; None: no files are."""
+
+    sinks: tuple[FrameSink, ...] = ()
+    attach: Attachments | None = None
+
+
 def open_recording(
     config: RecordingConfig, *, live: bool, notices: Notices, times: StageTimes
-) -> tuple[FrameSink, ...]:
+) -> OpenRecording:
     """The sinks that record.
 
     Args:
@@ -26,16 +39,44 @@ def open_recording(
     Raises:
         UsageError: a folder cannot be written to, or another process records into it.
     """
-    if config.folder is None:
-        return ()
+    folders = [path for path in (config.folder, config.clips, config.snapshots) if path is not None]
+    if not folders:
+        return OpenRecording()
     storage = Storage(
-        [config.folder],
+        folders,
         max_bytes=config.max_disk_bytes,
         keep_free_bytes=config.keep_free_bytes,
         notices=notices,
     )
-    sinks: list[JpegSink] = [
-        Recorder(config.folder, storage, segment_s=config.segment_s, fps=config.fps, live=live),
+    sinks: list[JpegSink] = []
+    if config.folder is not None:
+        sinks.append(
+            Recorder(config.folder, storage, segment_s=config.segment_s, fps=config.fps, live=live)
+        )
+    attach = Attachments(
         storage,
-    ]
-    return (JpegStage(sinks, raw=config.raw, quality=config.quality, live=live, times=times),)
+        clips=config.clips,
+        snapshots=config.snapshots,
+        before_s=config.before_s,
+        after_s=config.after_s,
+        live=live,
+    )
+    if config.clips is not None:
+        clips = ClipSink(
+            storage,
+            config.clips,
+            attach,
+            before_s=config.before_s,
+            after_s=config.after_s,
+            fps=config.fps,
+            live=live,
+            notices=notices,
+        )
+        sinks.append(clips)
+    if config.snapshots is not None:
+        sinks.append(SnapshotSink(storage, config.snapshots))
+    stage = JpegStage(
+        (*sinks, storage), raw=config.raw, quality=config.quality, live=live, times=times
+    )
+    shown = config.clips is not None or config.snapshots is not None
+    return OpenRecording((stage,), attach if shown else None)

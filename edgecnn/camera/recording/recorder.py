@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgecnn.camera.clock import Moment
 from edgecnn.camera.events.event import Event
 from edgecnn.camera.recording.encoder import EncodedFrame
 from edgecnn.camera.recording.storage import Storage, VideoPart
 from edgecnn.camera.seen import Seen
-from edgecnn.camera.sources.frames import Frame
 
 #: How much too early a frame may be and still be taken, as a share of the period: cameras are not
 #: exact, and a tenth of their frames should not be left out for it.
@@ -52,9 +52,9 @@ class Timeline:
         self._last_s: float | None = None
         self._gap_s, self._shift_s = 0.04, 0.0
 
-    def at(self, frame: Frame | EncodedFrame) -> float:
-        """Seconds on a scale of its own."""
-        time_s = frame.captured.monotonic_s if self._live else frame.timestamp_s
+    def at(self, captured: Moment, timestamp_s: float) -> float:
+        """Seconds on a scale of its own; those of one frame may be asked for repeatedly."""
+        time_s = captured.monotonic_s if self._live else timestamp_s
         if self._last_s is not None:
             step_s = time_s + self._shift_s - self._last_s
             if step_s < 0:
@@ -103,7 +103,7 @@ class Recorder:
 
     def put(self, frame: EncodedFrame) -> None:
         """See :class:`~edgecnn.camera.recording.encoder.JpegSink`."""
-        time_s = self._timeline.at(frame)
+        time_s = self._timeline.at(frame.captured, frame.timestamp_s)
         if self._part is not None and self._full(self._part, frame, time_s):
             self._end()
         if self._part is None:

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from edgecnn.camera.clock import SYSTEM_CLOCK, Clock
@@ -21,7 +22,6 @@ from edgecnn.camera.recording.leftovers import rescue
 from edgecnn.camera.recording.lock import FolderLock
 from edgecnn.camera.recording.matroska import MatroskaWriter, Opener, create_raw
 from edgecnn.camera.recording.names import (
-    PICTURE,
     VIDEO,
     RecordingName,
     marked_picture,
@@ -141,7 +141,7 @@ class Storage:
             try:
                 for folder in self._folders:
                     rescue(folder, notices)
-                self._number = next_number(self._folders)
+                self._numbers = count(next_number(self._folders))
                 self._quota = Quota(self._folders, max_bytes, self._said)
             except OSError as error:
                 raise _refused(self._folders[0], error) from error
@@ -157,20 +157,20 @@ class Storage:
         return None if self._quota.max_bytes is None else self._quota.max_bytes // 4
 
     def begin(
-        self, folder: Path, frame: EncodedFrame, label: str = "", title: str = ""
+        self, folder: Path, frame: EncodedFrame, name: RecordingName | None = None, title: str = ""
     ) -> VideoPart | None:
         """Begins a video whose first frame will be this one; None: nothing can be recorded now.
 
         Args:
             folder: one of those given.
             frame: says size and time; it is not yet written.
-            label: becomes part of the name.
+            name: of :meth:`new_name`; None: any.
             title: for players.
         """
         folder = self._places[folder]
         if not self._may_write(len(frame.jpeg) + 2 * _OVERHEAD_BYTES):
             return None
-        name = self._name(folder, frame.captured.wall_s, VIDEO, label)
+        name = name or self.new_name(frame.captured.wall_s, VIDEO, folder)
         try:
             writer = MatroskaWriter(
                 folder / name.file(part=True),
@@ -231,19 +231,18 @@ class Storage:
         counts.video_bytes += writer.size_bytes
         return path
 
-    def save(self, folder: Path, frame: EncodedFrame, label: str = "") -> Path | None:
+    def save(self, folder: Path, frame: EncodedFrame, name: RecordingName) -> Path | None:
         """Writes one picture, whole or not at all; None: it could not be.
 
         Args:
             folder: one of those given.
             frame: the picture.
-            label: becomes part of the name.
+            name: of :meth:`new_name`.
         """
         folder = self._places[folder]
         data = marked_picture(frame.jpeg)
         if not self._may_write(len(data)):
             return None
-        name = self._name(folder, frame.captured.wall_s, PICTURE, label)
         temporary = folder / name.file(part=True)
         try:
             with temporary.open("xb") as stream:
@@ -261,6 +260,28 @@ class Storage:
         self.counts.files += 1
         self.counts.bytes += len(data)
         return path
+
+    def new_name(self, wall_s: float, suffix: str, folder: Path, label: str = "") -> RecordingName:
+        """A name that no file has: neither a finished one nor one under way. Any thread may ask.
+
+        Args:
+            wall_s: when the file begins, seconds since 1970.
+            suffix: of the file.
+            folder: where it will lie.
+            label: becomes part of the name.
+        """
+        while True:
+            name = RecordingName.new(next(self._numbers), wall_s, suffix, label)
+            if not any((folder / name.file(part)).exists() for part in (False, True)):
+                return name
+
+    @property
+    def stopped(self) -> bool:
+        """Nothing can be recorded now, nor is it time to try again. Any thread may ask."""
+        trouble = self._trouble
+        if trouble is None or trouble.trying:
+            return False
+        return self._clock.now().monotonic_s < trouble.retry_s
 
     # What follows makes it the last of the stage's sinks.
 
@@ -306,14 +327,6 @@ class Storage:
                 "stopped": counts.stopped,
             }
         }
-
-    def _name(self, folder: Path, wall_s: float, suffix: str, label: str) -> RecordingName:
-        """A name that no file has: neither a finished one nor one under way."""
-        while True:
-            name = RecordingName.new(self._number, wall_s, suffix, label)
-            self._number += 1
-            if not any((folder / name.file(part)).exists() for part in (False, True)):
-                return name
 
     def _may_write(self, size: int) -> bool:
         """Whether so many bytes can be written now, as far as one can know."""
