@@ -38,6 +38,11 @@ def times_in(path: Path) -> list[float]:
     return found
 
 
+def only_files(folder: Path) -> list[str]:
+    """Names of the files in a folder."""
+    return [path.name for path in folder.iterdir() if path.is_file()]
+
+
 @dataclass
 class SmallLoop:
     """Hands frames with events to a sink, as the loop and the encoding stage do it.
