@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgecnn.cli.choice_options import choice_of, choice_options
-from edgecnn.cli.event_options import event_line, event_options, events_of
+from edgecnn.cli.detect_summary import print_summary
+from edgecnn.cli.event_options import event_options, events_of
 from edgecnn.cli.explain_model import explain_model
 from edgecnn.cli.options import (
     common,
@@ -26,12 +27,11 @@ from edgecnn.cli.options import (
     variant_option,
 )
 from edgecnn.cli.output import print_warnings
-from edgecnn.cli.record_options import record_options, recording_line, recording_of
+from edgecnn.cli.record_options import record_options, recording_of
 from edgecnn.cli.source_options import source_options, source_options_of
 from edgecnn.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from edgecnn.camera.loop import LoopSummary
     from edgecnn.camera.notices import Notice
     from edgecnn.camera.result import FrameResult
     from edgecnn.jobs.cascade_file import NetworkStage
@@ -109,7 +109,7 @@ def _detect(model: Path | None, project: Path, flags: dict[str, Any]) -> None:
 
         click.echo(to_line(summary.to_json()), nl=False)
     elif not (as_json or quiet or flags["events"] == "-"):
-        _print(summary, [path for path in (video, lines) if path and path.exists()])
+        print_summary(summary, [path for path in (video, lines) if path and path.exists()])
 
 
 def _stages(
@@ -192,53 +192,3 @@ class _Status:
         names = ", ".join(item.label for item in result.items[:8])
         click.echo(f"\rframe {result.frame}  age {result.age_ms:.0f} ms  {names:<40.40}",
                    nl=False, err=True)  # fmt: skip
-
-
-_BOUNDS = {
-    "source": "what the source gives",
-    "decoding": "decoding the file",
-    "inference": "preprocessing and inference",
-    "cores": "all cores busy",
-}
-
-
-def _counted(summary: LoopSummary) -> str:
-    """What became of the frames that were not processed; what did not happen is left out."""
-    counts = summary.counts
-    said = [f"{counts.dropped} dropped"]
-    if counts.corrupt:
-        said.append(f"{counts.corrupt} damaged")
-    if counts.reconnects:
-        said.append(f"{counts.reconnects} reconnects")
-    return ", ".join(said)
-
-
-def _print(summary: LoopSummary, written: list[Path]) -> None:
-    from edgecnn.cli.output import print_table
-
-    def cell(value: float | None) -> str:
-        return "–" if value is None else f"{value:.2f}"
-
-    rows = [
-        (name, cell(spread["p50"]), cell(spread["p95"]))
-        for name, spread in summary.stage_ms.items()
-    ]
-    rows.append(("frame age", cell(summary.age_ms["p50"]), cell(summary.age_ms["p95"])))
-    click.echo("", err=True)
-    print_table(
-        f"{summary.frames} frames, {_counted(summary)}, {summary.fps:.1f} FPS",
-        ("stage", "p50 ms", "p95 ms"),
-        rows,
-        numeric=(1, 2),
-    )
-    if summary.bound is not None:
-        bound = summary.bound
-        click.echo(
-            f"bound: {bound.fps:.1f} FPS ({_BOUNDS[bound.by]}), reached {bound.reached:.0%};"
-            f" {bound.cpu_ms:.2f} ms of CPU a frame"
-        )
-    for line in (recording_line(summary.outputs), event_line(summary.outputs)):
-        if line is not None:
-            click.echo(line)
-    for path in written:
-        click.echo(f"wrote {path}")
