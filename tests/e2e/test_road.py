@@ -200,7 +200,9 @@ def test_detector_runs_on_a_video(scenes: Path, tmp_path: Path) -> None:
     assert len(lines) == 31
     assert lines[-1]["schema"] == "edgecnn.detect/1"
     assert lines[-1]["frames"] == 30
-    assert set(lines[0]) == {"frame", "timestamp_s", "age_ms", "detections", "stage_ms"}
+    assert set(lines[0]) == {
+        "frame", "timestamp_s", "time", "age_ms", "detections", "stage_ms",
+    }  # fmt: skip
     capture = cv2.VideoCapture(str(tmp_path / "detections.mp4"))
     count = 0
     while capture.read()[0]:
