@@ -294,7 +294,14 @@ class _Run:
         for name, ms in times.items():
             self.times.add(name, ms)
         result = FrameResult(
-            frame.sequence, frame.timestamp_s, frame.captured, age_ms, items, times
+            frame.sequence,
+            frame.timestamp_s,
+            frame.captured,
+            age_ms,
+            items,
+            times,
+            frame.name,
+            frame.truth,
         )
         picture = Picture(
             frame.image, result, self.config.overlay, self.rate or None, self.keep_raw, self.times

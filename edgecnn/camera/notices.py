@@ -14,6 +14,7 @@ NoticeKind = Literal[
     "source_back",
     "source_changed",
     "source_ended_early",
+    "source_corrupt",
     "log_repaired",
     "recording_leftover",
     "recording_stopped",

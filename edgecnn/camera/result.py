@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.camera.clock import Moment
+from edgecnn.camera.sources.frames import TrueBox
 from edgecnn.core.decode import Decoded
 from edgecnn.core.detections import Centroids, Classification, Detections, Segmentation
 from edgecnn.core.mask import Box, Mask, MaskArea
@@ -122,11 +123,13 @@ class FrameResult:
     """One frame's line.
 
     Attributes:
-        frame: the source's sequence number; gaps are dropped frames.
+        frame: the source's sequence number; gaps are dropped or corrupt frames.
         timestamp_s: position in the file, or seconds since the live source's first frame.
         captured: when it was captured, on both clocks.
         age_ms: from capture to the finished result.
         stage_ms: milliseconds by stage.
+        file: the image that the frame is; None: it is one of a video or a camera.
+        truth: all that is on it, where that is known; None: it is not.
     """
 
     frame: int
@@ -135,10 +138,12 @@ class FrameResult:
     age_ms: float
     items: tuple[Item, ...]
     stage_ms: Mapping[str, float]
+    file: str | None = None
+    truth: tuple[TrueBox, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The object of one line of ``edgecnn detect --json``."""
-        return {
+        fields: dict[str, Any] = {
             "frame": self.frame,
             "timestamp_s": round(self.timestamp_s, 4),
             "time": self.captured.iso(),
@@ -146,6 +151,11 @@ class FrameResult:
             "detections": [item.to_json() for item in self.items],
             "stage_ms": {name: round(ms, 3) for name, ms in self.stage_ms.items()},
         }
+        if self.file is not None:
+            fields["file"] = self.file
+        if self.truth is not None:
+            fields["truth"] = [box.to_json() for box in self.truth]
+        return fields
 
 
 def to_line(data: Mapping[str, Any]) -> str:

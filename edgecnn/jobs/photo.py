@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgecnn.camera.sources.capture import open_capture
-from edgecnn.camera.sources.frames import read_image
 from edgecnn.camera.sources.spec import SourceSpec, parse_source
+from edgecnn.camera.sources.still import open_reader
 from edgecnn.core.errors import EdgecnnError
 from edgecnn.core.imaging import Image
 
 
 def photo_for(source: str | None) -> Image:
-    """The first frame of a file, else a drawn picture.
+    """The first frame of a video, or the first image of several; else a drawn picture.
 
     Cameras and streams are not opened for it: they would have to be opened twice.
     """
@@ -28,11 +27,12 @@ def photo_for(source: str | None) -> Image:
 
 
 def _first_frame(spec: SourceSpec) -> Image | None:
-    capture = open_capture(spec)
+    reader = open_reader(spec)
     try:
-        return read_image(capture)
+        frame = reader.next()
+        return None if frame is None else frame.image
     finally:
-        capture.release()
+        reader.release()
 
 
 def drawn_picture(height: int = 480, width: int = 640) -> Image:

@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import pytest
 
-from edgecnn.camera.sources.capture import PacedCapture
 from edgecnn.camera.sources.file import FileSource
 from edgecnn.camera.sources.live import NewestSource
 from edgecnn.camera.sources.open import open_source
@@ -136,14 +135,6 @@ def test_a_file_in_real_time_drops_for_a_slow_consumer(tmp_path: Path) -> None:
     assert first and second and second.sequence > first.sequence + 1
     assert rest[-1].sequence == 19
     assert source.counts.dropped == 20 - 2 - len(rest)
-
-
-def test_paced_frames_are_not_early() -> None:
-    paced = PacedCapture(FakeCamera(3), 50)
-    start = time.monotonic()
-    while paced.read()[0]:
-        pass
-    assert time.monotonic() - start >= 2 / 50 - 0.005
 
 
 def test_a_slow_consumer_gets_the_newest_frame() -> None:

@@ -44,16 +44,17 @@ class ReadAhead(Closing):
 
     Args:
         reader: open; released here.
+        room: how many decoded frames may wait.
     """
 
     live = False
 
-    def __init__(self, reader: StillReader) -> None:
+    def __init__(self, reader: StillReader, room: int = _AHEAD) -> None:
         self._reader = reader
         self.fps = reader.fps
         self._error: CameraError | None = None
         self._ended = False
-        self._frames: Handover[Frame] = Handover(_AHEAD)
+        self._frames: Handover[Frame] = Handover(room)
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
@@ -112,5 +113,9 @@ class ReadAhead(Closing):
     def _read_all(self) -> None:
         while not self._frames.closed:
             frame = self._reader.next()
-            if frame is None or not self._frames.put(frame):
+            if frame is None or not self._hand_on(frame):
                 return
+
+    def _hand_on(self, frame: Frame) -> bool:
+        """Called by the thread for each frame; False: nobody wants any more."""
+        return self._frames.put(frame)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -133,26 +132,3 @@ def property_of(capture: Capture, number: int) -> float | None:
     getter = getattr(capture, "get", None)
     value = float(getter(number)) if getter else 0.0
     return value if 0 < value < 1e7 else None
-
-
-class PacedCapture:
-    """A file played in real time: frame k is handed out k / fps seconds after the first read."""
-
-    def __init__(self, capture: Capture, fps: float) -> None:
-        self._capture = capture
-        self._period_s = 1 / fps
-        self._due_s: float | None = None
-
-    def read(self) -> tuple[bool, Any]:
-        """Waits until the next frame is due."""
-        ok, image = self._capture.read()
-        now = time.monotonic()
-        due = now if self._due_s is None else self._due_s
-        if ok and due > now:
-            time.sleep(min(due - now, 1.0))
-        self._due_s = due + self._period_s
-        return ok, image
-
-    def release(self) -> None:
-        """Closes the file."""
-        self._capture.release()

@@ -24,7 +24,9 @@ SOURCE_FORMS = (
     SourceForm("v4l2:C615", "a camera by a part of its name (Linux)"),
     SourceForm("picamera2 or picamera2:1", "a camera on a Raspberry Pi's ribbon cable"),
     SourceForm("clip.mp4", "a video or image file"),
+    SourceForm("photos/, 'photos/*.jpg' or list.txt", "images"),
     SourceForm("rtsp://host/stream or http://…", "a stream"),
+    SourceForm("test or test,size=640x480,rate=15", "a moving pattern with known boxes"),
 )
 #: What may stand behind each camera.
 DEVICE_OPTIONS = "0,size=1280x720,rate=30,format=MJPG"

@@ -14,15 +14,34 @@ from edgecnn.camera.sources.capture import Capture, DamagedFrameError, Image, Un
 
 
 @dataclass(frozen=True)
+class TrueBox:
+    """Something that is known to be on a frame, because it was drawn there.
+
+    Attributes:
+        label: its class.
+        box_xyxy: x1, y1, x2, y2 in frame pixels: the first column and row, and one past the last.
+    """
+
+    label: str
+    box_xyxy: tuple[int, int, int, int]
+
+    def to_json(self) -> dict[str, object]:
+        """The object in ``truth``."""
+        return {"label": self.label, "box_xyxy": list(self.box_xyxy)}
+
+
+@dataclass(frozen=True)
 class Frame:
     """One captured frame.
 
     Attributes:
         image: uint8 (H, W, 3), BGR; the consumer owns it.
-        sequence: number of the frame in the source, from 0; gaps are dropped frames.
+        sequence: number of the frame in the source, from 0; gaps are dropped or corrupt frames.
         captured: when the source's read returned it.
         timestamp_s: position in the file, or seconds since the live source's first frame.
         capture_ms: how long the source's read took.
+        name: of the file that this frame alone is from; None: it has none of its own.
+        truth: all that is on it, where that is known; None: it is not.
     """
 
     image: Image
@@ -30,6 +49,8 @@ class Frame:
     captured: Moment
     timestamp_s: float
     capture_ms: float
+    name: str | None = None
+    truth: tuple[TrueBox, ...] | None = None
 
 
 @dataclass(frozen=True)

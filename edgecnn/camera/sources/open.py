@@ -11,24 +11,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from threading import Thread
 from urllib.parse import urlsplit
 
 from edgecnn.camera.notices import Notices
+from edgecnn.camera.sources.ahead import ReadAhead
 from edgecnn.camera.sources.capture import (
     Capture,
-    PacedCapture,
     property_of,
 )
-from edgecnn.camera.sources.file import FileSource
 from edgecnn.camera.sources.frames import Source
 from edgecnn.camera.sources.late import LateSource
 from edgecnn.camera.sources.live import NewestSource
 from edgecnn.camera.sources.openers import opener_of
 from edgecnn.camera.sources.options import SourceOptions
-from edgecnn.camera.sources.reader import counts_exactly
+from edgecnn.camera.sources.paced import PacedSource
 from edgecnn.camera.sources.spec import SourceSpec, parse_source
+from edgecnn.camera.sources.still import open_still, video_reader
 from edgecnn.core.errors import CameraError, EdgecnnError
 
 _CAP_PROP_FPS = 5
@@ -40,7 +40,7 @@ _VIDEO_FILES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
 def open_source(
     text: str, options: SourceOptions | None = None, notices: Notices | None = None
 ) -> Source:
-    """Opens a camera, a video or image file, or an http/rtsp stream; ``forms.py`` has all forms.
+    """Opens whatever ``--source`` names; ``forms.py`` has all forms.
 
     Args:
         text: as given to ``--source``.
@@ -53,7 +53,7 @@ def open_source(
     """
     options = options or SourceOptions()
     spec = parse_source(text)
-    if not options.wait:
+    if not options.wait or spec.kind == "test":
         return _open_now(spec, options, notices)
     if _is_live(spec):
         return _live(spec, opener_of(spec, notices), None, options, notices)
@@ -67,26 +67,15 @@ def _is_live(spec: SourceSpec) -> bool:
     return spec.kind == "camera"
 
 
-def _open_now(
-    spec: SourceSpec, options: SourceOptions, notices: Notices | None
-) -> FileSource | NewestSource:
+def _open_now(spec: SourceSpec, options: SourceOptions, notices: Notices | None) -> Source:
+    if spec.kind in ("file", "test"):
+        return open_still(spec, realtime=options.realtime, notices=notices)
     opener = opener_of(spec, notices)
-    capture = opener() if spec.kind == "file" else _opened_beside(opener, spec.display)
+    capture = _opened_beside(opener, spec.display)
+    if spec.kind == "url" and property_of(capture, _CAP_PROP_FRAME_COUNT) is not None:
+        reader = video_reader(capture, spec, notices)
+        return PacedSource(reader) if options.realtime else ReadAhead(reader)
     fps = property_of(capture, _CAP_PROP_FPS)
-    finite = spec.kind != "camera" and (
-        spec.kind == "file" or property_of(capture, _CAP_PROP_FRAME_COUNT) is not None
-    )
-    if finite and not options.realtime:
-        return FileSource(
-            capture,
-            fps,
-            name=spec.display,
-            exact=spec.kind == "file" and counts_exactly(Path(str(spec.value))),
-            notices=notices,
-        )
-    if finite:
-        paced = PacedCapture(capture, fps or 30.0)
-        return NewestSource(lambda: paced, spec.display, None, fps)
     return _live(spec, _first_open(capture, opener), fps, options, notices)
 
 

@@ -23,8 +23,9 @@ _CHANGES_TOLD = 3
 class VideoReader:
     """Reads a file's frames; implements :class:`~edgecnn.camera.sources.ahead.StillReader`.
 
-    A frame that cannot be decoded is skipped and counted: what comes behind it is often whole. Only
-    many failures in a row, or as many frames as the container promises, are the end.
+    A frame that cannot be decoded is skipped and counted, and keeps its number: what comes behind
+    it is often whole. Only many failures in a row, or as many frames as the container promises, are
+    the end.
 
     Args:
         capture: open; released here.
@@ -54,7 +55,7 @@ class VideoReader:
         self._promised = None if promised is None else int(promised)
         self._positions = FramePositions(fps)
         self._buffers = FrameBuffers()
-        self._read = 0
+        self._read = self._skipped = 0
         self._at_s = 0.0
         self._size: tuple[int, int] | None = None
         self._changes = 0
@@ -72,11 +73,13 @@ class VideoReader:
             return None
         taken_ms = (time.monotonic() - start_s) * 1e3
         self.corrupt += failures
+        self._skipped += failures
         getter = getattr(self._capture, "get", None)
         position_ms = float(getter(_CAP_PROP_POS_MSEC)) if getter else None
         self._at_s = self._positions.of(position_ms, failures)
-        self._follow_size(image)
-        frame = Frame(image, self._read, self._clock.now(), self._at_s, taken_ms)
+        number = self._read + self._skipped
+        self._follow_size(image, number)
+        frame = Frame(image, number, self._clock.now(), self._at_s, taken_ms)
         self._read += 1
         return frame
 
@@ -119,7 +122,7 @@ class VideoReader:
                 " it may be cut off or damaged",
             )
 
-    def _follow_size(self, image: Image) -> None:
+    def _follow_size(self, image: Image, number: int) -> None:
         size = (image.shape[1], image.shape[0])
         if self._size not in (None, size) and self._notices is not None:
             self._changes += 1
@@ -127,7 +130,7 @@ class VideoReader:
                 more = "; further changes are not told" if self._changes == _CHANGES_TOLD else ""
                 self._notices.say(
                     "source_changed",
-                    f"{self._name} is {size[0]}x{size[1]} from frame {self._read} on{more}",
+                    f"{self._name} is {size[0]}x{size[1]} from frame {number} on{more}",
                 )
         self._size = size
 

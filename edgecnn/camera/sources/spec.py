@@ -1,4 +1,4 @@
-"""What ``--source`` names: a camera, a file, a stream, as a kind and a value."""
+"""What ``--source`` names: a camera, a file, a stream, the pattern, as a kind and a value."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Literal
 
 from edgecnn.camera.sources.device_options import CameraName, camera_name
 from edgecnn.camera.sources.forms import forms_text
+from edgecnn.camera.sources.pattern_options import PatternOptions, pattern_options
 from edgecnn.camera.sources.url import checked_url
 from edgecnn.core.errors import UsageError
 
-SourceKind = Literal["camera", "file", "url"]
+SourceKind = Literal["camera", "file", "url", "test"]
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,14 @@ class SourceSpec:
         value: a camera's number, or the text that names it.
         display: for messages: passwords in URLs are masked.
         camera: a camera's whole name, with what is asked of it.
+        pattern: what is asked of the test pattern.
     """
 
     kind: SourceKind
     value: int | str
     display: str
     camera: CameraName | None = None
+    pattern: PatternOptions | None = None
 
 
 def parse_source(text: str) -> SourceSpec:
@@ -40,13 +43,13 @@ def parse_source(text: str) -> SourceSpec:
     'rtsp://me:***@door.local/1'
 
     Raises:
-        UsageError: empty, a negative number, a camera's option that cannot be meant, or a URL that
-            cannot be one.
+        UsageError: empty, a negative number, an option that cannot be meant, or a URL that cannot be
+            one.
     """
     text = text.strip()
     if not text or text.lstrip("-").isdigit() and text.startswith("-"):
         raise UsageError(
-            f"--source is {text!r}, expected a camera, a file, or a URL",
+            f"--source is {text!r}, expected a camera, a file, a folder, a URL, or test",
             hint=forms_text(),
         )
     for form in _FORMS:
@@ -65,5 +68,10 @@ def _url(text: str) -> SourceSpec | None:
     return SourceSpec("url", text, checked_url(text)) if "://" in text else None
 
 
+def _pattern(text: str) -> SourceSpec | None:
+    options = pattern_options(text)
+    return SourceSpec("test", text, "the test pattern", pattern=options) if options else None
+
+
 #: Each reads one form of ``--source``, or says None; what none reads is a file.
-_FORMS: tuple[Callable[[str], SourceSpec | None], ...] = (_camera, _url)
+_FORMS: tuple[Callable[[str], SourceSpec | None], ...] = (_camera, _pattern, _url)
