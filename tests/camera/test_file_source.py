@@ -18,6 +18,7 @@ from edgecnn.camera.sources.frames import Frame
 from edgecnn.camera.sources.open import open_source
 from edgecnn.camera.sources.positions import FramePositions
 from edgecnn.core.errors import CameraError
+from tests.camera.clocks import until
 from tests.camera.doubles import video_frames
 from tests.camera.videos import CODECS, cut, number_of, retimed, video, without_frames
 
@@ -67,13 +68,6 @@ class Scripted:
         self.released_inside = self.inside
 
 
-def wait_for(condition: Any) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-
-
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_every_frame_comes_in_order_with_its_position(suffix: str, tmp_path: Path) -> None:
     path = video(tmp_path / f"a{suffix}")
@@ -109,11 +103,11 @@ def test_two_frames_wait_and_a_third_is_decoded_but_no_more() -> None:
     capture = Scripted(*range(50), promised=50)
     with FileSource(capture, 25) as source:
         assert source.read(5) is not None
-        wait_for(lambda: capture.done == 4)
+        until(lambda: capture.done == 4)
         time.sleep(0.05)
         assert capture.done == 4
         assert source.read(5).sequence == 1
-        wait_for(lambda: capture.done == 5)
+        until(lambda: capture.done == 5)
 
 
 def test_nothing_is_read_before_somebody_asks() -> None:
@@ -129,7 +123,7 @@ def test_a_file_is_not_released_in_the_middle_of_a_read() -> None:
     assert source.read(5) is not None
     capture.go_on.clear()
     source.read(5), source.read(5)
-    wait_for(lambda: capture.inside)
+    until(lambda: capture.inside)
     threading.Timer(0.05, capture.go_on.set).start()
     source.close()
     source.close()

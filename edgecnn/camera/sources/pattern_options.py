@@ -69,9 +69,7 @@ def _size(text: str) -> tuple[int, int]:
     return sides[0], sides[1]
 
 
-def _number(
-    key: str, given: dict[str, str], least: float, most: float, expected: str
-) -> float:
+def _number(key: str, given: dict[str, str], least: float, most: float, expected: str) -> float:
     text = given.get(key, _DEFAULTS[key])
     try:
         value = float(text)

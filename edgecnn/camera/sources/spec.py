@@ -43,8 +43,8 @@ def parse_source(text: str) -> SourceSpec:
     'rtsp://me:***@door.local/1'
 
     Raises:
-        UsageError: empty, a negative number, an option that cannot be meant, or a URL that cannot be
-            one.
+        UsageError: empty, a negative number, an option that cannot be meant, or a URL that cannot
+            be one.
     """
     text = text.strip()
     if not text or text.lstrip("-").isdigit() and text.startswith("-"):
