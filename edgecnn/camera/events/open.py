@@ -31,7 +31,7 @@ def open_events(
 
     Args:
         config: what was asked for; None: nothing.
-        source: where frames come from, passwords masked.
+        source: where frames come from as messages say it, passwords masked.
         notices: get what happens to the deliveries.
         attach: names the files that are made for an event, in the event that begins it.
 
@@ -47,7 +47,9 @@ def open_events(
     except BaseException:
         sinks[0].discard()
         raise
-    return OpenEvents(EventWatch(config, source, attach), tuple(sinks))
+    # Messages put a path in quotes.
+    name = source[1:-1] if len(source) > 1 and source[0] == source[-1] == "'" else source
+    return OpenEvents(EventWatch(config, name, attach), tuple(sinks))
 
 
 def _deliveries(config: EventConfig, notices: Notices) -> list[FrameSink]:

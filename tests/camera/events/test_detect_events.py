@@ -56,7 +56,7 @@ def test_a_clip_becomes_events_in_one_command(tmp_path: Path) -> None:
     ]
     assert events[1]["timestamp_s"] == 0.5 and events[1]["score"] == pytest.approx(0.9, abs=0.03)
     assert events[3]["began"] == events[1]["number"] and events[3]["seconds"] == 0.9
-    assert events[5]["text"] == "source" and "clip.avi" in events[0]["source"]
+    assert events[5]["text"] == "source" and events[0]["source"] == str(clip)
     summary = json.loads(done.stdout.splitlines()[-1])
     assert summary["events"] == {"appeared": 2, "left": 2, "logged": 6, "log_dropped": 0}
 
