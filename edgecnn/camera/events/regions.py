@@ -185,10 +185,10 @@ def parse_region(text: str) -> tuple[FrameRegion, ...]:
         UsageError: neither, or corners that make no region.
         DataError: the file cannot be read.
     """
+    if Path(text).suffix.lower() in (".toml", ".json"):
+        return read_regions(Path(text))
     name, equals, corners = text.rpartition("=")
     if not equals:
-        if Path(text).suffix.lower() in (".toml", ".json"):
-            return read_regions(Path(text))
         raise UsageError(f"--region is '{text}', expected NAME=x,y,x,y,… or a file", hint=_HINT)
     numbers = [_share(name, word) for word in corners.split(",")]
     if len(numbers) % 2:

@@ -86,6 +86,8 @@ def test_a_class_of_pixels_is_where_it_covers_a_twentieth() -> None:
 
 def test_files_of_regions(tmp_path: Path) -> None:
     corners = {"door": [[0.1, 0.2], [0.5, 0.2], [0.3, 0.9]], "yard": [0.5, 0, 1, 1]}
+    tmp_path = tmp_path / "a=b"
+    tmp_path.mkdir()
     (tmp_path / "r.json").write_text(json.dumps({"regions": corners}))
     text = "[regions]\n" + "".join(f"{name} = {value}\n" for name, value in corners.items())
     (tmp_path / "r.toml").write_text(text)
