@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,14 +10,12 @@ from edgecnn.camera.events.event import Event
 from edgecnn.camera.notices import Notices
 from edgecnn.camera.recording.attachments import Attachments
 from edgecnn.camera.recording.encoder import EncodedFrame
+from edgecnn.camera.recording.late import LateEvents
 from edgecnn.camera.recording.names import RecordingName
 from edgecnn.camera.recording.preroll import SAME_S, PreRoll
 from edgecnn.camera.recording.recorder import Rate, Timeline
 from edgecnn.camera.recording.storage import Storage, VideoPart
 from edgecnn.camera.seen import Seen
-
-#: So many events without a frame are remembered for the next one.
-MOST_LATE = 100
 
 
 @dataclass
@@ -73,7 +70,7 @@ class ClipSink:
         self._rate, self._timeline = Rate(fps), Timeline(live)
         self._clip: _Clip | None = None
         self._latest: str | None = None
-        self._late: deque[Event] = deque()
+        self._late = LateEvents()
         self._last: tuple[float, EncodedFrame] | None = None
         self._said_short = False
         self._files = self._lost = 0
@@ -85,13 +82,12 @@ class ClipSink:
         if any(map(begins_clip, seen.events)):
             return True
         running = self._attachments.running(frame.captured, frame.timestamp_s)
-        return taken and (self._before_s > 0 or running or bool(self._late))
+        return taken and (self._before_s > 0 or running or self._late.waiting)
 
     def put(self, frame: EncodedFrame) -> None:
         """Adds the frame to the clip that it belongs to, and to those in memory."""
         now_s = self._timeline.at(frame.captured, frame.timestamp_s)
-        late = [self._late.popleft() for _ in range(len(self._late))]
-        for event in (*late, *frame.events):
+        for event in (*self._late.take(), *frame.events):
             if begins_clip(event):
                 self._show(event, now_s, frame)
         if self._clip is not None:
@@ -106,11 +102,7 @@ class ClipSink:
 
     def missed(self, seen_events: tuple[Event, ...]) -> None:
         """The clips of these events begin with the next frame."""
-        for event in filter(begins_clip, seen_events):
-            if len(self._late) < MOST_LATE:
-                self._late.append(event)
-            else:
-                self._lost += 1
+        self._late.keep(filter(begins_clip, seen_events))
 
     def tell(self, event: Event) -> None:
         """Nothing to do."""
@@ -127,12 +119,11 @@ class ClipSink:
     def finish(self) -> None:
         """Ends the clip that is open."""
         self._end()
-        self._lost += len(self._late)
-        self._late.clear()
+        self._late.give_up()
 
     def summary(self) -> dict[str, object]:
         """See docs/json.md."""
-        return {"clips": {"files": self._files, "lost": self._lost}}
+        return {"clips": {"files": self._files, "lost": self._lost + self._late.lost}}
 
     def _show(self, event: Event, now_s: float, frame: EncodedFrame) -> None:
         """Begins the clip of an event, or lets the one that runs go on for it."""

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
 from pathlib import Path
 
 from edgecnn.camera.events.event import Event
 from edgecnn.camera.recording.encoder import EncodedFrame
+from edgecnn.camera.recording.late import LateEvents
 from edgecnn.camera.recording.names import RecordingName
 from edgecnn.camera.recording.storage import Storage
 from edgecnn.camera.seen import Seen
-
-#: So many events without a frame are remembered for the next one.
-MOST_LATE = 100
 
 
 class SnapshotSink:
@@ -27,17 +24,16 @@ class SnapshotSink:
 
     def __init__(self, storage: Storage, folder: Path) -> None:
         self._storage, self._folder = storage, folder
-        self._late: deque[Event] = deque()
+        self._late = LateEvents()
         self._files = self._lost = 0
 
     def wants(self, seen: Seen) -> bool:
         """The frames of events."""
-        return bool(self._late) or any(map(snapshot_of, seen.events))
+        return self._late.waiting or any(map(snapshot_of, seen.events))
 
     def put(self, frame: EncodedFrame) -> None:
         """Writes it once for each event."""
-        late = [self._late.popleft() for _ in range(len(self._late))]
-        for event in (*late, *frame.events):
+        for event in (*self._late.take(), *frame.events):
             name = snapshot_of(event)
             if name is not None:
                 written = self._storage.save(self._folder, frame, name=name) is not None
@@ -46,11 +42,7 @@ class SnapshotSink:
 
     def missed(self, seen_events: tuple[Event, ...]) -> None:
         """Their snapshots show the next frame."""
-        for event in filter(snapshot_of, seen_events):
-            if len(self._late) < MOST_LATE:
-                self._late.append(event)
-            else:
-                self._lost += 1
+        self._late.keep(filter(snapshot_of, seen_events))
 
     def tell(self, event: Event) -> None:
         """Nothing to do."""
@@ -60,12 +52,11 @@ class SnapshotSink:
 
     def finish(self) -> None:
         """No frame comes any more for events that still wait for one."""
-        self._lost += len(self._late)
-        self._late.clear()
+        self._late.give_up()
 
     def summary(self) -> dict[str, object]:
         """See docs/json.md."""
-        return {"snapshots": {"files": self._files, "lost": self._lost}}
+        return {"snapshots": {"files": self._files, "lost": self._lost + self._late.lost}}
 
 
 def snapshot_of(event: Event) -> RecordingName | None:
