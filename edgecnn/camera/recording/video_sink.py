@@ -13,8 +13,9 @@ from edgecnn.camera.seen import Seen
 from edgecnn.camera.stats import StageTimes
 from edgecnn.core.errors import CameraError
 
-# One frame is encoded while the next one waits.
-_ROOM = 2
+# What may wait for the encoder: a machine that is busy for a moment loses no frame of a camera, and
+# the pixels of a few frames fit into a small one.
+_ROOM = 4
 
 
 class VideoSink:

@@ -163,7 +163,7 @@ def test_live_frames_without_room_are_left_out_and_counted(tmp_path: Path) -> No
     video.go.set()
     sink.finish()
     left_out = sink.summary()["video"]["left_out"]
-    assert 17 <= left_out <= 18 and len(video.written) == 20 - left_out
+    assert 15 <= left_out <= 16 and len(video.written) == 20 - left_out
     assert video.written[:2] == [0.0, 1.0]
 
 
