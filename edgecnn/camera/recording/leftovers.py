@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,18 +36,23 @@ from edgecnn.camera.recording.names import VIDEO, is_ours, named_in
 _CHECKED_CLUSTERS = 5
 
 
-def rescue(folder: Path, notices: Notices) -> None:
-    """Finishes what an earlier run left: cut behind its last whole frame, seekable, and named.
+def rescue(folder: Path, notices: Notices, in_use: Sequence[Path] = ()) -> list[Path]:
+    """Finishes what was left: cut behind its last whole frame, seekable, and named.
 
     Args:
-        folder: locked, so that what is unfinished is nobody's.
+        folder: locked, so that what is unfinished is no other process's.
         notices: get each file's name.
+        in_use: unfinished files that are being written.
+
+    Returns:
+        The finished files.
 
     Raises:
         OSError: the folder cannot be read.
     """
+    finished = []
     for name, path in named_in(folder):
-        if not name.part:
+        if not name.part or path in in_use:
             continue
         final = path.with_name(name.file())
         try:
@@ -56,17 +61,18 @@ def rescue(folder: Path, notices: Notices) -> None:
                 path.unlink()  # not one frame is in it
             elif is_ours(path) and not final.exists():
                 path.rename(final)
+                finished.append(final)
                 notices.say(
                     "recording_leftover",
-                    f"an earlier run ended without finishing '{final}'; it is whole up to its last"
-                    " frames",
+                    f"'{final}' was left unfinished, by a crash perhaps; it has been finished",
                 )
         except OSError as error:
             notices.say(
                 "recording_leftover",
-                f"an earlier run ended without finishing '{path}', which cannot be finished now:"
+                f"'{path}' was left unfinished, and cannot be finished now:"
                 f" {error.strerror or error}",
             )
+    return finished
 
 
 def _rescued(path: Path, suffix: str) -> bool:

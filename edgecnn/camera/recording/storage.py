@@ -203,17 +203,20 @@ class Storage:
             part.broken = True
             self._stop(_words(error))
             return False
+        self.counts.frames += 1
         self._went_well()
         return True
 
     def end(self, part: VideoPart) -> Path | None:
         """Closes a video and gives it its name; None: it could not get it, or was empty."""
         self._parts.remove(part)
-        writer = part.writer
+        writer, counts = part.writer, self.counts
         try:
             writer.close()
         except OSError as error:
             self._stop(_words(error))
+        counts.seconds += writer.seconds
+        counts.video_bytes += writer.size_bytes
         try:
             if not writer.frames:
                 writer.path.unlink(missing_ok=True)
@@ -223,12 +226,8 @@ class Storage:
             self._stop(_words(error))
             return None
         self._quota.add(part.folder, path, writer.size_bytes, self._clock.now().wall_s)
-        counts = self.counts
         counts.files += 1
         counts.bytes += writer.size_bytes
-        counts.frames += writer.frames
-        counts.seconds += writer.seconds
-        counts.video_bytes += writer.size_bytes
         return path
 
     def save(self, folder: Path, frame: EncodedFrame, name: RecordingName) -> Path | None:
@@ -366,6 +365,10 @@ class Storage:
                         return f"'{self._mounts[folder]}' is not mounted"
                     folder.mkdir(parents=True, exist_ok=True)
                     lock.hold()
+                    # A disk that was away may have kept what could not be finished then.
+                    for path in rescue(folder, self._notices, [p.writer.path for p in self._parts]):
+                        status = path.stat()
+                        self._quota.add(folder, path, status.st_size, status.st_mtime)
                 usage = shutil.disk_usage(folder)
                 wanted = self._keep_free
                 if resuming:

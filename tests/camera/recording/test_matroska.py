@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -15,26 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecnn import __version__
-from edgecnn.camera.recording.matroska import MatroskaWriter, create_raw
+from edgecnn.camera.recording.matroska import MatroskaWriter
+from tests.camera.recording.frames import WALL_S, FullDisk, played
 from tests.camera.recording.parser import Element, ids, number, parse
-
-# 2026-11-22 04:12:18 UTC
-WALL_S = 1_795_320_738.0
 
 
 def jpeg(number: int, size: tuple[int, int] = (64, 48)) -> bytes:
     image = np.full((size[1], size[0], 3), number * 8 % 256, np.uint8)
     return cv2.imencode(".jpg", image)[1].tobytes()
-
-
-def played(path: Path) -> list[tuple[float, int]]:
-    """Milliseconds and brightness of each frame that FFmpeg finds."""
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-    frames = []
-    while (read := capture.read())[0]:
-        frames.append((capture.get(cv2.CAP_PROP_POS_MSEC), round(float(read[1].mean()))))
-    capture.release()
-    return frames
 
 
 def written(path: Path, times: list[float], close: bool = True, **given: Any) -> MatroskaWriter:
@@ -155,34 +141,12 @@ def test_times_only_go_forward_and_clusters_stay_short(tmp_path_factory: Any, ti
             )
 
 
-class FullDisk:
-    """A file on a disk that has room for so many bytes."""
-
-    def __init__(self, path: Path, room: int) -> None:
-        self.file, self.room = create_raw(path), room
-        self.position = 0
-
-    def write(self, data: memoryview) -> int:
-        fits = min(len(data), max(self.room - self.position, 0))
-        if not fits:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self.position += fits
-        return self.file.write(data[:fits]) or 0
-
-    def seek(self, offset: int) -> int:
-        self.position = offset
-        return self.file.seek(offset)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.file, name)
-
-
 @pytest.mark.parametrize("extra", [0, 1, 9, 300])
 def test_a_full_disk_leaves_every_whole_frame(tmp_path: Path, extra: int) -> None:
     probe = written(tmp_path / "probe.mkv", [k * 0.1 for k in range(15)], close=False)
     room = probe.size_bytes + extra
     path = tmp_path / "a.mkv"
-    writer = MatroskaWriter(path, (64, 48), WALL_S, opener=lambda p: FullDisk(p, room))
+    writer = MatroskaWriter(path, (64, 48), WALL_S, opener=lambda p: FullDisk(p, lambda: room))
     with pytest.raises(OSError, match="No space"):
         for k in range(100):
             writer.write(jpeg(k), k * 0.1)
@@ -199,7 +163,9 @@ def test_a_full_disk_leaves_every_whole_frame(tmp_path: Path, extra: int) -> Non
 
 def test_a_file_without_room_for_its_beginning_is_not_left_behind(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space"):
-        MatroskaWriter(tmp_path / "a.mkv", (64, 48), WALL_S, opener=lambda p: FullDisk(p, 20))
+        MatroskaWriter(
+            tmp_path / "a.mkv", (64, 48), WALL_S, opener=lambda p: FullDisk(p, lambda: 20)
+        )
     assert list(tmp_path.iterdir()) == []
 
 
