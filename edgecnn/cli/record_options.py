@@ -120,7 +120,8 @@ def recording_line(outputs: Mapping[str, Any]) -> str | None:
 def _check(flags: Mapping[str, Any]) -> None:
     """Refuses options that would say nothing, and values that cannot be meant."""
     for name, wanted in _NEEDS.items():
-        if flags[name] not in (None, False) and not any(flags[one] for one in wanted):
+        unset = flags[name] is None or flags[name] is False
+        if not unset and not any(flags[one] for one in wanted):
             option, wants = _option(name), " or ".join(_option(one) for one in wanted)
             raise UsageError(
                 f"{option} is given without {wants}", hint=f"add {wants}, or leave {option} out"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from edgecnn.camera.recording import quota as quota_module
 from edgecnn.camera.recording.names import is_ours, marked_picture
 from edgecnn.camera.recording.quota import Quota
-from tests.camera.recording.frames import encoded
+from tests.camera.recording.frames import WALL_S, encoded
 from tests.camera.recording.test_storage import Recording
 
 
@@ -149,7 +149,8 @@ def test_a_frame_larger_than_the_quota_stops_the_recording_with_one_notice(tmp_p
 def test_pictures_are_marked_and_deleted_too(tmp_path: Path) -> None:
     run = Recording(tmp_path, max_bytes=30_000)
     for k in range(60):
-        assert run.storage.save(tmp_path, encoded(k, k * 1.0))
+        name = run.storage.new_name(WALL_S + k, ".jpg", tmp_path)
+        assert run.storage.save(tmp_path, encoded(k, k * 1.0), name)
     counts = run.finish()
     assert counts["files"] == 60
     assert counts["deleted"] > 10
