@@ -1,4 +1,4 @@
-"""Opening a video file or a stream with cv2, with errors that name what was given."""
+"""Opening a video file with cv2, with errors that name what was given."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from edgecnn.camera.sources.spec import SourceSpec
 from edgecnn.core.errors import CameraError
 
 Image = NDArray[np.uint8]
-_NETWORK_TIMEOUT_MS = 5000
 
 
 class Undecoded(Protocol):
@@ -72,25 +71,17 @@ def quiet_cv2() -> Iterator[None]:
 
 
 def open_capture(spec: SourceSpec) -> Any:
-    """An open ``cv2.VideoCapture`` of a file or a stream.
+    """An open ``cv2.VideoCapture`` of a file.
 
     Raises:
         CameraError: it does not exist, cannot be opened, or is of no known format.
     """
     import cv2
 
-    if spec.kind == "file":
-        _check_file(Path(str(spec.value)))
+    _check_file(Path(str(spec.value)))
     with quiet_cv2():
         try:
-            if spec.kind == "url":
-                timeouts = [
-                    cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _NETWORK_TIMEOUT_MS,
-                    cv2.CAP_PROP_READ_TIMEOUT_MSEC, _NETWORK_TIMEOUT_MS,
-                ]  # fmt: skip
-                capture = cv2.VideoCapture(spec.value, cv2.CAP_FFMPEG, timeouts)
-            else:
-                capture = cv2.VideoCapture(spec.value)
+            capture = cv2.VideoCapture(spec.value)
         except cv2.error as error:
             raise _cannot_open(spec) from error
     if not capture.isOpened():
@@ -116,11 +107,6 @@ def _check_file(path: Path) -> None:
 
 
 def _cannot_open(spec: SourceSpec) -> CameraError:
-    if spec.kind == "url":
-        return CameraError(
-            f"cannot open the stream {spec.display}",
-            hint="check the address, user and password; does the camera answer on this network?",
-        )
     return CameraError(
         f"cannot read {spec.display}: OpenCV knows no video or image format in it",
         hint="convert it, for example: ffmpeg -i INPUT -c:v mpeg4 OUTPUT.mp4",

@@ -7,6 +7,7 @@ from functools import partial
 
 from edgecnn.camera.notices import Notices
 from edgecnn.camera.sources.capture import Capture, open_capture
+from edgecnn.camera.sources.network import open_stream
 from edgecnn.camera.sources.picamera import PicameraOpener
 from edgecnn.camera.sources.spec import SourceSpec
 from edgecnn.camera.sources.v4l2 import CameraOpener
@@ -19,6 +20,8 @@ def opener_of(spec: SourceSpec, notices: Notices | None = None) -> Callable[[], 
         spec: the source.
         notices: get what a camera gives instead of what was asked.
     """
+    if spec.kind == "url":
+        return partial(open_stream, spec)
     if spec.camera is None:
         return partial(open_capture, spec)
     notices = notices or Notices()
