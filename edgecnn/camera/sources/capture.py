@@ -39,7 +39,7 @@ class Capture(Protocol):
 
         Raises:
             DamagedFrameError: a damaged one for certain; the next may be good.
-            CameraError: none will come any more, and why.
+            CameraError: none will come any more; why, as a sentence about "it".
         """
 
     def release(self) -> None:

@@ -16,12 +16,13 @@ from urllib.request import getproxies, proxy_bypass
 from edgecnn.camera.sources.capture import DamagedFrameError, SourceRefusedError
 from edgecnn.camera.sources.http_connection import HttpConnection, NoHttpError
 from edgecnn.camera.sources.http_login import authorization, login_of
-from edgecnn.camera.sources.jpeg import START, Jpeg, wholeness
+from edgecnn.camera.sources.jpeg import END, START, Jpeg, wholeness
 from edgecnn.camera.sources.multipart import Multipart, NoMultipartError, Part
 from edgecnn.core.errors import CameraError
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
+_FEW = 5
 _CHECK_NETWORK = "check the address; does the camera answer on this network?"
 
 
@@ -78,7 +79,7 @@ def open_mjpeg(url: str, name: str, limits: HttpLimits | None = None) -> MjpegCa
         return None
     boundary = connection.headers.get_param("boundary")
     announced = boundary.strip().encode("latin-1", "replace") if isinstance(boundary, str) else b""
-    return MjpegCapture(connection, Multipart(announced), name, limits)
+    return MjpegCapture(connection, Multipart(announced), limits)
 
 
 def _answer(url: SplitResult, name: str, deadline_s: float) -> HttpConnection:
@@ -144,16 +145,12 @@ class MjpegCapture:
     Args:
         connection: with the answer's head read; closed here.
         parser: of its body.
-        name: for messages, passwords masked.
         limits: how long the server may take.
     """
 
-    def __init__(
-        self, connection: HttpConnection, parser: Multipart, name: str, limits: HttpLimits
-    ) -> None:
+    def __init__(self, connection: HttpConnection, parser: Multipart, limits: HttpLimits) -> None:
         self._connection = connection
         self._parser = parser
-        self._name = name
         self._limits = limits
         self._waiting: deque[Part] = deque()
         self._endless_only = True
@@ -186,14 +183,18 @@ class MjpegCapture:
                     raise self._over("it ended the stream")
                 self._waiting += self._parser.feed(data)
         except TimeoutError:
-            raise self._over(f"no whole frame within {self._limits.frame_s:.0f} s") from None
+            raise self._over(
+                f"it sent no whole frame within {self._limits.frame_s:.0f} s"
+            ) from None
         except OSError as error:
-            raise self._over(error.strerror or type(error).__name__) from None
+            raise self._over(
+                f"the connection broke ({error.strerror or type(error).__name__})"
+            ) from None
         except (NoHttpError, NoMultipartError) as error:
             raise self._over(f"its stream makes no sense: {error}") from None
 
     def _over(self, why: str) -> CameraError:
-        return CameraError(f"{self._name} gives no more frames: {why}", hint=_CHECK_NETWORK)
+        return CameraError(why, hint=_CHECK_NETWORK)
 
     def _picture(self, part: Part) -> Jpeg:
         if part.data[:2] != START and part.type not in ("", "image/jpeg", "image/jpg"):
@@ -203,6 +204,8 @@ class MjpegCapture:
             self._endless_only = False
         elif found == "endless":
             self._endless += self._endless_only
-        if found == "whole" or (found == "endless" and self._endless_only and self._endless > 5):
+        if found == "whole":
             return Jpeg(part.data)
+        if found == "endless" and self._endless_only and self._endless > _FEW:
+            return Jpeg(part.data + END)
         raise DamagedFrameError

@@ -147,15 +147,19 @@ class NewestSource(Closing):
         silent_s = self._clock.now().monotonic_s - hung.alive_s
         if self._policy is None or hung.resting or silent_s <= self._policy.stall_s:
             return
-        cause = CameraError(
-            f"{self._name} has given no frame for {silent_s:.0f} s",
-            hint="unplug the camera and plug it in again, or restart the stream",
+        cause = self._because(
+            f"it has given no frame for {silent_s:.0f} s",
+            "unplug the camera and plug it in again, or restart the stream",
         )
         self._left_behind = [thread for thread in self._left_behind if thread.is_alive()]
         self._left_behind.append(hung.thread)
         try:
             if len(self._left_behind) > self._policy.hung:
-                raise cause
+                raise CameraError(
+                    f"{self._name} was lost: {cause.message}, and {self._policy.hung} reads before"
+                    " that hang still",
+                    hint=cause.hint,
+                )
             pause_s = self._after_loss(cause)
         except EdgecnnError as error:
             self._finish(error)
@@ -263,7 +267,7 @@ class NewestSource(Closing):
             try:
                 shot = read_shot(capture, buffers)
             except CameraError as over:
-                return over
+                return self._because(over.message, over.hint)
             except DamagedFrameError:
                 shot, damaged = None, True
             now_s = me.alive_s = self._clock.now().monotonic_s
@@ -273,7 +277,7 @@ class NewestSource(Closing):
                     self._newest.skip(welcome, bad.good(now_s))
                     self._came(me)
                 elif self._newest.undecodable >= policy.bad_reads:
-                    return self._gives("only damaged frames")
+                    return self._because("it gives only damaged frames")
                 continue
             if self._policy is None and not damaged:
                 return None
@@ -281,18 +285,16 @@ class NewestSource(Closing):
             if damaged:
                 self._newest.skip(welcome)
             if rest_s is None:
-                return self._gives("no more frames" if good else "no frame")
+                return self._because("it gives no more frames" if good else "it gives no frame")
             if rest_s:
                 self._clock.wait(self._stop, rest_s)
         return None
 
-    def _gives(self, what: str) -> CameraError:
-        if self._given:
-            return CameraError(f"it gives {what}", hint="check cable, power and network")
-        return CameraError(
-            f"{self._name} was opened but gives {what}",
-            hint="does another program use it? unplug it and plug it in again",
-        )
+    def _because(self, why: str, hint: str = "check cable, power and network") -> CameraError:
+        """A reason why no frames come, with the source's name where no other sentence has it."""
+        if self._given or self._wait:
+            return CameraError(why, hint=hint)
+        return CameraError(f"{self._name} was opened but {why.removeprefix('it ')}", hint=hint)
 
     def _came(self, me: _Worker) -> None:
         """A good frame came: an outage, if there was one, is over."""

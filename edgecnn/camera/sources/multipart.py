@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgecnn.camera.sources.jpeg import END
+from edgecnn.camera.sources.jpeg import END, wholeness
 
 MOST_BYTES = 32 << 20
 _MOST_HEAD = 16 << 10
@@ -34,8 +34,9 @@ class Multipart:
     """Takes bytes as they come, gives the parts that are complete.
 
     Cameras are careless: the boundary is not always the announced one, and Content-Length may be
-    missing or wrong. So the boundary is learned from the body, the length is believed where a
-    JPEG's end lies there, and otherwise a part ends where the next begins.
+    missing or wrong. So the boundary is learned from the body, and the length is believed where a
+    JPEG's end lies there. Otherwise a part ends behind the first bytes that are a whole JPEG, or
+    where the next part begins.
 
     Args:
         boundary: as announced.
@@ -132,13 +133,19 @@ class Multipart:
         if self._given:
             del self._buffer[: max(have - len(needle), 0)]
             self._searched = 0
-        elif length is None and self._ends_at(have):
-            parts.append(self._cut(have))
-        elif length is None and self._buffer.endswith(END + b"\r\n"):
-            parts.append(self._cut(have - 2))
+        elif end := self._end_of_jpeg():
+            parts.append(self._cut(end))
         elif have > MOST_BYTES:
             raise NoMultipartError("a part without end")
         return False
+
+    def _end_of_jpeg(self) -> int:
+        """Where a JPEG ends that is whole and the last thing that came; 0: there is none such."""
+        have = len(self._buffer)
+        for end in (have, have - 2 * self._buffer.endswith(b"\r\n")):
+            if self._ends_at(end) and wholeness(bytes(self._buffer[:end])) == "whole":
+                return end
+        return 0
 
     def _ends_at(self, end: int) -> bool:
         return bytes(self._buffer[max(end - 2, 0) : end]) == END
