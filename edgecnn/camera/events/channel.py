@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Protocol
 
 from edgecnn.camera.events.event import Event
@@ -13,7 +14,8 @@ class DeliveryError(Exception):
     Attributes:
         cause: why, for people: one line, no passwords, nothing that the other side wrote itself.
         permanent: this event will never be taken; to try again would be in vain.
-        answered: the other side was there, and failed on this event; perhaps it always will.
+        answered: the other side was there, and failed when it got this event; perhaps it always
+            will.
         wait_s: the other side asked to be left alone for so many seconds.
     """
 
@@ -70,3 +72,16 @@ class Channel(Protocol):
 
     def close(self) -> None:
         """Takes leave, within about a second. May be repeated."""
+
+
+def why_unreachable(error: OSError | ValueError) -> str:
+    """Why no connection came about, for people."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"no TLS can be agreed on: {error.reason}"
+    if isinstance(error, TimeoutError):
+        return "no connection in time"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return f"cannot be reached ({type(error).__name__})"

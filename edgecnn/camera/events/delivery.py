@@ -31,8 +31,8 @@ class Patience:
         room: events that wait at the most; the oldest is dropped for a new one.
         pause_s, longest_pause_s: after the first failure, doubled with each further one up to the
             second; the real pause is between half of it and all of it, by chance.
-        answers: an event on which the other side failed so often is dropped: it would hold up all
-            those behind it for ever.
+        stuck_s: an event on which the other side, though it was there, failed for so long is
+            dropped: perhaps the event is the reason, and would hold up all behind it for ever.
         finish_s: what waits is tried for so long when the program ends.
         finish_failing_s: likewise when the last attempt had failed.
     """
@@ -40,7 +40,7 @@ class Patience:
     room: int = 1000
     pause_s: float = 0.5
     longest_pause_s: float = 30.0
-    answers: int = 20
+    stuck_s: float = 3600.0
     finish_s: float = 5.0
     finish_failing_s: float = 1.0
 
@@ -74,8 +74,8 @@ class Delivery:
         self._outages = Outages(channel.address, self._patience.room, notices)
         self._notices = notices
         self._failures = 0
-        self._answers = 0
-        self._answered: Event | None = None
+        self._stuck: Event | None = None
+        self._stuck_since_s = 0.0
         self._give_up_s = float("inf")
         self._ending = threading.Event()
         self._over = threading.Event()
@@ -140,18 +140,14 @@ class Delivery:
         return True
 
     def _failed(self, error: DeliveryError, event: Event | None) -> bool:
-        if event is not None and error.permanent:
-            self._outbox.settle("dropped")
-            self._outages.refused(f"{error.cause}; such events are dropped")
-            return True
-        if event is not None and error.answered and self._in_vain(event):
-            self._outbox.settle("dropped")
-            times = self._patience.answers
-            self._outages.refused(f"{error.cause}, {times} times for one event: it is dropped")
-            return True
-        if event is not None:
-            self._outbox.settle("again")
         now_s = self._clock.now().monotonic_s
+        if event is not None:
+            if error.permanent or (error.answered and self._in_vain(event, now_s)):
+                self._outbox.settle("dropped")
+                which = "such events are" if error.permanent else "what fails so for long is"
+                self._outages.refused(f"{error.cause}; {which} dropped")
+                return True
+            self._outbox.settle("again")
         self._outages.failed(now_s, error.cause, self.counts)
         self._failures += 1
         if not self._ending.is_set():
@@ -162,10 +158,10 @@ class Delivery:
             return False
         return not self._over.is_set()
 
-    def _in_vain(self, event: Event) -> bool:
-        self._answers = self._answers + 1 if event is self._answered else 1
-        self._answered = event
-        return self._answers >= self._patience.answers
+    def _in_vain(self, event: Event, now_s: float) -> bool:
+        if event is not self._stuck:
+            self._stuck, self._stuck_since_s = event, now_s
+        return now_s - self._stuck_since_s >= self._patience.stuck_s
 
     def _pause_s(self) -> float:
         patience = self._patience

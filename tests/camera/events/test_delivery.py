@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -16,15 +15,9 @@ from edgecnn.camera.events.delivery import Deliveries, Delivery, Patience
 from edgecnn.camera.events.event import Event
 from edgecnn.camera.notices import Notices
 from tests.camera.events.doubles import FakeChannel, JumpingClock, an_event, said
+from tests.camera.events.servers import until
 
 DOWN = DeliveryError("connection refused")
-
-
-def until(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, what
-        time.sleep(0.005)
 
 
 class Line:
@@ -141,14 +134,15 @@ def test_an_event_that_the_other_side_always_fails_on_does_not_hold_up_the_other
     notices = Notices()
     poison = DeliveryError("HTTP 500 Internal Server Error", answered=True)
     channel = FakeChannel(lambda event: poison if event.number == 2 else None)
-    delivery = Delivery(channel, notices, Patience(answers=4), JumpingClock())
+    patience = Patience(stuck_s=6)
+    delivery = Delivery(channel, notices, patience, JumpingClock(), chance=lambda: 1.0)
     for number in (1, 2, 3):
         delivery.put(an_event(number))
-    for _ in range(6):
+    for _ in range(7):
         delivery.turn()
-    assert channel.tried == [1, 2, 2, 2, 2, 3]
+    assert channel.tried == [1, 2, 2, 2, 2, 2, 3]
     assert delivery.counts.to_json() == {"delivered": 2, "dropped": 1, "waiting": 0}
-    assert "4 times for one event: it is dropped" in said(notices)[1][1]
+    assert "what fails so for long is dropped" in said(notices)[1][1]
 
 
 def test_a_line_that_fails_every_other_time_does_not_talk_about_itself_for_ever() -> None:
