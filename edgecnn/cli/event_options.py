@@ -23,6 +23,12 @@ _RECEIVERS = ("events", "mqtt", "webhook", "clips", "snapshots")
 def event_options(function: F) -> F:
     """``--events`` and what makes one."""
     for option in (
+        click.option("--webhook", default=None, metavar="URL",
+                     help="Post each event to it as JSON; a bearer token is taken from"
+                          " EDGECNN_WEBHOOK_TOKEN."),
+        click.option("--mqtt", default=None, metavar="URL",
+                     help="Publish each event: mqtt[s]://[USER@]HOST[:PORT][/TOPIC]; the password"
+                          " is taken from EDGECNN_MQTT_PASSWORD. Needs edgecnn[mqtt]."),
         click.option("--event-gap", type=DURATION, default=None, metavar="TIME",
                      help="It has left when it was not there for so long; default: 2s."),
         click.option("--event-after", type=DURATION, default=None, metavar="TIME",
@@ -51,6 +57,10 @@ def event_line(outputs: Mapping[str, Any]) -> str | None:
         line += f"; {counts['logged']} lines in the log"
     if counts["log_dropped"]:
         line += f", {counts['log_dropped']} could not be written"
+    for way, account in outputs.get("deliveries", {}).items():
+        line += f"; {way}: {account['delivered']} delivered"
+        if account["dropped"]:
+            line += f", {account['dropped']} dropped"
     return line
 
 
@@ -69,7 +79,7 @@ def events_of(flags: Mapping[str, Any]) -> EventConfig | None:
             if flags[key] not in (None, ()):
                 raise UsageError(
                     f"{option} says what makes an event, and nothing gets events",
-                    hint="add --events FILE",
+                    hint="add --events FILE, --mqtt URL or --webhook URL",
                 )
         return None
     if flags["events"] == "-" and flags["as_json"]:

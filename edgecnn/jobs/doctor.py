@@ -26,6 +26,7 @@ PARTS: dict[str, tuple[str, str]] = {
     "unicorn": ("running microcontroller programs in an emulator", "mcu"),
     "pyserial": ("the serial line to a board", "flash"),
     "pyocd": ("flashing and resetting boards through a debug probe", "flash"),
+    "paho-mqtt": ("events to an MQTT broker (detect --mqtt)", "mqtt"),
     "ethos-u-vela": ("compiling for Ethos-U", "ethos"),
 }
 #: Distributions any of which serves.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgecnn.camera.events.config import EventConfig
+from edgecnn.camera.events.deliveries import open_deliveries
 from edgecnn.camera.events.log import open_log
 from edgecnn.camera.events.watch import Attach, EventWatch
 from edgecnn.camera.loop import EventSource
@@ -43,14 +44,12 @@ def open_events(
         return OpenEvents()
     sinks: list[FrameSink] = [open_log(config.log, notices)]
     try:
-        sinks += _deliveries(config, notices)
+        deliveries = open_deliveries(config, notices)
     except BaseException:
         sinks[0].discard()
         raise
+    if deliveries is not None:
+        sinks.append(deliveries)
     # Messages put a path in quotes.
     name = source[1:-1] if len(source) > 1 and source[0] == source[-1] == "'" else source
     return OpenEvents(EventWatch(config, name, attach), tuple(sinks))
-
-
-def _deliveries(config: EventConfig, notices: Notices) -> list[FrameSink]:
-    return []
