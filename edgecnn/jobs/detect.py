@@ -139,7 +139,7 @@ def _listeners(
         fps = None if source.live else source.fps or 30.0
         sinks.append(VideoSink(VideoFile(request.video, fps), times, notices))
         stack.callback(sinks[-1].discard)
-    lines = LineFile(request.lines) if request.lines is not None else None
+    lines = LineFile(request.lines, notices) if request.lines is not None else None
     if lines is not None:
         stack.callback(lines.discard)
     recording = open_recording(request.recording, live=source.live, notices=notices, times=times)

@@ -164,6 +164,6 @@ def looped(
             fps = None if source.live else source.fps or 30.0
             sinks = (*sinks, VideoSink(VideoFile(video_out, fps), times, notices))
             stack.callback(sinks[-1].discard)
-        lines = LineFile(jsonl) if jsonl is not None else None
+        lines = LineFile(jsonl, notices) if jsonl is not None else None
         known = Listeners(sinks, lines, times=times, **listeners)
         return run_loop(source, model, limits or LoopConfig(), known, stop)

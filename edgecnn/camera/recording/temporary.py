@@ -32,3 +32,20 @@ def checked_temporary(path: Path, what: str) -> Path:
             hint="choose a file in a folder that you may write to",
         ) from error
     return temporary
+
+
+def keep_incomplete(temporary: Path, path: Path) -> Path:
+    """Gives an unfinished file a name of its own beside ``path``: ``video.incomplete.mp4``.
+
+    Returns:
+        Its new name, or ``temporary`` where the folder takes none.
+    """
+    name = f"{path.stem}.incomplete"
+    kept, number = path.with_name(name + path.suffix), 2
+    while kept.exists():
+        kept = path.with_name(f"{name}-{number}{path.suffix}")
+        number += 1
+    try:
+        return temporary.rename(kept)
+    except OSError:
+        return temporary

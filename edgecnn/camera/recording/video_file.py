@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.camera.recording.slots import Slots, measured_rate
-from edgecnn.camera.recording.temporary import checked_temporary
+from edgecnn.camera.recording.temporary import checked_temporary, keep_incomplete
 from edgecnn.camera.sources.capture import Image, quiet_cv2
 from edgecnn.core.errors import CameraError, UsageError
 
@@ -187,15 +187,7 @@ class VideoFile:
         if not self.frames:
             self._temporary.unlink(missing_ok=True)
             return ""
-        name = f"{self._path.stem}.incomplete"
-        kept, number = self._path.with_name(name + self._path.suffix), 2
-        while kept.exists():
-            kept = self._path.with_name(f"{name}-{number}{self._path.suffix}")
-            number += 1
-        try:
-            self._temporary.rename(kept)
-        except OSError:
-            kept = self._temporary
+        kept = keep_incomplete(self._temporary, self._path)
         plays = "" if _readable(kept) else ", but cannot be played"
         return f"; what was recorded is in '{kept}'{plays}"
 
