@@ -112,10 +112,11 @@ def slowly(connection: socket.socket, server: Server) -> None:
 
 
 def test_pictures_without_an_end_are_believed_after_a_while() -> None:
-    with serving(sends(MULTIPART, body([data[:-2] for data in PICTURES] * 4))) as server:
+    last = b"--frame--"
+    with serving(sends(MULTIPART, body([data[:-2] for data in PICTURES] * 4), last)) as server:
         assert pictures(opened(server)) == (15, 5)
     mixed = [data[: None if k == 3 else -2] for k, data in enumerate(PICTURES * 4)]
-    with serving(sends(MULTIPART, body(mixed))) as server:
+    with serving(sends(MULTIPART, body(mixed), last)) as server:
         assert pictures(opened(server)) == (1, 19)
 
 
