@@ -1,6 +1,7 @@
 """Files: every frame in order, read ahead; corrupt frames, early ends, varying rates."""
 
 import itertools
+import struct
 import threading
 import time
 from pathlib import Path
@@ -13,10 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecnn.camera.notices import Notices
+from edgecnn.camera.sources.ahead import ReadAhead
+from edgecnn.camera.sources.containers import ContainerFacts, facts_of
 from edgecnn.camera.sources.file import FileSource
 from edgecnn.camera.sources.frames import Frame
 from edgecnn.camera.sources.open import open_source
 from edgecnn.camera.sources.positions import FramePositions
+from edgecnn.camera.sources.reader import VideoReader
 from edgecnn.core.errors import CameraError
 from tests.camera.clocks import until
 from tests.camera.doubles import video_frames
@@ -149,7 +153,10 @@ def test_corrupt_frames_in_the_middle_are_skipped_and_counted(tmp_path: Path) ->
     numbers = [number for number in range(30) if number not in lost]
     assert [number_of(frame.image) for frame in frames] == numbers
     assert [frame.timestamp_s for frame in frames] == pytest.approx(np.array(numbers) * 0.04)
-    assert source.counts.corrupt == 4 and notices.take() == ()
+    assert source.counts.corrupt == 4
+    assert [(notice.kind, notice.text[:8]) for notice in notices.take()] == [
+        ("source_corrupt", "4 frames")
+    ]
 
 
 def test_reading_goes_on_until_many_failures_in_a_row() -> None:
@@ -286,3 +293,46 @@ def test_hundreds_of_damaged_files(suffix: str, tmp_path: Path) -> None:
         path = tmp_path / f"damaged{suffix}"
         path.write_bytes(mutated(whole, np.random.default_rng(seed)))
         survives(path)
+
+
+def test_an_mp4_without_its_index_is_said_to_be_cut_off(tmp_path: Path) -> None:
+    for share in (0.9, 0.2):
+        path = video(tmp_path / "a.mp4")
+        cut(path, share)
+        with pytest.raises(CameraError, match="its index is cut off") as caught:
+            open_source(str(path))
+        assert "again" in caught.value.hint
+
+
+def test_a_trimmed_file_has_not_ended_early() -> None:
+    for seconds, early in ((2.0, False), (2.96, True), (None, True)):
+        notices = Notices()
+        reader = VideoReader(
+            Scripted(*range(20), promised=30),
+            10,
+            facts=ContainerFacts(listed=True, seconds=seconds),
+            notices=notices,
+        )
+        assert len(all_of(ReadAhead(reader))) == 20
+        assert [notice.kind for notice in notices.take()] == ["source_ended_early"] * early
+
+
+def test_what_a_container_says_of_itself(tmp_path: Path) -> None:
+    path = video(tmp_path / "a.mp4")
+    assert facts_of(path) == ContainerFacts(True, pytest.approx(1.2), False)
+    with path.open("ab") as stream:
+        stream.write(struct.pack(">I4s", 8, b"moof"))
+    assert not facts_of(path).listed
+    assert facts_of(video(tmp_path / "a.avi")).listed
+    assert facts_of(video(tmp_path / "a.mkv")) == facts_of(tmp_path / "no") == ContainerFacts()
+
+
+@given(content=st.binary(max_size=80), outer=st.booleans())
+def test_no_bytes_confuse_the_look_at_the_container(
+    content: bytes, outer: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "random.mp4"
+    head = struct.pack(">I4s", 8, b"ftyp") + struct.pack(">I4s", 8 + len(content), b"moov")
+    path.write_bytes(head * outer + content)
+    seconds = facts_of(path).seconds
+    assert seconds is None or seconds > 0

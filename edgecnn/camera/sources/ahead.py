@@ -8,9 +8,8 @@ from typing import Protocol
 from edgecnn.camera.handover import Handover
 from edgecnn.camera.sources.capture import quiet_cv2
 from edgecnn.camera.sources.frames import Closing, Frame, SourceCounts
-from edgecnn.core.errors import CameraError
+from edgecnn.core.errors import EdgecnnError
 
-_AHEAD = 2
 _JOIN_TIMEOUT_S = 2.0
 
 
@@ -39,7 +38,7 @@ class StillReader(Protocol):
 class ReadAhead(Closing):
     """Every frame of a reader, in order, none dropped.
 
-    Two decoded frames wait while a third is being decoded. The thread starts with the first read;
+    While one frame is being decoded, ``room`` others wait. The thread starts with the first read;
     from then on it alone uses the reader and releases it, so never in the middle of a read.
 
     Args:
@@ -49,10 +48,10 @@ class ReadAhead(Closing):
 
     live = False
 
-    def __init__(self, reader: StillReader, room: int = _AHEAD) -> None:
+    def __init__(self, reader: StillReader, room: int = 2) -> None:
         self._reader = reader
         self.fps = reader.fps
-        self._error: CameraError | None = None
+        self._error: EdgecnnError | None = None
         self._ended = False
         self._frames: Handover[Frame] = Handover(room)
         self._thread: threading.Thread | None = None
@@ -104,7 +103,7 @@ class ReadAhead(Closing):
         try:
             with quiet_cv2():
                 self._read_all()
-        except CameraError as error:
+        except EdgecnnError as error:
             self._error = error
         finally:
             self._reader.release()

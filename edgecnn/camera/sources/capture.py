@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.camera.sources.containers import facts_of
 from edgecnn.camera.sources.spec import SourceSpec
 from edgecnn.core.errors import CameraError
 
@@ -107,6 +108,12 @@ def _check_file(path: Path) -> None:
 
 
 def _cannot_open(spec: SourceSpec) -> CameraError:
+    if facts_of(Path(str(spec.value))).headless:
+        return CameraError(
+            f"cannot read {spec.display}: it is an MP4, and its index is cut off or was never"
+            " written",
+            hint="copy it again in full; what is left of it OpenCV and FFmpeg cannot play",
+        )
     return CameraError(
         f"cannot read {spec.display}: OpenCV knows no video or image format in it",
         hint="convert it, for example: ffmpeg -i INPUT -c:v mpeg4 OUTPUT.mp4",

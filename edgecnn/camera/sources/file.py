@@ -15,7 +15,6 @@ class FileSource(ReadAhead):
         capture: open; released by the thread.
         fps: nominal frames per second; None: unknown.
         name: of the file, for notices.
-        exact: see :class:`~edgecnn.camera.sources.reader.VideoReader`.
         notices: get what happens.
     """
 
@@ -25,7 +24,6 @@ class FileSource(ReadAhead):
         fps: float | None = None,
         *,
         name: str = "the file",
-        exact: bool = False,
         notices: Notices | None = None,
     ) -> None:
-        super().__init__(VideoReader(capture, fps, name=name, exact=exact, notices=notices))
+        super().__init__(VideoReader(capture, fps, name=name, notices=notices))

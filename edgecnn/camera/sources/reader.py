@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 from edgecnn.camera.clock import SYSTEM_CLOCK, Clock
 from edgecnn.camera.notices import Notices
 from edgecnn.camera.sources.buffers import FrameBuffers
 from edgecnn.camera.sources.capture import Capture, Image, property_of
+from edgecnn.camera.sources.containers import ContainerFacts
 from edgecnn.camera.sources.frames import Frame, read_image
 from edgecnn.camera.sources.positions import FramePositions
 
@@ -31,8 +31,8 @@ class VideoReader:
         capture: open; released here.
         fps: nominal frames per second; None: unknown.
         name: of the file, for notices.
-        exact: the container counts its frames one by one; others only estimate by their duration,
-            and a file is then only said to have ended early where over a second is missing.
+        facts: of its container. One that does not list its frames estimates their number by its
+            duration; it is said to have ended early only where over a second is missing.
         notices: get what happens.
         clock: stamps the frames.
     """
@@ -43,14 +43,15 @@ class VideoReader:
         fps: float | None = None,
         *,
         name: str = "the file",
-        exact: bool = False,
+        facts: ContainerFacts | None = None,
         notices: Notices | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._capture = capture
         self.fps = fps
         self.corrupt = 0
-        self._name, self._exact, self._notices, self._clock = name, exact, notices, clock
+        self._name, self._notices, self._clock = name, notices, clock
+        self._facts = facts or ContainerFacts()
         promised = property_of(capture, _CAP_PROP_FRAME_COUNT)
         self._promised = None if promised is None else int(promised)
         self._positions = FramePositions(fps)
@@ -101,26 +102,44 @@ class VideoReader:
                 return None, failures
 
     def _at_the_end(self) -> None:
+        """Says what is missing."""
+        early = self._ended_early()
+        if self._notices is None:
+            return
+        if self.corrupt:
+            self._notices.say(
+                "source_corrupt",
+                f"{self.corrupt} frames of {self._name} could not be decoded, and were skipped",
+            )
+        if early:
+            self._notices.say(
+                "source_ended_early",
+                f"{self._name} ended early: {self._read} of {self._promised} frames could be read;"
+                " it may be cut off or damaged",
+            )
+
+    def _ended_early(self) -> bool:
         """Compares what came with what was promised.
 
-        Where the last frame lies at the promised end, the missing ones were lost in between.
+        Where the last frame lies at the promised end, the missing ones were lost in between. A file
+        that plays for less than its frames last was trimmed, and leaves some out on purpose.
         """
         promised = self._promised or 0
         missing = promised - self._read - self.corrupt
         if missing <= 0:
-            return
+            return False
         period_s = self._positions.period_s
-        missing_s = promised * period_s - (self._at_s + period_s if self._read else 0.0)
-        if self._exact and missing_s < period_s / 2:
+        whole_s = promised * period_s
+        missing_s = whole_s - (self._at_s + period_s if self._read else 0.0)
+        if not self._facts.listed:
+            return missing_s > max(1.0, 0.02 * whole_s)
+        plays_s = self._facts.seconds
+        if plays_s is not None and plays_s < whole_s - period_s / 2:
+            return plays_s - (whole_s - missing_s) > max(1.0, 0.02 * plays_s)
+        if missing_s < period_s / 2:
             self.corrupt += missing
-            return
-        tolerated_s = period_s / 2 if self._exact else max(1.0, 0.02 * promised * period_s)
-        if self._notices is not None and missing_s > tolerated_s:
-            self._notices.say(
-                "source_ended_early",
-                f"{self._name} ended early: {self._read} of {promised} frames could be read;"
-                " it may be cut off or damaged",
-            )
+            return False
+        return True
 
     def _follow_size(self, image: Image, number: int) -> None:
         size = (image.shape[1], image.shape[0])
@@ -133,15 +152,3 @@ class VideoReader:
                     f"{self._name} is {size[0]}x{size[1]} from frame {number} on{more}",
                 )
         self._size = size
-
-
-def counts_exactly(path: Path) -> bool:
-    """Whether the file's container (MP4, MOV, AVI) lists its frames, instead of its duration."""
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(12)
-    except (OSError, ValueError):
-        return False
-    return start[4:8] in (b"ftyp", b"moov", b"mdat", b"wide") or (
-        start[:4] == b"RIFF" and start[8:] == b"AVI "
-    )

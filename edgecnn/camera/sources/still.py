@@ -7,11 +7,12 @@ from pathlib import Path
 from edgecnn.camera.notices import Notices
 from edgecnn.camera.sources.ahead import ReadAhead, StillReader
 from edgecnn.camera.sources.capture import Capture, open_capture, property_of
+from edgecnn.camera.sources.containers import facts_of
 from edgecnn.camera.sources.image_files import find_images
 from edgecnn.camera.sources.images import ImagesReader
 from edgecnn.camera.sources.paced import PacedSource
 from edgecnn.camera.sources.pattern_source import PatternSource
-from edgecnn.camera.sources.reader import VideoReader, counts_exactly
+from edgecnn.camera.sources.reader import VideoReader
 from edgecnn.camera.sources.spec import SourceSpec
 
 _CAP_PROP_FPS = 5
@@ -33,7 +34,10 @@ def open_still(
     if spec.kind == "test":
         return PatternSource(spec.pattern)
     reader = open_reader(spec, notices)
-    return PacedSource(reader) if realtime else ReadAhead(reader)
+    if realtime:
+        return PacedSource(reader)
+    # One image of a camera is some ten times the size of a video's frame.
+    return ReadAhead(reader, room=1 if isinstance(reader, ImagesReader) else 2)
 
 
 def open_reader(spec: SourceSpec, notices: Notices | None = None) -> StillReader:
@@ -54,6 +58,6 @@ def video_reader(capture: Capture, spec: SourceSpec, notices: Notices | None) ->
         capture,
         property_of(capture, _CAP_PROP_FPS),
         name=spec.display,
-        exact=spec.kind == "file" and counts_exactly(Path(str(spec.value))),
+        facts=facts_of(Path(str(spec.value))) if spec.kind == "file" else None,
         notices=notices,
     )
