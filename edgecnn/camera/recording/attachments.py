@@ -63,10 +63,10 @@ class Attachments:
             self._running = None
             return event
         now_s = self._timeline.at(event.moment, event.timestamp_s)
-        clip = None if self._clips is None else self._clip(event, self._clips, now_s)
+        clip = None if self._clips is None else self._clip(event, now_s)
         snapshot = None
         if self._snapshots is not None:
-            snapshot = self._name(event, PICTURE, self._snapshots)
+            snapshot = self._name(event, PICTURE)
         return replace(event, clip=clip, snapshot=snapshot)
 
     def running(self, captured: Moment, timestamp_s: float) -> bool:
@@ -74,14 +74,14 @@ class Attachments:
         now_s = self._timeline.at(captured, timestamp_s)
         return self._running is not None and now_s <= self._running.until_s + SAME_S
 
-    def _clip(self, event: Event, folder: Path, now_s: float) -> str:
+    def _clip(self, event: Event, now_s: float) -> str:
         until_s, running = now_s + self._after_s, self._running
         if running is not None and now_s <= running.until_s + SAME_S and until_s <= running.bound_s:
             running.until_s = until_s
             return running.name
         bound_s = max(now_s - self._before_s + LONGEST_CLIP_S, until_s)
-        self._running = _Running(self._name(event, VIDEO, folder), until_s, bound_s)
+        self._running = _Running(self._name(event, VIDEO), until_s, bound_s)
         return self._running.name
 
-    def _name(self, event: Event, suffix: str, folder: Path) -> str:
-        return self._storage.new_name(event.moment.wall_s, suffix, folder, event.label or "").file()
+    def _name(self, event: Event, suffix: str) -> str:
+        return self._storage.new_name(event.moment.wall_s, suffix, event.label or "").file()

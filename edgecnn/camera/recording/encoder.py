@@ -125,7 +125,7 @@ class JpegStage:
         self.wants: Literal["raw", "drawn"] = "raw" if raw else "drawn"
         self._sinks, self._quality, self._live, self._times = tuple(sinks), quality, live, times
         count = workers or min(max(usable_cores(), 2), 4)
-        self._room = _Room(count + 1)
+        self._room = _Room(count + 2)
         self._pool = ThreadPoolExecutor(count, "edgecnn-encode")
         self._jobs: queue.SimpleQueue[_Job | Event | None] = queue.SimpleQueue()
         self._thread = ThreadPoolExecutor(1, "edgecnn-record")

@@ -6,6 +6,7 @@ with one notice, what was recorded stays, detection goes on, and the recording r
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Sequence
@@ -170,7 +171,7 @@ class Storage:
         folder = self._places[folder]
         if not self._may_write(len(frame.jpeg) + 2 * _OVERHEAD_BYTES):
             return None
-        name = name or self.new_name(frame.captured.wall_s, VIDEO, folder)
+        name = name or self.new_name(frame.captured.wall_s, VIDEO)
         try:
             writer = MatroskaWriter(
                 folder / name.file(part=True),
@@ -221,7 +222,7 @@ class Storage:
             if not writer.frames:
                 writer.path.unlink(missing_ok=True)
                 return None
-            path = writer.path.rename(part.folder / part.name.file())
+            path = _named(writer.path, part.folder / part.name.file())
         except OSError as error:
             self._stop(_words(error))
             return None
@@ -248,7 +249,7 @@ class Storage:
                 stream.write(data)
                 stream.flush()
                 os.fsync(stream.fileno())
-            path = temporary.rename(folder / name.file())
+            path = _named(temporary, folder / name.file())
         except OSError as error:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
@@ -260,19 +261,15 @@ class Storage:
         self.counts.bytes += len(data)
         return path
 
-    def new_name(self, wall_s: float, suffix: str, folder: Path, label: str = "") -> RecordingName:
-        """A name that no file has: neither a finished one nor one under way. Any thread may ask.
+    def new_name(self, wall_s: float, suffix: str, label: str = "") -> RecordingName:
+        """A name that no file has had: its number is the next one. Any thread may ask.
 
         Args:
             wall_s: when the file begins, seconds since 1970.
             suffix: of the file.
-            folder: where it will lie.
             label: becomes part of the name.
         """
-        while True:
-            name = RecordingName.new(next(self._numbers), wall_s, suffix, label)
-            if not any((folder / name.file(part)).exists() for part in (False, True)):
-                return name
+        return RecordingName.new(next(self._numbers), wall_s, suffix, label)
 
     @property
     def stopped(self) -> bool:
@@ -430,6 +427,13 @@ def _mount_of(folder: Path) -> Path:
     while not os.path.ismount(folder) and folder.parent != folder:
         folder = folder.parent
     return folder
+
+
+def _named(path: Path, final: Path) -> Path:
+    """Renames a file; what somebody else put in its place is never replaced."""
+    if final.exists():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(final))
+    return path.rename(final)
 
 
 def _words(error: OSError) -> str:

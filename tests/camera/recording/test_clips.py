@@ -31,7 +31,7 @@ class FakeStorage:
         self.files: dict[str, list[int]] = {}
         self.open: list[str] = []
 
-    def new_name(self, wall_s: float, suffix: str, folder: Path, label: str) -> RecordingName:
+    def new_name(self, wall_s: float, suffix: str, label: str) -> RecordingName:
         self.count += 1
         return RecordingName.new(self.count, wall_s, suffix, label)
 

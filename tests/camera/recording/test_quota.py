@@ -149,7 +149,7 @@ def test_a_frame_larger_than_the_quota_stops_the_recording_with_one_notice(tmp_p
 def test_pictures_are_marked_and_deleted_too(tmp_path: Path) -> None:
     run = Recording(tmp_path, max_bytes=30_000)
     for k in range(60):
-        name = run.storage.new_name(WALL_S + k, ".jpg", tmp_path)
+        name = run.storage.new_name(WALL_S + k, ".jpg")
         assert run.storage.save(tmp_path, encoded(k, k * 1.0), name)
     counts = run.finish()
     assert counts["files"] == 60
