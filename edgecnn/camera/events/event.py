@@ -21,6 +21,7 @@ class Event:
         source: where the frames come from, passwords masked.
         text: for people; None where the other fields say it.
         frame, timestamp_s: of the frame it was seen on, of ``left`` the last one; None: of none.
+        file: the name of the image that frame is; None: frames are no files of their own.
         label, score, box_xyxy, region: of the detection, of ``left`` the best score and the last
             box; None: of none, ``region``: of no region.
         seconds: of ``left``: how long it was there, from when it was seen first to when last.
@@ -46,6 +47,7 @@ class Event:
     clip: str | None = None
     snapshot: str | None = None
     run: str | None = None
+    file: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The object of its line; what does not apply is null."""
@@ -61,6 +63,7 @@ class Event:
             "text": self.text,
             "frame": self.frame,
             "timestamp_s": None if self.timestamp_s is None else round(self.timestamp_s, 4),
+            "file": self.file,
             "label": self.label,
             "score": None if self.score is None else round(self.score, 4),
             "box_xyxy": None if box is None else [round(value, 2) for value in box],

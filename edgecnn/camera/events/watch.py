@@ -29,7 +29,7 @@ class _Presence:
     Attributes:
         began_s, last_s: when it was seen first and last, in the watch's seconds.
         best: the highest score up to now.
-        frame, timestamp_s: of the frame it was seen on last.
+        frame, timestamp_s, file: of the frame it was seen on last.
         box_xyxy: likewise.
         frames, hits: since it began: how many frames there were, and on how many it was.
         absent_s: when it was first missing since it was last seen; None: it is there.
@@ -41,6 +41,7 @@ class _Presence:
     best: float
     frame: int
     timestamp_s: float
+    file: str | None
     box_xyxy: tuple[float, float, float, float]
     frames: int = 0
     hits: int = 0
@@ -145,12 +146,13 @@ class EventWatch:
         presence = self._there.get(key)
         if presence is None:
             presence = self._there[key] = _Presence(
-                now_s, now_s, item.score, frame.sequence, frame.timestamp_s, item.box_xyxy
-            )
+                now_s, now_s, item.score, frame.sequence, frame.timestamp_s, frame.name,
+                item.box_xyxy,
+            )  # fmt: skip
         presence.last_s, presence.absent_s = now_s, None
         presence.best = max(presence.best, item.score)
         presence.frame, presence.timestamp_s = frame.sequence, frame.timestamp_s
-        presence.box_xyxy = item.box_xyxy
+        presence.file, presence.box_xyxy = frame.name, item.box_xyxy
         presence.frames += 1
         presence.hits += 1
         return presence.appeared is None and now_s - presence.began_s >= self._config.after_s
@@ -192,6 +194,7 @@ class EventWatch:
             self._event(kind, moment),
             frame=presence.frame,
             timestamp_s=presence.timestamp_s,
+            file=presence.file,
             label=key[0],
             score=score,
             box_xyxy=presence.box_xyxy,

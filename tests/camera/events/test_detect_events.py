@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from tests.builders import tiny_classifier
@@ -16,7 +18,8 @@ from tests.run import ROOT, in_process
 
 KEYS = [
     "schema", "run", "number", "event", "time", "monotonic_s", "source", "text", "frame",
-    "timestamp_s", "label", "score", "box_xyxy", "region", "seconds", "began", "clip", "snapshot",
+    "timestamp_s", "file", "label", "score", "box_xyxy", "region", "seconds",
+    "began", "clip", "snapshot",
 ]  # fmt: skip
 RED, GREEN = 0, 1
 
@@ -67,6 +70,21 @@ def test_a_clip_becomes_events_in_one_command(tmp_path: Path) -> None:
     assert len({line["run"] for line in events}) == len({line["run"] for line in added}) == 1
     assert added[0]["run"] != events[0]["run"]
     assert brief(added)[1] == ("appeared", "green", None, 13)
+
+
+def test_events_of_images_name_the_image(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number, strength in enumerate((0, 255, 255, 0, 0)):
+        image = np.zeros((64, 64, 3), np.uint8)
+        image[:32, :32, 2] = strength
+        cv2.imwrite(str(folder / f"photo {number}.png"), image)
+    flags = (*colour_points(tmp_path), "--source", folder, "--events", "-", "--event-gap", "1s")
+    done = in_process("detect", *flags)
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    named = [(line["event"], Path(line["file"]).name) for line in events[1:-1]]
+    assert named == [("appeared", "photo 1.png"), ("left", "photo 2.png")]
 
 
 def test_thresholds_and_regions_say_what_is_an_event(tmp_path: Path) -> None:
