@@ -19,7 +19,7 @@ _RATE_FRAMES = 10
 _HELD_BYTES = 32 << 20
 # OpenCV's writer reports no error, and without its index, which is written last, an .mp4 cannot be
 # opened: writing stops while the disk has room for a few more frames and for the index.
-_RESERVE_BYTES = 4 << 20
+_RESERVE_BYTES = 2 << 20
 _INDEX_BYTES = 32
 
 
@@ -173,7 +173,7 @@ class VideoFile:
     def _check_room(self, frame_bytes: int) -> None:
         """Ends the video while it can still be made whole."""
         room = min(_free_bytes(self._temporary), _left_of_file_limit(self._temporary))
-        if room >= _RESERVE_BYTES + frame_bytes + _INDEX_BYTES * self.frames:
+        if room >= _RESERVE_BYTES + frame_bytes // 2 + _INDEX_BYTES * self.frames:
             return
         self._close()
         raise CameraError(
