@@ -390,6 +390,10 @@ def test_elsewhere_opencv_opens_the_number_itself() -> None:
     assert capture.opened_with == (1,)
     with pytest.raises(CameraError, match="cannot open camera 1"):
         CameraOpener(name, print, VideoDevices(), StandIn({}), linux=False)()
+    named = camera_name("v4l2:C615")
+    assert named is not None
+    with pytest.raises(CameraError, match="names of V4L2 are Linux's"):
+        CameraOpener(named, print, VideoDevices(), capture, linux=False)()
 
 
 def test_asking_a_file_whether_it_is_a_camera_is_an_error(tmp_path: Path) -> None:

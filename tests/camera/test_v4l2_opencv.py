@@ -41,6 +41,15 @@ for text in sys.argv[1:]:
         told = {"error": error.message, "hint": error.hint}
     print(json.dumps({**told, "said": [notice.text for notice in notices.take()]}))
 """
+COUNTS = """
+import sys
+from edgecnn.camera.sources.open import open_source
+with open_source("0,format=MJPG,size=640x480") as source:
+    frames = [frame for _ in range(400) if (frame := source.read(5)) is not None]
+    last, counts = frames[-1].sequence + 1, source.counts
+    assert all(abs(int(frame.image[9, 9, 2]) - 200) < 4 for frame in frames)
+    print(last, len(frames), counts.dropped, counts.corrupt, counts.reconnects)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +126,17 @@ def test_what_cannot_be_used_says_why(camera: dict[str, str]) -> None:
 def test_a_camera_that_another_program_uses_is_busy(camera: dict[str, str]) -> None:
     (told,) = opened(camera, "0", VIDEO_BUSY="1")
     assert told["error"] == "cannot open camera 0: another program uses /dev/video0"
+
+
+def test_broken_jpegs_of_a_camera_are_skipped_and_counted(
+    camera: dict[str, str], tmp_path: Path
+) -> None:
+    whole = pictures()["MJPG_640x480"]
+    bad = {2: whole[: len(whole) // 2], 7: b"\0" * 3000}
+    for place in range(10):
+        (tmp_path / f"MJPG_640x480.{place}").write_bytes(bad.get(place, whole))
+    run = python("-c", COUNTS, **{**camera, "VIDEO_FRAMES": str(tmp_path)})
+    assert run.returncode == 0, run.stderr
+    last, taken, dropped, corrupt, reconnects = map(int, run.stdout.split())
+    assert taken == 400 and reconnects == 0 and last >= taken
+    assert abs(corrupt - last / 5) <= 2 and taken + dropped + corrupt >= last

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.camera.sources.containers import facts_of
+from edgecnn.camera.sources.forms import forms_text
 from edgecnn.camera.sources.spec import SourceSpec
 from edgecnn.core.errors import CameraError
 
@@ -103,7 +104,7 @@ def _check_file(path: Path) -> None:
     if reason:
         raise CameraError(
             f"cannot open the source '{path}': {reason}",
-            hint="check the path, or give a camera's number such as --source 0",
+            hint=f"check the path; forms of --source: {forms_text()}",
         )
 
 

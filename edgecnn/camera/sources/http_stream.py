@@ -13,16 +13,15 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from edgecnn.camera.sources.capture import DamagedFrameError, SourceRefusedError
+from edgecnn.camera.sources.capture import SourceRefusedError
 from edgecnn.camera.sources.http_connection import HttpConnection, NoHttpError
 from edgecnn.camera.sources.http_login import authorization, login_of
-from edgecnn.camera.sources.jpeg import END, START, Jpeg, wholeness
+from edgecnn.camera.sources.jpeg import START, Jpeg, JpegSieve
 from edgecnn.camera.sources.multipart import Multipart, NoMultipartError, Part
 from edgecnn.core.errors import CameraError
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
-_FEW = 5
 _CHECK_NETWORK = "check the address; does the camera answer on this network?"
 
 
@@ -153,8 +152,7 @@ class MjpegCapture:
         self._parser = parser
         self._limits = limits
         self._waiting: deque[Part] = deque()
-        self._endless_only = True
-        self._endless = 0
+        self._sieve = JpegSieve()
 
     def read(self) -> tuple[bool, object]:
         """See :class:`~edgecnn.camera.sources.capture.Capture`."""
@@ -199,13 +197,4 @@ class MjpegCapture:
     def _picture(self, part: Part) -> Jpeg:
         if part.data[:2] != START and part.type not in ("", "image/jpeg", "image/jpg"):
             return Jpeg(part.data)  # a PNG or the like: only decoding shows what it is worth
-        found = wholeness(part.data)
-        if found == "whole":
-            self._endless_only = False
-        elif found == "endless":
-            self._endless += self._endless_only
-        if found == "whole":
-            return Jpeg(part.data)
-        if found == "endless" and self._endless_only and self._endless > _FEW:
-            return Jpeg(part.data + END)
-        raise DamagedFrameError
+        return self._sieve.picture(part.data)

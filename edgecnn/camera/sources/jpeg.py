@@ -7,11 +7,13 @@ from typing import Literal
 
 import numpy as np
 
-from edgecnn.camera.sources.capture import Image
+from edgecnn.camera.sources.capture import DamagedFrameError, Image
 
 START, END = b"\xff\xd8", b"\xff\xd9"
 _END, _START, _SCAN, _ALONE = 0xD9, 0xD8, 0xDA, (0x01, *range(0xD0, 0xD8))
 _FIRST_MARKER = 0xC0
+
+_FEW = 5
 
 Wholeness = Literal["whole", "endless", "damaged"]
 
@@ -80,3 +82,30 @@ class Jpeg:
             return None
         picture: Image | None = image
         return picture
+
+
+class JpegSieve:
+    """Lets a camera's whole JPEGs through, one after the other.
+
+    Cameras that never send a JPEG's end are believed after a few pictures.
+    """
+
+    def __init__(self) -> None:
+        self._endless_only = True
+        self._endless = 0
+
+    def picture(self, data: bytes) -> Jpeg:
+        """The picture, still compressed.
+
+        Raises:
+            DamagedFrameError: it is no JPEG, is cut off, or has foreign bytes in it.
+        """
+        found = wholeness(data)
+        if found == "whole":
+            self._endless_only = False
+            return Jpeg(data)
+        if found == "endless" and self._endless_only:
+            self._endless += 1
+            if self._endless > _FEW:
+                return Jpeg(data + END)
+        raise DamagedFrameError

@@ -135,24 +135,25 @@ class PicameraOpener:
         asked = self._asked
         limited = _LIMITS in camera.camera_controls
         duration = round(1e6 / asked.rate) if asked.rate and limited else None
-        camera.configure(
-            camera.create_video_configuration(
-                main={
-                    "size": asked.size or _DEFAULT.size,
-                    "format": asked.pixel_format or _DEFAULT.pixel_format,
-                },
-                buffer_count=_BUFFERS,
-                # One finished frame is kept, always the newest.
-                queue=True,
-                controls={_LIMITS: (duration, duration)} if duration else {},
-            )
+        configuration = camera.create_video_configuration(
+            main={
+                "size": asked.size or _DEFAULT.size,
+                "format": asked.pixel_format or _DEFAULT.pixel_format,
+            },
+            buffer_count=_BUFFERS,
+            # One finished frame is kept, always the newest.
+            queue=True,
+            controls={_LIMITS: (duration, duration)} if duration else {},
         )
+        camera.configure(configuration)
         main = camera.stream_configuration("main")
-        rate = asked.rate if limited else None
-        if duration:
+        rate = None
+        # Unasked it is picamera2's own for video, 30 frames per second.
+        wanted = configuration["controls"].get(_LIMITS)
+        if limited and wanted:
             # Known only now: the limits are those of the sensor's mode that the size has chosen.
             shortest, longest = camera.camera_controls[_LIMITS][:2]
-            rate = 1e6 / min(max(duration, shortest), longest or duration)
+            rate = 1e6 / min(max(wanted[0], shortest), longest or wanted[0])
         width, height = main["size"]
         given = DeviceSettings((int(width), int(height)), rate, str(main["format"]))
         camera.start()
@@ -217,12 +218,13 @@ class PicameraCapture:
             image = camera.wait(job, timeout=self._timeout_s)
         except TimeoutError as error:
             raise CameraError(
-                f"{self._shown} gave no frame for {self._timeout_s:g} s",
+                f"it gave no frame for {self._timeout_s:g} s",
                 hint="check the cable with the power off; dmesg says what the kernel saw",
             ) from error
         except (RuntimeError, OSError, ValueError, CancelledError) as error:
             raise CameraError(
-                f"{self._shown} was lost: {error}", hint="check the cable with the power off"
+                f"picamera2 gives no more frames ({str(error) or type(error).__name__})",
+                hint="check the cable with the power off",
             ) from error
         width = self._given.size[0] if self._given.size else image.shape[1]
         return True, np.ascontiguousarray(self._convert(image, width))

@@ -21,6 +21,7 @@ from edgecnn.camera.sources.capture import (
     quiet_cv2,
 )
 from edgecnn.camera.sources.device_options import CameraName, DeviceSettings, settings_of
+from edgecnn.camera.sources.jpeg import JpegSieve
 from edgecnn.camera.sources.video_nodes import (
     NodeFacts,
     VideoDevices,
@@ -36,6 +37,7 @@ from edgecnn.core.errors import CameraError
 _BUFFERS = 2
 #: OpenCV before this version decodes NV12 and NV21 of V4L2 into RGB (its pull request 26081).
 _RIGHT_COLOURS = (4, 11)
+_COMPRESSED = ("MJPG", "JPEG")
 _NO_DEVICE = {errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTDIR}
 _NO_PERMISSION = {errno.EACCES, errno.EPERM}
 
@@ -74,6 +76,11 @@ class CameraOpener:
             CameraError: it is not there, cannot be opened, or gives what OpenCV cannot convert.
         """
         if not self._linux:
+            if self._name.kind == "v4l2":
+                raise SourceRefusedError(
+                    f"cannot open {self._name.display}: names of V4L2 are Linux's",
+                    hint="give the camera's number, such as --source 0",
+                )
             return self._open(self._name.value, None)
         path = self._path()
         try:
@@ -150,8 +157,12 @@ class CameraOpener:
                 hint=f"ask for another, such as format=MJPG{_offers(facts)}",
             )
         self._tell(given, source)
+        if not facts:
+            return capture
+        if given.pixel_format in _COMPRESSED and capture.set(cv2.CAP_PROP_CONVERT_RGB, 0):
+            return JpegCamera(capture)
         wrong = given.pixel_format in ("NV12", "NV21") and _version(cv2) < _RIGHT_COLOURS
-        return SwappedColours(capture) if facts and wrong else capture
+        return SwappedColours(capture) if wrong else capture
 
     def _tell(self, given: DeviceSettings, source: int | str) -> None:
         missed = str(self._asked.missed(given))
@@ -216,16 +227,11 @@ class CameraOpener:
         )
 
 
-class SwappedColours:
-    """A capture whose red and blue are exchanged."""
+class _Around:
+    """A capture whose frames are changed on their way."""
 
     def __init__(self, capture: Any) -> None:
         self._capture = capture
-
-    def read(self) -> tuple[bool, Any]:
-        """The next frame, uint8 (H, W, 3) BGR; see :class:`Capture`."""
-        ok, image = self._capture.read()
-        return ok, np.ascontiguousarray(image[:, :, ::-1]) if ok else None
 
     def get(self, number: int) -> float:
         """A property, as ``cv2.VideoCapture`` gives it."""
@@ -234,6 +240,32 @@ class SwappedColours:
     def release(self) -> None:
         """Gives the device back."""
         self._capture.release()
+
+
+class JpegCamera(_Around):
+    """A camera that sends JPEGs, handed on still compressed.
+
+    Only what is looked at is decoded. And damaged ones are found, where OpenCV gives the last
+    picture once more in place of one that it cannot decode.
+    """
+
+    def __init__(self, capture: Any) -> None:
+        super().__init__(capture)
+        self._sieve = JpegSieve()
+
+    def read(self) -> tuple[bool, Any]:
+        """See :meth:`Capture.read`."""
+        ok, data = self._capture.read()
+        return (True, self._sieve.picture(data.tobytes())) if ok else (False, None)
+
+
+class SwappedColours(_Around):
+    """A capture whose red and blue are exchanged."""
+
+    def read(self) -> tuple[bool, Any]:
+        """See :meth:`Capture.read`."""
+        ok, image = self._capture.read()
+        return ok, np.ascontiguousarray(image[:, :, ::-1]) if ok else None
 
 
 def _given(capture: Any, v4l2: bool) -> DeviceSettings:
