@@ -46,6 +46,10 @@ ULTRALYTICS = Environment(
     "ultralytics", ("ultralytics==8.4.190", "torch==2.14.1", "torchvision==0.29.1")
 )
 
+ULTRALYTICS_LITERT = Environment(
+    "ultralytics-litert", (*ULTRALYTICS.requirements, "ai-edge-litert==2.3.0")
+)
+
 
 class PeerFailedError(Exception):
     """A peer did not do it; the text is its last line."""

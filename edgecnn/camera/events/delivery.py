@@ -108,8 +108,6 @@ class Delivery:
 
     def end(self) -> None:
         """Waits for that while; what is still here then is dropped. May be repeated."""
-        if self._over.is_set():
-            return
         self.begin_end()
         if self._thread.is_alive():
             left_s = self._give_up_s - self._clock.now().monotonic_s

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -14,12 +13,7 @@ from hypothesis import strategies as st
 from edgecnn.camera.events.channel import DeliveryError
 from edgecnn.camera.events.delivery import Deliveries, Delivery, Patience
 from edgecnn.camera.events.event import Event
-from edgecnn.camera.notices import Notice, Notices
-from edgecnn.camera.pipeline import Pipeline
-from edgecnn.camera.result import FrameResult
-from edgecnn.camera.sources.frames import Frame
-from edgecnn.camera.sources.open import open_source
-from tests.camera.doubles import DETECT, PREPROCESS, FakeDetector, looped, make_video
+from edgecnn.camera.notices import Notices
 from tests.camera.events.doubles import FakeChannel, JumpingClock, an_event, said
 from tests.camera.events.servers import until
 
@@ -281,67 +275,14 @@ def test_an_error_of_ours_is_said_and_leaves_nothing_uncounted() -> None:
     assert sink.summary() == {"deliveries": {"fake": {"delivered": 0, "dropped": 2, "waiting": 0}}}
 
 
-def test_a_line_that_is_down_for_a_week_costs_few_attempts_and_no_memory() -> None:
-    line = Line()
-    line.error = DOWN
-    attempts = 0
-    while line.clock.now_s < 1000 + 7 * 86400:
-        line.put(20)
-        line.turns(20)
-        attempts += 20
-        said(line.notices)
-    assert attempts < 7 * 86400 / 30 + 50
-    assert line.delivery.counts.waiting == 1000
-    assert line.delivery.counts.dropped == line.made - 1000
-
-
-def test_the_loop_does_not_wait_for_a_channel_that_hangs(tmp_path: Path) -> None:
-    class Source:
-        """Ten events with each frame."""
-
-        number = 0
-
-        def _made(self, count: int) -> tuple[Event, ...]:
-            self.number += count
-            return tuple(an_event(self.number - k) for k in range(count))
-
-        def begin(self) -> Event:
-            return self._made(1)[0]
-
-        def see(self, frame: Frame, result: FrameResult) -> tuple[Event, ...]:
-            return self._made(10)
-
-        def notice(self, notice: Notice) -> Event:
-            return self._made(1)[0]
-
-        def end(self, why: str) -> tuple[Event, ...]:
-            return self._made(1)
-
-    let_go = threading.Event()
-    hanging = FakeChannel(lambda event: let_go.wait(60) and None)
-    sink = Deliveries([Delivery(hanging, Notices(), Patience(finish_s=0.01))])
-    video = make_video(tmp_path / "in.avi", frames=150)
-    source = open_source(str(video))
-    events = Source()
-    model = Pipeline(FakeDetector(), PREPROCESS, DETECT)
-    summary = looped(source, model, sinks=(sink,), events=events)
-    let_go.set()
-    assert summary.frames == 150
-    assert summary.to_json()["deliveries"] == {
-        "fake": {"delivered": 0, "dropped": events.number, "waiting": 0}
-    }
-
-
 def test_two_ways_out_do_not_wait_for_each_other() -> None:
     good, bad = FakeChannel(lambda event: None), FakeChannel(lambda event: DOWN)
     bad.key = "bad"
     patience = Patience(finish_failing_s=0.02)
-    notices = Notices()
-    sink = Deliveries([Delivery(good, Notices(), patience), Delivery(bad, notices, patience)])
+    sink = Deliveries([Delivery(good, Notices(), patience), Delivery(bad, Notices(), patience)])
     for number in range(1, 51):
         sink.tell(an_event(number))
     until(lambda: len(good.numbers) == 50, "the good one gets all")
-    until(lambda: said(notices), "the bad one is known to be down")
     sink.finish()
     assert sink.summary() == {
         "deliveries": {

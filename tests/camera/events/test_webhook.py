@@ -32,7 +32,7 @@ from tests.camera.events.servers import (
     until,
 )
 
-QUICK = Patience(pause_s=0.02, longest_pause_s=0.05, finish_failing_s=0.02)
+QUICK = Patience(pause_s=0.02, longest_pause_s=0.05)
 
 
 @pytest.fixture
