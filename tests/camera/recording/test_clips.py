@@ -1,6 +1,7 @@
 """Clips around events: what they show, what they are called, and what bounds them."""
 
 import errno
+import shutil
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -158,8 +159,9 @@ def test_each_event_names_one_clip_that_shows_it(
     for number, all_ in loop.events.items():
         assert len({named.clip for named in all_}) == 1
         numbers = storage.files[all_[0].clip]
-        around = [k for k in times if times[number] - before_s <= times[k] <= times[number]]
-        assert set(around) <= set(numbers)
+        start_s = times[number] - before_s
+        before = {k for k in times if k < number and times[k] >= start_s} if before_s else set()
+        assert before | {number} <= set(numbers)
     if before_s == 0:
         shown = {k for numbers in storage.files.values() for k in numbers}
         assert set(loop.wanted) == shown
@@ -293,6 +295,17 @@ def test_a_full_disk_ends_a_clip_and_keeps_it_and_names_no_more_until_it_is_back
     assert len(numbers_in(tmp_path / loop.clips()[-1])) == 20
     assert [notice.kind for notice in notices.take()] == ["recording_resumed"]
     assert loop.sink.summary() == {"clips": {"files": 2, "lost": 0}}
+
+
+def test_a_clip_that_a_crash_left_gets_the_name_that_its_event_says(tmp_path: Path) -> None:
+    before, after, notices = tmp_path / "before", tmp_path / "after", Notices()
+    loop = clip_loop(stored(before), before, 0.5, 5.0)
+    loop.show(at(10, range(16)), on(10))
+    (name,) = loop.clips()
+    shutil.copytree(before, after)
+    stored(after, notices=notices).finish()
+    assert numbers_in(after / name) == list(range(5, 16))
+    assert [notice.kind for notice in notices.take()] == ["recording_leftover"]
 
 
 def test_a_clip_leaves_the_quota_room_for_others(tmp_path: Path) -> None:
