@@ -10,7 +10,7 @@ import click
 
 from edgecnn.cli.event_options import event_line
 from edgecnn.cli.output import print_table
-from edgecnn.cli.record_options import recording_line
+from edgecnn.cli.record_options import recording_line, video_line
 
 if TYPE_CHECKING:
     from edgecnn.camera.loop import LoopSummary
@@ -54,7 +54,8 @@ def print_summary(summary: LoopSummary, written: Sequence[Path]) -> None:
             f"bound: {bound.fps:.1f} FPS ({_BOUNDS[bound.by]}), reached {bound.reached:.0%};"
             f" {bound.cpu_ms:.2f} ms of CPU a frame"
         )
-    for line in (recording_line(summary.outputs), event_line(summary.outputs)):
+    for said in (video_line, recording_line, event_line):
+        line = said(summary.outputs)
         if line is not None:
             click.echo(line)
     for path in written:

@@ -114,6 +114,26 @@ def recording_line(outputs: Mapping[str, Any]) -> str | None:
     ):
         if counts[key]:
             line += "; " + words.format(counts[key])
+    for key in ("clips", "snapshots"):
+        if key in outputs and outputs[key]["lost"]:
+            line += f"; {outputs[key]['lost']} {key} of events not recorded"
+    return line
+
+
+def video_line(outputs: Mapping[str, Any]) -> str | None:
+    """One line on what the video of ``-o`` does not show, for people; None: it shows everything.
+
+    Args:
+        outputs: what the sinks said of themselves, by key.
+    """
+    counts = outputs.get("video")
+    if counts is None or not (counts["left_out"] or counts["cut_s"]):
+        return None
+    line = f"video: {counts['frames']} frames"
+    if counts["left_out"]:
+        line += f"; {counts['left_out']} came while it was encoding others, and are left out"
+    if counts["cut_s"]:
+        line += f"; {counts['cut_s']:.0f} s without frames are not shown"
     return line
 
 

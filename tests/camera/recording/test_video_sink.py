@@ -23,6 +23,7 @@ from edgecnn.camera.seen import Picture, Seen
 from edgecnn.camera.sources.file import FileSource
 from edgecnn.camera.sources.frames import Frame
 from edgecnn.camera.stats import StageTimes
+from edgecnn.cli.record_options import video_line
 from edgecnn.core.errors import CameraError
 from tests.camera.doubles import DETECT, PREPROCESS, FakeCamera, FakeDetector, looped, video_frames
 
@@ -280,3 +281,10 @@ def test_a_worker_that_is_discarded_drops_what_waits() -> None:
     worker.discard()
     worker.finish()
     assert len(done) <= 1 and not worker.put(9)
+
+
+def test_people_are_told_what_the_video_does_not_show() -> None:
+    whole = {"video": {"frames": 9, "left_out": 0, "cut_s": 0.0}}
+    assert video_line({}) is None and video_line(whole) is None
+    line = video_line({"video": {"frames": 9, "left_out": 3, "cut_s": 598.2}})
+    assert line is not None and "3 came while" in line and "598 s without frames" in line
