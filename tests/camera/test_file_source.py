@@ -336,3 +336,16 @@ def test_no_bytes_confuse_the_look_at_the_container(
     path.write_bytes(head * outer + content)
     seconds = facts_of(path).seconds
     assert seconds is None or seconds > 0
+
+
+def test_pictures_of_other_sizes_within_a_file_are_all_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.mjpeg"  # JPEGs one behind the other, and no container at all
+    jpegs = [
+        cv2.imencode(".jpg", np.full((48 + 16 * (k // 4), 64, 3), 10 + k * 20, np.uint8))[1]
+        for k in range(12)
+    ]
+    path.write_bytes(b"".join(jpeg.tobytes() for jpeg in jpegs))
+    with open_source(str(path)) as source:
+        frames = all_of(source)
+    # OpenCV scales them to the size of the first.
+    assert [round((float(frame.image.mean()) - 10) / 20) for frame in frames] == list(range(12))

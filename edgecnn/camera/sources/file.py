@@ -9,21 +9,15 @@ from edgecnn.camera.sources.reader import VideoReader
 
 
 class FileSource(ReadAhead):
-    """Every frame of a file, in order, none dropped; decoded ahead on a thread of its own.
+    """Every frame of an open video, in order, none dropped; decoded ahead on a thread of its own.
 
     Args:
-        capture: open; released by the thread.
+        capture: open; released here.
         fps: nominal frames per second; None: unknown.
-        name: of the file, for notices.
         notices: get what happens.
     """
 
     def __init__(
-        self,
-        capture: Capture,
-        fps: float | None = None,
-        *,
-        name: str = "the file",
-        notices: Notices | None = None,
+        self, capture: Capture, fps: float | None = None, notices: Notices | None = None
     ) -> None:
-        super().__init__(VideoReader(capture, fps, name=name, notices=notices))
+        super().__init__(VideoReader(capture, fps, notices=notices))
