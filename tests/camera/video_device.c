@@ -4,6 +4,7 @@
  *   VIDEO_MODES   "MJPG 640x480 30, MJPG 1280x720 30, YUYV 640x480 30": the first is the default
  *   VIDEO_FRAMES  a folder with what the camera sends in each mode: FORMAT_WIDTHxHEIGHT, or, ten of
  *                 them in turn, FORMAT_WIDTHxHEIGHT.0 to .9
+ *   VIDEO_GONE    a file: while it is there the camera is unplugged
  *   VIDEO_BUSY    1: another program takes pictures from it
  *   VIDEO_LOG     a file that gets a line for each start: rate and number of buffers
  *
@@ -65,10 +66,16 @@ static void read_modes(void)
     rate = now.rate;
 }
 
+static int is_gone(void)
+{
+    const char *path = getenv("VIDEO_GONE");
+    return path && !access(path, F_OK);
+}
+
 static int open_node(const char *path)
 {
     int file, number = path[10] - '0';
-    if (path[11] || number < 0 || number >= DEVICES) {
+    if (path[11] || number < 0 || number >= DEVICES || is_gone()) {
         errno = ENOENT;
         return -1;
     }
@@ -169,6 +176,8 @@ static int fill(unsigned char *to)
 static int answer_buffer(struct v4l2_buffer *b, unsigned long request)
 {
     if (request == VIDIOC_DQBUF) {
+        if (is_gone())
+            return ENODEV;
         if (!waiting || !streaming)
             return EAGAIN;
         b->index = (unsigned)queued[head];

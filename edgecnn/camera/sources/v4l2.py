@@ -193,13 +193,14 @@ class CameraOpener:
 
     def _no_pictures(self, path: str, facts: NodeFacts) -> CameraError:
         shown = self._name.display
+        shown = shown if path in shown else f"{shown} ({path})"
         if facts.needs_media_controller:
             return SourceRefusedError(
-                f"{shown} ({path}) is a part of a camera interface that OpenCV cannot set up",
+                f"{shown} is a part of a camera interface that OpenCV cannot set up",
                 hint="a camera on a Raspberry Pi's ribbon cable is read with --source picamera2",
             )
         what = "metadata, not pictures" if facts.gives_metadata else "no pictures"
-        return SourceRefusedError(f"{shown} ({path}) gives {what}", hint=self._here())
+        return SourceRefusedError(f"{shown} gives {what}", hint=self._here())
 
     def _not_opened(self, source: int | str, facts: NodeFacts | None) -> CameraError:
         shown = self._name.display
