@@ -25,12 +25,17 @@ from typing import Literal, Protocol
 from edgecnn.camera.bound import usable_cores
 from edgecnn.camera.clock import Moment
 from edgecnn.camera.events.event import Event
+from edgecnn.camera.notices import Notices
 from edgecnn.camera.seen import Seen
 from edgecnn.camera.stats import StageTimes
 from edgecnn.core.errors import CameraError
 
 #: Encoded frames that wait for the disk take at most so many bytes, and are at most so many.
 _WAITING_BYTES, _WAITING_ITEMS = 16 << 20, 4096
+#: So many live frames that there was no room for are worth a notice.
+_MANY = 100
+#: So long without room for a live frame is worth a notice, seconds.
+_HANGS_S = 5.0
 #: How often the sinks get their turn when no frame comes, seconds.
 _TICK_S = 1.0
 
@@ -109,6 +114,7 @@ class JpegStage:
         quality: of the JPEG, 1 to 100.
         live: frames that there is no room for are missed; otherwise the loop waits.
         times: gets the milliseconds of ``write``: encoding and what the sinks take.
+        notices: are told when frames cannot be recorded for seconds; None: nobody is.
         workers: encoding threads; None: one for each usable core, 2 to 4.
     """
 
@@ -120,6 +126,7 @@ class JpegStage:
         quality: int,
         live: bool,
         times: StageTimes,
+        notices: Notices | None = None,
         workers: int | None = None,
     ) -> None:
         self.wants: Literal["raw", "drawn"] = "raw" if raw else "drawn"
@@ -130,6 +137,11 @@ class JpegStage:
         self._jobs: queue.SimpleQueue[_Job | Event | None] = queue.SimpleQueue()
         self._thread = ThreadPoolExecutor(1, "edgecnn-record")
         self._failed: CameraError | None = None
+        self._notices = notices
+        self._missed = 0
+        self._full_s: float | None = None
+        self._said = False
+        self._lost = [0] * len(self._sinks)
         self._left = list(sinks)
         self._delivered = self._thread.submit(self._deliver)
         self._delivered.add_done_callback(lambda _: self._room.close())
@@ -143,8 +155,12 @@ class JpegStage:
         frame = None
         if self._room.enter(wait=not self._live):
             frame = self._pool.submit(self._encode, seen)
+        self._watch(frame is None)
         if frame is not None or self._jobs.qsize() < _WAITING_ITEMS:
             self._jobs.put(_Job(wanted, frame, seen.events))
+            return
+        for number, sink in enumerate(self._sinks):
+            self._lost[number] += sink in wanted
 
     def tell(self, event: Event) -> None:
         """See :class:`~edgecnn.camera.seen.FrameSink`."""
@@ -177,6 +193,31 @@ class JpegStage:
     def summary(self) -> dict[str, object]:
         """What the sinks say."""
         return {key: value for sink in self._sinks for key, value in sink.summary().items()}
+
+    def _watch(self, full: bool) -> None:
+        """Says it once when there has been no room for seconds, and when there is again."""
+        now = time.monotonic()
+        if not full:
+            if self._said and self._notices is not None:
+                self._notices.say("recording_resumed", "recording resumed")
+            self._full_s, self._said = None, False
+            return
+        self._missed += 1
+        if self._missed == _MANY and self._notices is not None:
+            self._notices.say(
+                "dropped",
+                f"frames come faster than they can be recorded, {_MANY} are not; --record-fps or a"
+                " smaller picture helps",
+            )
+        if self._full_s is None:
+            self._full_s = now
+        elif now - self._full_s >= _HANGS_S and not self._said and self._notices is not None:
+            self._said = True
+            self._notices.say(
+                "recording_stopped",
+                f"recording stopped, detection goes on: for {_HANGS_S:.0f} s no frame could be"
+                " written; does the disk hang?",
+            )
 
     def _encode(self, seen: Seen) -> tuple[EncodedFrame, float]:
         """The frame's JPEG, and the milliseconds that it took without drawing."""
@@ -220,6 +261,9 @@ class JpegStage:
                     break
                 self._hand_on(job)
         finally:
+            for sink, lost in zip(self._sinks, self._lost, strict=True):
+                for _ in range(lost):
+                    self._each((sink,), lambda one: one.missed(()))
             self._each(self._sinks, lambda sink: sink.finish())
 
     def _hand_on(self, job: _Job | Event) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -30,6 +29,7 @@ from edgecnn.camera.recording.matroska import (
     finish,
 )
 from edgecnn.camera.recording.names import VIDEO, is_ours, named_in
+from edgecnn.camera.recording.sync import sync_now
 
 # A power cut may lose or scramble what the disk was not yet asked to keep: so many clusters of a
 # second each are looked at frame by frame.
@@ -93,7 +93,7 @@ def _rescued(path: Path, suffix: str) -> bool:
         # A full disk has no room for what makes it seekable: it can be played all the same.
         with suppress(OSError):
             finish(file, layout)
-        os.fsync(file.fileno())
+        sync_now(file.fileno())
     return True
 
 

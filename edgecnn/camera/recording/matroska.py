@@ -10,7 +10,6 @@ layout), and JPEG frames need no other frame.
 from __future__ import annotations
 
 import io
-import os
 import secrets
 import struct
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from typing import Protocol
 
 from edgecnn import __version__
 from edgecnn.camera.recording import ebml
-from edgecnn.camera.recording.sync import BackgroundSync
+from edgecnn.camera.recording.sync import BackgroundSync, sync_now
 
 #: What the files say of who wrote them.
 WRITING_APP = f"edgecnn {__version__}"
@@ -210,7 +209,7 @@ class MatroskaWriter:
         self._closed = True
         try:
             self._layout.end = finish(self._file, self._layout)
-            os.fsync(self._file.fileno())
+            sync_now(self._file.fileno())
         finally:
             self._file.close()
 

@@ -76,7 +76,12 @@ def open_recording(
     if config.snapshots is not None:
         sinks.append(SnapshotSink(storage, config.snapshots))
     stage = JpegStage(
-        (*sinks, storage), raw=config.raw, quality=config.quality, live=live, times=times
+        (*sinks, storage),
+        raw=config.raw,
+        quality=config.quality,
+        live=live,
+        times=times,
+        notices=notices,
     )
     shown = config.clips is not None or config.snapshots is not None
     return OpenRecording((stage,), attach if shown else None)

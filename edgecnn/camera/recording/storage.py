@@ -29,7 +29,7 @@ from edgecnn.camera.recording.names import (
     next_number,
 )
 from edgecnn.camera.recording.quota import Quota
-from edgecnn.camera.recording.sync import BackgroundSync
+from edgecnn.camera.recording.sync import BackgroundSync, sync_now
 from edgecnn.camera.seen import Seen
 from edgecnn.core.errors import UsageError
 from edgecnn.core.files import make_folder
@@ -248,7 +248,7 @@ class Storage:
             with temporary.open("xb") as stream:
                 stream.write(data)
                 stream.flush()
-                os.fsync(stream.fileno())
+                sync_now(stream.fileno())
             path = _named(temporary, folder / name.file())
         except OSError as error:
             with suppress(OSError):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 
 _EVERY_S = 1.0
+# What file systems say that have no such call.
+_NOT_KNOWN = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 class BackgroundSync:
@@ -50,8 +53,21 @@ class BackgroundSync:
         self._running = None
 
 
-def _sync(descriptor: int) -> None:
+def sync_now(descriptor: int) -> None:
+    """Returns when the disk has kept what was written; at once where it cannot be asked to.
+
+    Raises:
+        OSError: it has not kept it.
+    """
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NOT_KNOWN:
+            raise
+
+
+def _sync(descriptor: int) -> None:
+    try:
+        sync_now(descriptor)
     finally:
         os.close(descriptor)

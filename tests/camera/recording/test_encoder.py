@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,9 @@ import numpy as np
 import pytest
 
 from edgecnn.camera.events.event import Event
+from edgecnn.camera.notices import Notices
 from edgecnn.camera.overlay import OverlayOptions
+from edgecnn.camera.recording import encoder
 from edgecnn.camera.recording.encoder import EncodedFrame, JpegStage
 from edgecnn.camera.seen import Picture, Seen
 from edgecnn.camera.stats import StageTimes
@@ -188,3 +191,28 @@ def test_a_picture_too_large_for_jpeg_is_said() -> None:
     with pytest.raises(CameraError, match="70000×1 could not be encoded"):
         recording.finish()
     assert kept.numbers == [1]
+
+
+def test_a_disk_that_hangs_is_said_once_and_so_is_its_return(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(encoder, "_HANGS_S", 0.0)
+    monkeypatch.setattr(encoder, "_MANY", 20)
+    monkeypatch.setattr(encoder, "_WAITING_ITEMS", 10)
+    kept, notices = Kept(), Notices()
+    kept.gate.clear()
+    recording = stage(kept, live=True, notices=notices)
+    noise = np.random.default_rng(0).integers(0, 256, (700, 1000, 3), np.uint8)
+    for k in range(200):
+        recording.put(seen(k, image=noise))
+    assert [notice.kind for notice in notices.take()] == ["recording_stopped", "dropped"]
+    kept.gate.set()
+    deadline = time.monotonic() + 30
+    number = 200
+    while not notices.take() and time.monotonic() < deadline:
+        recording.put(seen(number))
+        number += 1
+        time.sleep(0.01)
+    recording.finish()
+    # What was not even remembered as missed, for want of room, is told at the end.
+    assert len(kept.told) - 1 == number
