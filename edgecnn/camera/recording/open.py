@@ -48,11 +48,6 @@ def open_recording(
         keep_free_bytes=config.keep_free_bytes,
         notices=notices,
     )
-    sinks: list[JpegSink] = []
-    if config.folder is not None:
-        sinks.append(
-            Recorder(config.folder, storage, segment_s=config.segment_s, fps=config.fps, live=live)
-        )
     attach = Attachments(
         storage,
         clips=config.clips,
@@ -61,6 +56,27 @@ def open_recording(
         after_s=config.after_s,
         live=live,
     )
+    stage = JpegStage(
+        (*_sinks(config, storage, attach, live, notices), storage),
+        raw=config.raw,
+        quality=config.quality,
+        live=live,
+        times=times,
+        notices=notices,
+    )
+    shown = config.clips is not None or config.snapshots is not None
+    return OpenRecording((stage,), attach if shown else None)
+
+
+def _sinks(
+    config: RecordingConfig, storage: Storage, attach: Attachments, live: bool, notices: Notices
+) -> list[JpegSink]:
+    """What was asked for."""
+    sinks: list[JpegSink] = []
+    if config.folder is not None:
+        sinks.append(
+            Recorder(config.folder, storage, segment_s=config.segment_s, fps=config.fps, live=live)
+        )
     if config.clips is not None:
         clips = ClipSink(
             storage,
@@ -75,13 +91,4 @@ def open_recording(
         sinks.append(clips)
     if config.snapshots is not None:
         sinks.append(SnapshotSink(storage, config.snapshots))
-    stage = JpegStage(
-        (*sinks, storage),
-        raw=config.raw,
-        quality=config.quality,
-        live=live,
-        times=times,
-        notices=notices,
-    )
-    shown = config.clips is not None or config.snapshots is not None
-    return OpenRecording((stage,), attach if shown else None)
+    return sinks

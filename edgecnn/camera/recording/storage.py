@@ -144,6 +144,7 @@ class Storage:
                     rescue(folder, notices)
                 self._numbers = count(next_number(self._folders))
                 self._quota = Quota(self._folders, max_bytes, self._said)
+                self._quota.make_room(0)  # of a run before, which was allowed more
             except OSError as error:
                 raise _refused(self._folders[0], error) from error
             stack.pop_all()

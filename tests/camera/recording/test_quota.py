@@ -138,6 +138,16 @@ def test_the_open_file_is_cut_so_that_a_quarter_is_lost_at_most(tmp_path: Path) 
     assert 70_000 < total(tmp_path) <= 100_000
 
 
+def test_a_run_that_is_allowed_less_than_the_one_before_deletes_at_its_start(
+    tmp_path: Path,
+) -> None:
+    recorded(tmp_path, 10)
+    allowed = total(tmp_path) // 2
+    run = Recording(tmp_path, max_bytes=allowed)
+    assert total(tmp_path) <= allowed
+    assert run.finish()["deleted"] == 5
+
+
 def test_a_frame_larger_than_the_quota_stops_the_recording_with_one_notice(tmp_path: Path) -> None:
     run = Recording(tmp_path, max_bytes=1500)
     run.record(50)
