@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -83,7 +83,7 @@ class Listeners:
     """Who gets what the loop sees.
 
     Attributes:
-        sinks: get every frame, in this order.
+        sinks: get every frame, in this order; they are finished in the opposite one.
         lines: gets a JSON line for each frame, and the summary.
         events: makes events for them; None: there are none.
         times: of the stages; the sinks add what they draw and write.
@@ -316,11 +316,15 @@ class _Run:
             self.listeners.on_result(result)
 
     def _notices(self) -> None:
-        for notice in self.listeners.notices.take():
+        notices = self.listeners.notices.take()
+        self._show(notices)
+        if self.listeners.events is not None:
+            self._tell(*(self.listeners.events.notice(notice) for notice in notices))
+
+    def _show(self, notices: Iterable[Notice]) -> None:
+        for notice in notices:
             if self.listeners.on_notice is not None:
                 self.listeners.on_notice(notice)
-            if self.listeners.events is not None:
-                self._tell(self.listeners.events.notice(notice))
 
     def _tell(self, *events: Event) -> None:
         for event in events:
@@ -333,11 +337,13 @@ class _Run:
         if self.listeners.events is not None:
             self._tell(*self.listeners.events.end(ended))
         failed: CameraError | None = None
-        for sink in self.listeners.sinks:
+        # What delivers events may wait for its server; a recording is safe before that.
+        for sink in reversed(self.listeners.sinks):
             try:
                 sink.finish()
             except CameraError as error:
                 failed = failed or error
+        self._show(self.listeners.notices.take())
         return failed
 
     def _count(self, frame: Frame, now: float) -> None:

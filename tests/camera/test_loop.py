@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from edgecnn.camera.loop import LoopConfig
+from edgecnn.camera.notices import Notices
 from edgecnn.camera.pipeline import Pipeline
 from edgecnn.camera.sources.file import FileSource
 from edgecnn.camera.sources.live import NewestSource
@@ -222,3 +223,19 @@ def test_frames_that_change_size_still_make_one_video(tmp_path: Path) -> None:
 
     detect(FileSource(Changing(6), 25), video_out=tmp_path / "o.mp4")
     assert len(video_frames(tmp_path / "o.mp4")) == 6
+
+
+def test_sinks_finish_from_the_last_to_the_first_and_what_they_say_then_is_shown() -> None:
+    notices, order, shown = Notices(), [], []
+
+    class Late(Watching):
+        def finish(self) -> None:
+            order.append(self.name)
+            notices.say("recording_stopped", self.name)
+
+    sinks = (Late(lambda seen: None), Late(lambda seen: None))
+    for sink, name in zip(sinks, ("first", "last"), strict=True):
+        sink.name = name
+    shows = {"notices": notices, "on_notice": lambda notice: shown.append(notice.text)}
+    detect(FileSource(FakeCamera(2)), sinks=sinks, **shows)
+    assert order == shown == ["last", "first"]
