@@ -184,6 +184,7 @@ def test_a_file_whose_name_has_commas_stays_a_file(text: str) -> None:
     ("text", "named"),
     [
         ("0,sise=640x480", "'sise', expected size, rate, format"),
+        ("0,rate=30,Rate=15", "an option twice"),
         ("0,size=640", "size='640', expected WIDTHxHEIGHT"),
         ("0,size=0x480", "size='0x480'"),
         ("0,rate=fast", "rate='fast', expected frames per second"),

@@ -92,23 +92,29 @@ def camera_name(text: str) -> CameraName | None:
     Raises:
         UsageError: a camera's options cannot be read, or it has no name.
     """
-    head, options = _split(text)
+    head, pairs = _split(text)
     for pattern, kind in _HEADS:
         found = pattern.fullmatch(head)
         if found is not None:
+            options = dict(pairs)
+            if len(options) < len(pairs):
+                raise UsageError(
+                    "--source has an option twice, expected each once",
+                    hint=f"for example --source {DEVICE_OPTIONS}",
+                )
             settings_of(kind, options)
             return _named(kind, (found.group(1) or "").strip(), options)
     return None
 
 
-def _split(text: str) -> tuple[str, dict[str, str]]:
+def _split(text: str) -> tuple[str, list[tuple[str, str]]]:
     """What stands before the options, and the options."""
     parts = text.split(",")
     first = len(parts)
     while first > 1 and _OPTION.fullmatch(parts[first - 1].strip()):
         first -= 1
     pairs = [part.strip().split("=", 1) for part in parts[first:]]
-    return ",".join(parts[:first]).strip(), {key.lower(): value.strip() for key, value in pairs}
+    return ",".join(parts[:first]).strip(), [(key.lower(), value.strip()) for key, value in pairs]
 
 
 def _named(kind: CameraKind, part: str, options: dict[str, str]) -> CameraName:

@@ -47,9 +47,12 @@ def import_picamera2() -> Any:
     except (ImportError, ValueError, OSError) as error:
         # ValueError: the system's simplejpeg was built for another numpy than this environment's.
         package = picamera_package()
+        hint = package.advice or "sudo apt install --reinstall python3-picamera2"
+        if not package.relevant:
+            hint += "; a USB camera is --source 0, on this machine and on a Raspberry Pi"
         raise SourceRefusedError(
             f"--source picamera2 needs the system's package python3-picamera2: {error}",
-            hint=package.advice or "sudo apt install --reinstall python3-picamera2",
+            hint=hint,
         ) from error
     Picamera2.set_logging(logging.CRITICAL)
     return Picamera2
