@@ -337,7 +337,8 @@ def pi(**changes: Any) -> Surroundings:
     """A Raspberry Pi with Bookworm, where everything is right."""
     right: dict[str, Any] = {
         "raspberry_pi": True, "installed": True, "seen": True, "version": "0.3.27",
-        "environment": "/home/pi/env", "python": (3, 11), "system_python": (3, 11),
+        "environment": "/home/pi/env", "python": (3, 11), "base": "/usr",
+        "system_python": (3, 11),
         "numpy": 1, "system_numpy": 1,
     }  # fmt: skip
     return Surroundings(**{**right, **changes})
@@ -362,10 +363,13 @@ def test_the_advice_is_what_to_type(around: Surroundings, advice: str) -> None:
     assert picamera_package(around).advice == advice
 
 
-def test_another_python_needs_an_environment_of_the_systems() -> None:
-    advice = picamera_package(pi(seen=False, python=(3, 13))).advice
-    assert advice.startswith("picamera2 is for Python 3.11, this is 3.13: /usr/bin/python3 -m venv")
-    assert "--system-site-packages" in advice and "pip install edgecnn" in advice
+@pytest.mark.parametrize("other", [{"python": (3, 13)}, {"base": "/home/pi/.pyenv/versions/3.11"}])
+def test_another_python_needs_an_environment_of_the_systems(other: dict[str, Any]) -> None:
+    advice = picamera_package(pi(seen=False, **other)).advice
+    assert advice.startswith("picamera2 is for the system's Python 3.11, this is 3.1")
+    assert (
+        "/usr/bin/python3 -m venv --system-site-packages ~/edgecnn && ~/edgecnn/bin/pip" in advice
+    )
 
 
 def test_a_numpy_that_is_too_new_for_the_systems_packages_is_found() -> None:

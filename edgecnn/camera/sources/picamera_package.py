@@ -33,6 +33,7 @@ class Surroundings:
         version: picamera2's, if this Python sees it.
         environment: the virtual environment's folder, or None: this is no virtual environment.
         python: this Python, major and minor version.
+        base: where this Python itself is installed; the system's is in ``/usr``.
         system_python: the system's, or None: unknown.
         numpy: this Python's numpy's major version, or None.
         system_numpy: the system's, or None.
@@ -44,6 +45,7 @@ class Surroundings:
     version: str | None
     environment: str | None
     python: tuple[int, int]
+    base: str
     system_python: tuple[int, int] | None
     numpy: int | None
     system_numpy: int | None
@@ -80,11 +82,12 @@ def picamera_package(around: Surroundings | None = None) -> PicameraPackage:
 def _advice(around: Surroundings) -> str:
     steps = [] if around.installed or around.seen else [_INSTALL]
     theirs = around.system_python
-    if not around.seen and theirs is not None and theirs != around.python:
+    foreign = theirs != around.python or around.base != "/usr"
+    if not around.seen and theirs is not None and foreign:
         steps.append(
-            f"picamera2 is for Python {theirs[0]}.{theirs[1]}, this is {around.python[0]}."
-            f"{around.python[1]}: {_SYSTEM_PYTHON} -m venv --system-site-packages ~/edgecnn &&"
-            " ~/edgecnn/bin/pip install edgecnn"
+            f"picamera2 is for the system's Python {theirs[0]}.{theirs[1]}, this is"
+            f" {around.python[0]}.{around.python[1]} of {around.base}: {_SYSTEM_PYTHON} -m venv"
+            " --system-site-packages ~/edgecnn && ~/edgecnn/bin/pip install edgecnn"
         )
     elif not around.seen and around.environment is not None:
         # An environment that is there keeps what is installed in it.
@@ -111,6 +114,7 @@ def look_around() -> Surroundings:
         version=_version("picamera2", None),
         environment=sys.prefix if sys.prefix != sys.base_prefix else None,
         python=sys.version_info[:2],
+        base=sys.base_prefix,
         system_python=(3, int(found[1])) if found else None,
         numpy=_major(_version("numpy", None)),
         system_numpy=_major(_version("numpy", _SYSTEM_PACKAGES)),
