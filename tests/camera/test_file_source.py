@@ -210,6 +210,19 @@ def test_a_varying_rate_is_told_as_the_container_has_it(tmp_path: Path) -> None:
     assert [frame.timestamp_s * 1e3 for frame in frames] == pytest.approx(times)
 
 
+def test_a_rate_that_is_only_the_containers_clock_is_measured_instead(tmp_path: Path) -> None:
+    path = video(tmp_path / "a.mkv", fps=1000)
+    retimed(path, [k * 40 for k in range(30)])
+    assert cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FPS) > 900
+    notices = Notices()
+    with open_source(str(path), notices=notices) as source:
+        assert source.fps == pytest.approx(25)
+        assert all_of(source)[-1].timestamp_s == pytest.approx(1.16)
+    assert notices.take() == ()
+    with open_source(str(video(tmp_path / "slow motion.mp4", fps=240))) as source:
+        assert source.fps == pytest.approx(240)
+
+
 @given(
     st.lists(st.floats(allow_nan=True) | st.none() | st.floats(0, 1e5), max_size=40),
     st.none() | st.floats(0.1, 1000),

@@ -15,10 +15,10 @@ CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "MJPG"}
 PERIOD_MS = 40
 
 
-def video(path: Path, frames: int = 30) -> Path:
-    """Frame k is filled with the gray value 5 + 8·k, at 25 frames per second."""
+def video(path: Path, frames: int = 30, fps: float = 1000 / PERIOD_MS) -> Path:
+    """Frame k is filled with the gray value 5 + 8·k."""
     codec = cv2.VideoWriter.fourcc(*CODECS[path.suffix])
-    writer = cv2.VideoWriter(str(path), codec, 1000 / PERIOD_MS, SIZE)
+    writer = cv2.VideoWriter(str(path), codec, fps, SIZE)
     assert writer.isOpened()
     for k in range(frames):
         writer.write(np.full((SIZE[1], SIZE[0], 3), 5 + 8 * k % 250, np.uint8))

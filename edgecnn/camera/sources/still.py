@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 from edgecnn.camera.notices import Notices
 from edgecnn.camera.sources.ahead import ReadAhead, StillReader
@@ -15,7 +17,10 @@ from edgecnn.camera.sources.pattern_source import PatternSource
 from edgecnn.camera.sources.reader import VideoReader
 from edgecnn.camera.sources.spec import SourceSpec
 
+_CAP_PROP_POS_MSEC = 0
 _CAP_PROP_FPS = 5
+_MOST_FPS = 121.0
+_PROBED = 24
 
 
 def open_still(
@@ -54,10 +59,27 @@ def open_reader(spec: SourceSpec, notices: Notices | None = None) -> StillReader
 
 def video_reader(capture: Capture, spec: SourceSpec, notices: Notices | None) -> VideoReader:
     """Reads an open video, be it a file here or one behind an address."""
-    return VideoReader(
-        capture,
-        property_of(capture, _CAP_PROP_FPS),
-        name=spec.display,
-        facts=facts_of(Path(str(spec.value))) if spec.kind == "file" else None,
-        notices=notices,
-    )
+    fps = property_of(capture, _CAP_PROP_FPS)
+    if spec.kind != "file":
+        return VideoReader(capture, fps, name=spec.display, notices=notices)
+    if fps is None or fps > _MOST_FPS:
+        fps = _measured_fps(spec) or fps
+    facts = facts_of(Path(str(spec.value)))
+    return VideoReader(capture, fps, name=spec.display, facts=facts, notices=notices)
+
+
+def _measured_fps(spec: SourceSpec) -> float | None:
+    """Frames per second by the positions of the first ones; None: they tell none.
+
+    Where the rate varies, containers without a nominal one are said to have that of their clock,
+    which often is 1000 per second.
+    """
+    probe = open_capture(spec)
+    try:
+        told: list[float] = []
+        while len(told) < _PROBED and probe.grab():
+            told.append(float(probe.get(_CAP_PROP_POS_MSEC)))
+    finally:
+        probe.release()
+    gaps = [later - sooner for sooner, later in pairwise(told) if later > sooner]
+    return 1e3 / median(gaps) if gaps else None
