@@ -196,19 +196,24 @@ def test_a_picture_too_large_for_jpeg_is_said() -> None:
 def test_a_disk_that_hangs_is_said_once_and_so_is_its_return(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(encoder, "_HANGS_S", 0.0)
     monkeypatch.setattr(encoder, "_MANY", 20)
     monkeypatch.setattr(encoder, "_WAITING_ITEMS", 10)
+    monkeypatch.setattr(encoder, "_WAITING_BYTES", 3 << 20)
     kept, notices = Kept(), Notices()
     kept.gate.clear()
     recording = stage(kept, live=True, notices=notices)
     noise = np.random.default_rng(0).integers(0, 256, (700, 1000, 3), np.uint8)
-    for k in range(200):
-        recording.put(seen(k, image=noise))
-    assert [notice.kind for notice in notices.take()] == ["recording_stopped", "dropped"]
+    number, deadline = 0, time.monotonic() + 30
+    while recording._room._bytes > 0 and time.monotonic() < deadline:
+        recording.put(seen(number, image=noise))
+        number += 1
+        time.sleep(0.001)
+    monkeypatch.setattr(encoder, "_HANGS_S", 0.0)
+    for _ in range(50):
+        recording.put(seen(number))
+        number += 1
+    assert sorted(notice.kind for notice in notices.take()) == ["dropped", "recording_stopped"]
     kept.gate.set()
-    deadline = time.monotonic() + 30
-    number = 200
     while not notices.take() and time.monotonic() < deadline:
         recording.put(seen(number))
         number += 1
