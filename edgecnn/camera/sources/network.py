@@ -9,7 +9,7 @@ from edgecnn.camera.sources.http_stream import open_mjpeg
 from edgecnn.camera.sources.spec import SourceSpec
 from edgecnn.core.errors import CameraError
 
-_OPEN_MS, _READ_MS = 5000, 10_000
+_OPEN_MS, _READ_MS = 10_000, 10_000
 #: FFmpeg decodes on as many threads as there are cores, and each holds a frame back. Two keep up
 #: with any camera, and hold back one.
 _THREADS = 2
