@@ -61,7 +61,6 @@ def frames(source: Source, count: int) -> list[int]:
     return numbers
 
 
-@pytest.mark.long
 def test_a_server_that_is_killed_and_started_again_costs_one_reconnect_and_no_thread() -> None:
     if reason := missing():
         pytest.skip(reason)
@@ -87,7 +86,6 @@ def test_a_server_that_is_killed_and_started_again_costs_one_reconnect_and_no_th
     assert not any("hunter2" in notice.text for notice in said)
 
 
-@pytest.mark.long
 def test_a_server_that_is_not_there_yet_is_waited_for(capfd: pytest.CaptureFixture[str]) -> None:
     if reason := missing():
         pytest.skip(reason)

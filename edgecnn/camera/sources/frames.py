@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -139,11 +139,13 @@ def read_shot(capture: Capture, buffers: FrameBuffers | None = None) -> Image | 
     """
     import cv2
 
+    reader: Any = capture
     try:
-        if buffers is not None and isinstance(capture, cv2.VideoCapture):
-            ok, image = capture.read(buffers.take())
+        reuses = isinstance(capture, cv2.VideoCapture) or getattr(capture, "reuses", False)
+        if buffers is not None and reuses:
+            ok, image = reader.read(buffers.take())
         else:
-            ok, image = capture.read()
+            ok, image = reader.read()
     except (cv2.error, MemoryError):
         return None
     if not ok or image is None:

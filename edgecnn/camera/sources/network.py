@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgecnn.camera.sources.capture import Capture, quiet_cv2
+from edgecnn.camera.clock import SYSTEM_CLOCK, Clock
+from edgecnn.camera.sources.capture import Capture, Image, property_of, quiet_cv2
 from edgecnn.camera.sources.http_stream import open_mjpeg
 from edgecnn.camera.sources.spec import SourceSpec
 from edgecnn.core.errors import CameraError
 
-_OPEN_MS, _READ_MS = 10_000, 10_000
+_OPEN_MS, _READ_MS = 10_000, 5000
+_CAP_PROP_FRAME_COUNT = 7
 #: FFmpeg decodes on as many threads as there are cores, and each holds a frame back. Two keep up
 #: with any camera, and hold back one.
 _THREADS = 2
+_CHECK_NETWORK = "check the address; does the camera answer on this network?"
 
 
 def open_stream(spec: SourceSpec) -> Capture:
@@ -30,7 +33,42 @@ def open_stream(spec: SourceSpec) -> Capture:
     return _open_with_ffmpeg(url, spec.display)
 
 
-def _open_with_ffmpeg(url: str, name: str) -> Any:
+class FfmpegStream:
+    """A live stream that FFmpeg reads and decodes.
+
+    Damaged frames are not counted: FFmpeg mends them as well as it can, and tells nobody.
+
+    Args:
+        capture: an open ``cv2.VideoCapture``; released here.
+        clock: says how long a read takes.
+    """
+
+    #: Its read takes an array to write into.
+    reuses = True
+
+    def __init__(self, capture: Any, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._capture = capture
+        self._clock = clock
+
+    def read(self, image: Image | None = None) -> tuple[bool, Any]:
+        """See :class:`~edgecnn.camera.sources.capture.Capture`."""
+        start_s = self._clock.now().monotonic_s
+        ok, image = self._capture.read(image)
+        if self._clock.now().monotonic_s - start_s >= _READ_MS / 1e3:
+            # When its time is over FFmpeg empties its decoder: frames from before the silence.
+            raise CameraError(f"it sent nothing for {_READ_MS // 1000} s", hint=_CHECK_NETWORK)
+        return ok, image
+
+    def get(self, number: int) -> float:
+        """A property of ``cv2.VideoCapture``."""
+        return float(self._capture.get(number))
+
+    def release(self) -> None:
+        """Ends the connection."""
+        self._capture.release()
+
+
+def _open_with_ffmpeg(url: str, name: str) -> Capture:
     import cv2
 
     settings = [
@@ -47,11 +85,13 @@ def _open_with_ffmpeg(url: str, name: str) -> Any:
     if not capture.isOpened():
         capture.release()
         raise _cannot_open(name)
-    return capture
+    if property_of(capture, _CAP_PROP_FRAME_COUNT) is not None:
+        return capture  # a file behind a URL
+    return FfmpegStream(capture)
 
 
 def _cannot_open(name: str) -> CameraError:
     return CameraError(
         f"cannot open the stream {name}",
-        hint="check the address, user and password; does the camera answer on this network?",
+        hint=f"check user and password; {_CHECK_NETWORK}",
     )
