@@ -20,6 +20,7 @@ NoticeKind = Literal[
     "recording_stopped",
     "recording_resumed",
     "recording_kept",
+    "recording_short",
     "clip_shortened",
     "delivery_failing",
     "delivery_resumed",

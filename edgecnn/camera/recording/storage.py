@@ -148,6 +148,7 @@ class Storage:
             except OSError as error:
                 raise _refused(self._folders[0], error) from error
             stack.pop_all()
+        self._warn_of_little_room()
         self._sync = BackgroundSync()
 
     @property
@@ -217,6 +218,7 @@ class Storage:
             writer.close()
         except OSError as error:
             self._stop(_words(error))
+        self._sync.settle()
         counts.seconds += writer.seconds
         counts.video_bytes += writer.size_bytes
         try:
@@ -356,7 +358,11 @@ class Storage:
         """Why nothing can be recorded; None: nothing is known to be in the way."""
         try:
             for part in self._parts:
-                part.writer.path.stat()  # a file without a name takes bytes, and nobody finds them
+                if not part.broken:
+                    # A file whose name is gone takes bytes that nobody will find.
+                    part.broken = True
+                    part.writer.path.stat()
+                    part.broken = False
             for folder, lock in zip(self._folders, self._locks, strict=True):
                 if resuming:
                     if not os.path.ismount(self._mounts[folder]):
@@ -406,6 +412,20 @@ class Storage:
             self._trouble = None
             self._resumed_s = self._clock.now().monotonic_s
             self._notices.say("recording_resumed", "recording resumed")
+
+    def _warn_of_little_room(self) -> None:
+        """Says at the start where the disk will be short before the quota is reached."""
+        if self._quota.max_bytes is None:
+            return
+        with suppress(OSError):
+            free = min(shutil.disk_usage(folder).free for folder in self._folders)
+            room = self._quota.used_bytes + max(free - self._keep_free, 0)
+            if room < self._quota.max_bytes:
+                self._notices.say(
+                    "recording_short",
+                    f"--max-disk allows {size_words(self._quota.max_bytes)}, and the disk has room"
+                    f" for {size_words(room)}: then recording will stop, and nothing be deleted",
+                )
 
     def _said(self, text: str) -> None:
         self._notices.say("recording_kept", text)

@@ -44,13 +44,20 @@ class BackgroundSync:
         # The file may be closed meanwhile, and its number be another file's.
         self._running = self._thread.submit(_sync, os.dup(descriptor))
 
-    def close(self) -> None:
-        """Waits for one that is under way; its failure has no one to tell any more."""
-        self._thread.shutdown(wait=True)
+    def settle(self) -> None:
+        """Waits for one that is under way: some systems rename no file that is open.
+
+        Its failure is that of a file which is closed: the closing has told it.
+        """
+        running, self._running = self._running, None
         with suppress(OSError):
-            if self._running is not None:
-                self._running.result()
-        self._running = None
+            if running is not None:
+                running.result()
+
+    def close(self) -> None:
+        """Waits for one that is under way, and ends the thread."""
+        self.settle()
+        self._thread.shutdown(wait=True)
 
 
 def sync_now(descriptor: int) -> None:

@@ -170,6 +170,36 @@ def test_a_folder_that_is_removed_is_noticed_and_made_again(tmp_path: Path) -> N
     assert counts["stopped"] == 1
 
 
+def test_a_video_that_nobody_goes_on_with_does_not_keep_the_others_from_resuming(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "folder"
+    run = Recording(folder)
+    idle = run.storage.begin(folder, encoded())
+    assert idle is not None
+    run.record(10)
+    shutil.rmtree(folder)
+    run.record(100)
+    assert run.kinds() == ["recording_stopped", "recording_resumed"]
+    run.storage.end(idle)
+    run.finish()
+
+
+def test_a_quota_that_the_disk_cannot_hold_is_said_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free(monkeypatch, 300 << 20)
+    run = Recording(tmp_path, max_bytes=1 << 30, keep_free_bytes=256 << 20)
+    (notice,) = run.notices.take()
+    assert notice.kind == "recording_short"
+    assert "allows 1 GiB, and the disk has room for 44 MiB" in notice.text
+    run.finish()
+    free(monkeypatch, 2 << 30)
+    run = Recording(tmp_path, max_bytes=1 << 30, keep_free_bytes=256 << 20)
+    assert run.kinds() == []
+    run.finish()
+
+
 def test_a_disk_that_is_unmounted_is_waited_for_and_nothing_is_made_in_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
