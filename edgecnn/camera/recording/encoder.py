@@ -6,8 +6,8 @@ of threads, and gives the result to each :class:`JpegSink` that wanted that fram
 one thread of its own. So a JpegSink needs no lock, may take its time with the disk, and whatever
 several want is encoded once.
 
-What is under way is bounded twice: raw pictures by the number of encoding threads, encoded ones by
-their bytes (a memory card may stall for a second). Beyond that a file's loop waits, and a live
+What is under way is bounded twice: raw pictures by the number of encoding threads and by their
+bytes, encoded ones by their bytes (a memory card may stall for a second). Beyond that a file's loop waits, and a live
 source's frame is not recorded, which the sinks that wanted it are told.
 """
 
@@ -30,6 +30,8 @@ from edgecnn.camera.seen import Seen
 from edgecnn.camera.stats import StageTimes
 from edgecnn.core.errors import CameraError
 
+#: Pictures that are being encoded take at most so many bytes; one is always allowed.
+_PICTURE_BYTES = 64 << 20
 #: Encoded frames that wait for the disk take at most so many bytes, and are at most so many.
 _WAITING_BYTES, _WAITING_ITEMS = 16 << 20, 4096
 #: So many live frames that there was no room for are worth a notice.
@@ -153,7 +155,7 @@ class JpegStage:
         if not wanted:
             return
         frame = None
-        if self._room.enter(wait=not self._live):
+        if self._room.enter(seen.frame.image.nbytes, wait=not self._live):
             frame = self._pool.submit(self._encode, seen)
         self._watch(frame is None)
         if frame is not None or self._jobs.qsize() < _WAITING_ITEMS:
@@ -236,7 +238,7 @@ class JpegStage:
             jpeg = data.tobytes()
             size = len(jpeg)
         finally:
-            self._room.encoded(size)
+            self._room.encoded(seen.frame.image.nbytes, size)
         frame = seen.frame
         encoded = EncodedFrame(
             jpeg,
@@ -300,24 +302,30 @@ class _Room:
     """How much may be under way: pictures until they are encoded, bytes until they are written."""
 
     def __init__(self, pictures: int) -> None:
-        self._pictures, self._bytes, self._closed = pictures, _WAITING_BYTES, False
+        self._most, self._pictures, self._picture_bytes = pictures, 0, 0
+        self._bytes, self._closed = _WAITING_BYTES, False
         self._changed = threading.Condition()
 
-    def enter(self, wait: bool) -> bool:
-        """Takes a picture's place; False: there is none (with ``wait``: nor will there be)."""
+    def enter(self, size: int, wait: bool) -> bool:
+        """Takes the place of a picture of so many bytes; False: there is none.
+
+        With ``wait`` there will be none either: it was closed.
+        """
         with self._changed:
-            while wait and not self._closed and (self._pictures <= 0 or self._bytes <= 0):
+            while wait and not self._closed and not self._fits(size):
                 self._changed.wait()
-            if self._closed or self._pictures <= 0 or self._bytes <= 0:
+            if self._closed or not self._fits(size):
                 return False
-            self._pictures -= 1
+            self._pictures += 1
+            self._picture_bytes += size
             return True
 
-    def encoded(self, size: int) -> None:
-        """A picture has become so many bytes."""
+    def encoded(self, size: int, jpeg: int) -> None:
+        """A picture of so many bytes has become so many as a JPEG."""
         with self._changed:
-            self._pictures += 1
-            self._bytes -= size
+            self._pictures -= 1
+            self._picture_bytes -= size
+            self._bytes -= jpeg
             self._changed.notify()
 
     def leave(self, size: int) -> None:
@@ -325,6 +333,12 @@ class _Room:
         with self._changed:
             self._bytes += size
             self._changed.notify()
+
+    def _fits(self, size: int) -> bool:
+        if not self._pictures:
+            return self._bytes > 0
+        within = self._picture_bytes + size <= _PICTURE_BYTES
+        return self._bytes > 0 and self._pictures < self._most and within
 
     def close(self) -> None:
         """Nobody will make room any more."""

@@ -221,3 +221,13 @@ def test_a_disk_that_hangs_is_said_once_and_so_is_its_return(
     recording.finish()
     # What was not even remembered as missed, for want of room, is told at the end.
     assert len(kept.told) - 1 == number
+
+
+def test_pictures_under_way_take_a_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoder, "_PICTURE_BYTES", 30_000)  # three of 64 × 48
+    room = encoder._Room(10)
+    assert [room.enter(9216, wait=False) for _ in range(5)] == [True, True, True, False, False]
+    room.encoded(9216, 500)
+    assert room.enter(9216, wait=False)
+    alone = encoder._Room(10)
+    assert [alone.enter(1 << 30, wait=False) for _ in range(2)] == [True, False]

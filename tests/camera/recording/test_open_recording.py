@@ -67,6 +67,25 @@ def test_raw_pixels_come_without_boxes(tmp_path: Path) -> None:
     assert plain[2].shape == (48, 64, 3)
     assert plain[2].std() < 1
     assert drawn[2].std() > 10
+    source = video_frames(video)
+    assert len(plain) == len(source) == 5
+    for ours, theirs in zip(plain, source, strict=True):
+        assert abs(ours.astype(int) - theirs).max() <= 2
+
+
+def test_a_model_that_fails_in_the_middle_leaves_what_was_recorded(tmp_path: Path) -> None:
+    class Failing(FakeDetector):
+        def predict(self, inputs: Any) -> dict[str, Any]:
+            if len(self.seen) == 9:
+                raise RuntimeError("out of memory")
+            return super().predict(inputs)
+
+    video = make_video(tmp_path / "a.avi", 20)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        recorded(open_source(str(video)), Failing(), folder=tmp_path / "out")
+    (file,) = files(tmp_path / "out")
+    assert file.name.endswith("Z.mkv")
+    assert 8 <= len(played(file)) <= 9
 
 
 def test_a_rate_limit_records_evenly(tmp_path: Path) -> None:
