@@ -7,8 +7,8 @@ one thread of its own. So a JpegSink needs no lock, may take its time with the d
 several want is encoded once.
 
 What is under way is bounded twice: raw pictures by the number of encoding threads and by their
-bytes, encoded ones by their bytes (a memory card may stall for a second). Beyond that a file's loop waits, and a live
-source's frame is not recorded, which the sinks that wanted it are told.
+bytes, encoded ones by their bytes (a memory card may stall for a second). Beyond that a file's loop
+waits, and a live source's frame is not recorded, which the sinks that wanted it are told.
 """
 
 from __future__ import annotations
