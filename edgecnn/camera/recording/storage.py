@@ -36,6 +36,8 @@ from edgecnn.core.files import make_folder
 
 #: Seconds between two looks at the disk while all is well, and first and at most where it is not.
 _WATCH_S, _FIRST_RETRY_S, _LONGEST_RETRY_S = 2.0, 4.0, 60.0
+#: Bytes after which it is looked at sooner.
+_WATCH_BYTES = 4 << 20
 #: What has to be free beyond the limit before recording resumes, so that it does not at once stop.
 _RESUME_SHARE, _RESUME_BYTES = 0.1, 4 << 20
 #: What a file takes beside its frames: its beginning, and heads of a few blocks.
@@ -125,7 +127,7 @@ class Storage:
         self.counts = RecordingCounts()
         self._parts: list[VideoPart] = []
         self._trouble: _Trouble | None = None
-        self._next_look_s = clock.now().monotonic_s
+        self._next_look_s, self._unseen_bytes = clock.now().monotonic_s, 0
         self._resumed_s, self._pause_s = -_LONGEST_RETRY_S, _FIRST_RETRY_S
         # A folder may be given twice, and a relative one must outlive a change of directory.
         self._places = {folder: make_folder(folder).resolve() for folder in folders}
@@ -331,7 +333,8 @@ class Storage:
         """Whether so many bytes can be written now, as far as one can know."""
         now_s = self._clock.now().monotonic_s
         if self._trouble is None:
-            if now_s >= self._next_look_s:
+            self._unseen_bytes += size
+            if now_s >= self._next_look_s or self._unseen_bytes >= _WATCH_BYTES:
                 self._look()
         elif not self._trouble.trying and now_s >= self._trouble.retry_s:
             obstacle = self._obstacle(resuming=True)
@@ -350,6 +353,7 @@ class Storage:
 
     def _look(self) -> None:
         self._next_look_s = self._clock.now().monotonic_s + _WATCH_S
+        self._unseen_bytes = 0
         obstacle = self._obstacle(resuming=False)
         if obstacle is not None:
             self._stop(obstacle)

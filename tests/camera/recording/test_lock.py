@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 from pathlib import Path
 from typing import Any
@@ -67,6 +66,7 @@ def test_a_file_system_without_locks_is_recorded_into_all_the_same(
     def none(*given: Any) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
+    fcntl = pytest.importorskip("fcntl")
     monkeypatch.setattr(fcntl, "flock", none)
     FolderLock(tmp_path).release()
     assert list(tmp_path.iterdir()) == []

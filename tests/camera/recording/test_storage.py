@@ -139,6 +139,19 @@ def test_recording_stops_before_the_disk_is_full(
     assert run.frames() == counts["frames"]
 
 
+def test_a_disk_that_fills_quickly_is_looked_at_more_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Recording(tmp_path, keep_free_bytes=1 << 20)
+    run.record(1, gap_s=0.0)
+    free(monkeypatch, 0)
+    one = replace(encoded(), captured=run.clock.now(), jpeg=bytes(1 << 20))
+    for _ in range(6):
+        run.recorder.put(one)
+    assert run.kinds() == ["recording_stopped"]
+    assert run.finish()["frames"] <= 5
+
+
 def test_the_disk_is_looked_at_also_when_no_frame_comes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
