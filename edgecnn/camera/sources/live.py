@@ -24,7 +24,7 @@ from edgecnn.camera.sources.reconnect import ReconnectPolicy
 from edgecnn.camera.sources.voice import Size, SourceVoice
 from edgecnn.core.errors import CameraError, EdgecnnError
 
-_JOIN_TIMEOUT_S = 2.0
+_JOIN_TIMEOUT_S, _OPENING_JOIN_S = 2.0, 0.2
 _CAP_PROP_FPS = 5
 
 
@@ -121,17 +121,24 @@ class NewestSource(Closing):
         return None
 
     def close(self) -> None:
-        """Stops the thread; what hangs inside a driver is left behind after 2 s."""
+        """Stops the thread; what hangs inside a driver is left behind after 2 s.
+
+        An opening that hangs is left at once: there is nothing yet to give back.
+        """
+        first = not self._stop.is_set()
         self._stop.set()
         with self._lock:
             self._finished, self._error = True, None
             self._newest.clear()
             self._lock.notify_all()
             worker = self._worker
+            opening = worker.capture is None and not worker.resting
             interrupt = getattr(worker.capture, "interrupt", None)
+        if not first:
+            return
         if interrupt is not None:
             interrupt()
-        deadline_s = time.monotonic() + _JOIN_TIMEOUT_S
+        deadline_s = time.monotonic() + (_OPENING_JOIN_S if opening else _JOIN_TIMEOUT_S)
         for thread in (worker.thread, *self._left_behind):
             if thread is not threading.current_thread():
                 thread.join(max(deadline_s - time.monotonic(), 0))

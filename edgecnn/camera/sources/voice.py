@@ -37,7 +37,8 @@ class SourceVoice:
         """The source is not there yet; told once."""
         if not self._waiting:
             self._waiting = True
-            self._say("source_waiting", f"{self._name} is not there yet ({cause}); waiting for it")
+            why = cause.message if self._name in cause.message else f"{self._name}: {cause}"
+            self._say("source_waiting", f"{why}; waiting until it is there")
 
     def lost(self, cause: EdgecnnError) -> None:
         """An outage begins."""
