@@ -24,9 +24,10 @@ def source_options(function: F) -> F:
         click.option("--realtime", is_flag=True,
                      help="Play a file at its own speed, newest frame first."),
         click.option("--reconnect", default="5", metavar="N|forever", show_default=True,
-                     help="Reopen a lost camera or stream so often before giving up."),
+                     help="Reopen a lost camera or stream so often before giving up; counted anew"
+                     " after each frame."),
         click.option("--wait", is_flag=True,
-                     help="Wait for a source that is not there yet."),
+                     help="Wait for a source that is not there yet, instead of ending."),
         click.option("--source", default=None, metavar="SOURCE",
                      help=f"Where frames come from. {forms_text()}."),
     ):  # fmt: skip

@@ -13,7 +13,19 @@ from edgecnn.camera.clock import Clock, Moment
 from edgecnn.camera.sources.capture import Image, Undecoded
 from edgecnn.camera.sources.frames import Frame
 
-_SHARE = 0.2  # of the newest value in the moving averages
+_SHARE = 0.2
+
+
+class _Average:
+    """A moving average that starts with its first value; 0 before."""
+
+    def __init__(self) -> None:
+        self.value = 0.0
+        self._count = 0
+
+    def add(self, value: float) -> None:
+        self._count += 1
+        self.value += (value - self.value) * max(_SHARE, 1 / self._count)
 
 
 @dataclass(frozen=True)
@@ -56,7 +68,7 @@ class NewestFrame:
         self._first_s: float | None = None
         self._asked = False
         self._taken_s: float | None = None
-        self._busy_s = self._period_s = self._decode_s = 0.0
+        self._busy_s, self._period_s, self._decode_s = _Average(), _Average(), _Average()
         self._came_s: float | None = None
 
     @property
@@ -106,7 +118,7 @@ class NewestFrame:
         """The newest frame that nobody took; None: none came within the time, or it is over."""
         now = time.monotonic()
         if self._taken_s is not None:
-            self._busy_s += ((now - self._taken_s) - self._busy_s) * _SHARE
+            self._busy_s.add(now - self._taken_s)
             self._taken_s = None
         end = now + timeout_s
         while True:
@@ -132,12 +144,13 @@ class NewestFrame:
         """Whether a picture that comes now is likely to be looked at."""
         real = time.monotonic()
         if self._came_s is not None:
-            self._period_s += (min(real - self._came_s, 1.0) - self._period_s) * _SHARE
+            self._period_s.add(min(real - self._came_s, 1.0))
         self._came_s = real
         taken_s = self._taken_s
         if self._asked or taken_s is None:
             return True
-        return real - taken_s >= 0.9 * self._busy_s - 1.25 * self._period_s - self._decode_s
+        margin_s = 0.1 * self._busy_s.value + 1.25 * self._period_s.value + self._decode_s.value
+        return real - taken_s >= self._busy_s.value - margin_s
 
     def _decoded(self, shot: Undecoded) -> Image | None:
         start = time.monotonic()
@@ -148,5 +161,5 @@ class NewestFrame:
                 self.undecodable += 1
             else:
                 self.undecodable = 0
-                self._decode_s += (time.monotonic() - start - self._decode_s) * _SHARE
+                self._decode_s.add(time.monotonic() - start)
         return image
