@@ -20,10 +20,11 @@ class Server:
         over: set when the test is over; an answer that waits waits for it.
     """
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, secure: Callable[..., socket.socket] | None) -> None:
         self.answer = answer
         self.requests: list[str] = []
         self.over = threading.Event()
+        self._secure = secure
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._serve, name="test-server", daemon=True).start()
@@ -46,6 +47,9 @@ class Server:
 
     def _one(self, connection: socket.socket) -> None:
         head = b""
+        with contextlib.suppress(OSError):
+            if self._secure is not None:
+                connection = self._secure(connection, server_side=True)
         with connection, contextlib.suppress(OSError):
             while not head.endswith(b"\r\n\r\n"):
                 data = connection.recv(4096)
@@ -57,8 +61,8 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(answer: Answer) -> Iterator[Server]:
-    server = Server(answer)
+def serving(answer: Answer, secure: Callable[..., socket.socket] | None = None) -> Iterator[Server]:
+    server = Server(answer, secure)
     try:
         yield server
     finally:

@@ -5,10 +5,14 @@ import hashlib
 import itertools
 import re
 import socket
+import ssl
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edgecnn.camera.notices import Notices
 from edgecnn.camera.sources.capture import DamagedFrameError, SourceRefusedError
@@ -19,11 +23,13 @@ from edgecnn.camera.sources.options import SourceOptions
 from edgecnn.camera.sources.reconnect import ReconnectPolicy
 from edgecnn.core.errors import CameraError
 from tests.camera.clocks import until
+from tests.camera.events.servers import certificate, needs_openssl
 from tests.camera.http_server import MULTIPART, Server, serving
 from tests.camera.test_multipart import body, jpeg
 
 PICTURES = [jpeg(k, (96, 128)) for k in range(5)]
 SHORT = HttpLimits(open_s=0.3, frame_s=0.3)
+CHUNKED = MULTIPART.replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: chunked\r\n\r\n")
 LOGIN = "me:p%40ss%2Fhunter2"
 
 
@@ -129,8 +135,7 @@ def test_other_parts_than_pictures_are_passed_over() -> None:
 def test_chunks_of_http_are_taken_off() -> None:
     data = body(PICTURES * 3)
     chunks = b"".join(b"%x;a=b\r\n%s\r\n" % (len(part), part) for part in cut(data, 700))
-    head = MULTIPART.replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: chunked\r\n\r\n")
-    with serving(sends(head, chunks + b"0\r\n\r\n")) as server:
+    with serving(sends(CHUNKED, chunks + b"0\r\n\r\n")) as server:
         assert pictures(opened(server)) == (15, 0)
 
 
@@ -138,11 +143,58 @@ def cut(data: bytes, size: int) -> list[bytes]:
     return [data[at : at + size] for at in range(0, len(data), size)]
 
 
-@pytest.mark.parametrize("head", ["", "text/html", "image/jpeg", "video/mp4"])
+@pytest.mark.parametrize("head", ["", "text/plain", "image/jpeg", "video/mp4"])
 def test_what_is_no_multipart_is_left_to_ffmpeg(head: str) -> None:
     answer = f"HTTP/1.1 200 OK\r\nContent-Type: {head}\r\n\r\n" if head else "ICY 200 OK\r\n\r\n"
     with serving(sends(answer.encode())) as server:
         assert open_mjpeg(server.url(), "the stream", SHORT) is None
+
+
+def test_a_web_page_is_no_stream() -> None:
+    with (
+        serving(sends(b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=x\r\n\r\n")) as server,
+        pytest.raises(CameraError, match="web page"),
+    ):
+        open_source(server.url())
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from([b"", b"HTTP/1.1 200 OK\r\n", MULTIPART[:-2], MULTIPART, CHUNKED]),
+    st.lists(st.sampled_from([b"\r\n", b"--frame", b": ", b";", b'"', b"multipart/", b"\xff\xd9"])
+             | st.binary(max_size=40), max_size=12),
+)  # fmt: skip
+def test_whatever_a_server_sends_ends_in_an_error_of_ours(start: bytes, more: list[bytes]) -> None:
+    data = b"".join(more)
+    with serving(sends(start, data)) as server:
+        try:
+            capture = open_mjpeg(server.url(), "the stream", SHORT)
+        except CameraError:
+            return
+        if capture is not None:
+            assert pictures(capture, 100)[0] == 0
+
+
+@needs_openssl
+def test_a_certificate_must_be_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trusted, key = certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(trusted, key)
+    with serving(sends(MULTIPART, body(PICTURES)), context.wrap_socket) as server:
+        url = server.url().replace("http:", "https:")
+        with pytest.raises(SourceRefusedError, match="not trusted") as caught:
+            open_mjpeg(url, "the stream", HttpLimits())
+        assert "SSL_CERT_FILE" in caught.value.hint
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+        capture = open_mjpeg(url, "the stream", HttpLimits())
+        assert capture is not None and pictures(capture) == (5, 0)
+        server.answer = lambda connection, _: (connection.sendall(MULTIPART), server.over.wait(20))
+        policy = ReconnectPolicy(attempts=None)
+        source = NewestSource(lambda: open_mjpeg(url, "s"), "s", policy, wait=True)
+        until(lambda: source._worker.capture is not None)
+        began = time.monotonic()
+        source.close()
+        assert time.monotonic() - began < 1.5 and not source._worker.thread.is_alive()
 
 
 def drip(connection: socket.socket, server: Server) -> None:

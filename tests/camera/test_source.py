@@ -45,7 +45,18 @@ def test_parse(text: str, kind: str, value: object) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "  ", "-1", "file:///a.mp4", "ftp://host/a", "http://", "http://host:99999/", "http://[x"],
+    [
+        "",
+        "  ",
+        "-1",
+        "file:///a.mp4",
+        "ftp://host/a",
+        "http://",
+        "http://host:99999/",
+        "http://[x",
+        "udp://",
+        "rtsp://:554/x",
+    ],
 )
 def test_what_can_be_no_source_is_wrong_usage(text: str) -> None:
     with pytest.raises(UsageError) as caught:
@@ -56,6 +67,11 @@ def test_what_can_be_no_source_is_wrong_usage(text: str) -> None:
 def test_a_password_is_never_shown() -> None:
     spec = parse_source("rtsp://admin:hunter2@127.0.0.1:9/live?token=hunter2")
     assert "hunter2" not in spec.display and spec.display.startswith("rtsp://admin:***@127")
+
+
+def test_a_stream_from_anybody_has_no_host() -> None:
+    assert parse_source("udp://@:5000").display == "udp://:5000"
+    assert parse_source("http://[::1]:80/a").display == "http://[::1]:80/a"
 
 
 @pytest.mark.parametrize("secret", ["77{}88", "77{}99/88", "77@{}88", "%37{}88", "77"])

@@ -8,7 +8,6 @@ import ssl
 import time
 from email.message import Message
 from email.parser import BytesParser
-from email.policy import HTTP
 from urllib.parse import SplitResult, quote
 
 _MOST_HEAD = 64 << 10
@@ -43,16 +42,16 @@ class HttpConnection:
         host, secure = url.hostname or "", url.scheme == "https"
         port = url.port or (443 if secure else 80)
         left_s = max(deadline_s - time.monotonic(), 0.01)
-        self._plain = self._socket = socket.create_connection((host, port), left_s)
+        self._socket = socket.create_connection((host, port), left_s)
         self._buffer = bytearray()
         self._left: int | None = None
         self._chunked = self._ended = False
         try:
             if secure:
                 self._socket = ssl.create_default_context().wrap_socket(
-                    self._plain, server_hostname=host
+                    self._socket, server_hostname=host
                 )
-            self._plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._ask(url, headers)
             self._read_head(deadline_s)
         except BaseException:
@@ -96,9 +95,9 @@ class HttpConnection:
 
     def interrupt(self) -> None:
         """Wakes a thread that waits in :meth:`receive`; from any thread."""
-        # The plain socket's method: that of a TLS one would drop its state under a reader's feet.
+        # A TLS socket's own method would drop its state under a reader's feet.
         with contextlib.suppress(OSError):
-            socket.socket.shutdown(self._plain, socket.SHUT_RDWR)
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Ends the connection."""
@@ -126,7 +125,7 @@ class HttpConnection:
                 raise NoHttpError("its answer's head has no end")
         self.status = int(code)
         self.reason = "".join(c for c in rest[4:60] if c.isprintable())
-        self.headers: Message = BytesParser(policy=HTTP).parsebytes(b"".join(lines[1:]), True)
+        self.headers: Message = BytesParser().parsebytes(b"".join(lines[1:]), True)
         self._chunked = "chunked" in str(self.headers.get("Transfer-Encoding", "")).lower()
 
     def _line(self, deadline_s: float) -> bytes:

@@ -55,7 +55,7 @@ def open_mjpeg(url: str, name: str, limits: HttpLimits | None = None) -> MjpegCa
     """
     limits = limits or HttpLimits()
     parts = urlsplit(url)
-    if parts.scheme in getproxies() and not proxy_bypass(parts.hostname or ""):
+    if _goes_through_a_proxy(parts):
         return None
     try:
         connection = _answer(parts, name, time.monotonic() + limits.open_s)
@@ -75,10 +75,21 @@ def open_mjpeg(url: str, name: str, limits: HttpLimits | None = None) -> MjpegCa
         return None
     if connection.headers.get_content_maintype() != "multipart":
         connection.close()
+        if connection.headers.get_content_type() == "text/html":
+            raise CameraError(
+                f"cannot open {name}: it is a web page, expected a stream",
+                hint="give the address of the video inside the page",
+            )
         return None
     boundary = connection.headers.get_param("boundary")
     announced = boundary.strip().encode("latin-1", "replace") if isinstance(boundary, str) else b""
     return MjpegCapture(connection, Multipart(announced), limits)
+
+
+def _goes_through_a_proxy(url: SplitResult) -> bool:
+    host = url.hostname or ""
+    here = host == "localhost" or host.startswith("127.")
+    return not here and url.scheme in getproxies() and not proxy_bypass(host)
 
 
 def _answer(url: SplitResult, name: str, deadline_s: float) -> HttpConnection:

@@ -38,7 +38,7 @@ def checked_url(text: str) -> str:
             f"--source has the URL scheme '{parts.scheme}', expected {', '.join(URL_SCHEMES)}",
             hint="a file is given by its path, without file://",
         )
-    if not parts.hostname:
+    if not parts.hostname and not (parts.scheme == "udp" and port):
         raise UsageError(
             f"--source '{parts.scheme}://…' names no host",
             hint="expected scheme://host[:port]/path",
@@ -47,7 +47,8 @@ def checked_url(text: str) -> str:
         # Perhaps a password with an unescaped "/", "?" or "#": where it ends, nobody can say.
         plain = parts.netloc if not set(":@") & set(parts.netloc) else ""
         return f"{parts.scheme}://{plain and plain + '/'}***"
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    host = parts.hostname or ""  # none: UDP from anybody
+    host = f"[{host}]" if ":" in host else host
     host = f"{host}:{port}" if port else host
     user = f"{parts.username}:***@" if parts.password else ""
     path = _SECRET_IN_PATH.sub(r"\1***", parts.path)
