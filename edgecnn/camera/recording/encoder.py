@@ -38,6 +38,8 @@ _WAITING_BYTES, _WAITING_ITEMS = 16 << 20, 4096
 _MANY = 100
 #: So long without room for a live frame is worth a notice, seconds.
 _HANGS_S = 5.0
+#: A file's loop waits for the disk rather than let more frames wait: a kill would cost them.
+_WAITING_FRAMES = 25
 #: How often the sinks get their turn when no frame comes, seconds.
 _TICK_S = 1.0
 
@@ -134,7 +136,7 @@ class JpegStage:
         self.wants: Literal["raw", "drawn"] = "raw" if raw else "drawn"
         self._sinks, self._quality, self._live, self._times = tuple(sinks), quality, live, times
         count = workers or min(max(usable_cores(), 2), 4)
-        self._room = _Room(count + 2)
+        self._room = _Room(count + 2, None if live else _WAITING_FRAMES)
         self._pool = ThreadPoolExecutor(count, "edgecnn-encode")
         self._jobs: queue.SimpleQueue[_Job | Event | None] = queue.SimpleQueue()
         self._thread = ThreadPoolExecutor(1, "edgecnn-record")
@@ -278,6 +280,7 @@ class JpegStage:
             ready = job.frame.result() if job.frame is not None else None
         except CameraError as error:
             self._failed = self._failed or error
+            self._room.leave(0)
         if ready is None:
             self._each(wanting, lambda sink: sink.missed(job.events))
             return
@@ -299,10 +302,16 @@ class JpegStage:
 
 
 class _Room:
-    """How much may be under way: pictures until they are encoded, bytes until they are written."""
+    """How much may be under way: pictures until they are encoded, bytes until they are written.
 
-    def __init__(self, pictures: int) -> None:
+    Args:
+        pictures: at most so many.
+        frames: at most so many encoded ones; None: as many as their bytes allow.
+    """
+
+    def __init__(self, pictures: int, frames: int | None = None) -> None:
         self._most, self._pictures, self._picture_bytes = pictures, 0, 0
+        self._most_frames, self._frames = frames, 0
         self._bytes, self._closed = _WAITING_BYTES, False
         self._changed = threading.Condition()
 
@@ -326,19 +335,22 @@ class _Room:
             self._pictures -= 1
             self._picture_bytes -= size
             self._bytes -= jpeg
+            self._frames += 1
             self._changed.notify()
 
     def leave(self, size: int) -> None:
         """So many bytes are written."""
         with self._changed:
             self._bytes += size
+            self._frames -= 1
             self._changed.notify()
 
     def _fits(self, size: int) -> bool:
-        if not self._pictures:
-            return self._bytes > 0
-        within = self._picture_bytes + size <= _PICTURE_BYTES
-        return self._bytes > 0 and self._pictures < self._most and within
+        full = self._most_frames is not None and self._frames >= self._most_frames
+        if full or self._bytes <= 0:
+            return False
+        within = self._picture_bytes + size <= _PICTURE_BYTES and self._pictures < self._most
+        return within or not self._pictures
 
     def close(self) -> None:
         """Nobody will make room any more."""

@@ -186,7 +186,8 @@ def test_a_fault_of_ours_in_a_sink_does_not_hang_the_loop_and_the_others_are_fin
 def test_a_picture_too_large_for_jpeg_is_said() -> None:
     kept = Kept()
     recording = stage(kept)
-    recording.put(seen(0, image=np.zeros((1, 70_000, 3), np.uint8)))
+    for _ in range(40):
+        recording.put(seen(0, image=np.zeros((1, 70_000, 3), np.uint8)))
     recording.put(seen(1))
     with pytest.raises(CameraError, match="70000×1 could not be encoded"):
         recording.finish()
@@ -231,3 +232,13 @@ def test_pictures_under_way_take_a_bounded_memory(monkeypatch: pytest.MonkeyPatc
     assert room.enter(9216, wait=False)
     alone = encoder._Room(10)
     assert [alone.enter(1 << 30, wait=False) for _ in range(2)] == [True, False]
+
+
+def test_few_frames_of_a_file_wait_for_the_disk() -> None:
+    room = encoder._Room(100, 3)
+    for _ in range(3):
+        assert room.enter(100, wait=False)
+        room.encoded(100, 5)
+    assert not room.enter(100, wait=False)
+    room.leave(5)
+    assert room.enter(100, wait=False)
