@@ -1,12 +1,52 @@
 """What FFmpeg is asked for, and when it is not waited for any longer."""
 
+import socket
+
 import numpy as np
 import pytest
 
+from edgecnn.camera.sources.capture import SourceRefusedError
 from edgecnn.camera.sources.frames import read_image
 from edgecnn.camera.sources.network import FfmpegStream
+from edgecnn.camera.sources.rtsp_answer import why_closed
 from edgecnn.core.errors import CameraError
 from tests.camera.clocks import FakeClock
+from tests.camera.http_server import serving
+
+URL = "rtsp://{}{}/live?token=hunter2"
+
+
+@pytest.mark.parametrize(
+    ("login", "answer", "words"),
+    [
+        ("", b"RTSP/1.0 404 Not Found\r\n\r\n", "it answers 404 Not Found"),
+        ("", b"RTSP/1.0 401 Unauthorized\r\n", "it wants a user and a password"),
+        ("me:hunter2@", b"RTSP/1.0 401 No\r\n", "perhaps user or password are wrong"),
+        ("", b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n", "FFmpeg cannot read its video"),
+        ("", b"HTTP/1.0 200 OK\r\n", "does not answer in RTSP"),
+        ("", b"", "does not answer in RTSP"),
+        ("", b"x" * 9000, "does not answer in RTSP"),
+        ("", None, "no answer"),
+    ],
+)
+def test_why_a_stream_could_not_be_opened(login: str, answer: bytes | None, words: str) -> None:
+    def tell(connection: socket.socket, head: str) -> None:
+        if answer is None:
+            server.over.wait(20)
+        connection.sendall(answer or b"")
+
+    with serving(tell) as server:
+        error = why_closed(URL.format(login, server.address), "the stream", 0.3)
+    assert words in error.message and "hunter2" not in error.message + error.hint
+    assert isinstance(error, SourceRefusedError) == ("wants a user" in error.message)
+    assert "me" not in server.requests[0].split() and "Authorization" not in server.requests[0]
+
+
+def test_a_server_that_is_not_there_is_told_as_such() -> None:
+    with serving(lambda connection, head: None) as server:
+        pass
+    error = why_closed(URL.format("", server.address), "the stream", 5.0)
+    assert error.message == "cannot open the stream the stream: Connection refused"
 
 
 class SlowCapture:

@@ -7,6 +7,7 @@ from typing import Any
 from edgecnn.camera.clock import SYSTEM_CLOCK, Clock
 from edgecnn.camera.sources.capture import Capture, Image, property_of, quiet_cv2
 from edgecnn.camera.sources.http_stream import open_mjpeg
+from edgecnn.camera.sources.rtsp_answer import why_closed
 from edgecnn.camera.sources.spec import SourceSpec
 from edgecnn.core.errors import CameraError
 
@@ -81,16 +82,18 @@ def _open_with_ffmpeg(url: str, name: str) -> Capture:
         try:
             capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, settings)
         except cv2.error:
-            raise _cannot_open(name) from None
+            raise _cannot_open(url, name) from None
     if not capture.isOpened():
         capture.release()
-        raise _cannot_open(name)
+        raise _cannot_open(url, name)
     if property_of(capture, _CAP_PROP_FRAME_COUNT) is not None:
         return capture  # a file behind a URL
     return FfmpegStream(capture)
 
 
-def _cannot_open(name: str) -> CameraError:
+def _cannot_open(url: str, name: str) -> CameraError:
+    if url.lower().startswith("rtsp:"):
+        return why_closed(url, name)
     return CameraError(
         f"cannot open the stream {name}",
         hint=f"check user and password; {_CHECK_NETWORK}",
