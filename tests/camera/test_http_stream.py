@@ -18,9 +18,11 @@ from edgecnn.camera.notices import Notices
 from edgecnn.camera.sources.capture import DamagedFrameError, SourceRefusedError
 from edgecnn.camera.sources.http_stream import HttpLimits, MjpegCapture, open_mjpeg
 from edgecnn.camera.sources.live import NewestSource
+from edgecnn.camera.sources.network import open_stream
 from edgecnn.camera.sources.open import open_source
 from edgecnn.camera.sources.options import SourceOptions
 from edgecnn.camera.sources.reconnect import ReconnectPolicy
+from edgecnn.camera.sources.spec import parse_source
 from edgecnn.core.errors import CameraError
 from tests.camera.clocks import until
 from tests.camera.events.servers import certificate, needs_openssl
@@ -290,6 +292,11 @@ def test_user_and_password_of_the_url_are_used_when_asked_for(scheme: str) -> No
             with pytest.raises(SourceRefusedError, match="401 No") as caught:
                 opened(server, login)
             assert "wrong" not in caught.value.message
+        spec = parse_source(server.url("me"))
+        capture = open_stream(spec, {"EDGECNN_SOURCE_PASSWORD": "p@ss/hunter2"})
+        assert pictures(capture) == (1, 0)
+        with pytest.raises(SourceRefusedError):
+            open_stream(spec, {})
     with serving(wants_login("None")) as server, pytest.raises(SourceRefusedError):
         opened(server, LOGIN)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from typing import Any
 
 from edgecnn.camera.clock import SYSTEM_CLOCK, Clock
@@ -9,8 +11,10 @@ from edgecnn.camera.sources.capture import Capture, Image, property_of, quiet_cv
 from edgecnn.camera.sources.http_stream import open_mjpeg
 from edgecnn.camera.sources.rtsp_answer import why_closed
 from edgecnn.camera.sources.spec import SourceSpec
+from edgecnn.camera.sources.url import with_password
 from edgecnn.core.errors import CameraError
 
+PASSWORD_VARIABLE = "EDGECNN_SOURCE_PASSWORD"
 _OPEN_MS, _READ_MS = 10_000, 5000
 _CAP_PROP_FRAME_COUNT = 7
 #: FFmpeg decodes on as many threads as there are cores, and each holds a frame back. Two keep up
@@ -19,14 +23,18 @@ _THREADS = 2
 _CHECK_NETWORK = "check the address; does the camera answer on this network?"
 
 
-def open_stream(spec: SourceSpec) -> Capture:
+def open_stream(spec: SourceSpec, environ: Mapping[str, str] = os.environ) -> Capture:
     """Connects to the stream of a URL.
+
+    Args:
+        spec: of the kind ``url``.
+        environ: ``EDGECNN_SOURCE_PASSWORD`` is the password where the URL has a user alone.
 
     Raises:
         SourceRefusedError: user or password are wrong, as far as that can be seen.
         CameraError: there is no stream, or none that can be read.
     """
-    url = str(spec.value)
+    url = with_password(str(spec.value), environ.get(PASSWORD_VARIABLE))
     if url.lower().startswith("http"):
         capture = open_mjpeg(url, spec.display)
         if capture is not None:

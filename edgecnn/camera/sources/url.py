@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from edgecnn.core.errors import UsageError
 
@@ -53,3 +53,20 @@ def checked_url(text: str) -> str:
     user = f"{parts.username}:***@" if parts.password else ""
     path = _SECRET_IN_PATH.sub(r"\1***", parts.path)
     return urlunsplit((parts.scheme, user + host, path, "", ""))
+
+
+def with_password(text: str, password: str | None) -> str:
+    """The URL with a password, where it names a user and none.
+
+    >>> with_password("rtsp://me@door.local/1", "a/b")
+    'rtsp://me:a%2Fb@door.local/1'
+
+    Args:
+        text: a URL that :func:`checked_url` has passed.
+        password: as it is, not percent-encoded; None: there is none.
+    """
+    parts = urlsplit(text)
+    if not password or parts.username is None or parts.password is not None:
+        return text
+    user, _, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}"))
