@@ -11,8 +11,9 @@ from types import FrameType
 
 @contextmanager
 def stop_on_interrupt(stop: threading.Event) -> Iterator[None]:
-    """While inside, SIGINT and SIGTERM set ``stop``; a second SIGINT raises KeyboardInterrupt.
+    """While inside, SIGINT, SIGTERM and SIGHUP set ``stop``; a second SIGINT interrupts.
 
+    SIGHUP says that the terminal was closed; where it is ignored (``nohup``), it stays ignored.
     Does nothing outside the main thread, where Python takes no signals.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -25,6 +26,9 @@ def stop_on_interrupt(stop: threading.Event) -> Iterator[None]:
         stop.set()
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    closed = getattr(signal, "SIGHUP", None)  # Windows has none
+    if closed is not None and signal.getsignal(closed) is not signal.SIG_IGN:
+        before[closed] = signal.getsignal(closed)
     try:
         for number in before:
             signal.signal(number, request)

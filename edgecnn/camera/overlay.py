@@ -19,6 +19,8 @@ Colour = tuple[int, int, int]
 _POINT_SCORE = 0.2
 # How much of the frame stays visible below a mask.
 _SEEN_THROUGH = 0.5
+# Pixels of the longer side of an enlarged frame.
+_LONGEST_ENLARGED = 16384
 _REGION_COLOUR = (200, 200, 200)
 
 
@@ -30,7 +32,7 @@ class OverlayOptions:
         boxes, labels, scores, status: what to draw; ``status`` is the line with rate and age.
         masks, keypoints: likewise, where the model gives them.
         min_side: smaller frames are enlarged by a whole factor until their short side has at
-            least so many pixels, so that text can be read.
+            least so many pixels, so that text can be read; the long side grows to 16384 at most.
         regions: of the events; outlined, below everything else.
     """
 
@@ -79,7 +81,7 @@ def draw(image: Image, found: Iterable[Item], options: OverlayOptions, status: s
     import cv2
 
     height, width = image.shape[:2]
-    factor = max(1, math.ceil(options.min_side / max(1, min(height, width))))
+    factor = _factor(height, width, options.min_side)
     if factor > 1:
         size = (width * factor, height * factor)
         image = cv2.resize(image, size, interpolation=cv2.INTER_NEAREST)
@@ -98,6 +100,12 @@ def draw(image: Image, found: Iterable[Item], options: OverlayOptions, status: s
     if options.status and status:
         _text(image, status, (0, 0), (32, 32, 32), style)
     return image
+
+
+def _factor(height: int, width: int, min_side: int) -> int:
+    """How much a frame is enlarged; a narrow strip less, it would take gigabytes."""
+    wanted = math.ceil(min_side / max(1, min(height, width)))
+    return max(1, min(wanted, _LONGEST_ENLARGED // max(height, width)))
 
 
 def _with_their_crops(items: Iterable[Item]) -> Iterator[Item]:

@@ -29,6 +29,7 @@ from edgecnn.cli.options import (
 from edgecnn.cli.output import print_warnings
 from edgecnn.cli.record_options import record_options, recording_of
 from edgecnn.cli.source_options import source_options, source_options_of
+from edgecnn.cli.streams import tell_people
 from edgecnn.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _detect(model: Path | None, project: Path, flags: dict[str, Any]) -> None:
         _warn(stage.reference, stage.variant)
     request = _request(stages, place, (video, lines), flags)
     status = _Status() if sys.stderr.isatty() and not (as_json or quiet) else None
-    say = None if as_json or quiet else partial(click.echo, err=True)
+    say = None if as_json or quiet else tell_people
     on_notice = None if quiet else _show_notice
     summary = run(request, status, say, on_notice)
     if as_json and lines is not None:
@@ -172,7 +173,7 @@ def _warn(reference: ModelRef, variant: str | None) -> None:
 
 def _show_notice(notice: Notice) -> None:
     """One line on stderr, with JSON on stdout too: what happened concerns people."""
-    click.echo(f"note: {notice.text}", err=True)
+    tell_people(f"note: {notice.text}")
 
 
 class _Status:
@@ -190,5 +191,4 @@ class _Status:
             return
         self._last = now
         names = ", ".join(item.label for item in result.items[:8])
-        click.echo(f"\rframe {result.frame}  age {result.age_ms:.0f} ms  {names:<40.40}",
-                   nl=False, err=True)  # fmt: skip
+        tell_people(f"\rframe {result.frame}  age {result.age_ms:.0f} ms  {names:<40.40}", nl=False)

@@ -11,6 +11,7 @@ import click
 from edgecnn.cli.event_options import event_line
 from edgecnn.cli.output import print_table
 from edgecnn.cli.record_options import recording_line, video_line
+from edgecnn.cli.streams import tell_people
 
 if TYPE_CHECKING:
     from edgecnn.camera.loop import LoopSummary
@@ -43,7 +44,7 @@ def print_summary(summary: LoopSummary, written: Sequence[Path]) -> None:
         if spread["p50"] is not None and spread["p95"] is not None
     ]
     headline = f"{summary.frames} frames, {_counted(summary)}, {summary.fps:.1f} FPS"
-    click.echo("", err=True)
+    tell_people("")
     if rows:
         print_table(headline, ("stage", "p50 ms", "p95 ms"), rows, numeric=(1, 2))
     else:

@@ -15,6 +15,7 @@ table. For a frame of fw × fh and a tensor of W × H pixels, in whole numbers:
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -253,7 +254,10 @@ def read_image(path: Path) -> Image:
         raise MissingExtraError("reading images", "opencv-python-headless", "all")
     hint = "use JPEG, PNG, BMP or WebP files"
     try:
-        if path.stat().st_size > MAX_IMAGE_BYTES:
+        status = path.stat()
+        if stat.S_ISFIFO(status.st_mode):
+            raise DataError(f"'{path}' is a pipe, expected a file", hint=hint)
+        if status.st_size > MAX_IMAGE_BYTES:
             raise DataError(f"'{path}' is larger than 256 MiB", hint=hint)
         raw = np.fromfile(path, np.uint8)
     except (OSError, ValueError) as error:

@@ -1,6 +1,7 @@
 """Files: every frame in order, read ahead; corrupt frames, early ends, varying rates."""
 
 import itertools
+import os
 import struct
 import threading
 import time
@@ -349,6 +350,23 @@ def test_no_bytes_confuse_the_look_at_the_container(
     path.write_bytes(head * outer + content)
     seconds = facts_of(path).seconds
     assert seconds is None or seconds > 0
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names")
+@pytest.mark.parametrize("name", ["a.mp4", "a.png", "list.txt"])
+def test_a_pipe_is_refused_and_not_waited_for(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    if name == "a.mp4":
+        os.mkfifo(tmp_path / name)
+    (tmp_path / "list.txt").write_text("a.png\nno.png\nlist.txt\n")
+    notices = Notices()
+    try:
+        with open_source(str(tmp_path / name), notices=notices) as source:
+            assert all_of(source) == [] and source.counts.corrupt == 3
+        told = notices.take()[0].text
+    except CameraError as error:
+        told = error.message
+    assert "pipe" in told
 
 
 def test_pictures_of_other_sizes_within_a_file_are_all_read(tmp_path: Path) -> None:

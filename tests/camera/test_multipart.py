@@ -1,6 +1,7 @@
 """Pictures out of a multipart body, and what their markers tell."""
 
 import random
+import struct
 
 import cv2
 import numpy as np
@@ -114,6 +115,15 @@ def test_whole_pictures_are_whole_and_cut_ones_are_not(options: dict[str, int]) 
     for length in range(0, len(data) - 1, 7):
         assert wholeness(data[:length]) != "whole"
     assert wholeness(data[:-2]) == "endless" and wholeness(data[: len(data) // 2]) != "whole"
+
+
+def test_a_few_bytes_that_declare_gigabytes_are_damaged_or_give_no_picture() -> None:
+    data = bytearray(jpeg(3, (96, 128)))
+    place = data.find(b"\xff\xc0") + 5
+    data[place : place + 4] = struct.pack(">HH", 30_000, 30_000)
+    assert wholeness(bytes(data)) == "damaged"
+    head = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", 30_000, 30_000)
+    assert Jpeg(head + bytes(100)).decode() is None
 
 
 def test_foreign_bytes_in_a_picture_are_seen_in_nearly_all_cases() -> None:

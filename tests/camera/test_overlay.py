@@ -22,6 +22,11 @@ def test_any_frame_size_is_drawn_on_within_bounds(shape: tuple[int, int, int]) -
     assert min(image.shape[:2]) >= 320
 
 
+def test_a_strip_of_pixels_does_not_become_gigabytes() -> None:
+    assert draw(np.zeros((2, 70_000, 3), np.uint8), (), OverlayOptions()).shape == (2, 70_000, 3)
+    assert draw(np.zeros((1, 5000, 3), np.uint8), (), OverlayOptions()).shape == (3, 15_000, 3)
+
+
 def test_a_box_has_its_class_colour_where_it_belongs() -> None:
     options = OverlayOptions(labels=False, scores=False, status=False)
     item = Item("a", 1, 0.9, (100.0, 120.0, 200.0, 220.0))

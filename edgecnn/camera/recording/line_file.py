@@ -82,7 +82,8 @@ class LineFile:
         if self._temporary is not None:
             with suppress(OSError):  # what is left in memory may have no room on the disk
                 self._stream.close()
-            self._temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # nor may the folder be there any more
+                self._temporary.unlink(missing_ok=True)
 
     def _fail(self, error: OSError) -> None:
         """Keeps the lines that are whole, and remembers what to tell."""

@@ -62,8 +62,8 @@ class FolderLock:
         if self._descriptor is None:
             return
         if sys.platform != "win32":  # there an open file cannot be removed
-            if self._ours():
-                with suppress(OSError):
+            with suppress(OSError):  # the disk may be gone
+                if self._ours():
                     self._path.unlink()
             self._close()
         else:
@@ -76,7 +76,7 @@ class FolderLock:
             return False
         try:
             return os.path.samestat(self._path.stat(), os.fstat(self._descriptor))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
 
     def _close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,8 @@ class VideoFile:
         """Removes what was written, if it was neither named nor kept."""
         if not self._closed:
             self._close()
-            self._temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # the folder may be gone
+                self._temporary.unlink(missing_ok=True)
 
     def _close(self) -> None:
         self._closed = True
@@ -172,7 +174,15 @@ class VideoFile:
 
     def _check_room(self, frame_bytes: int) -> None:
         """Ends the video while it can still be made whole."""
-        room = min(_free_bytes(self._temporary), _left_of_file_limit(self._temporary))
+        try:
+            room = min(_free_bytes(self._temporary), _left_of_file_limit(self._temporary))
+        except OSError as error:
+            self._close()
+            raise CameraError(
+                f"the video '{self._path}' stopped after {self.frames} frames:"
+                f" {error.strerror or error}",
+                hint="its folder must stay until the video is finished",
+            ) from error
         if room >= _RESERVE_BYTES + frame_bytes // 2 + _INDEX_BYTES * self.frames:
             return
         self._close()
@@ -184,9 +194,11 @@ class VideoFile:
 
     def _keep(self) -> str:
         """Gives the unfinished video a name that says so; returns what to tell of it."""
-        if not self.frames:
-            self._temporary.unlink(missing_ok=True)
-            return ""
+        with suppress(OSError):
+            if not self.frames:
+                self._temporary.unlink(missing_ok=True)
+            if not self._temporary.exists():
+                return ""
         kept = keep_incomplete(self._temporary, self._path)
         plays = "" if _readable(kept) else ", but cannot be played"
         return f"; what was recorded is in '{kept}'{plays}"

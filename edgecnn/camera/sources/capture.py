@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -94,8 +95,12 @@ def open_capture(spec: SourceSpec) -> Any:
 
 def _check_file(path: Path) -> None:
     try:
-        if path.is_dir():
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
             reason = "it is a folder, expected a video or image file"
+        elif stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+            # Opening one waits, for ever perhaps, and OpenCV could not read it twice.
+            reason = "it is a pipe, expected a file"
         else:
             with path.open("rb") as stream:
                 reason = "" if stream.read(1) else "the file is empty"

@@ -14,6 +14,11 @@ _END, _START, _SCAN, _ALONE = 0xD9, 0xD8, 0xDA, (0x01, *range(0xD0, 0xD8))
 _FIRST_MARKER = 0xC0
 
 _FEW = 5
+#: Beyond what any camera gives: a few bytes can declare an image of gigabytes.
+_MOST_PIXELS = 1 << 27
+#: The codes of a frame's head, which has the picture's size.
+_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_PNG = b"\x89PNG\r\n\x1a\n"
 
 Wholeness = Literal["whole", "endless", "damaged"]
 
@@ -53,6 +58,8 @@ def wholeness(data: bytes) -> Wholeness:
         elif code < _FIRST_MARKER or code == _START:
             return "damaged"
         else:
+            if code in _SIZES and _pixels(data[at + 5 : at + 9], 2) > _MOST_PIXELS:
+                return "damaged"
             at += 2 + max(int.from_bytes(data[at + 2 : at + 4]), 2)
             if code == _SCAN and at <= len(data):
                 next_one = int(np.searchsorted(markers, at))
@@ -60,6 +67,11 @@ def wholeness(data: bytes) -> Wholeness:
                     return "endless"
                 at = int(markers[next_one])
     return "damaged"
+
+
+def _pixels(sizes: bytes, each: int) -> int:
+    """The product of two numbers of so many bytes."""
+    return int.from_bytes(sizes[:each], "big") * int.from_bytes(sizes[each:], "big")
 
 
 @dataclass(frozen=True)
@@ -76,6 +88,8 @@ class Jpeg:
         """The picture, uint8 (H, W, 3) BGR; None where OpenCV can make nothing of it."""
         import cv2
 
+        if self.data.startswith(_PNG) and _pixels(self.data[16:24], 4) > _MOST_PIXELS:
+            return None
         try:
             image = cv2.imdecode(np.frombuffer(self.data, np.uint8), cv2.IMREAD_COLOR)
         except (cv2.error, MemoryError):

@@ -70,3 +70,16 @@ def test_a_file_system_without_locks_is_recorded_into_all_the_same(
     monkeypatch.setattr(fcntl, "flock", none)
     FolderLock(tmp_path).release()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_became_a_file_is_released_and_not_taken_again(tmp_path: Path) -> None:
+    folder = tmp_path / "r"
+    folder.mkdir()
+    lock = FolderLock(folder)
+    next(folder.iterdir()).unlink()
+    folder.rmdir()
+    folder.write_text("mine")
+    with pytest.raises(NotADirectoryError):
+        lock.hold()
+    lock.release()
+    assert folder.read_text() == "mine"

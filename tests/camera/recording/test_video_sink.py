@@ -1,6 +1,9 @@
 """The video of ``-o``: on a thread of its own, in real time, and kept when the disk is full."""
 
 import io
+import json
+import os
+import shutil
 import threading
 from pathlib import Path
 
@@ -288,3 +291,19 @@ def test_people_are_told_what_the_video_does_not_show() -> None:
     assert video_line({}) is None and video_line(whole) is None
     line = video_line({"video": {"frames": 9, "left_out": 3, "cut_s": 598.2}})
     assert line is not None and "3 came while" in line and "598 s without frames" in line
+
+
+@pytest.mark.skipif(os.name == "nt", reason="an open file keeps its folder there")
+def test_a_folder_that_is_removed_ends_the_video_and_not_the_loop(tmp_path: Path) -> None:
+    folder, lines = tmp_path / "o", tmp_path / "lines.jsonl"
+
+    def remove(result: FrameResult) -> None:
+        if result.frame == 20:
+            shutil.rmtree(folder)
+
+    with pytest.raises(CameraError, match=r"stopped after \d+ frames: No such file"):
+        looped(
+            FileSource(FakeCamera(60), 25), PIPELINE, video_out=folder / "o.avi", jsonl=lines,
+            on_result=remove,
+        )  # fmt: skip
+    assert json.loads(lines.read_text().splitlines()[-1])["frames"] == 60
