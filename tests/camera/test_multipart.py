@@ -87,6 +87,22 @@ def test_damaged_parts_do_not_touch_the_others() -> None:
     assert parts_of(body(datas) + b"--frame--", []) == datas
 
 
+@pytest.mark.parametrize("head", [b"", b"\r\n", b"\xff\x00junk: " * 9, b"x" * 30_000])
+def test_a_part_whose_head_is_damaged_costs_that_part_alone(head: bytes) -> None:
+    broken = b"--frame" + head + WHOLE[1] + b"\r\n"
+    for cuts in ([], [100, 900, 4000], list(range(0, 60_000, 500))):
+        parts = parts_of(body(WHOLE[:1]) + broken + body(WHOLE[2:4]), cuts)
+        assert parts[0] == WHOLE[0] and parts[-2:] == WHOLE[2:4]
+        assert len(parts) == 4 and wholeness(parts[1]) != "whole"
+
+
+def test_a_header_that_announces_gigabytes_is_damaged() -> None:
+    data = bytearray(WHOLE[0])
+    at = data.find(b"\xff\xc0")
+    data[at + 5 : at + 9] = b"\xff\xff\xff\xff"
+    assert wholeness(bytes(data)) == "damaged" and wholeness(WHOLE[0]) == "whole"
+
+
 def test_what_is_endless_is_given_up() -> None:
     for start in (b"", b"--frame\r\nA: b\r\n", b"--frame\r\n\r\n"):
         parser = Multipart(b"frame")

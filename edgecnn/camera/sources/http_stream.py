@@ -35,7 +35,7 @@ class HttpLimits:
     """
 
     open_s: float = 10.0
-    frame_s: float = 10.0
+    frame_s: float = 5.0
 
 
 def open_mjpeg(url: str, name: str, limits: HttpLimits | None = None) -> MjpegCapture | None:

@@ -93,13 +93,15 @@ class Multipart:
         text = self._buffer
         ends = [(text.find(mark), len(mark)) for mark in (b"\r\n\r\n", b"\n\n")]
         found = [(place, size) for place, size in ends if place >= 0]
-        if not found:
-            if len(text) > _MOST_HEAD:
-                raise NoMultipartError("a part's head without end")
+        next_one = text.find(self._delimiter)
+        if not found and next_one < 0 and len(text) <= _MOST_HEAD:
             return False
-        place, size = min(found)
-        if place > _MOST_HEAD:
-            raise NoMultipartError("a part's head without end")
+        self._given, self._searched = False, 0
+        place, size = min(found, default=(_MOST_HEAD + 1, 0))
+        if place > _MOST_HEAD or 0 <= next_one < place:
+            # No head that makes sense: what comes up to the next boundary is one damaged part.
+            self._head, self._length = {}, None
+            return True
         lines = bytes(text[:place]).decode("latin-1").splitlines()
         pairs = (line.partition(":") for line in lines)
         self._head = {name.strip().lower(): value.strip() for name, _, value in pairs}
@@ -107,7 +109,6 @@ class Multipart:
         sane = length.isascii() and length.isdigit() and len(length) < 10
         self._length = int(length) if sane else None
         del text[: place + size]
-        self._given, self._searched = False, 0
         return True
 
     def _read_data(self, parts: list[Part]) -> bool:
