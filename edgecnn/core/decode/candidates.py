@@ -19,8 +19,8 @@ from edgecnn.core.decode.columns import Columns, Float, RawColumns, side_by_side
 from edgecnn.core.tensor_info import TensorInfo
 
 Passed = tuple[NDArray[np.intp], Float, NDArray[np.int64]]
-# Whole rows are asked instead of values: of small outputs, and with more than one hit in so many.
-_SMALL, _SPARSE = 8192, 64
+# Whole rows are asked instead of values with more than one hit in so many.
+_SPARSE = 64
 # A softmax in float32 may come out this much (relatively) too high; far more than it does.
 _SOFT_SLACK = 1e-3
 
@@ -112,7 +112,7 @@ def _reaching(
     reached = values >= lowest
     if classes == 1:
         return reached[:, 0].nonzero()[0]
-    many = reached.size < _SMALL or np.count_nonzero(reached) * _SPARSE > reached.size
+    many = np.count_nonzero(reached) * _SPARSE > reached.size
     if many or not reached.flags.c_contiguous:
         return np.flatnonzero(reached.any(axis=1))
     hits = reached.ravel().nonzero()[0] // classes

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from edgecnn.core.detections import Detections
 
 Float = NDArray[np.float32]
+#: Of boxes: a slice where they follow each other, which copies nothing.
+_Places = NDArray[np.intp] | slice
 _BLOCK = 192
 
 
@@ -40,11 +42,13 @@ def nms(
     kept = np.empty(0, np.intp)
     limit = np.float32(iou)
     for start in range(0, len(order), _BLOCK):
-        block = np.arange(start, min(start + _BLOCK, len(order)))
+        end = min(start + _BLOCK, len(order))
+        block = np.arange(start, end)
+        rest: _Places = slice(start, end)
         if len(kept):
             hit = _overlaps(ranked, area, kinds, kept, block, limit)
-            block = block[~hit.any(axis=0)]
-        alone = _greedy(_overlaps(ranked, area, kinds, block, block, limit))
+            block = rest = block[~hit.any(axis=0)]
+        alone = _greedy(_overlaps(ranked, area, kinds, rest, rest, limit))
         kept = np.concatenate([kept, block[alone]])
         if len(kept) >= max_detections:
             break
@@ -96,8 +100,8 @@ def _overlaps(
     sides: Float,
     area: Float,
     kinds: NDArray[np.int64],
-    rows: NDArray[np.intp],
-    cols: NDArray[np.intp],
+    rows: _Places,
+    cols: _Places,
     iou: np.float32,
 ) -> NDArray[np.bool_]:
     """Bool (rows, cols): same class, and overlapping by more than ``iou``."""
