@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +13,12 @@ from edgecnn.camera.notices import Notices
 from edgecnn.camera.sources.capture import DamagedFrameError, SourceRefusedError
 from edgecnn.camera.sources.late import LateSource
 from edgecnn.camera.sources.live import NewestSource
+from edgecnn.camera.sources.open import open_source
+from edgecnn.camera.sources.options import SourceOptions
 from edgecnn.camera.sources.reconnect import ReconnectPolicy
 from edgecnn.core.errors import CameraError
 from tests.camera.clocks import FakeClock, until
+from tests.camera.doubles import make_video
 
 FOREVER = ReconnectPolicy(attempts=None)
 ABSENT = CameraError("cannot open it", hint="plug it in")
@@ -347,6 +351,25 @@ def test_a_file_that_is_not_there_yet_is_opened_when_it_is() -> None:
     assert source.ended
     assert kinds(notices) == ["source_waiting", "source_back"]
     assert sum(clock.waited) == pytest.approx(0.5 + 1 + 2, abs=0.7)
+
+
+def test_a_file_that_is_there_is_not_waited_for(tmp_path: Path) -> None:
+    path, options = tmp_path / "a.avi", SourceOptions(wait=True)
+    with open_source(str(path), options) as source:
+        assert isinstance(source, LateSource) and source.read(0) is None
+        make_video(path, 3)
+        assert len(taken(source, 3)) == 3
+        assert source.fps == 25
+    with open_source(str(path), options) as source:
+        assert not isinstance(source, LateSource) and source.fps == 25
+
+
+def test_waiting_ends_where_the_door_is_closed() -> None:
+    def opener() -> NewestSource:
+        raise SourceRefusedError("wrong password", hint="mind it")
+
+    with LateSource(opener, "a stream", None) as source, pytest.raises(SourceRefusedError):
+        source.read(0.1)
 
 
 def test_waiting_for_a_file_can_be_closed() -> None:

@@ -36,7 +36,8 @@ def test_why_a_stream_could_not_be_opened(login: str, answer: bytes | None, word
         connection.sendall(answer or b"")
 
     with serving(tell) as server:
-        error = why_closed(URL.format(login, server.address), "the stream", 0.3)
+        takes_s = 0.3 if answer is None else 30.0
+        error = why_closed(URL.format(login, server.address), "the stream", takes_s)
     assert words in error.message and "hunter2" not in error.message + error.hint
     assert isinstance(error, SourceRefusedError) == ("wants a user" in error.message)
     assert "me" not in server.requests[0].split() and "Authorization" not in server.requests[0]

@@ -66,7 +66,7 @@ def open_mjpeg(url: str, name: str, limits: HttpLimits | None = None) -> MjpegCa
         ) from None
     except TimeoutError:
         raise CameraError(
-            f"cannot open {name}: no answer within {limits.open_s:.0f} s", hint=_CHECK_NETWORK
+            f"cannot open {name}: no answer within {limits.open_s:g} s", hint=_CHECK_NETWORK
         ) from None
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
@@ -192,9 +192,7 @@ class MjpegCapture:
                     raise self._over("it ended the stream")
                 self._waiting += self._parser.feed(data)
         except TimeoutError:
-            raise self._over(
-                f"it sent no whole frame within {self._limits.frame_s:.0f} s"
-            ) from None
+            raise self._over(f"it sent no whole frame within {self._limits.frame_s:g} s") from None
         except OSError as error:
             raise self._over(
                 f"the connection broke ({error.strerror or type(error).__name__})"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from edgecnn.camera.clock import SYSTEM_CLOCK, Clock
 from edgecnn.camera.notices import Notices
+from edgecnn.camera.sources.capture import SourceRefusedError
 from edgecnn.camera.sources.frames import Closing, Frame, Source, SourceCounts
 from edgecnn.camera.sources.reconnect import ReconnectPolicy
 from edgecnn.camera.sources.voice import SourceVoice
@@ -60,7 +61,12 @@ class LateSource(Closing):
         return self._stop.is_set() if self._source is None else self._source.ended
 
     def read(self, timeout_s: float) -> Frame | None:
-        """See :class:`Source`."""
+        """See :class:`Source`.
+
+        Raises:
+            SourceRefusedError: it is there, and lets nobody in.
+            CameraError: see :class:`Source`.
+        """
         if self._source is None and not self._stop.is_set():
             self._try(timeout_s)
         return None if self._source is None else self._source.read(timeout_s)
@@ -80,6 +86,8 @@ class LateSource(Closing):
             return
         try:
             self._source = self._opener()
+        except SourceRefusedError:
+            raise
         except CameraError as error:
             self._voice.waiting(error)
             self._next_s = self._clock.now().monotonic_s + self._pauses.pause_s(self._failures)

@@ -19,6 +19,7 @@ from edgecnn.camera.notices import Notices
 from edgecnn.camera.sources.ahead import ReadAhead
 from edgecnn.camera.sources.capture import (
     Capture,
+    SourceRefusedError,
     property_of,
 )
 from edgecnn.camera.sources.frames import Source
@@ -57,7 +58,13 @@ def open_source(
         return _open_now(spec, options, notices)
     if _is_live(spec):
         return _live(spec, opener_of(spec, notices), None, options, notices)
-    return LateSource(partial(_open_now, spec, options, notices), spec.display, notices)
+    opener = partial(_open_now, spec, options, notices)
+    try:
+        return opener()
+    except SourceRefusedError:
+        raise
+    except CameraError:
+        return LateSource(opener, spec.display, notices)
 
 
 def _is_live(spec: SourceSpec) -> bool:

@@ -14,7 +14,7 @@ class SourceOptions:
     Attributes:
         realtime: play a file at its own speed, and drop what comes too fast, as a camera would.
         wait: a source that is not there yet is waited for, instead of ending the program.
-            A camera or stream then gives no frame at first; a file is opened with the first read.
+            A source that is not there gives no frame at first.
         reconnect: what to do when a live source is lost.
     """
 
