@@ -15,6 +15,7 @@ from edgecnn.cli.choice_options import choice_of, choice_options
 from edgecnn.cli.detect_summary import print_summary
 from edgecnn.cli.event_options import event_options, events_of
 from edgecnn.cli.explain_model import explain_model
+from edgecnn.cli.memory import share_arenas
 from edgecnn.cli.options import (
     common,
     output_option,
@@ -90,6 +91,7 @@ def command(model: Path | None, project: Path, **flags: Any) -> None:
 
 def _detect(model: Path | None, project: Path, flags: dict[str, Any]) -> None:
     """Runs the loop and prints its summary."""
+    share_arenas()
     from edgecnn.jobs.detect import output_files, run
     from edgecnn.jobs.reference import resolve
 
