@@ -50,8 +50,9 @@ NOTE = (
     " alone (cv2.VideoCapture), of preprocessing and inference alone, and of cores / CPU time a"
     " frame. Plain: benchmarks/peers/camera_plain.py, OpenCV (INTER_LINEAR) and LiteRT one after"
     " the other, nothing printed. Real time: the clip at its own 30 frames a second, newest frame"
-    " only. Cells: N x decoding: as fast as the file goes, with a model of N times the CPU time of"
-    " decoding."
+    " only. At the model's pace: decoding with a sleep behind each frame, as long as inference"
+    " takes. Cells: N x decoding: as fast as the file goes, with a model of N times the CPU time"
+    " of decoding."
 )
 
 

@@ -89,13 +89,17 @@ def file_figures(ratio: float, pairs: Sequence[Figures], cores: int) -> tuple[Fi
     def cpu(key: str) -> tuple[float, ...]:
         return tuple(part[key]["cpu_ms"] for part in parts)
 
-    alone = [one + two for one, two in zip(cpu("decoding"), cpu("inference"), strict=True)]
+    def beyond(key: str) -> tuple[float, ...]:
+        alone = zip(cpu(key), cpu("inference"), strict=True)
+        return tuple(own["cpu_ms"] - sum(both) for own, both in zip(ours, alone, strict=True))
+
     shares = [
         own["fps"] / bound_fps(part, own["cpu_ms"], cores)
         for own, part in zip(ours, parts, strict=True)
     ]
     return (
         Figure("decoding alone, CPU ms", cpu("decoding")),
+        Figure("decoding alone at the model's pace, CPU ms", cpu("paced")),
         Figure("preprocessing and inference alone, CPU ms", cpu("inference")),
         Figure("inference alone, CPU ms", cpu("invoke")),
         Figure("FPS", tuple(own["fps"] for own in ours)),
@@ -103,9 +107,10 @@ def file_figures(ratio: float, pairs: Sequence[Figures], cores: int) -> tuple[Fi
         Figure("CPU ms a frame", tuple(own["cpu_ms"] for own in ours)),
         Figure(
             "CPU ms beyond decoding, preprocessing and inference",
-            tuple(own["cpu_ms"] - base for own, base in zip(ours, alone, strict=True)),
+            beyond("decoding"),
             most=0.6 if apart else None,
         ),
+        Figure("CPU ms beyond the same with decoding at its pace", beyond("paced")),
         Figure("FPS of the plain loop", tuple(peer["fps"] for peer in plain)),
         Figure("CPU ms a frame of the plain loop", tuple(peer["cpu_ms"] for peer in plain)),
         Figure(

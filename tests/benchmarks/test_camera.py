@@ -18,6 +18,7 @@ from edgecnn.core.tflite.reader import read_model
 
 PARTS = {
     "decoding": {"wall_ms": 4.0, "cpu_ms": 5.0},
+    "paced": {"wall_ms": 12.0, "cpu_ms": 5.5},
     "inference": {"wall_ms": 8.0, "cpu_ms": 8.0},
     "invoke": {"wall_ms": 7.0, "cpu_ms": 7.0},
 }
@@ -58,6 +59,7 @@ def test_a_files_figures_come_from_the_pairs() -> None:
     assert rows["share of the bound"][-1] == "yes"
     beyond = rows["CPU ms beyond decoding, preprocessing and inference"]
     assert (beyond[0], beyond[-1]) == (1.0, "no")
+    assert rows["CPU ms beyond the same with decoding at its pace"][0] == 0.5
     assert rows["CPU ms less the plain loop's"][0] == -0.5
     assert rows["FPS over the plain loop's"][-1] == ""
     equal = cells(camera_cells.file_figures(1.0, [pair], cores=2))
@@ -136,7 +138,7 @@ def test_a_child_measures_the_loop_and_its_parts(tmp_path, monkeypatch) -> None:
     assert run["summary"]["frames"] == 12
     assert (tmp_path / "out.mp4").exists()
     parts = camera_child.parts(str(clip), str(model), 12, 2)
-    assert set(parts) == {"decoding", "inference", "invoke"}
+    assert set(parts) == {"decoding", "paced", "inference", "invoke"}
     assert all(part["frames"] == 9 for part in parts.values())
 
 
