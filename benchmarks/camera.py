@@ -35,11 +35,11 @@ PAIRS = 9
 #: The model's CPU time over the decoding's.
 RATIOS = (0.25, 0.7, 1.0, 1.5, 4.0)
 _CLIP_FRAMES = 420
-_RUN_S = 1.0
-_REALTIME_FRAMES = 105
+_RUN_S = 0.8
+_REALTIME_FRAMES = 90
 #: Slower than a camera of 30 frames a second.
 _OVERLOAD_MS = 50.0
-_OVERLOAD_FRAMES = 80
+_OVERLOAD_FRAMES = 70
 _MOST_MIB = 200.0
 NOTE = (
     f"{WIDTH} x {HEIGHT} mp4v made by the benchmark (texture that moves), uint8 detectors of"
