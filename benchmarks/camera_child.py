@@ -100,7 +100,7 @@ def parts(clip: str, model: str, frames: int, skipped: int) -> dict[str, Any]:
         raise RuntimeError(f"{model} carries no specs")
     predictor = LiteRTPredictor(data)
     info = predictor.inputs[0]
-    prepare = Preprocessor(spec.image, info, reuse=True)
+    prepare = Preprocessor(spec.image, info)
 
     def look(number: int) -> None:
         tensor, _ = prepare(pictures[number % _PICTURES])

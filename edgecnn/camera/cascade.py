@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from edgecnn.camera.pipeline import DecodeLater, FrameModel, find
+from edgecnn.camera.pipeline import DecodeLater, FrameModel, InferLater, find
 from edgecnn.camera.result import Item
 from edgecnn.camera.sources.capture import Image
 from edgecnn.core.errors import UsageError
@@ -54,12 +54,14 @@ class Cascade:
         self._first.reset()
         self._second.reset()
 
-    def infer(self, image: Image, times: dict[str, float]) -> DecodeLater:
-        """See :class:`FrameModel`; times are those of both networks together.
+    def prepare(self, image: Image, times: dict[str, float]) -> InferLater:
+        """See :class:`FrameModel`; times are those of both networks together."""
+        infer_first = self._first.prepare(image, times)
+        return lambda times: self._infer(image, infer_first, times)
 
-        The second network needs the first one's boxes, so nothing is left for later.
-        """
-        items = list(find(self._first, image, times))
+    def _infer(self, image: Image, infer_first: InferLater, times: dict[str, float]) -> DecodeLater:
+        """The second network needs the first one's boxes, so nothing is left to decode later."""
+        items = list(infer_first(times)(times))
         left = self._rule.most
         for place, item in enumerate(items):
             if left and (not self._rule.classes or item.label in self._rule.classes):

@@ -22,7 +22,7 @@ from edgecnn.camera.handover import Handover
 from edgecnn.camera.interrupt import stop_on_interrupt
 from edgecnn.camera.notices import Notice, Notices
 from edgecnn.camera.overlay import OverlayOptions
-from edgecnn.camera.pipeline import DecodeLater, FrameModel
+from edgecnn.camera.pipeline import DecodeLater, FrameModel, InferLater
 from edgecnn.camera.recording.line_file import LineFile
 from edgecnn.camera.result import FrameResult, to_line
 from edgecnn.camera.seen import FrameSink, Picture, Seen
@@ -181,6 +181,14 @@ def run_loop(
 
 
 @dataclass(frozen=True)
+class _Prepared:
+    """A frame as the network's input; ``times`` has its milliseconds so far."""
+
+    infer: InferLater
+    times: dict[str, float]
+
+
+@dataclass(frozen=True)
 class _Inferred:
     """A frame whose outputs are still to be decoded; ``times`` has its milliseconds so far."""
 
@@ -197,6 +205,8 @@ class _Inference:
     ) -> None:
         self._source, self._model, self._config, self._stop = source, model, config, stop
         self.outputs: Handover[_Inferred] = Handover(1)
+        self._ahead: dict[int, _Prepared] = {}
+        source.work_ahead(self._prepare_ahead)
 
     def start(self, threads: ThreadPoolExecutor) -> Future[str]:
         """Starts it; the future says why it ended."""
@@ -214,12 +224,20 @@ class _Inference:
             frame = self._source.read(_POLL_S)
             if frame is not None:
                 taken += 1
-                times = {"capture": frame.capture_ms}
-                later = self._model.infer(frame.image, times)
-                self.outputs.put(_Inferred(frame, later, times))
+                prepared = self._ahead.pop(frame.sequence, None) or self._prepared(frame)
+                decode = prepared.infer(prepared.times)
+                self.outputs.put(_Inferred(frame, decode, prepared.times))
             elif self._source.ended:
                 return "source"
         return "interrupted"
+
+    def _prepared(self, frame: Frame) -> _Prepared:
+        times = {"capture": frame.capture_ms}
+        return _Prepared(self._model.prepare(frame.image, times), times)
+
+    def _prepare_ahead(self, frame: Frame) -> None:
+        """Called by the source's thread, for a frame that has to wait."""
+        self._ahead[frame.sequence] = self._prepared(frame)
 
 
 class _Run:

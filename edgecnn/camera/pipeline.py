@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
 
 from edgecnn.camera.choice import ClassChoice
 from edgecnn.camera.result import Item, edges_of, items_of
@@ -13,7 +15,7 @@ from edgecnn.camera.sources.capture import Image
 from edgecnn.core.decode import decode
 from edgecnn.core.errors import UsageError
 from edgecnn.core.feedback import Fed, input_of
-from edgecnn.core.imaging import Preprocessor
+from edgecnn.core.imaging import FrameMap, Preprocessor
 from edgecnn.core.postprocess import ClassifySpec, PostprocessSpec
 from edgecnn.core.preprocess import PreprocessSpec
 from edgecnn.core.runtime import Predictor
@@ -22,15 +24,19 @@ from edgecnn.core.runtime import Predictor
 #: of ``decode``. To be called once, by any thread, also while the next frame is inferred.
 DecodeLater = Callable[[dict[str, float]], tuple[Item, ...]]
 
+#: Runs the network on a frame that was prepared; its argument gets the milliseconds of ``infer``.
+#: To be called once, in the order of the frames. The image is not read any more afterwards.
+InferLater = Callable[[dict[str, float]], DecodeLater]
+
 
 class FrameModel(Protocol):
-    """What finds things on a frame: one network, or several."""
+    """What finds things on a frame, in three steps: one network, or several."""
 
-    def infer(self, image: Image, times: dict[str, float]) -> DecodeLater:
-        """Runs the network on ``image`` (uint8 (H, W, 3) BGR); the outputs are decoded later.
+    def prepare(self, image: Image, times: dict[str, float]) -> InferLater:
+        """Makes ``image`` (uint8 (H, W, 3) BGR) the network's input.
 
-        The image is not read any more afterwards. ``times`` gets the milliseconds of
-        ``preprocess`` and ``infer``.
+        Any thread may call it, also ahead of the frames before. ``times`` gets the milliseconds of
+        ``preprocess``.
         """
 
     def reset(self) -> None:
@@ -39,7 +45,7 @@ class FrameModel(Protocol):
 
 def find(model: FrameModel, image: Image, times: dict[str, float]) -> tuple[Item, ...]:
     """What is on ``image``, at once; ``times`` gets the milliseconds of all three stages."""
-    return model.infer(image, times)(times)
+    return model.prepare(image, times)(times)(times)
 
 
 class Pipeline:
@@ -79,19 +85,29 @@ class Pipeline:
         self._postprocess, self._threshold, self._keeps = judged
         self._edges = edges_of(postprocess)
         self._input = input_of(image, self._fed.inputs)
-        self._preprocess = Preprocessor(image, self._input, reuse=True)
+        self._preprocess = Preprocessor(image, self._input)
 
     def reset(self) -> None:
         """See :class:`FrameModel`."""
         self._fed.reset()
 
-    def infer(self, image: Image, times: dict[str, float]) -> DecodeLater:
+    def prepare(self, image: Image, times: dict[str, float]) -> InferLater:
         """See :class:`FrameModel`."""
         with timed(times, "preprocess"):
             tensor, frame_map = self._preprocess(image)
+        size = (image.shape[0], image.shape[1])
+        return lambda times: self._infer(tensor, frame_map, size, times)
+
+    def _infer(
+        self,
+        tensor: NDArray[Any],
+        frame_map: FrameMap,
+        size: tuple[int, int],
+        times: dict[str, float],
+    ) -> DecodeLater:
         with timed(times, "infer"):
             outputs = self._fed.predict({self._input.name: tensor})
-        infos, size = self._fed.outputs, (image.shape[0], image.shape[1])
+        infos = self._fed.outputs
 
         def decode_later(times: dict[str, float]) -> tuple[Item, ...]:
             with timed(times, "decode"):

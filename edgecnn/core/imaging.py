@@ -85,14 +85,12 @@ class Preprocessor:
     Args:
         spec: the input's image spec.
         tensor: the model's input; its quantization goes into the table.
-        reuse: give the same array each time, its content replaced: for a caller that is done with
-            one tensor before it asks for the next. Else each call gives an array of its own.
 
     Raises:
         BundleError: the spec and the tensor differ in shape.
     """
 
-    def __init__(self, spec: ImageInput, tensor: TensorInfo, *, reuse: bool = False) -> None:
+    def __init__(self, spec: ImageInput, tensor: TensorInfo) -> None:
         if tensor.shape != spec.tensor_shape:
             raise BundleError(
                 f"the preprocess spec of '{spec.name}' makes {list(spec.tensor_shape)},"
@@ -101,7 +99,6 @@ class Preprocessor:
             )
         self._spec = spec
         self._table = ByteTable(table(spec, tensor).T, planes_first=spec.layout == "nchw")
-        self._kept = self._buffers() if reuse else None
 
     def __call__(self, frame: Image) -> tuple[NDArray[Any], FrameMap]:
         """One frame as a tensor.
@@ -115,7 +112,7 @@ class Preprocessor:
         Raises:
             DataError: not such a frame.
         """
-        pixels, tensor = self._kept or self._buffers()
+        pixels, tensor = self._buffers()
         frame_map = _fit(self._spec, checked_frame(frame), pixels)
         self._table.apply(pixels, tensor)
         return tensor, frame_map

@@ -22,14 +22,14 @@ class Boxes:
     def __init__(self) -> None:
         self.resets = 0
 
-    def infer(self, image, times):
+    def prepare(self, image, times):
         times["infer"] = 1.0
         labels = ("dog", "cat", "dog")
         items = tuple(
             Item(label, k, 0.9 - k / 10, box)
             for k, (label, box) in enumerate(zip(labels, BOXES, strict=True))
         )
-        return lambda times: items
+        return lambda times: lambda times: items
 
     def reset(self) -> None:
         self.resets += 1
@@ -42,14 +42,14 @@ class Corner(Boxes):
         super().__init__()
         self.seen: list[tuple[int, int]] = []
 
-    def infer(self, image, times):
+    def prepare(self, image, times):
         self.seen.append(image.shape[:2])
         times |= {"infer": 2.0, "decode": 0.5}
         mask = Mask(np.ones((2, 2), np.float32), (0, 0, 4, 4), (1, 1, 3, 3))
         inner = Item("ear", 0, 0.8, (1, 2, 3, 4), point_xy=(2, 3), keypoints=((1, 1, 0.5),),
                      mask=FrameMask(mask, image.shape[:2]))  # fmt: skip
         breed = Item("beagle", 3, 0.7, (0, 0, *image.shape[1::-1]), whole_frame=True)
-        return lambda times: (breed, inner)
+        return lambda times: lambda times: (breed, inner)
 
 
 def run(rule: CropRule) -> tuple[tuple[Item, ...], Corner, dict[str, float]]:
@@ -83,8 +83,8 @@ def test_margins_are_cut_at_the_frame_and_the_best_boxes_come_first() -> None:
 
 def test_boxes_without_a_pixel_are_left_out() -> None:
     class Outside(Boxes):
-        def infer(self, image, times):
-            return lambda times: (Item("dog", 0, 0.9, (200.0, 100.0, 200.0, 100.0)),)
+        def prepare(self, image, times):
+            return lambda times: lambda times: (Item("dog", 0, 0.9, (200.0, 100.0, 200.0, 100.0)),)
 
     (item,) = find(Cascade(Outside(), Corner(), CropRule()), FRAME, {})
     assert item.then == ()

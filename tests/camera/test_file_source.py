@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecnn.camera.notices import Notices
-from edgecnn.camera.sources.ahead import ReadAhead
+from edgecnn.camera.sources.ahead import Pace, ReadAhead
 from edgecnn.camera.sources.containers import ContainerFacts, facts_of
 from edgecnn.camera.sources.file import FileSource
 from edgecnn.camera.sources.frames import Frame
@@ -25,7 +25,7 @@ from edgecnn.camera.sources.reader import VideoReader
 from edgecnn.core.errors import CameraError
 from tests.camera.clocks import until
 from tests.camera.doubles import video_frames
-from tests.camera.videos import CODECS, cut, number_of, retimed, video, without_frames
+from tests.camera.videos import CODECS, PERIOD_MS, cut, number_of, retimed, video, without_frames
 
 SUFFIXES = sorted(CODECS)
 
@@ -380,3 +380,59 @@ def test_pictures_of_other_sizes_within_a_file_are_all_read(tmp_path: Path) -> N
         frames = all_of(source)
     # OpenCV scales them to the size of the first.
     assert [round((float(frame.image.mean()) - 10) / 20) for frame in frames] == list(range(12))
+
+
+@pytest.mark.parametrize(("early", "hurried"), [(0, 1), (5, 1), (6, 0), (10, 0)])
+def test_reading_hurries_only_where_frames_are_waited_for(early: int, hurried: int) -> None:
+    calls = []
+    pace = Pace(lambda: calls.append(1))
+    for frame in range(100):
+        # Of the ten frames that count, so many were read before they were wanted.
+        pace.note(waited=frame < 6 or frame < 6 + early)
+    assert len(calls) == hurried
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_hurried_file_goes_on_with_the_next_frame(suffix: str, tmp_path: Path) -> None:
+    path = video(tmp_path / f"a{suffix}", 30)
+    first, again = cv2.VideoCapture(str(path)), []
+
+    def reopen():
+        again.append(cv2.VideoCapture(str(path)))
+        return again[0]
+
+    reader = VideoReader(first, 25, faster=reopen)
+    frames = [reader.next() for _ in range(16)]
+    reader.hurry()
+    assert not first.isOpened() and again[0].isOpened()
+    frames += iter(reader.next, None)
+    reader.release()
+    assert [number_of(frame.image) for frame in frames] == list(range(30))
+    assert [frame.sequence for frame in frames] == list(range(30))
+    assert [frame.timestamp_s for frame in frames] == pytest.approx(
+        [k * PERIOD_MS / 1e3 for k in range(30)]
+    )
+    assert not again[0].isOpened()
+
+
+def test_a_file_that_was_replaced_meanwhile_is_not_gone_on_with(tmp_path: Path) -> None:
+    path, other = video(tmp_path / "a.mp4", 30), video(tmp_path / "b.mp4", 9)
+    reader = VideoReader(
+        cv2.VideoCapture(str(path)), 25, faster=lambda: cv2.VideoCapture(str(other))
+    )
+    for _ in range(20):
+        reader.next()
+    reader.hurry()
+    assert number_of(reader.next().image) == 20
+    reader.release()
+
+
+def test_a_frame_that_has_to_wait_is_worked_on_meanwhile() -> None:
+    worked: list[int] = []
+    with ReadAhead(VideoReader(Scripted(0, 1, 2, 3)), room=1) as source:
+        source.work_ahead(lambda frame: worked.append(frame.sequence))
+        first = source.read(5)
+        until(lambda: worked)
+        rest = all_of(source)
+    assert [frame.sequence for frame in (first, *rest)] == [0, 1, 2, 3]
+    assert worked == sorted(set(worked)) and 0 not in worked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Protocol
 
 from edgecnn.camera.handover import Handover
@@ -11,6 +12,8 @@ from edgecnn.camera.sources.frames import Closing, Frame, SourceCounts
 from edgecnn.core.errors import EdgecnnError
 
 _JOIN_TIMEOUT_S = 2.0
+# The first frames fill the queue, and a model's first run takes longer than all others.
+_PACE_FIRST, _PACE_LAST = 6, 16
 
 
 class StillReader(Protocol):
@@ -31,8 +34,31 @@ class StillReader(Protocol):
             CameraError: there is something, and it cannot be read.
         """
 
+    def hurry(self) -> None:
+        """Frames are waited for: if it can read faster at a price, it is worth that now."""
+
     def release(self) -> None:
         """Closes it; called once, by the thread that reads."""
+
+
+class Pace:
+    """Finds out in a file's first frames whether reading them is what takes longest.
+
+    Args:
+        hurry: called once if it is.
+    """
+
+    def __init__(self, hurry: Callable[[], None]) -> None:
+        self._hurry = hurry
+        self._frames = self._waited = 0
+
+    def note(self, *, waited: bool) -> None:
+        """One more frame was read; ``waited``: before it was wanted."""
+        self._frames += 1
+        if self._frames <= _PACE_LAST:
+            self._waited += waited and self._frames > _PACE_FIRST
+        if self._frames == _PACE_LAST and self._waited <= (_PACE_LAST - _PACE_FIRST) // 2:
+            self._hurry()
 
 
 class ReadAhead(Closing):
@@ -56,6 +82,8 @@ class ReadAhead(Closing):
         self._frames: Handover[Frame] = Handover(room)
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._work: Callable[[Frame], None] | None = None
+        self._pace = Pace(reader.hurry)
 
     @property
     def counts(self) -> SourceCounts:
@@ -85,6 +113,10 @@ class ReadAhead(Closing):
             if self._error is not None:
                 raise self._error
         return frame
+
+    def work_ahead(self, work: Callable[[Frame], None]) -> None:
+        """See :class:`~edgecnn.camera.sources.frames.Source`."""
+        self._work = work
 
     def close(self) -> None:
         """Stops the thread; one that hangs inside a read is left behind after 2 s."""
@@ -117,4 +149,10 @@ class ReadAhead(Closing):
 
     def _hand_on(self, frame: Frame) -> bool:
         """Called by the thread for each frame; False: nobody wants any more."""
+        if self._frames.offer(frame):
+            self._pace.note(waited=False)
+            return True
+        self._pace.note(waited=True)
+        if self._work is not None and not self._frames.closed:
+            self._work(frame)  # the consumer is slower: there is time
         return self._frames.put(frame)

@@ -73,8 +73,12 @@ def quiet_cv2() -> Iterator[None]:
     yield
 
 
-def open_capture(spec: SourceSpec) -> Any:
+def open_capture(spec: SourceSpec, threads: int | None = None) -> Any:
     """An open ``cv2.VideoCapture`` of a file.
+
+    Args:
+        spec: what to open.
+        threads: that decode it, where FFmpeg does; None: as many as it chooses.
 
     Raises:
         CameraError: it does not exist, cannot be opened, or is of no known format.
@@ -84,13 +88,24 @@ def open_capture(spec: SourceSpec) -> Any:
     _check_file(Path(str(spec.value)))
     with quiet_cv2():
         try:
-            capture = cv2.VideoCapture(spec.value)
+            capture = _opened(spec.value, threads)
         except cv2.error as error:
             raise _cannot_open(spec) from error
     if not capture.isOpened():
         capture.release()
         raise _cannot_open(spec)
     return capture
+
+
+def _opened(value: int | str, threads: int | None) -> Any:
+    import cv2
+
+    if threads is not None:
+        capture = cv2.VideoCapture(value, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, threads])
+        if capture.isOpened():
+            return capture
+        capture.release()
+    return cv2.VideoCapture(value)
 
 
 def _check_file(path: Path) -> None:

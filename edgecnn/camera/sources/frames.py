@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -94,12 +95,22 @@ class Source(Protocol):
             CameraError: a live source was lost for good.
         """
 
+    def work_ahead(self, work: Callable[[Frame], None]) -> None:
+        """Frames that have to wait for their turn are given to ``work`` meanwhile.
+
+        To be called before the first read; ``work`` is called in a thread of the source, not for
+        every frame. What is live ignores it: its frames do not wait, they are replaced.
+        """
+
     def close(self) -> None:
         """Releases everything; may be called twice."""
 
 
 class Closing:
     """Makes ``with source:`` close it."""
+
+    def work_ahead(self, work: Callable[[Frame], None]) -> None:
+        """See :class:`Source`; ignored."""
 
     def close(self) -> None:
         """Releases everything; may be called twice."""

@@ -61,6 +61,9 @@ class ImagesReader:
             self._notices = None  # it is said once
         return None
 
+    def hurry(self) -> None:
+        """Images are decoded as fast as they can be already."""
+
     def release(self) -> None:
         """Nothing to do: no file is held open."""
 

@@ -46,7 +46,9 @@ class PacedSource(ReadAhead):
         super().close()
 
     def _hand_on(self, frame: Frame) -> bool:
-        self._clock.wait(self._stop, self._left_s(frame.timestamp_s))
+        left_s = self._left_s(frame.timestamp_s)
+        self._pace.note(waited=left_s > 0)
+        self._clock.wait(self._stop, left_s)
         frame = replace(frame, captured=self._clock.now())
         while not self._stop.is_set():
             if self._frames.offer(frame):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 from edgecnn.camera.clock import SYSTEM_CLOCK, Clock
 from edgecnn.camera.notices import Notices
@@ -11,6 +13,7 @@ from edgecnn.camera.sources.capture import Capture, Image, property_of
 from edgecnn.camera.sources.containers import ContainerFacts
 from edgecnn.camera.sources.frames import Frame, read_image
 from edgecnn.camera.sources.positions import FramePositions
+from edgecnn.core.errors import CameraError
 
 _CAP_PROP_POS_MSEC = 0
 _CAP_PROP_FRAME_COUNT = 7
@@ -35,6 +38,7 @@ class VideoReader:
             duration; it is said to have ended early only where over a second is missing.
         notices: get what happens.
         clock: stamps the frames.
+        faster: opens the same file anew, to be decoded by more threads; None: there is no such way.
     """
 
     def __init__(
@@ -46,8 +50,9 @@ class VideoReader:
         facts: ContainerFacts | None = None,
         notices: Notices | None = None,
         clock: Clock = SYSTEM_CLOCK,
+        faster: Callable[[], Capture] | None = None,
     ) -> None:
-        self._capture = capture
+        self._capture, self._faster = capture, faster
         self.fps = fps
         self.corrupt = 0
         self._name, self._notices, self._clock = name, notices, clock
@@ -83,6 +88,30 @@ class VideoReader:
         frame = Frame(image, number, self._clock.now(), self._at_s, taken_ms)
         self._read += 1
         return frame
+
+    def hurry(self) -> None:
+        """Goes on with a capture that decodes on more threads, from the same frame on.
+
+        One thread takes less CPU time for a frame, and leaves the cores to the model; that is
+        right until decoding is what the model waits for.
+        """
+        if self._faster is None or self.corrupt or self._skipped or self._ended:
+            return
+        try:
+            faster = self._faster()
+        except CameraError:
+            return
+        if self._catches_up(faster):
+            self._capture, faster = faster, self._capture
+        faster.release()
+
+    def _catches_up(self, faster: Any) -> bool:
+        """Skips what was read; whether it then stands at the same frame."""
+        if not all(faster.grab() for _ in range(self._read)):
+            return False
+        here: Any = self._capture
+        positions = [float(capture.get(_CAP_PROP_POS_MSEC)) for capture in (here, faster)]
+        return positions[0] == positions[1]
 
     def release(self) -> None:
         """Closes the file."""

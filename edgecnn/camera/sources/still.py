@@ -54,7 +54,7 @@ def open_reader(spec: SourceSpec, notices: Notices | None = None) -> StillReader
     images = find_images(str(spec.value))
     if images is not None:
         return ImagesReader(images, notices)
-    return video_reader(open_capture(spec), spec, notices)
+    return video_reader(open_capture(spec, threads=1), spec, notices)
 
 
 def video_reader(capture: Capture, spec: SourceSpec, notices: Notices | None) -> VideoReader:
@@ -64,8 +64,14 @@ def video_reader(capture: Capture, spec: SourceSpec, notices: Notices | None) ->
         return VideoReader(capture, fps, name=spec.display, notices=notices)
     if fps is None or fps > _MOST_FPS:
         fps = _measured_fps(spec) or fps
-    facts = facts_of(Path(str(spec.value)))
-    return VideoReader(capture, fps, name=spec.display, facts=facts, notices=notices)
+    return VideoReader(
+        capture,
+        fps,
+        name=spec.display,
+        facts=facts_of(Path(str(spec.value))),
+        notices=notices,
+        faster=lambda: open_capture(spec),
+    )
 
 
 def _measured_fps(spec: SourceSpec) -> float | None:
