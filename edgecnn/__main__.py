@@ -12,7 +12,10 @@ def _drop_current_folder() -> None:
     package. A checkout that is run without being installed stays: edgecnn itself is found there.
     """
     first = sys.path[0] if sys.path and not sys.flags.safe_path else None
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except OSError:  # it was removed: nothing can be imported from it
+        return
     if first in ("", os.fspath(here)) and here.resolve() != Path(__file__).resolve().parents[1]:
         del sys.path[0]
 

@@ -33,6 +33,8 @@ class Quota:
     ) -> None:
         self.max_bytes, self.deleted, self._say = max_bytes, 0, say
         self._kept_bytes = 0
+        self._refused: list[tuple[deque[tuple[Path, int, float]], tuple[Path, int, float]]] = []
+        self._told: set[Path] = set()
         self._queues: list[deque[tuple[Path, int, float]]] = []
         if max_bytes is not None:
             self._queues = [self._read(folder) for folder in folders]
@@ -63,24 +65,34 @@ class Quota:
         while self._kept_bytes + size > self.max_bytes:
             waiting = [queue for queue in self._queues if queue]
             if size > self.max_bytes or not waiting:
+                self._try_again()
                 return False
             self._delete(min(waiting, key=lambda queue: queue[0][2]))
         return True
 
     def _delete(self, queue: deque[tuple[Path, int, float]]) -> None:
-        path, size, _ = queue.popleft()
+        path, size, changed_s = queue.popleft()
         try:
             # It may be gone since it was counted, or be another's file.
             if is_ours(path):
                 path.unlink(missing_ok=True)
                 self.deleted += 1
         except OSError as error:
-            self._say(
-                f"'{path}' should make room for newer recordings, and cannot be deleted:"
-                f" {error.strerror or error}"
-            )
+            self._refused.append((queue, (path, size, changed_s)))
+            if path not in self._told:
+                self._told.add(path)
+                self._say(
+                    f"'{path}' should make room for newer recordings, and cannot be deleted:"
+                    f" {error.strerror or error}"
+                )
             return
         self._kept_bytes -= size
+
+    def _try_again(self) -> None:
+        """What could not be deleted may be the next time: a disk is read-only for a while."""
+        for queue, file in reversed(self._refused):
+            queue.appendleft(file)
+        self._refused.clear()
 
     def _read(self, folder: Path) -> deque[tuple[Path, int, float]]:
         found: deque[tuple[Path, int, float]] = deque()

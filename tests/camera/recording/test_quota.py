@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -192,3 +193,23 @@ def test_a_quota_costs_nothing_where_there_is_none(
     recorded(tmp_path, 2)
     monkeypatch.setattr(quota_module, "is_ours", None)
     assert Quota([tmp_path], None, lambda _: None).make_room(1 << 50)
+
+
+def test_what_cannot_be_deleted_for_a_while_is_told_of_once_and_deleted_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded(tmp_path, 3)
+    told: list[str] = []
+    quota = Quota((tmp_path,), total(tmp_path), told.append)
+
+    def refused(self: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refused)
+        for _ in range(5):
+            assert not quota.make_room(1000)
+    assert len(told) == 3 and quota.deleted == 0 and len(list(tmp_path.iterdir())) == 3
+    oldest = min(tmp_path.iterdir())
+    assert quota.make_room(1000)
+    assert quota.deleted == 1 and not oldest.exists()
