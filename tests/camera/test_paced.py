@@ -34,6 +34,9 @@ class Positions:
         self.number += 1
         return frame
 
+    def hurry(self) -> None:
+        pass
+
     def release(self) -> None:
         self.released = True
 

@@ -13,7 +13,7 @@ from edgecnn.core.errors import EdgecnnError
 
 _JOIN_TIMEOUT_S = 2.0
 # The first frames fill the queue, and a model's first run takes longer than all others.
-_PACE_FIRST, _PACE_LAST = 6, 16
+_PACE_FIRST, _PACE_LAST, _PACE_WAITED = 6, 16, 2
 
 
 class StillReader(Protocol):
@@ -57,7 +57,7 @@ class Pace:
         self._frames += 1
         if self._frames <= _PACE_LAST:
             self._waited += waited and self._frames > _PACE_FIRST
-        if self._frames == _PACE_LAST and self._waited <= (_PACE_LAST - _PACE_FIRST) // 2:
+        if self._frames == _PACE_LAST and self._waited <= _PACE_WAITED:
             self._hurry()
 
 
