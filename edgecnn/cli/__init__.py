@@ -14,7 +14,7 @@ import click
 
 from edgecnn import __version__
 from edgecnn.cli.errors import report_error
-from edgecnn.cli.streams import open_missing_streams
+from edgecnn.cli.streams import open_missing_streams, write_any_text
 from edgecnn.core.own_packages import require_own_packages
 
 #: verb → (module:command, one line for --help), in the order of the user's road.
@@ -97,6 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 1 failed or a gate missed, 2 wrong usage, 130 interrupted.
     """
     open_missing_streams()
+    write_any_text()
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         result = cli.main(arguments, prog_name="edgecnn", standalone_mode=False)

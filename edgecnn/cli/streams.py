@@ -1,7 +1,8 @@
-"""Standard streams that may be missing or broken: a closed terminal, a daemon's start."""
+"""Standard streams that may be missing, broken or of another alphabet: daemons, old systems."""
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from contextlib import suppress
@@ -24,6 +25,20 @@ def open_missing_streams() -> None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+
+
+def write_any_text() -> None:
+    """Lets stdout and stderr take every letter: files and pipes get UTF-8, as JSON wants it.
+
+    A terminal of another encoding (an old Windows, ``LC_ALL=POSIX``) shows escapes for what it
+    lacks.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and "utf" not in stream.encoding.lower():
+            if stream.isatty():
+                stream.reconfigure(errors="backslashreplace")
+            else:
+                stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def tell_people(text: str, nl: bool = True) -> None:

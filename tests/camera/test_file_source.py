@@ -436,3 +436,17 @@ def test_a_frame_that_has_to_wait_is_worked_on_meanwhile() -> None:
         rest = all_of(source)
     assert [frame.sequence for frame in (first, *rest)] == [0, 1, 2, 3]
     assert worked == sorted(set(worked)) and 0 not in worked
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_bug_in_the_reading_thread_is_no_quiet_end() -> None:
+    class Broken(Scripted):
+        def get(self, number: int) -> float:
+            if self.done > 3:
+                raise ZeroDivisionError
+            return super().get(number)
+
+    capture = Broken(*range(9))
+    with FileSource(capture) as source, pytest.raises(CameraError, match="unexpectedly"):
+        all_of(source)
+    assert capture.released_inside is False

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from tests.run import ROOT
@@ -24,13 +26,13 @@ with mock.patch("edgecnn.jobs.detect._opened"), mock.patch(
 """
 
 
-def detect(shell: str, *given: str) -> subprocess.CompletedProcess[str]:
+def detect(shell: str, *given: str, **env: str) -> subprocess.CompletedProcess[str]:
     """Runs ``edgecnn detect`` with a fake model and the shell's redirections."""
     command = [sys.executable, "-c", DETECT, *given]
     return subprocess.run(
         ["sh", "-c", f'"$@" {shell}', "sh", *command],
-        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True, capture_output=True,
-        timeout=120, check=False,
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), **env}, encoding="utf-8",
+        capture_output=True, timeout=120, check=False,
     )  # fmt: skip
 
 
@@ -44,3 +46,13 @@ def test_missing_or_full_streams_end_no_detection(shell: str, tmp_path: Path) ->
     lines = (tmp_path / "o" / "detections.jsonl").read_text().splitlines()
     assert json.loads(lines[-1])["frames"] == 5
     assert len(list((tmp_path / "r").glob("*.mkv"))) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX shell")
+def test_lines_are_utf_8_whatever_the_system_s_encoding_is(tmp_path: Path) -> None:
+    folder = tmp_path / "fotos für 猫"
+    folder.mkdir()
+    cv2.imencode(".png", np.zeros((48, 64, 3), np.uint8))[1].tofile(folder / "ä.png")
+    ran = detect("", "--source", str(folder), "--json", PYTHONIOENCODING="ascii")
+    assert ran.returncode == 0
+    assert json.loads(ran.stdout.splitlines()[0])["file"] == str(folder / "ä.png")

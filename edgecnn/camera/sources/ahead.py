@@ -9,7 +9,7 @@ from typing import Protocol
 from edgecnn.camera.handover import Handover
 from edgecnn.camera.sources.capture import quiet_cv2
 from edgecnn.camera.sources.frames import Closing, Frame, SourceCounts
-from edgecnn.core.errors import EdgecnnError
+from edgecnn.core.errors import CameraError, EdgecnnError
 
 _JOIN_TIMEOUT_S = 2.0
 # The first frames fill the queue, and a model's first run takes longer than all others.
@@ -132,12 +132,18 @@ class ReadAhead(Closing):
             pass  # what nobody will take is freed
 
     def _run(self) -> None:
+        error: EdgecnnError | None = CameraError(
+            "reading the source ended unexpectedly",
+            hint="please report this, with the lines above",
+        )
         try:
             with quiet_cv2():
                 self._read_all()
-        except EdgecnnError as error:
-            self._error = error
+            error = None
+        except EdgecnnError as known:
+            error = known
         finally:
+            self._error = error
             self._reader.release()
             self._frames.close()
 
