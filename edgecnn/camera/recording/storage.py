@@ -32,7 +32,6 @@ from edgecnn.camera.recording.quota import Quota
 from edgecnn.camera.recording.sync import BackgroundSync, sync_now
 from edgecnn.camera.seen import Seen
 from edgecnn.core.errors import UsageError
-from edgecnn.core.files import make_folder
 
 #: Seconds between two looks at the disk while all is well, and first and at most where it is not.
 _WATCH_S, _FIRST_RETRY_S, _LONGEST_RETRY_S = 2.0, 4.0, 60.0
@@ -130,7 +129,7 @@ class Storage:
         self._next_look_s, self._unseen_bytes = clock.now().monotonic_s, 0
         self._resumed_s, self._pause_s = -_LONGEST_RETRY_S, _FIRST_RETRY_S
         # A folder may be given twice, and a relative one must outlive a change of directory.
-        self._places = {folder: make_folder(folder).resolve() for folder in folders}
+        self._places = {folder: _made(folder).resolve() for folder in folders}
         self._folders = tuple(dict.fromkeys(self._places.values()))
         self._mounts = {folder: _mount_of(folder) for folder in self._folders}
         with ExitStack() as stack:
@@ -464,6 +463,14 @@ def _named(path: Path, final: Path) -> Path:
 def _words(error: OSError) -> str:
     where = f" ('{error.filename}')" if error.filename else ""
     return f"{error.strerror or error}{where}"
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _refused(folder, error) from error
+    return folder
 
 
 def _refused(folder: Path, error: OSError) -> UsageError:
