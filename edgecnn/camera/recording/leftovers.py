@@ -36,13 +36,19 @@ from edgecnn.camera.recording.sync import sync_now
 _CHECKED_CLUSTERS = 5
 
 
-def rescue(folder: Path, notices: Notices, in_use: Sequence[Path] = ()) -> list[Path]:
+def rescue(
+    folder: Path,
+    notices: Notices,
+    in_use: Sequence[Path] = (),
+    told: set[Path] | None = None,
+) -> list[Path]:
     """Finishes what was left: cut behind its last whole frame, seekable, and named.
 
     Args:
         folder: locked, so that what is unfinished is no other process's.
         notices: get each file's name.
         in_use: unfinished files that are being written.
+        told: those that could not be finished before, and need not be told of again; added to.
 
     Returns:
         The finished files.
@@ -67,6 +73,10 @@ def rescue(folder: Path, notices: Notices, in_use: Sequence[Path] = ()) -> list[
                     f"'{final}' was left unfinished, by a crash perhaps; it has been finished",
                 )
         except OSError as error:
+            if told is not None:
+                if path in told:
+                    continue
+                told.add(path)
             notices.say(
                 "recording_leftover",
                 f"'{path}' was left unfinished, and cannot be finished now:"

@@ -125,6 +125,7 @@ class Storage:
         self._keep_free = keep_free_bytes
         self.counts = RecordingCounts()
         self._parts: list[VideoPart] = []
+        self._unfinished: set[Path] = set()
         self._trouble: _Trouble | None = None
         self._next_look_s, self._unseen_bytes = clock.now().monotonic_s, 0
         self._resumed_s, self._pause_s = -_LONGEST_RETRY_S, _FIRST_RETRY_S
@@ -142,7 +143,7 @@ class Storage:
                 stack.callback(self._locks[-1].release)
             try:
                 for folder in self._folders:
-                    rescue(folder, notices)
+                    rescue(folder, notices, told=self._unfinished)
                 self._numbers = count(next_number(self._folders))
                 self._quota = Quota(self._folders, max_bytes, self._said)
                 self._quota.make_room(0)  # of a run before, which was allowed more
@@ -373,7 +374,8 @@ class Storage:
                     folder.mkdir(parents=True, exist_ok=True)
                     lock.hold()
                     # A disk that was away may have kept what could not be finished then.
-                    for path in rescue(folder, self._notices, [p.writer.path for p in self._parts]):
+                    in_use = [part.writer.path for part in self._parts]
+                    for path in rescue(folder, self._notices, in_use, self._unfinished):
                         status = path.stat()
                         self._quota.add(folder, path, status.st_size, status.st_mtime)
                 usage = shutil.disk_usage(folder)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import cv2
@@ -123,3 +125,22 @@ def test_a_finished_file_is_never_replaced_by_a_leftover(tmp_path: Path) -> None
     rescue(tmp_path, Notices())
     assert (tmp_path / WHOLE).read_bytes() == b"finished before"
     assert (tmp_path / PART).exists()
+
+
+def test_what_cannot_be_finished_for_a_while_is_told_of_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crashed(tmp_path / PART)
+    notices, told = Notices(), set[Path]()
+
+    def refused(self: Path, target: Path) -> Path:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", refused)
+        for _ in range(5):
+            assert rescue(tmp_path, notices, told=told) == []
+    (notice,) = notices.take()
+    assert "cannot be finished now" in notice.text
+    assert rescue(tmp_path, notices, told=told) == [tmp_path / WHOLE]
+    assert len(played(tmp_path / WHOLE)) == 30
