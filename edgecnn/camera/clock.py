@@ -10,7 +10,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True)
-class Moment:
+class Instant:
     """One instant on both clocks.
 
     Attributes:
@@ -24,17 +24,17 @@ class Moment:
     def iso(self) -> str:
         """The wall clock's time to the millisecond, UTC.
 
-        >>> Moment(0.0, 0.25).iso()
+        >>> Instant(0.0, 0.25).iso()
         '1970-01-01T00:00:00.250Z'
         """
         text = datetime.fromtimestamp(self.wall_s, UTC).isoformat(timespec="milliseconds")
         return text.removesuffix("+00:00") + "Z"
 
 
-class Clock(Protocol):
+class TimeSource(Protocol):
     """What reads time, and waits; tests have one that does not sleep."""
 
-    def now(self) -> Moment:
+    def now(self) -> Instant:
         """This instant."""
 
     def wait(self, stop: threading.Event, seconds: float) -> bool:
@@ -44,12 +44,12 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's clocks."""
 
-    def now(self) -> Moment:
-        """See :class:`Clock`."""
-        return Moment(time.monotonic(), time.time())
+    def now(self) -> Instant:
+        """See :class:`TimeSource`."""
+        return Instant(time.monotonic(), time.time())
 
     def wait(self, stop: threading.Event, seconds: float) -> bool:
-        """See :class:`Clock`."""
+        """See :class:`TimeSource`."""
         return stop.wait(seconds)
 
 

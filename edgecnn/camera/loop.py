@@ -20,7 +20,7 @@ from edgecnn.camera.bound import Bound, bound_of, usable_cores
 from edgecnn.camera.events.event import Event
 from edgecnn.camera.handover import Handover
 from edgecnn.camera.interrupt import stop_on_interrupt
-from edgecnn.camera.notices import Notice, Notices
+from edgecnn.camera.notices import LoopNotice, Notices
 from edgecnn.camera.overlay import OverlayOptions
 from edgecnn.camera.pipeline import DecodeLater, FrameModel, InferLater
 from edgecnn.camera.recording.line_file import LineFile
@@ -33,7 +33,7 @@ from edgecnn.core.errors import CameraError, UsageError
 _POLL_S = 0.1
 
 OnResult = Callable[[FrameResult], None]
-OnNotice = Callable[[Notice], None]
+OnNotice = Callable[[LoopNotice], None]
 
 
 class EventSource(Protocol):
@@ -45,7 +45,7 @@ class EventSource(Protocol):
     def see(self, frame: Frame, result: FrameResult) -> tuple[Event, ...]:
         """What began or ended with this frame."""
 
-    def notice(self, notice: Notice) -> Event:
+    def notice(self, notice: LoopNotice) -> Event:
         """A notice as an event."""
 
     def end(self, why: str) -> tuple[Event, ...]:
@@ -339,7 +339,7 @@ class _Run:
         if self.listeners.events is not None:
             self._tell(*(self.listeners.events.notice(notice) for notice in notices))
 
-    def _show(self, notices: Iterable[Notice]) -> None:
+    def _show(self, notices: Iterable[LoopNotice]) -> None:
         for notice in notices:
             if self.listeners.on_notice is not None:
                 self.listeners.on_notice(notice)

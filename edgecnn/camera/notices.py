@@ -6,7 +6,7 @@ import queue
 from dataclasses import dataclass
 from typing import Literal
 
-from edgecnn.camera.clock import SYSTEM_CLOCK, Clock, Moment
+from edgecnn.camera.clock import SYSTEM_CLOCK, Instant, TimeSource
 
 NoticeKind = Literal[
     "source_waiting",
@@ -29,7 +29,7 @@ NoticeKind = Literal[
 
 
 @dataclass(frozen=True)
-class Notice:
+class LoopNotice:
     """One thing that happened.
 
     Attributes:
@@ -40,7 +40,7 @@ class Notice:
 
     kind: NoticeKind
     text: str
-    moment: Moment
+    moment: Instant
 
 
 class Notices:
@@ -51,10 +51,10 @@ class Notices:
         most: further ones are dropped while nobody takes any; how many is then a notice itself.
     """
 
-    def __init__(self, clock: Clock = SYSTEM_CLOCK, most: int = 1000) -> None:
+    def __init__(self, clock: TimeSource = SYSTEM_CLOCK, most: int = 1000) -> None:
         self._clock = clock
         self._most = most
-        self._queue: queue.SimpleQueue[Notice] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[LoopNotice] = queue.SimpleQueue()
         self._dropped = 0
 
     def say(self, kind: NoticeKind, text: str) -> None:
@@ -62,9 +62,9 @@ class Notices:
         if self._queue.qsize() >= self._most:
             self._dropped += 1
             return
-        self._queue.put(Notice(kind, text, self._clock.now()))
+        self._queue.put(LoopNotice(kind, text, self._clock.now()))
 
-    def take(self) -> tuple[Notice, ...]:
+    def take(self) -> tuple[LoopNotice, ...]:
         """All that came since the last call, in order."""
         taken = []
         while True:
@@ -74,5 +74,5 @@ class Notices:
                 break
         if self._dropped:
             lost, self._dropped = self._dropped, 0
-            taken.append(Notice("dropped", f"{lost} notices were dropped", self._clock.now()))
+            taken.append(LoopNotice("dropped", f"{lost} notices were dropped", self._clock.now()))
         return tuple(taken)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.camera.clock import Moment
+from edgecnn.camera.clock import Instant
 from edgecnn.camera.sources.frames import TrueBox
 from edgecnn.core.decode import Decoded
 from edgecnn.core.detections import Centroids, Classification, Detections, Segmentation
@@ -134,7 +134,7 @@ class FrameResult:
 
     frame: int
     timestamp_s: float
-    captured: Moment
+    captured: Instant
     age_ms: float
     items: tuple[Item, ...]
     stage_ms: Mapping[str, float]

@@ -34,7 +34,7 @@ from edgecnn.cli.streams import tell_people
 from edgecnn.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from edgecnn.camera.notices import Notice
+    from edgecnn.camera.notices import LoopNotice
     from edgecnn.camera.result import FrameResult
     from edgecnn.jobs.cascade_file import NetworkStage
     from edgecnn.jobs.detect import DetectRequest
@@ -173,7 +173,7 @@ def _warn(reference: ModelRef, variant: str | None) -> None:
         )
 
 
-def _show_notice(notice: Notice) -> None:
+def _show_notice(notice: LoopNotice) -> None:
     """One line on stderr, with JSON on stdout too: what happened concerns people."""
     tell_people(f"note: {notice.text}")
 

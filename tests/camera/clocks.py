@@ -3,7 +3,7 @@
 import threading
 import time
 
-from edgecnn.camera.clock import Moment
+from edgecnn.camera.clock import Instant
 
 
 class FakeClock:
@@ -21,11 +21,11 @@ class FakeClock:
         self._now_s = 1000.0
         self._wall_s = 1_700_000_000.0
 
-    def now(self) -> Moment:
+    def now(self) -> Instant:
         with self._lock:
             if self.wall_jumps:
                 self._wall_s += self.wall_jumps.pop(0)
-            return Moment(self._now_s, self._wall_s + self._now_s)
+            return Instant(self._now_s, self._wall_s + self._now_s)
 
     def wait(self, stop: threading.Event, seconds: float) -> bool:
         with self._lock:

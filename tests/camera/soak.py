@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.camera.clock import Moment
+from edgecnn.camera.clock import Instant
 from edgecnn.camera.events.config import EventConfig
 from edgecnn.camera.events.open import open_events
 from edgecnn.camera.loop import Listeners, LoopConfig, run_loop
@@ -47,10 +47,10 @@ class JumpyClock:
         self._s = 1000.0
         self._lock = threading.Lock()
 
-    def now(self) -> Moment:
+    def now(self) -> Instant:
         with self._lock:
             off_s = (0.0, 7200.0, -86400.0)[int(self._s / 40) % 3]
-            return Moment(self._s, 1_700_000_000.0 + self._s + off_s)
+            return Instant(self._s, 1_700_000_000.0 + self._s + off_s)
 
     def wait(self, stop: threading.Event, seconds: float) -> bool:
         self.pass_by(seconds)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from edgecnn.camera.clock import SYSTEM_CLOCK, Clock
+from edgecnn.camera.clock import SYSTEM_CLOCK, TimeSource
 from edgecnn.camera.events.channel import Channel, DeliveryError
 from edgecnn.camera.events.event import Event
 from edgecnn.camera.events.outages import Outages
@@ -64,7 +64,7 @@ class Delivery:
         channel: Channel,
         notices: Notices,
         patience: Patience | None = None,
-        clock: Clock = SYSTEM_CLOCK,
+        clock: TimeSource = SYSTEM_CLOCK,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.key = channel.key

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from edgecnn.camera.clock import Moment
+from edgecnn.camera.clock import Instant
 
 SCHEMA = "edgecnn.event/1"
 
@@ -33,7 +33,7 @@ class Event:
 
     number: int
     kind: str
-    moment: Moment
+    moment: Instant
     source: str
     text: str | None = None
     frame: int | None = None

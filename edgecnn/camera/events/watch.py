@@ -7,11 +7,11 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from edgecnn.camera.clock import SYSTEM_CLOCK, Clock, Moment
+from edgecnn.camera.clock import SYSTEM_CLOCK, Instant, TimeSource
 from edgecnn.camera.events.config import EventConfig
 from edgecnn.camera.events.event import Event
 from edgecnn.camera.events.regions import InRegions
-from edgecnn.camera.notices import Notice
+from edgecnn.camera.notices import LoopNotice
 from edgecnn.camera.result import FrameResult, Item
 from edgecnn.camera.sources.frames import Frame
 
@@ -75,7 +75,7 @@ class EventWatch:
         source: str,
         attach: Attach | None = None,
         run: str | None = None,
-        clock: Clock = SYSTEM_CLOCK,
+        clock: TimeSource = SYSTEM_CLOCK,
     ) -> None:
         self._config, self._source, self._clock = config, source, clock
         self._attach = attach
@@ -90,7 +90,7 @@ class EventWatch:
         """See :class:`edgecnn.camera.loop.EventSource`."""
         return self._event("started", self._clock.now())
 
-    def notice(self, notice: Notice) -> Event:
+    def notice(self, notice: LoopNotice) -> Event:
         """See :class:`edgecnn.camera.loop.EventSource`."""
         return replace(self._event(notice.kind, notice.moment), text=notice.text)
 
@@ -177,7 +177,7 @@ class EventWatch:
         self._there[key].appeared = event
         return event
 
-    def _left(self, key: PresenceKey, presence: _Presence, began: Event, moment: Moment) -> Event:
+    def _left(self, key: PresenceKey, presence: _Presence, began: Event, moment: Instant) -> Event:
         return replace(
             self._of(key, presence, "left", moment, presence.best),
             seconds=presence.last_s - presence.began_s,
@@ -187,7 +187,7 @@ class EventWatch:
         )
 
     def _of(
-        self, key: PresenceKey, presence: _Presence, kind: str, moment: Moment, score: float
+        self, key: PresenceKey, presence: _Presence, kind: str, moment: Instant, score: float
     ) -> Event:
         """An event of a presence, on the frame it was seen on last."""
         return replace(
@@ -201,6 +201,6 @@ class EventWatch:
             region=key[1],
         )
 
-    def _event(self, kind: str, moment: Moment) -> Event:
+    def _event(self, kind: str, moment: Instant) -> Event:
         self._number += 1
         return Event(self._number, kind, moment, self._source, run=self._run)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgecnn.camera.clock import Moment
+from edgecnn.camera.clock import Instant
 from edgecnn.camera.events.event import Event
 from edgecnn.camera.recording.names import PICTURE, VIDEO
 from edgecnn.camera.recording.preroll import SAME_S
-from edgecnn.camera.recording.recorder import Timeline
+from edgecnn.camera.recording.recorder import FrameTimeline
 from edgecnn.camera.recording.storage import Storage
 
 #: A clip that event after event prolongs ends after so many seconds, and the next one begins.
@@ -39,7 +39,7 @@ class Attachments:
         storage: of the files.
         clips, snapshots: folders of such files; None: there are none.
         before_s, after_s: how much a clip shows before and after its event, seconds.
-        live: see :class:`~edgecnn.camera.recording.recorder.Timeline`.
+        live: see :class:`~edgecnn.camera.recording.recorder.FrameTimeline`.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Attachments:
     ) -> None:
         self._storage, self._clips, self._snapshots = storage, clips, snapshots
         self._before_s, self._after_s = before_s, after_s
-        self._timeline = Timeline(live)
+        self._timeline = FrameTimeline(live)
         self._running: _Running | None = None
 
     def __call__(self, event: Event) -> Event:
@@ -69,7 +69,7 @@ class Attachments:
             snapshot = self._name(event, PICTURE)
         return replace(event, clip=clip, snapshot=snapshot)
 
-    def running(self, captured: Moment, timestamp_s: float) -> bool:
+    def running(self, captured: Instant, timestamp_s: float) -> bool:
         """Whether a frame belongs to a clip that an event has begun."""
         now_s = self._timeline.at(captured, timestamp_s)
         return self._running is not None and now_s <= self._running.until_s + SAME_S

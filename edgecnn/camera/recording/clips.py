@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn.camera.clock import SYSTEM_CLOCK, Clock
+from edgecnn.camera.clock import SYSTEM_CLOCK, TimeSource
 from edgecnn.camera.events.event import Event
 from edgecnn.camera.notices import Notices
 from edgecnn.camera.recording.attachments import Attachments
@@ -13,7 +13,7 @@ from edgecnn.camera.recording.encoder import EncodedFrame
 from edgecnn.camera.recording.late import LateEvents
 from edgecnn.camera.recording.names import RecordingName
 from edgecnn.camera.recording.preroll import SAME_S, PreRoll
-from edgecnn.camera.recording.recorder import Rate, Timeline
+from edgecnn.camera.recording.recorder import FrameTimeline, Rate
 from edgecnn.camera.recording.storage import Storage, VideoPart
 from edgecnn.camera.seen import Seen
 
@@ -60,14 +60,14 @@ class ClipSink:
         fps: float | None,
         live: bool,
         notices: Notices,
-        clock: Clock = SYSTEM_CLOCK,
+        clock: TimeSource = SYSTEM_CLOCK,
         most_bytes: int | None = None,
     ) -> None:
         self._storage, self._folder, self._attachments = storage, folder, attachments
         self._before_s, self._after_s, self._live = before_s, after_s, live
         self._notices, self._clock = notices, clock
         self._before = PreRoll(before_s, most_bytes)
-        self._rate, self._timeline = Rate(fps), Timeline(live)
+        self._rate, self._timeline = Rate(fps), FrameTimeline(live)
         self._clip: _Clip | None = None
         self._latest: str | None = None
         self._late = LateEvents()

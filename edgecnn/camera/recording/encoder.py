@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from edgecnn.camera.bound import usable_cores
-from edgecnn.camera.clock import Moment
+from edgecnn.camera.clock import Instant
 from edgecnn.camera.events.event import Event
 from edgecnn.camera.notices import Notices
 from edgecnn.camera.seen import Seen
@@ -58,7 +58,7 @@ class EncodedFrame:
     jpeg: bytes
     size: tuple[int, int]
     sequence: int
-    captured: Moment
+    captured: Instant
     timestamp_s: float
     events: tuple[Event, ...] = ()
 

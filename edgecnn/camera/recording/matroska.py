@@ -158,7 +158,7 @@ class MatroskaWriter:
 
     @property
     def seconds(self) -> float:
-        """From the file's beginning to its last frame."""
+        """How long the file plays, from its beginning to its last frame."""
         return max(self._layout.last_ms, 0) / 1e3
 
     def write(self, jpeg: bytes, timestamp_s: float) -> None:

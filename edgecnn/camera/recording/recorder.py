@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgecnn.camera.clock import Moment
+from edgecnn.camera.clock import Instant
 from edgecnn.camera.events.event import Event
 from edgecnn.camera.recording.encoder import EncodedFrame
 from edgecnn.camera.recording.storage import Storage, VideoPart
@@ -40,7 +40,7 @@ class Rate:
         return True
 
 
-class Timeline:
+class FrameTimeline:
     """Times that go forward, made of a source's: a list of files begins again and again at 0.
 
     Args:
@@ -52,7 +52,7 @@ class Timeline:
         self._last_s: float | None = None
         self._gap_s, self._shift_s = 0.04, 0.0
 
-    def at(self, captured: Moment, timestamp_s: float) -> float:
+    def at(self, captured: Instant, timestamp_s: float) -> float:
         """Seconds on a scale of its own; those of one frame may be asked for repeatedly."""
         time_s = captured.monotonic_s if self._live else timestamp_s
         if self._last_s is not None:
@@ -76,7 +76,7 @@ class Recorder:
         storage: writes them.
         segment_s: seconds of a segment.
         fps: at most so many frames a second; None: every one.
-        live: see :class:`Timeline`.
+        live: see :class:`FrameTimeline`.
         title: of the files, for people.
     """
 
@@ -92,7 +92,7 @@ class Recorder:
     ) -> None:
         self._folder, self._storage, self._title = folder, storage, title
         self._segment_s, self._live = segment_s, live
-        self._rate, self._timeline = Rate(fps), Timeline(live)
+        self._rate, self._timeline = Rate(fps), FrameTimeline(live)
         self._part: VideoPart | None = None
         self._start_s = 0.0
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from edgecnn.camera.clock import SYSTEM_CLOCK, Clock
+from edgecnn.camera.clock import SYSTEM_CLOCK, TimeSource
 from edgecnn.camera.events.event import Event
 from edgecnn.camera.notices import Notices
 from edgecnn.camera.recording.encoder import EncodedFrame
@@ -118,7 +118,7 @@ class Storage:
         max_bytes: int | None,
         keep_free_bytes: int,
         notices: Notices,
-        clock: Clock = SYSTEM_CLOCK,
+        clock: TimeSource = SYSTEM_CLOCK,
         opener: Opener = create_raw,
     ) -> None:
         self._notices, self._clock, self._opener = notices, clock, opener

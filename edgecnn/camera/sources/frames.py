@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-from edgecnn.camera.clock import Moment
+from edgecnn.camera.clock import Instant
 from edgecnn.camera.sources.buffers import FrameBuffers
 from edgecnn.camera.sources.capture import Capture, DamagedFrameError, Image, Undecoded
 
@@ -47,7 +47,7 @@ class Frame:
 
     image: Image
     sequence: int
-    captured: Moment
+    captured: Instant
     timestamp_s: float
     capture_ms: float
     name: str | None = None

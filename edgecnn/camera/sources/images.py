@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgecnn.camera.clock import SYSTEM_CLOCK, Clock
+from edgecnn.camera.clock import SYSTEM_CLOCK, TimeSource
 from edgecnn.camera.notices import Notices
 from edgecnn.camera.sources.frames import Frame
 from edgecnn.core.errors import DataError
@@ -33,7 +33,10 @@ class ImagesReader:
     fps: float | None = IMAGES_PER_SECOND
 
     def __init__(
-        self, paths: Sequence[Path], notices: Notices | None = None, clock: Clock = SYSTEM_CLOCK
+        self,
+        paths: Sequence[Path],
+        notices: Notices | None = None,
+        clock: TimeSource = SYSTEM_CLOCK,
     ) -> None:
         self._paths = paths
         self._notices = notices

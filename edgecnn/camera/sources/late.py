@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from edgecnn.camera.clock import SYSTEM_CLOCK, Clock
+from edgecnn.camera.clock import SYSTEM_CLOCK, TimeSource
 from edgecnn.camera.notices import Notices
 from edgecnn.camera.sources.capture import SourceRefusedError
 from edgecnn.camera.sources.frames import Closing, Frame, Source, SourceCounts
@@ -29,7 +29,7 @@ class LateSource(Closing):
         opener: Callable[[], Source],
         name: str,
         notices: Notices | None,
-        clock: Clock = SYSTEM_CLOCK,
+        clock: TimeSource = SYSTEM_CLOCK,
     ) -> None:
         self._opener = opener
         self._clock = clock

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from edgecnn.camera.clock import SYSTEM_CLOCK, Clock
+from edgecnn.camera.clock import SYSTEM_CLOCK, TimeSource
 from edgecnn.camera.notices import Notices
 from edgecnn.camera.sources.bad_reads import BadReads
 from edgecnn.camera.sources.buffers import FrameBuffers
@@ -73,7 +73,7 @@ class NewestSource(Closing):
         name: str,
         policy: ReconnectPolicy | None,
         fps: float | None = None,
-        clock: Clock = SYSTEM_CLOCK,
+        clock: TimeSource = SYSTEM_CLOCK,
         *,
         notices: Notices | None = None,
         wait: bool = False,

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from edgecnn.camera.clock import SYSTEM_CLOCK, Clock
+from edgecnn.camera.clock import SYSTEM_CLOCK, TimeSource
 from edgecnn.camera.sources.capture import Capture, Image, property_of, quiet_cv2
 from edgecnn.camera.sources.http_stream import open_mjpeg
 from edgecnn.camera.sources.rtsp_answer import why_closed
@@ -55,7 +55,7 @@ class FfmpegStream:
     #: Its read takes an array to write into.
     reuses = True
 
-    def __init__(self, capture: Any, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(self, capture: Any, clock: TimeSource = SYSTEM_CLOCK) -> None:
         self._capture = capture
         self._clock = clock
 

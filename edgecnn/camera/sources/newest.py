@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgecnn.camera.clock import Clock, Moment
+from edgecnn.camera.clock import Instant, TimeSource
 from edgecnn.camera.sources.capture import Image, Undecoded
 from edgecnn.camera.sources.frames import Frame
 
@@ -34,7 +34,7 @@ class _Held:
 
     shot: Image | Undecoded
     sequence: int
-    captured: Moment
+    captured: Instant
     timestamp_s: float
     capture_ms: float
 
@@ -58,7 +58,7 @@ class NewestFrame:
         undecodable: pictures in a row that looked whole, and could not be decoded.
     """
 
-    def __init__(self, clock: Clock, over: Callable[[], bool]) -> None:
+    def __init__(self, clock: TimeSource, over: Callable[[], bool]) -> None:
         self.changed = threading.Condition()
         self.dropped = self.corrupt = self.undecodable = 0
         self._clock = clock

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
-from edgecnn.camera.clock import SYSTEM_CLOCK, Clock
+from edgecnn.camera.clock import SYSTEM_CLOCK, TimeSource
 from edgecnn.camera.sources.ahead import ReadAhead, StillReader
 from edgecnn.camera.sources.frames import Frame, SourceCounts
 
@@ -27,7 +27,7 @@ class PacedSource(ReadAhead):
 
     live = True
 
-    def __init__(self, reader: StillReader, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(self, reader: StillReader, clock: TimeSource = SYSTEM_CLOCK) -> None:
         super().__init__(reader, room=1)
         self._clock = clock
         self._stop = threading.Event()

@@ -6,7 +6,7 @@ import math
 import threading
 import time
 
-from edgecnn.camera.clock import SYSTEM_CLOCK, Clock
+from edgecnn.camera.clock import SYSTEM_CLOCK, TimeSource
 from edgecnn.camera.sources.frames import Closing, Frame, SourceCounts
 from edgecnn.camera.sources.pattern import Pattern
 from edgecnn.camera.sources.pattern_options import PatternOptions
@@ -25,7 +25,9 @@ class PatternSource(Closing):
 
     live = True
 
-    def __init__(self, options: PatternOptions | None = None, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self, options: PatternOptions | None = None, clock: TimeSource = SYSTEM_CLOCK
+    ) -> None:
         options = options or PatternOptions()
         self.fps: float | None = options.rate
         self._rate = options.rate

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from edgecnn.camera.clock import SYSTEM_CLOCK, Clock
+from edgecnn.camera.clock import SYSTEM_CLOCK, TimeSource
 from edgecnn.camera.notices import Notices
 from edgecnn.camera.sources.buffers import FrameBuffers
 from edgecnn.camera.sources.capture import Capture, Image, property_of
@@ -49,7 +49,7 @@ class VideoReader:
         name: str = "the file",
         facts: ContainerFacts | None = None,
         notices: Notices | None = None,
-        clock: Clock = SYSTEM_CLOCK,
+        clock: TimeSource = SYSTEM_CLOCK,
         faster: Callable[[], Capture] | None = None,
     ) -> None:
         self._capture, self._faster = capture, faster

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgecnn.camera.clock import Clock
+from edgecnn.camera.clock import TimeSource
 from edgecnn.camera.notices import NoticeKind, Notices
 from edgecnn.core.errors import EdgecnnError
 
@@ -24,7 +24,7 @@ class SourceVoice:
         clock: how quick a succession is.
     """
 
-    def __init__(self, name: str, notices: Notices | None, clock: Clock) -> None:
+    def __init__(self, name: str, notices: Notices | None, clock: TimeSource) -> None:
         self._name = name
         self._notices = notices
         self._clock = clock

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from edgecnn.camera.clock import Moment
+from edgecnn.camera.clock import Instant
 from edgecnn.camera.events.channel import DeliveryError
 from edgecnn.camera.events.event import Event
 from edgecnn.camera.notices import Notices
@@ -18,8 +18,8 @@ class JumpingClock:
         self.now_s = 1000.0
         self.waits: list[float] = []
 
-    def now(self) -> Moment:
-        return Moment(self.now_s, 1.7e9 + self.now_s)
+    def now(self) -> Instant:
+        return Instant(self.now_s, 1.7e9 + self.now_s)
 
     def wait(self, stop: threading.Event, seconds: float) -> bool:
         if not stop.is_set():
@@ -62,7 +62,7 @@ class FakeChannel:
 
 
 def an_event(number: int, **fields: object) -> Event:
-    made = {"kind": "appeared", "moment": Moment(1.0, 1.7e9), "source": "test", **fields}
+    made = {"kind": "appeared", "moment": Instant(1.0, 1.7e9), "source": "test", **fields}
     return Event(number, run="7a", **made)  # type: ignore[arg-type]
 
 

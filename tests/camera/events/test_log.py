@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.camera.clock import Moment
+from edgecnn.camera.clock import Instant
 from edgecnn.camera.events.event import Event
 from edgecnn.camera.events.log import EventLog, open_log
 from edgecnn.camera.events.log_file import LogFile
@@ -17,7 +17,7 @@ LINE = "x" * 60 + "\n"
 
 
 def event(number: int, kind: str = "appeared") -> Event:
-    return Event(number, kind, Moment(1.0, 2.0), "camera 0")
+    return Event(number, kind, Instant(1.0, 2.0), "camera 0")
 
 
 def numbers(path: Path) -> list[int]:

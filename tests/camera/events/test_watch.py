@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgecnn.camera.clock import Moment
+from edgecnn.camera.clock import Instant
 from edgecnn.camera.events.config import EventConfig
 from edgecnn.camera.events.event import Event
 from edgecnn.camera.events.regions import FrameRegion
 from edgecnn.camera.events.watch import EventWatch
-from edgecnn.camera.notices import Notice
+from edgecnn.camera.notices import LoopNotice
 from edgecnn.camera.result import FrameResult, Item
 from edgecnn.camera.sources.frames import Frame
 from edgecnn.core.errors import UsageError
@@ -22,8 +22,8 @@ LOWER = FrameRegion("lower", ((0, 0.5), (1, 1)))
 
 
 class FixedClock:
-    def now(self) -> Moment:
-        return Moment(1e6, 2e9)
+    def now(self) -> Instant:
+        return Instant(1e6, 2e9)
 
     def wait(self, stop, seconds) -> bool:
         raise AssertionError("nothing waits")
@@ -34,7 +34,7 @@ def item(label: str, x: float = 20, bottom: float = 90, score: float = 0.5) -> I
 
 
 def seen(watch: EventWatch, number: int, at_s: float, *items: Item, wall_s: float = 0.0):
-    moment = Moment(1000 + number, wall_s)
+    moment = Instant(1000 + number, wall_s)
     frame = Frame(IMAGE, number, moment, at_s, 0.0)
     return watch.see(frame, FrameResult(number, at_s, moment, 0.0, items, {}))
 
@@ -116,10 +116,10 @@ def test_files_are_named_in_both_events_and_notices_become_events() -> None:
 
     watch = EventWatch(EventConfig(), "camera 0", attach, "r", FixedClock())
     (appeared,) = seen(watch, 0, 0.0, item("cat"))
-    notice = Notice("source_lost", "camera 0 was lost", Moment(5.0, 6.0))
+    notice = LoopNotice("source_lost", "camera 0 was lost", Instant(5.0, 6.0))
     lost = watch.notice(notice)
     assert (lost.number, lost.kind, lost.text, lost.moment) == (
-        2, "source_lost", "camera 0 was lost", Moment(5.0, 6.0),
+        2, "source_lost", "camera 0 was lost", Instant(5.0, 6.0),
     )  # fmt: skip
     left, ended = watch.end("lost")
     assert appeared.clip == left.clip == "1-cat.mkv" and left.snapshot is None
@@ -202,5 +202,5 @@ def test_any_sequence_gives_pairs_that_the_frames_bear_out(config, steps, walls)
     assert not there and len({(e.label, e.region) for e in events}) <= 2 * 2 + 1
     # The wall clock only dates events.
     other = run(config, shown, walls[: len(shown)])
-    dated = [replace(event, moment=Moment(0, 0)) for event in other]
-    assert dated == [replace(event, moment=Moment(0, 0)) for event in events]
+    dated = [replace(event, moment=Instant(0, 0)) for event in other]
+    assert dated == [replace(event, moment=Instant(0, 0)) for event in events]

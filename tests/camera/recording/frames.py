@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.camera.clock import Moment
+from edgecnn.camera.clock import Instant
 from edgecnn.camera.events.event import Event
 from edgecnn.camera.recording.encoder import EncodedFrame
 from edgecnn.camera.recording.matroska import create_raw
@@ -25,7 +25,7 @@ WALL_S = 1_795_320_738.0
 
 
 def event(number: int = 1, kind: str = "appeared") -> Event:
-    return Event(number, kind, Moment(0.0, WALL_S), "test")
+    return Event(number, kind, Instant(0.0, WALL_S), "test")
 
 
 def seen(
@@ -39,7 +39,7 @@ def seen(
     """A frame whose every pixel is eight times its number, seen ``time_s`` into the run."""
     if image is None:
         image = np.full((size[1], size[0], 3), number * 8 % 256, np.uint8)
-    moment = Moment(1000.0 + time_s, WALL_S + time_s)
+    moment = Instant(1000.0 + time_s, WALL_S + time_s)
     frame = Frame(image, number, moment, time_s, 1.0)
     result = FrameResult(number, time_s, moment, 5.0, (), {})
     return Seen(frame, result, Picture(image, result, None, None, False, StageTimes()), events)
@@ -66,8 +66,8 @@ class HeldClock:
     def __init__(self) -> None:
         self.monotonic_s, self.wall_s = 1000.0, WALL_S
 
-    def now(self) -> Moment:
-        return Moment(self.monotonic_s, self.wall_s)
+    def now(self) -> Instant:
+        return Instant(self.monotonic_s, self.wall_s)
 
     def wait(self, stop: threading.Event, seconds: float) -> bool:
         self.go_on(seconds)

@@ -9,7 +9,7 @@ from typing import Any
 
 import cv2
 
-from edgecnn.camera.clock import Moment
+from edgecnn.camera.clock import Instant
 from edgecnn.camera.events.event import Event
 from edgecnn.camera.notices import Notices
 from edgecnn.camera.recording.attachments import Attachments
@@ -66,7 +66,7 @@ class SmallLoop:
     ) -> None:
         """Frames by number at these times; on each so many things appear."""
         for number, time_s in times_s.items():
-            captured = Moment(1000.0 + time_s, 1_795_320_738.0 + time_s)
+            captured = Instant(1000.0 + time_s, 1_795_320_738.0 + time_s)
             events = []
             for _ in range(appear(number)):
                 self.count += 1

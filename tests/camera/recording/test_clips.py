@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgecnn.camera.clock import Moment
+from edgecnn.camera.clock import Instant
 from edgecnn.camera.notices import Notices
 from edgecnn.camera.recording.attachments import LONGEST_CLIP_S, Attachments
 from edgecnn.camera.recording.clips import ClipSink
@@ -219,8 +219,8 @@ class StoppedClock:
     def __init__(self) -> None:
         self.now_s = 0.0
 
-    def now(self) -> Moment:
-        return Moment(1000.0 + self.now_s, 0.0)
+    def now(self) -> Instant:
+        return Instant(1000.0 + self.now_s, 0.0)
 
     def wait(self, stop: Any, seconds: float) -> bool:
         raise AssertionError
@@ -362,7 +362,7 @@ def test_names_of_files_are_unique_also_when_the_wall_clock_stands_still(tmp_pat
         stored(tmp_path), clips=tmp_path, snapshots=tmp_path, before_s=0, after_s=0, live=False
     )
     named = [
-        attach(event(k).__class__(k, "appeared", Moment(k, 1.7e9), "test", timestamp_s=k))
+        attach(event(k).__class__(k, "appeared", Instant(k, 1.7e9), "test", timestamp_s=k))
         for k in range(5)
     ]
     names = [name for each in named for name in (each.clip, each.snapshot)]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecnn.camera.notices import Notices
-from edgecnn.camera.recording.recorder import Rate, Recorder, Timeline
+from edgecnn.camera.recording.recorder import FrameTimeline, Rate, Recorder
 from edgecnn.camera.recording.storage import Storage
 from tests.camera.recording.frames import HeldClock, encoded, played, seen
 
@@ -59,7 +59,7 @@ def test_files_played_one_after_the_other_make_one_timeline(tmp_path: Path) -> N
 
 @given(times=st.lists(st.floats(0, 1e5), max_size=50))
 def test_a_timeline_never_goes_back(times: list[float]) -> None:
-    timeline = Timeline(live=False)
+    timeline = FrameTimeline(live=False)
     found = [timeline.at(MOMENT, time_s) for time_s in times]
     assert found == sorted(found)
 

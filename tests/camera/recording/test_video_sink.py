@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecnn.camera.clock import Moment
+from edgecnn.camera.clock import Instant
 from edgecnn.camera.notices import Notices
 from edgecnn.camera.pipeline import Pipeline
 from edgecnn.camera.recording import video_file
@@ -38,7 +38,7 @@ def picture(brightness: int, size: tuple[int, int] = (64, 48)) -> np.ndarray:
 
 
 def seen(number: int, timestamp_s: float) -> Seen:
-    moment = Moment(timestamp_s, timestamp_s)
+    moment = Instant(timestamp_s, timestamp_s)
     frame = Frame(picture(number), number, moment, timestamp_s, 1.0)
     result = FrameResult(number, timestamp_s, moment, 1.0, (), {})
     return Seen(frame, result, Picture(frame.image, result, None, None, False, StageTimes()))
