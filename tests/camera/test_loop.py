@@ -1,5 +1,6 @@
 import io
 import json
+import threading
 import time
 from pathlib import Path
 
@@ -239,3 +240,33 @@ def test_sinks_finish_from_the_last_to_the_first_and_what_they_say_then_is_shown
     shows = {"notices": notices, "on_notice": lambda notice: shown.append(notice.text)}
     detect(FileSource(FakeCamera(2)), sinks=sinks, **shows)
     assert order == shown == ["last", "first"]
+
+
+def test_outputs_are_decoded_by_whoever_has_time(tmp_path: Path) -> None:
+    """A model that waits for frames decodes at once; one that is waited for leaves it to others."""
+    decoders: list[str] = []
+
+    class Noting:
+        def __init__(self, seconds: float) -> None:
+            self.seconds = seconds
+
+        def prepare(self, image, times):
+            times["preprocess"] = 0.1
+            return self.infer
+
+        def infer(self, times):
+            times["infer"] = self.seconds * 1e3
+            time.sleep(self.seconds)
+            return self.decode
+
+        def decode(self, times):
+            times["decode"] = 0.1
+            decoders.append(threading.current_thread().name)
+            return ()
+
+    slow_source = FileSource(FakeCamera(12, gap_s=0.01))
+    assert looped(slow_source, Noting(0.0)).frames == 12
+    assert all(name.startswith("edgecnn-infer") for name in decoders[1:])
+    decoders.clear()
+    assert looped(FileSource(FakeCamera(12)), Noting(0.02)).frames == 12
+    assert sum(name == threading.current_thread().name for name in decoders) >= 6
