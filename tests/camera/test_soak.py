@@ -36,7 +36,7 @@ def soaked(frames: int, folder: Path, *how: str) -> dict[str, Any]:
 
 
 def assert_flat(samples: list[list[int]], begin: int) -> None:
-    """From a frame on nothing grows: RSS and traced memory within 2 MB, threads, open files."""
+    """Nothing grows from a frame on: RSS and traced memory within 2 MB, threads, open files."""
     kept = [sample[1:] for sample in samples if sample[0] >= begin]
     rss, traced, threads, files = zip(*kept, strict=True)
     assert max(rss) - min(rss) <= 2048 and max(traced) - min(traced) <= 2048
