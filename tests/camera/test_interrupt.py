@@ -13,8 +13,11 @@ from tests.camera.doubles import video_frames
 from tests.run import ROOT
 
 SCRIPT = """
+import signal
 import sys
 from pathlib import Path
+if hasattr(signal, "SIGHUP"):  # which nohup has turned off, where the tests run under it
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from edgecnn.camera.pipeline import Pipeline
 from edgecnn.camera.loop import LoopConfig
 from edgecnn.camera.sources.live import NewestSource

@@ -130,6 +130,7 @@ class ReadAhead(Closing):
             self._reader.release()
         while self._frames.get(0) is not None:
             pass  # what nobody will take is freed
+        self._work = None  # and what it would be prepared for, a delegate perhaps
 
     def _run(self) -> None:
         error: EdgecnnError | None = CameraError(
