@@ -15,7 +15,8 @@ class Bound:
     Attributes:
         fps: frames per second that nothing could exceed.
         by: what sets it: ``source`` (a camera's own rate), ``decoding`` (reading a file),
-            ``inference`` (with preprocessing), or ``cores`` (all cores busy all the time).
+            ``inference`` (of a live source with preprocessing), or ``cores`` (all of them busy all
+            the time).
         reached: the loop's rate as a share of it.
         cpu_ms: CPU time of this process for one frame, milliseconds.
     """
@@ -64,7 +65,9 @@ def bound_of(
     capture, preprocess, infer = (times.mean(name) for name in ("capture", "preprocess", "infer"))
     if infer is None or preprocess is None or capture is None or cpu_ms <= 0:
         return None
-    limits = {"inference": 1e3 / max(preprocess + infer, 1e-6), "cores": cores * 1e3 / cpu_ms}
+    # Frames of a file can be prepared beside inference, while they wait; a live one cannot.
+    model_ms = infer if source_fps is None else preprocess + infer
+    limits = {"inference": 1e3 / max(model_ms, 1e-6), "cores": cores * 1e3 / cpu_ms}
     if source_fps is None:
         limits["decoding"] = 1e3 / max(capture, 1e-6)
     elif source_fps > 0:

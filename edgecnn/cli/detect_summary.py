@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _BOUNDS = {
     "source": "what the source gives",
     "decoding": "decoding the file",
-    "inference": "preprocessing and inference",
+    "inference": "inference",
     "cores": "all cores busy",
 }
 
