@@ -52,7 +52,7 @@ def quartiles(values: Sequence[float]) -> tuple[float, float]:
 
 
 def percentile_95(values: Iterable[float]) -> float:
-    """By nearest rank.
+    """Takes a percentile by nearest rank.
 
     >>> percentile_95(range(1, 101))
     95

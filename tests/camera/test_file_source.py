@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from edgecnn.camera.notices import Notices
 from edgecnn.camera.sources.ahead import Pace, ReadAhead
 from edgecnn.camera.sources.containers import ContainerFacts, facts_of
-from edgecnn.camera.sources.file import FileSource
 from edgecnn.camera.sources.frames import Frame
 from edgecnn.camera.sources.open import open_source
 from edgecnn.camera.sources.positions import FramePositions
@@ -25,6 +24,7 @@ from edgecnn.camera.sources.reader import VideoReader
 from edgecnn.core.errors import CameraError
 from tests.camera.clocks import until
 from tests.camera.doubles import video_frames
+from tests.camera.file_source import FileSource
 from tests.camera.videos import CODECS, PERIOD_MS, cut, number_of, retimed, video, without_frames
 
 SUFFIXES = sorted(CODECS)

@@ -10,7 +10,6 @@ import pytest
 from edgecnn.camera.loop import LoopConfig
 from edgecnn.camera.notices import Notices
 from edgecnn.camera.pipeline import Pipeline
-from edgecnn.camera.sources.file import FileSource
 from edgecnn.camera.sources.live import NewestSource
 from edgecnn.camera.sources.open import open_source
 from edgecnn.camera.sources.reconnect import ReconnectPolicy
@@ -33,6 +32,7 @@ from tests.camera.doubles import (
     make_video,
     video_frames,
 )
+from tests.camera.file_source import FileSource
 
 KEYS = ["frame", "timestamp_s", "time", "age_ms", "detections", "stage_ms"]
 QUICK = ReconnectPolicy(attempts=1, backoff_s=0.01, backoff_max_s=0.01)

@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import pytest
 
-from edgecnn.camera.sources.file import FileSource
 from edgecnn.camera.sources.live import NewestSource
 from edgecnn.camera.sources.open import open_source
 from edgecnn.camera.sources.options import SourceOptions
@@ -14,6 +13,7 @@ from edgecnn.camera.sources.reconnect import ReconnectPolicy
 from edgecnn.camera.sources.spec import parse_source
 from edgecnn.core.errors import CameraError, UsageError
 from tests.camera.doubles import FakeCamera, cameras, make_video
+from tests.camera.file_source import FileSource
 from tests.run import python
 
 QUICK = ReconnectPolicy(attempts=3, backoff_s=0.01, backoff_max_s=0.02, stall_s=0.2)

@@ -10,9 +10,9 @@ import pytest
 from edgecnn.camera.notices import Notices
 from edgecnn.camera.pipeline import Pipeline
 from edgecnn.camera.recording.line_file import LineFile
-from edgecnn.camera.sources.file import FileSource
 from edgecnn.core.errors import CameraError
 from tests.camera.doubles import DETECT, PREPROCESS, FakeCamera, FakeDetector, looped
+from tests.camera.file_source import FileSource
 
 resource = pytest.importorskip("resource")
 

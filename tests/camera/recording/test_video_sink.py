@@ -23,12 +23,12 @@ from edgecnn.camera.recording.video_sink import VideoSink
 from edgecnn.camera.recording.worker import Worker
 from edgecnn.camera.result import FrameResult
 from edgecnn.camera.seen import Picture, Seen
-from edgecnn.camera.sources.file import FileSource
 from edgecnn.camera.sources.frames import Frame
 from edgecnn.camera.stats import StageTimes
 from edgecnn.cli.record_options import video_line
 from edgecnn.core.errors import CameraError
 from tests.camera.doubles import DETECT, PREPROCESS, FakeCamera, FakeDetector, looped, video_frames
+from tests.camera.file_source import FileSource
 
 PIPELINE = Pipeline(FakeDetector(), PREPROCESS, DETECT)
 
