@@ -64,7 +64,11 @@ class Cascade:
         items = list(infer_first(times)(times))
         left = self._rule.most
         for place, item in enumerate(items):
-            if left and (not self._rule.classes or item.label in self._rule.classes):
+            if (
+                left
+                and not item.candidate
+                and (not self._rule.classes or item.label in self._rule.classes)
+            ):
                 items[place] = replace(item, then=self._look(image, item, times))
                 left -= 1
         return lambda times: tuple(items)

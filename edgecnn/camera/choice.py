@@ -27,6 +27,36 @@ _SHOWN = 20
 
 
 @dataclass(frozen=True)
+class Judgement:
+    """How outputs are decoded, and what becomes of a decoded item.
+
+    Attributes:
+        postprocess: the model's spec, with the least scores that are decoded.
+        floor: the least score of a classification.
+        limits: the least score of each class, in the order of the labels; a class that is not
+            wanted has 1.
+        keeps: whether an item counts; None: all that are decoded do.
+        candidates: items below their class's limit are decoded too, for a tracker alone.
+    """
+
+    postprocess: PostprocessSpec
+    floor: float
+    limits: tuple[float, ...]
+    keeps: Keeps | None = None
+    candidates: bool = False
+
+    def of(self, items: tuple[Item, ...]) -> tuple[Item, ...]:
+        """The items that count; candidates are marked."""
+        if self.keeps is not None:
+            items = tuple(filter(self.keeps, items))
+        if not self.candidates:
+            return items
+        return tuple(
+            replace(item, candidate=item.score < self.limits[item.class_index]) for item in items
+        )
+
+
+@dataclass(frozen=True)
 class ClassChoice:
     """What ``--classes`` and ``--threshold CLASS=SCORE`` ask for.
 
@@ -48,10 +78,8 @@ class ClassChoice:
                     hint=f"for example --threshold {name}=0.5",
                 )
 
-    def on(
-        self, spec: PostprocessSpec, least: float | None
-    ) -> tuple[PostprocessSpec, float, Keeps | None]:
-        """A model's spec that finds what counts, and what is to be sorted out afterwards.
+    def on(self, spec: PostprocessSpec, least: float | None) -> Judgement:
+        """How a model's outputs are decoded so that what counts is found.
 
         A threshold of a class replaces the model's own, be that higher or lower, where decoders
         judge each class or object by itself. A segmentation judges pixels: there it is the least
@@ -60,10 +88,6 @@ class ClassChoice:
         Args:
             spec: the model's, ``least`` already in it where it has a threshold.
             least: the least score of all classes; None: the model's own.
-
-        Returns:
-            The spec, the least score of a classification, and whether a decoded item counts (None:
-            all do).
 
         Raises:
             UsageError: a class that the model does not have.
@@ -88,8 +112,9 @@ class ClassChoice:
             before = float(np.float32(spec.score_threshold))
             judged = {label: own.get(label, before) for label in spec.labels}
             spec = spec.with_threshold(min(spec.score_threshold, *own.values()))
+        limits = _limits(spec, floor, judged, wanted)
         if not wanted and not judged:
-            return spec, floor, None
+            return Judgement(spec, floor, limits)
         names = frozenset(wanted)
 
         def keeps(item: Item) -> bool:
@@ -97,7 +122,50 @@ class ClassChoice:
                 return False
             return item.score >= judged.get(item.label, 0.0)
 
-        return spec, floor, keeps
+        return Judgement(spec, floor, limits, keeps)
+
+
+def with_candidates(judgement: Judgement, score: float) -> Judgement:
+    """Finds objects from ``score`` on; those below their class's limit are candidates.
+
+    Raises:
+        UsageError: the model finds no objects.
+    """
+    spec, limits = judgement.postprocess, judgement.limits
+    if isinstance(spec, ClassifySpec | SegmentSpec):
+        raise UsageError(
+            "--track follows objects, and the model judges whole frames or pixels",
+            hint="leave --track, --line and --zone out, or take a detector",
+        )
+    if isinstance(spec, DetectSpec | CentroidSpec | CenterSpec | ListedSpec):
+        low = tuple(limit if limit >= 1 else min(limit, score) for limit in limits)
+        return replace(judgement, postprocess=replace(spec, thresholds=low), candidates=True)
+    wanted = frozenset(label for label, limit in zip(spec.labels, limits, strict=True) if limit < 1)
+    lowered = spec.with_threshold(min(spec.score_threshold, score))
+    return replace(
+        judgement,
+        postprocess=lowered,
+        keeps=lambda item: item.label in wanted,
+        candidates=True,
+    )
+
+
+def _limits(
+    spec: PostprocessSpec,
+    floor: float,
+    judged: Mapping[str, float],
+    wanted: tuple[str, ...],
+) -> tuple[float, ...]:
+    """The least score of each class."""
+    if isinstance(spec, DetectSpec | CentroidSpec | CenterSpec | ListedSpec):
+        own: tuple[float, ...] = spec.thresholds or (spec.score_threshold,) * len(spec.labels)
+    else:
+        before = floor if isinstance(spec, ClassifySpec) else spec.score_threshold
+        own = tuple(judged.get(label, before) for label in spec.labels)
+    return tuple(
+        1.0 if wanted and label not in wanted else float(np.float32(limit))
+        for label, limit in zip(spec.labels, own, strict=True)
+    )
 
 
 def _per_class(

@@ -18,13 +18,14 @@ from typing import Any, Protocol
 
 from edgecnn.camera.bound import Bound, bound_of, usable_cores
 from edgecnn.camera.events.event import Event
+from edgecnn.camera.following import Following
 from edgecnn.camera.handover import Handover
 from edgecnn.camera.interrupt import stop_on_interrupt
 from edgecnn.camera.notices import LoopNotice, Notices
 from edgecnn.camera.overlay import OverlayOptions
-from edgecnn.camera.pipeline import DecodeLater, FrameModel, InferLater
+from edgecnn.camera.pipeline import DecodeLater, FrameModel, InferLater, timed
 from edgecnn.camera.recording.line_file import LineFile
-from edgecnn.camera.result import FrameResult, to_line
+from edgecnn.camera.result import FrameResult, Item, to_line
 from edgecnn.camera.seen import FrameSink, Picture, Seen
 from edgecnn.camera.sources.frames import Frame, Source, SourceCounts
 from edgecnn.camera.stats import Percentiles, StageTimes
@@ -36,6 +37,19 @@ _HAS_TIME_S = 2e-4
 
 OnResult = Callable[[FrameResult], None]
 OnNotice = Callable[[LoopNotice], None]
+
+
+class Follower(Protocol):
+    """Knows things again from frame to frame (:mod:`edgecnn.camera.tracking`)."""
+
+    def follow(self, frame: Frame, items: tuple[Item, ...]) -> tuple[tuple[Item, ...], Following]:
+        """The frame's items with the numbers of their tracks, candidates sorted out, and the rest.
+
+        Called with each frame that the model has looked at, in order, on one thread.
+        """
+
+    def summary(self) -> dict[str, object]:
+        """Counts for the last JSON line, by key."""
 
 
 class EventSource(Protocol):
@@ -92,6 +106,8 @@ class Listeners:
         notices: where the source and the sinks say what happened to them.
         on_notice: gets those, for people.
         on_result: gets each frame's result; raising ends the loop.
+        on_alive: called ten times a second while the loop waits for or works on frames and its
+            model answers; a model or a sink that hangs ends the calls.
     """
 
     sinks: tuple[FrameSink, ...] = ()
@@ -101,6 +117,7 @@ class Listeners:
     notices: Notices = field(default_factory=Notices)
     on_notice: OnNotice | None = None
     on_result: OnResult | None = None
+    on_alive: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -154,6 +171,7 @@ def run_loop(
     config: LoopConfig,
     listeners: Listeners | None = None,
     stop: threading.Event | None = None,
+    follower: Follower | None = None,
 ) -> LoopSummary:
     """Detects until the source ends, a limit is reached, ``stop`` is set or Ctrl-C is pressed.
 
@@ -166,6 +184,7 @@ def run_loop(
         config: limits and looks.
         listeners: who gets frames, events and notices.
         stop: set it from another thread to end the loop after the current frame.
+        follower: numbers what is the same from frame to frame; None: nothing does.
 
     Raises:
         UsageError: an output cannot be written.
@@ -179,7 +198,7 @@ def run_loop(
                 stack.callback(output.discard)
         stack.callback(source.close)
         stack.enter_context(stop_on_interrupt(stop))
-        return _Run(source, model, config, listeners, stop).run()
+        return _Run(source, model, config, listeners, stop, follower).run()
 
 
 @dataclass(frozen=True)
@@ -207,6 +226,7 @@ class _Inference:
     ) -> None:
         self._source, self._model, self._config, self._stop = source, model, config, stop
         self.outputs: Handover[_Inferred] = Handover(1)
+        self.turns = 0
         self._ahead: dict[int, _Prepared] = {}
         source.work_ahead(self._prepare_ahead)
 
@@ -219,6 +239,7 @@ class _Inference:
     def _frames(self) -> str:
         limit_s, start_s, taken = self._config.max_seconds, time.monotonic(), 0
         while not self._stop.is_set() and not self.outputs.closed:
+            self.turns += 1
             if taken == self._config.max_frames:
                 return "limit"
             if limit_s is not None and time.monotonic() - start_s >= limit_s:
@@ -266,8 +287,11 @@ class _Run:
         config: LoopConfig,
         listeners: Listeners,
         stop: threading.Event,
+        follower: Follower | None,
     ) -> None:
         self.source, self.config, self.listeners = source, config, listeners
+        self.follower = follower
+        self.alive_s, self.turns_told = 0.0, -1
         self.inference = _Inference(source, model, config, stop)
         self.times = listeners.times
         self.ages = Percentiles()
@@ -311,6 +335,7 @@ class _Run:
             try:
                 while not outputs.drained:
                     self._notices()
+                    self._alive()
                     inferred = outputs.get(_POLL_S)
                     if inferred is not None:
                         self._one(inferred)
@@ -321,6 +346,10 @@ class _Run:
     def _one(self, inferred: _Inferred) -> None:
         frame, times = inferred.frame, inferred.times
         items = inferred.decode(times)
+        following = None
+        if self.follower is not None:
+            with timed(times, "track"):
+                items, following = self.follower.follow(frame, items)
         now = time.monotonic()
         self._count(frame, now)
         age_ms = (now - frame.captured.monotonic_s) * 1e3
@@ -336,6 +365,7 @@ class _Run:
             times,
             frame.name,
             frame.truth,
+            following,
         )
         picture = Picture(
             frame.image, result, self.config.overlay, self.rate or None, self.keep_raw, self.times
@@ -348,6 +378,15 @@ class _Run:
             self.listeners.lines.write(to_line(result.to_json()))
         if self.listeners.on_result is not None:
             self.listeners.on_result(result)
+
+    def _alive(self) -> None:
+        """Says that the model's thread has gone on since it was said last."""
+        now, turns = time.monotonic(), self.inference.turns
+        if self.listeners.on_alive is None or now - self.alive_s < _POLL_S:
+            return
+        if turns != self.turns_told:
+            self.alive_s, self.turns_told = now, turns
+            self.listeners.on_alive()
 
     def _notices(self) -> None:
         notices = self.listeners.notices.take()
@@ -401,6 +440,8 @@ class _Run:
         outputs: dict[str, object] = {}
         for sink in self.listeners.sinks:
             outputs.update(sink.summary())
+        if self.follower is not None:
+            outputs.update(self.follower.summary())
         return LoopSummary(
             frames=self.frames,
             counts=counts,

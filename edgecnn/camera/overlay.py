@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgecnn.camera.events.regions import FrameRegion
+from edgecnn.camera.following import Following
 from edgecnn.camera.result import FrameMask, Item
 from edgecnn.camera.sources.capture import Image
 
@@ -66,7 +67,13 @@ def class_colour(index: int) -> Colour:
     return round(blue * 255), round(green * 255), round(red * 255)
 
 
-def draw(image: Image, found: Iterable[Item], options: OverlayOptions, status: str = "") -> Image:
+def draw(
+    image: Image,
+    found: Iterable[Item],
+    options: OverlayOptions,
+    status: str = "",
+    following: Following | None = None,
+) -> Image:
     """The frame with its results drawn on it.
 
     Args:
@@ -74,6 +81,7 @@ def draw(image: Image, found: Iterable[Item], options: OverlayOptions, status: s
         found: boxes in pixels of ``image``, the best first.
         options: what to draw.
         status: the text of the status line.
+        following: ways and counts of what is followed.
 
     Returns:
         uint8 (k·H, k·W, 3) BGR with the whole factor k of ``min_side``.

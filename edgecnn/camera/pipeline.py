@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from edgecnn.camera.choice import ClassChoice
+from edgecnn.camera.choice import ClassChoice, with_candidates
 from edgecnn.camera.result import Item, edges_of, items_of
 from edgecnn.camera.sources.capture import Image
 from edgecnn.core.decode import decode
@@ -58,6 +58,8 @@ class Pipeline:
         postprocess: how outputs become detections.
         score_threshold: instead of the model's own; for classifiers the least score shown.
         choice: which detections count; None: all.
+        candidates_from: what scores at least so much and less than counts is given too, marked as
+            a candidate, for a tracker; None: it is not.
 
     Raises:
         UsageError: the threshold is no probability, or the model does not have a class.
@@ -71,21 +73,44 @@ class Pipeline:
         postprocess: PostprocessSpec,
         score_threshold: float | None = None,
         choice: ClassChoice | None = None,
+        candidates_from: float | None = None,
     ) -> None:
+        image = preprocess.image
+        self._fed = Fed(predictor, preprocess.states)
+        self._own, self._candidates_from = postprocess, candidates_from
+        self.choose(score_threshold, choice or ClassChoice())
+        self._edges = edges_of(postprocess)
+        self._input = input_of(image, self._fed.inputs)
+        self._preprocess = Preprocessor(image, self._input)
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """Label → the least score that counts; 1 for a class that is not wanted."""
+        return dict(zip(self._own.labels, self._judgement.limits, strict=True))
+
+    def choose(self, score_threshold: float | None, choice: ClassChoice) -> None:
+        """From the next frame on, other detections count. Any thread may call it.
+
+        Args:
+            score_threshold: of all classes; None: the model's own.
+            choice: what is said of single classes.
+
+        Raises:
+            UsageError: the threshold is no probability, or the model does not have a class; what
+                counted before still does.
+        """
         if score_threshold is not None and not 0 <= score_threshold <= 1:
             raise UsageError(
                 f"the score threshold is {score_threshold}, expected 0 to 1",
                 hint="for example 0.5",
             )
+        postprocess = self._own
         if score_threshold is not None and not isinstance(postprocess, ClassifySpec):
             postprocess = postprocess.with_threshold(score_threshold)
-        image = preprocess.image
-        self._fed = Fed(predictor, preprocess.states)
-        judged = (choice or ClassChoice()).on(postprocess, score_threshold)
-        self._postprocess, self._threshold, self._keeps = judged
-        self._edges = edges_of(postprocess)
-        self._input = input_of(image, self._fed.inputs)
-        self._preprocess = Preprocessor(image, self._input)
+        judgement = choice.on(postprocess, score_threshold)
+        if self._candidates_from is not None:
+            judgement = with_candidates(judgement, self._candidates_from)
+        self._judgement = judgement
 
     def reset(self) -> None:
         """See :class:`FrameModel`."""
@@ -107,14 +132,14 @@ class Pipeline:
     ) -> DecodeLater:
         with timed(times, "infer"):
             outputs = self._fed.predict({self._input.name: tensor})
-        infos = self._fed.outputs
+        infos, judgement = self._fed.outputs, self._judgement
 
         def decode_later(times: dict[str, float]) -> tuple[Item, ...]:
             with timed(times, "decode"):
-                decoded = decode(self._postprocess, outputs, infos, frame_map)
-                labels = self._postprocess.labels
-                items = items_of(decoded, labels, size, self._threshold, self._edges)
-                return items if self._keeps is None else tuple(filter(self._keeps, items))
+                spec = judgement.postprocess
+                decoded = decode(spec, outputs, infos, frame_map)
+                items = items_of(decoded, spec.labels, size, judgement.floor, self._edges)
+                return judgement.of(items)
 
         return decode_later
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.camera.clock import Instant
+from edgecnn.camera.following import Following
 from edgecnn.camera.sources.frames import TrueBox
 from edgecnn.core.decode import Decoded
 from edgecnn.core.detections import Centroids, Classification, Detections, Segmentation
@@ -63,6 +64,9 @@ class Item:
         whole_class: the pixels of a class of a segmentation, be they of one object or of several;
             the box is around all of them.
         then: what a second network found on a crop around the box.
+        track: the number of what it is, the same on all frames; None: it is not followed, or not
+            for long enough yet.
+        candidate: it scores too little to count; a tracker may know better.
     """
 
     label: str
@@ -76,6 +80,8 @@ class Item:
     mask: FrameMask | None = None
     whole_class: bool = False
     then: tuple[Item, ...] | None = None
+    track: int | None = None
+    candidate: bool = False
 
     def moved(self, left: int, top: int, frame_hw: tuple[int, int]) -> Item:
         """An item of a crop as one of the frame that it was cut from.
@@ -103,7 +109,7 @@ class Item:
             "label": self.label,
             "score": round(self.score, 4),
             "box_xyxy": [round(value, 2) for value in self.box_xyxy],
-            "track": None,
+            "track": self.track,
         }
         if self.point_xy is not None:
             fields["point_xy"] = [round(value, 2) for value in self.point_xy]
@@ -130,6 +136,7 @@ class FrameResult:
         stage_ms: milliseconds by stage.
         file: the image that the frame is; None: it is one of a video or a camera.
         truth: all that is on it, where that is known; None: it is not.
+        following: ways, crossings and counts of what is followed; None: nothing is.
     """
 
     frame: int
@@ -140,6 +147,7 @@ class FrameResult:
     stage_ms: Mapping[str, float]
     file: str | None = None
     truth: tuple[TrueBox, ...] | None = None
+    following: Following | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The object of one line of ``edgecnn detect --json``."""
@@ -155,6 +163,8 @@ class FrameResult:
             fields["file"] = self.file
         if self.truth is not None:
             fields["truth"] = [box.to_json() for box in self.truth]
+        if self.following is not None:
+            fields |= self.following.to_json()
         return fields
 
 

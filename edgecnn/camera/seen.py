@@ -50,7 +50,13 @@ class Picture:
             if self._drawn is None and self._overlay is not None:
                 start = time.perf_counter()
                 image = self.raw.copy() if self._keep_raw else self.raw
-                self._drawn = draw(image, self._result.items, self._overlay, self._status())
+                self._drawn = draw(
+                    image,
+                    self._result.items,
+                    self._overlay,
+                    self._status(),
+                    self._result.following,
+                )
                 self._times.add("draw", (time.perf_counter() - start) * 1e3)
             return self.raw if self._drawn is None else self._drawn
 

@@ -7,8 +7,9 @@ import threading
 
 import numpy as np
 
-#: What a frame goes through; ``draw`` and ``write`` happen beside the loop, if somebody wants them.
-STAGES = ("capture", "preprocess", "infer", "decode", "draw", "write")
+#: What a frame goes through; ``track``, ``draw`` and ``write`` happen if somebody wants them, the
+#: last two beside the loop.
+STAGES = ("capture", "preprocess", "infer", "decode", "track", "draw", "write")
 _STEP = math.log(1.005)
 _SMALLEST_MS = 1e-3
 _BUCKETS = 4200

@@ -28,9 +28,11 @@ from edgecnn.cli.options import (
     variant_option,
 )
 from edgecnn.cli.output import print_warnings
+from edgecnn.cli.page_options import page_of, page_options
 from edgecnn.cli.record_options import record_options, recording_of
 from edgecnn.cli.source_options import source_options, source_options_of
 from edgecnn.cli.streams import tell_people
+from edgecnn.cli.track_options import follow_of, track_options
 from edgecnn.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,6 +60,8 @@ if TYPE_CHECKING:
 @click.option("--max-seconds", type=float, default=None, help="Stop after so many seconds.")
 @record_options
 @event_options
+@track_options
+@page_options
 @place_options
 @spec_options
 @own_code_options
@@ -158,6 +162,8 @@ def _request(
         source_options=source_options_of(flags),
         recording=recording_of(flags),
         events=events_of(flags),
+        follow=follow_of(flags),
+        page=page_of(flags),
         place=place,
     )
 

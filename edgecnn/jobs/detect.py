@@ -13,6 +13,7 @@ from edgecnn.camera.events.open import open_events
 from edgecnn.camera.loop import Listeners, LoopConfig, LoopSummary, OnNotice, OnResult, run_loop
 from edgecnn.camera.notices import Notices
 from edgecnn.camera.overlay import OverlayOptions
+from edgecnn.camera.page.config import PageConfig
 from edgecnn.camera.pipeline import FrameModel, Pipeline
 from edgecnn.camera.recording.config import RecordingConfig
 from edgecnn.camera.recording.line_file import LineFile
@@ -25,6 +26,8 @@ from edgecnn.camera.sources.open import open_source
 from edgecnn.camera.sources.options import SourceOptions
 from edgecnn.camera.sources.spec import parse_source
 from edgecnn.camera.stats import StageTimes
+from edgecnn.camera.tracking.config import FollowConfig
+from edgecnn.camera.tracking.open import open_follower
 from edgecnn.core.errors import UsageError
 from edgecnn.jobs.cascade_file import NetworkStage
 from edgecnn.jobs.photo import photo_for
@@ -45,6 +48,8 @@ class DetectRequest:
         source_options: how the source is opened and kept open.
         recording: what is recorded beside the loop.
         events: what makes an event, and where it goes; None: there are none.
+        follow: what is followed and counted; None: nothing is.
+        page: where the live page is served; None: nowhere.
         place: where the models run.
     """
 
@@ -56,6 +61,8 @@ class DetectRequest:
     source_options: SourceOptions = field(default_factory=SourceOptions)
     recording: RecordingConfig = field(default_factory=RecordingConfig)
     events: EventConfig | None = None
+    follow: FollowConfig | None = None
+    page: PageConfig | None = None
     place: Place = HERE
 
 
@@ -84,7 +91,7 @@ def run(
     place = request.place
     with ExitStack() as stack:
         opened = [_opened(stage, request, stack, say) for stage in request.stages]
-        model = _in_a_row(request.stages, opened)
+        model = _in_a_row(request.stages, opened, request.follow)
         notices = Notices()
         source = open_source(request.source, request.source_options, notices)
         stack.callback(source.close)
@@ -98,6 +105,7 @@ def run(
                 overlay=_overlay(request),
             ),
             replace(listeners, on_result=on_result, on_notice=on_notice),
+            follower=open_follower(request.follow),
         )
 
 
@@ -155,17 +163,24 @@ def _listeners(
     return Listeners((*events.sinks, *sinks), lines, events.source, times, notices)
 
 
-def _in_a_row(stages: tuple[NetworkStage, ...], opened: list[Runnable]) -> FrameModel:
-    """The networks as one.
+def _in_a_row(
+    stages: tuple[NetworkStage, ...], opened: list[Runnable], follow: FollowConfig | None
+) -> FrameModel:
+    """The networks as one; what the first one finds may be followed.
 
     Raises:
         UsageError: the second looks at classes that the first does not know.
     """
     pipelines = [
         Pipeline(
-            found.predictor, found.preprocess, found.postprocess, stage.threshold, stage.choice
+            found.predictor,
+            found.preprocess,
+            found.postprocess,
+            stage.threshold,
+            stage.choice,
+            follow.candidates_from if follow is not None and place == 0 else None,
         )
-        for stage, found in zip(stages, opened, strict=True)
+        for place, (stage, found) in enumerate(zip(stages, opened, strict=True))
     ]
     whole: FrameModel = pipelines[0]
     for before, stage, pipeline in zip(opened, stages[1:], pipelines[1:], strict=False):

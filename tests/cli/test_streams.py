@@ -20,7 +20,7 @@ from tests.camera.doubles import DETECT, PREPROCESS, FakeDetector
 from edgecnn.cli import main
 with mock.patch("edgecnn.jobs.detect._opened"), mock.patch(
     "edgecnn.jobs.detect._in_a_row",
-    lambda stages, opened: Pipeline(FakeDetector(), PREPROCESS, DETECT),
+    lambda *given: Pipeline(FakeDetector(), PREPROCESS, DETECT),
 ), mock.patch("edgecnn.cli.detect._stages", lambda *given: ()):
     sys.exit(main(["detect", "--source", "test,size=64x48", "--max-frames", "5", *sys.argv[1:]]))
 """

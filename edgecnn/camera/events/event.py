@@ -27,6 +27,10 @@ class Event:
         seconds: of ``left``: how long it was there, from when it was seen first to when last.
         began: of ``left``: the number of its ``appeared``.
         clip, snapshot: names of the files that show it; None: there are none.
+        track: the number of what it is about; None: nothing is followed.
+        line, zone: the name of what was passed; None: nothing was.
+        direction: ``in`` or ``out``, of what passed.
+        camera: the name of the camera; None: there is one without a name.
         run: the same for all events of one run of the program, another one for each run: an event
             that was sent twice has the same ``run`` and ``number``.
     """
@@ -48,6 +52,11 @@ class Event:
     snapshot: str | None = None
     run: str | None = None
     file: str | None = None
+    track: int | None = None
+    line: str | None = None
+    zone: str | None = None
+    direction: str | None = None
+    camera: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The object of its line; what does not apply is null."""
@@ -68,6 +77,11 @@ class Event:
             "score": None if self.score is None else round(self.score, 4),
             "box_xyxy": None if box is None else [round(value, 2) for value in box],
             "region": self.region,
+            "track": self.track,
+            "line": self.line,
+            "zone": self.zone,
+            "direction": self.direction,
+            "camera": self.camera,
             "seconds": None if self.seconds is None else round(self.seconds, 3),
             "began": self.began,
             "clip": self.clip,

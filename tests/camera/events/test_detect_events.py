@@ -18,8 +18,8 @@ from tests.run import ROOT, in_process
 
 KEYS = [
     "schema", "run", "number", "event", "time", "monotonic_s", "source", "text", "frame",
-    "timestamp_s", "file", "label", "score", "box_xyxy", "region", "seconds",
-    "began", "clip", "snapshot",
+    "timestamp_s", "file", "label", "score", "box_xyxy", "region", "track", "line", "zone",
+    "direction", "camera", "seconds", "began", "clip", "snapshot",
 ]  # fmt: skip
 RED, GREEN = 0, 1
 

@@ -1,0 +1,1 @@
+"""Counting what passes lines and the borders of zones."""

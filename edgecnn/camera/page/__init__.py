@@ -1,0 +1,1 @@
+"""The live page: what the loop sees, in a browser."""

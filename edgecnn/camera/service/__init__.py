@@ -1,0 +1,1 @@
+"""What the loop says to whoever keeps it running."""

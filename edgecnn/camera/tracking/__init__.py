@@ -1,0 +1,1 @@
+"""Knowing things again from frame to frame."""

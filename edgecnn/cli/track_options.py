@@ -1,0 +1,40 @@
+"""Options of ``detect`` on tracks, lines and zones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from edgecnn.camera.tracking.config import FollowConfig
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def track_options(function: F) -> F:
+    """``--track``, ``--line`` and ``--zone``."""
+    for option in (
+        click.option("--zone", "zones", multiple=True, metavar="[NAME=]X,Y,X,Y,…",
+                     help="Count what enters and leaves; repeat."),
+        click.option("--line", "lines", multiple=True, metavar="[NAME=]X,Y,X,Y",
+                     help="Count what crosses it; repeat."),
+        click.option("--track", is_flag=True,
+                     help="Number what is the same from frame to frame."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def follow_of(flags: Mapping[str, Any]) -> FollowConfig | None:
+    """What the options ask for; None: nothing is followed.
+
+    Raises:
+        UsageError: a value cannot be meant.
+    """
+    from edgecnn.camera.tracking.config import FollowConfig
+
+    if not (flags["track"] or flags["lines"] or flags["zones"]):
+        return None
+    return FollowConfig()
