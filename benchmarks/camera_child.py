@@ -21,6 +21,7 @@ from benchmarks.peers.stamps import Stamps
 from edgecnn.camera.loop import LoopConfig
 from edgecnn.camera.recording.config import RecordingConfig
 from edgecnn.camera.sources.options import SourceOptions
+from edgecnn.camera.sources.several import named_sources
 from edgecnn.core.imaging import Preprocessor
 from edgecnn.core.runtime import LiteRTPredictor
 from edgecnn.core.tflite.metadata import specs
@@ -63,7 +64,7 @@ def loop(clip: str, model: str, frames: int, skipped: int, options: list[str]) -
     out = StampedLines()
     request = DetectRequest(
         (NetworkStage(resolve(Path(model))),),
-        clip,
+        named_sources([clip]),
         LoopConfig(max_frames=frames),
         video=Path(given["video"]) if "video" in given else None,
         lines=out,  # type: ignore[arg-type]

@@ -20,12 +20,10 @@ from edgecnn.camera.bound import Bound, bound_of, usable_cores
 from edgecnn.camera.events.event import Event
 from edgecnn.camera.following import Following
 from edgecnn.camera.handover import Handover
-from edgecnn.camera.interrupt import stop_on_interrupt
 from edgecnn.camera.notices import LoopNotice, Notices
 from edgecnn.camera.overlay import OverlayOptions
 from edgecnn.camera.pipeline import DecodeLater, FrameModel, InferLater, timed
-from edgecnn.camera.recording.line_file import LineFile
-from edgecnn.camera.result import FrameResult, Item, to_line
+from edgecnn.camera.result import FrameResult, Item
 from edgecnn.camera.seen import FrameSink, Picture, Seen
 from edgecnn.camera.sources.frames import Frame, Source, SourceCounts
 from edgecnn.camera.stats import Percentiles, StageTimes
@@ -76,12 +74,14 @@ class LoopConfig:
         max_frames, max_seconds: when to stop; None: at the source's end.
         overlay: how results are drawn for those who want them drawn; None: not at all.
         target: the name of what runs the model, for the summary; None: this machine.
+        camera: the name of the camera, for its results; None: it has none.
     """
 
     max_frames: int | None = None
     max_seconds: float | None = None
     overlay: OverlayOptions | None = field(default_factory=OverlayOptions)
     target: str | None = None
+    camera: str | None = None
 
     def __post_init__(self) -> None:
         """Raises UsageError when a limit cannot be meant."""
@@ -100,7 +100,6 @@ class Listeners:
 
     Attributes:
         sinks: get every frame, in this order; they are finished in the opposite one.
-        lines: gets a JSON line for each frame, and the summary.
         events: makes events for them; None: there are none.
         times: of the stages; the sinks add what they draw and write.
         notices: where the source and the sinks say what happened to them.
@@ -111,7 +110,6 @@ class Listeners:
     """
 
     sinks: tuple[FrameSink, ...] = ()
-    lines: LineFile | None = None
     events: EventSource | None = None
     times: StageTimes = field(default_factory=StageTimes)
     notices: Notices = field(default_factory=Notices)
@@ -131,7 +129,7 @@ class LoopSummary:
         stage_ms: stage → ``{"p50", "p95"}`` (None without frames).
         age_ms: likewise, from capture to the finished result.
         ended: ``source``, ``limit``, ``interrupted``, ``reader`` (the JSON reader went away) or
-            ``lost`` (a CameraError follows).
+            ``lost``.
         target: the name of what ran the model; None: this machine.
         bound: how fast it could have been; None without frames.
         outputs: what the sinks say of themselves, by key.
@@ -165,15 +163,29 @@ class LoopSummary:
         }
 
 
+@dataclass(frozen=True)
+class LoopOutcome:
+    """How a run ended.
+
+    Attributes:
+        summary: of it.
+        failure: the source was lost or gave no frame, or an output could not be brought to its end;
+            None: neither.
+    """
+
+    summary: LoopSummary
+    failure: CameraError | None = None
+
+
 def run_loop(
     source: Source,
     model: FrameModel,
     config: LoopConfig,
-    listeners: Listeners | None = None,
-    stop: threading.Event | None = None,
+    listeners: Listeners,
+    stop: threading.Event,
     follower: Follower | None = None,
-) -> LoopSummary:
-    """Detects until the source ends, a limit is reached, ``stop`` is set or Ctrl-C is pressed.
+) -> LoopOutcome:
+    """Detects until the source ends, a limit is reached or ``stop`` is set.
 
     However it ends, also when the camera is lost, the sinks bring what they have to its end; after
     an error of ours they give up what has no worth half-finished. The source is closed.
@@ -188,16 +200,11 @@ def run_loop(
 
     Raises:
         UsageError: an output cannot be written.
-        CameraError: the source was lost, or gave no frame at all.
     """
-    stop = stop or threading.Event()
-    listeners = listeners or Listeners()
     with ExitStack() as stack:
-        for output in (*listeners.sinks, listeners.lines):
-            if output is not None:
-                stack.callback(output.discard)
+        for sink in listeners.sinks:
+            stack.callback(sink.discard)
         stack.callback(source.close)
-        stack.enter_context(stop_on_interrupt(stop))
         return _Run(source, model, config, listeners, stop, follower).run()
 
 
@@ -301,7 +308,7 @@ class _Run:
         wanted = {sink.wants for sink in listeners.sinks}
         self.keep_raw = {"raw", "drawn"} <= wanted
 
-    def run(self) -> LoopSummary:
+    def run(self) -> LoopOutcome:
         lost: CameraError | None = None
         if self.listeners.events is not None:
             self._tell(self.listeners.events.begin())
@@ -317,15 +324,7 @@ class _Run:
                 hint="is the file complete? play it, or convert it with ffmpeg",
             )
         failed = self._end(ended)
-        summary = self._summary(ended)
-        lines = self.listeners.lines
-        if lines is not None and ended != "reader":
-            lines.write(to_line(summary.to_json()))
-            lines.finish()
-        failure = lost or failed
-        if failure is not None:
-            raise failure
-        return summary
+        return LoopOutcome(self._summary(ended), lost or failed)
 
     def _results(self) -> str:
         """Decodes and hands on until the model's thread ends; returns why it did."""
@@ -366,6 +365,7 @@ class _Run:
             frame.name,
             frame.truth,
             following,
+            self.config.camera,
         )
         picture = Picture(
             frame.image, result, self.config.overlay, self.rate or None, self.keep_raw, self.times
@@ -374,8 +374,6 @@ class _Run:
         seen = Seen(frame, result, picture, events)
         for sink in self.listeners.sinks:
             sink.put(seen)
-        if self.listeners.lines is not None:
-            self.listeners.lines.write(to_line(result.to_json()))
         if self.listeners.on_result is not None:
             self.listeners.on_result(result)
 

@@ -15,6 +15,7 @@ NoticeKind = Literal[
     "source_changed",
     "source_ended_early",
     "source_corrupt",
+    "source_over",
     "log_repaired",
     "recording_leftover",
     "recording_stopped",
@@ -36,11 +37,14 @@ class LoopNotice:
         kind: for machines: the ``event`` of its line in the event log.
         text: for people: one line, passwords masked.
         moment: when.
+        camera: the name of the camera that it is about; None: it has none, or it is about what all
+            cameras share.
     """
 
     kind: NoticeKind
     text: str
     moment: Instant
+    camera: str | None = None
 
 
 class Notices:
@@ -49,11 +53,21 @@ class Notices:
     Args:
         clock: stamps them.
         most: further ones are dropped while nobody takes any; how many is then a notice itself.
+        camera: the name of the camera that they are about; None: it has none.
+        common: whoever takes these takes those of ``common`` as well: what all cameras share is
+            told by whichever loop comes first.
     """
 
-    def __init__(self, clock: TimeSource = SYSTEM_CLOCK, most: int = 1000) -> None:
+    def __init__(
+        self,
+        clock: TimeSource = SYSTEM_CLOCK,
+        most: int = 1000,
+        camera: str | None = None,
+        common: Notices | None = None,
+    ) -> None:
         self._clock = clock
         self._most = most
+        self._camera, self._common = camera, common
         self._queue: queue.SimpleQueue[LoopNotice] = queue.SimpleQueue()
         self._dropped = 0
 
@@ -62,7 +76,7 @@ class Notices:
         if self._queue.qsize() >= self._most:
             self._dropped += 1
             return
-        self._queue.put(LoopNotice(kind, text, self._clock.now()))
+        self._queue.put(LoopNotice(kind, text, self._clock.now(), self._camera))
 
     def take(self) -> tuple[LoopNotice, ...]:
         """All that came since the last call, in order."""
@@ -74,5 +88,6 @@ class Notices:
                 break
         if self._dropped:
             lost, self._dropped = self._dropped, 0
-            taken.append(LoopNotice("dropped", f"{lost} notices were dropped", self._clock.now()))
-        return tuple(taken)
+            text = f"{lost} notices were dropped"
+            taken.append(LoopNotice("dropped", text, self._clock.now(), self._camera))
+        return tuple(taken) if self._common is None else (*taken, *self._common.take())

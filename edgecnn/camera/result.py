@@ -137,6 +137,7 @@ class FrameResult:
         file: the image that the frame is; None: it is one of a video or a camera.
         truth: all that is on it, where that is known; None: it is not.
         following: ways, crossings and counts of what is followed; None: nothing is.
+        camera: the name of the camera; None: it has none.
     """
 
     frame: int
@@ -148,11 +149,14 @@ class FrameResult:
     file: str | None = None
     truth: tuple[TrueBox, ...] | None = None
     following: Following | None = None
+    camera: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The object of one line of ``edgecnn detect --json``."""
+        named = {} if self.camera is None else {"camera": self.camera}
         fields: dict[str, Any] = {
             "frame": self.frame,
+            **named,
             "timestamp_s": round(self.timestamp_s, 4),
             "time": self.captured.iso(),
             "age_ms": round(self.age_ms, 3),

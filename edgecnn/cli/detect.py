@@ -30,7 +30,7 @@ from edgecnn.cli.options import (
 from edgecnn.cli.output import print_warnings
 from edgecnn.cli.page_options import page_of, page_options
 from edgecnn.cli.record_options import record_options, recording_of
-from edgecnn.cli.source_options import source_options, source_options_of
+from edgecnn.cli.source_options import cameras_of, source_options, source_options_of
 from edgecnn.cli.streams import tell_people
 from edgecnn.cli.track_options import follow_of, track_options
 from edgecnn.core.errors import UsageError
@@ -84,8 +84,8 @@ def command(model: Path | None, project: Path, **flags: Any) -> None:
         reference = resolve(model, project, imports=flags["imports"], unsafe=flags["unsafe"])
         explain_model(reference, flags)
         return
-    if flags["source"] is None or flags["write"] is not None:
-        missing = flags["source"] is None
+    if not flags["sources"] or flags["write"] is not None:
+        missing = not flags["sources"]
         raise UsageError(
             "there is no --source" if missing else "--write goes with --explain-model",
             hint="give a camera number, a video file or a URL" if missing else "add it",
@@ -116,7 +116,8 @@ def _detect(model: Path | None, project: Path, flags: dict[str, Any]) -> None:
 
         click.echo(to_line(summary.to_json()), nl=False)
     elif not (as_json or quiet or flags["events"] == "-"):
-        print_summary(summary, [path for path in (video, lines) if path and path.exists()])
+        videos = [request.video_of(camera.name) for camera in request.cameras]
+        print_summary(summary, [path for path in (*videos, lines) if path and path.exists()])
 
 
 def _stages(
@@ -152,7 +153,7 @@ def _request(
     video, lines = files
     return DetectRequest(
         stages,
-        flags["source"],
+        cameras_of(flags),
         LoopConfig(
             max_frames=flags["max_frames"],
             max_seconds=flags["max_seconds"],
@@ -181,7 +182,8 @@ def _warn(reference: ModelRef, variant: str | None) -> None:
 
 def _show_notice(notice: LoopNotice) -> None:
     """One line on stderr, with JSON on stdout too: what happened concerns people."""
-    tell_people(f"note: {notice.text}")
+    camera = "" if notice.camera is None else f"{notice.camera}: "
+    tell_people(f"note: {camera}{notice.text}")
 
 
 class _Status:

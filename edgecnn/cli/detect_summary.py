@@ -15,6 +15,7 @@ from edgecnn.cli.streams import tell_people
 
 if TYPE_CHECKING:
     from edgecnn.camera.loop import LoopSummary
+    from edgecnn.camera.together import CameraSummary, RunSummary
 
 _BOUNDS = {
     "source": "what the source gives",
@@ -35,29 +36,42 @@ def _counted(summary: LoopSummary) -> str:
     return ", ".join(said)
 
 
-def print_summary(summary: LoopSummary, written: Sequence[Path]) -> None:
-    """Frames, times, how fast it could have been, what was recorded; the files it wrote."""
-    times = {**summary.stage_ms, "frame age": summary.age_ms}
+def print_summary(summary: RunSummary, written: Sequence[Path]) -> None:
+    """Of each camera frames, times, how fast it could have been; what was recorded and written."""
+    tell_people("")
+    for camera in summary.cameras:
+        _print_camera(camera)
+    if len(summary.cameras) > 1:
+        click.echo(f"all cameras: {summary.frames} frames, {summary.fps:.1f} FPS")
+    line = event_line(summary.outputs)
+    if line is not None:
+        click.echo(line)
+    for path in written:
+        click.echo(f"wrote {path}")
+
+
+def _print_camera(camera: CameraSummary) -> None:
+    """One camera's part; its name in front where it has one."""
+    run = camera.run
+    times = {**run.stage_ms, "frame age": run.age_ms}
     rows = [
         (name, f"{spread['p50']:.2f}", f"{spread['p95']:.2f}")
         for name, spread in times.items()
         if spread["p50"] is not None and spread["p95"] is not None
     ]
-    headline = f"{summary.frames} frames, {_counted(summary)}, {summary.fps:.1f} FPS"
-    tell_people("")
+    name = "" if camera.name is None else f"{camera.name}: "
+    headline = f"{name}{run.frames} frames, {_counted(run)}, {run.fps:.1f} FPS"
     if rows:
         print_table(headline, ("stage", "p50 ms", "p95 ms"), rows, numeric=(1, 2))
     else:
         click.echo(headline)
-    if summary.bound is not None:
-        bound = summary.bound
+    if run.bound is not None:
+        bound = run.bound
         click.echo(
             f"bound: {bound.fps:.1f} FPS ({_BOUNDS[bound.by]}), reached {bound.reached:.0%};"
             f" {bound.cpu_ms:.2f} ms of CPU a frame"
         )
-    for said in (video_line, recording_line, event_line):
-        line = said(summary.outputs)
+    for said in (video_line, recording_line):
+        line = said(run.outputs)
         if line is not None:
             click.echo(line)
-    for path in written:
-        click.echo(f"wrote {path}")

@@ -22,7 +22,7 @@ def explain_model(reference: ModelRef, flags: dict[str, Any]) -> None:
     """
     from edgecnn.jobs.explain import explain, write_start
 
-    found = explain(reference, spec_files_of(flags), flags["source"])
+    found = explain(reference, spec_files_of(flags), next(iter(flags["sources"]), None))
     if flags["as_json"]:
         print_json(found.to_json())
     else:

@@ -12,6 +12,7 @@ from edgecnn.core.errors import UsageError
 
 if TYPE_CHECKING:
     from edgecnn.camera.sources.options import SourceOptions
+    from edgecnn.camera.sources.several import NamedSource
 
 _DIGITS = 9
 
@@ -28,8 +29,12 @@ def source_options(function: F) -> F:
                      " after each frame."),
         click.option("--wait", is_flag=True,
                      help="Wait for a source that is not there yet, instead of ending."),
-        click.option("--source", default=None, metavar="SOURCE",
-                     help=f"Where frames come from. {forms_text()}."),
+        click.option("--name", "names", multiple=True, metavar="NAME",
+                     help="Of the camera of each --source, in their order; default for several:"
+                     " camera1, camera2, …"),
+        click.option("--source", "sources", multiple=True, metavar="SOURCE",
+                     help=f"Where frames come from. {forms_text()}. Repeat for several cameras:"
+                     " they share the model."),
     ):  # fmt: skip
         function = option(function)
     return function
@@ -49,6 +54,17 @@ def source_options_of(flags: Mapping[str, Any]) -> SourceOptions:
         wait=flags["wait"],
         reconnect=ReconnectPolicy(attempts=_attempts(flags["reconnect"])),
     )
+
+
+def cameras_of(flags: Mapping[str, Any]) -> tuple[NamedSource, ...]:
+    """Each source with the name of its camera.
+
+    Raises:
+        UsageError: see :func:`edgecnn.camera.sources.several.named_sources`.
+    """
+    from edgecnn.camera.sources.several import named_sources
+
+    return named_sources(flags["sources"], flags["names"])
 
 
 def _attempts(text: str) -> int | None:

@@ -12,8 +12,10 @@ from typing import IO, Any
 import cv2
 import numpy as np
 
+from edgecnn.camera.common import CommonOutputs
 from edgecnn.camera.events.event import Event
-from edgecnn.camera.loop import Listeners, LoopConfig, LoopSummary, run_loop
+from edgecnn.camera.loop import Listeners, LoopConfig, LoopSummary
+from edgecnn.camera.notices import Notices
 from edgecnn.camera.pipeline import FrameModel
 from edgecnn.camera.recording.line_file import LineFile
 from edgecnn.camera.recording.video_file import VideoFile
@@ -21,6 +23,7 @@ from edgecnn.camera.recording.video_sink import VideoSink
 from edgecnn.camera.seen import FrameSink, Seen
 from edgecnn.camera.sources.frames import Source
 from edgecnn.camera.stats import StageTimes
+from edgecnn.camera.together import CameraLoop, run_together
 from edgecnn.core.postprocess import ClassifySpec, DetectSpec, GridLevel
 from edgecnn.core.preprocess import ImageInput, PreprocessSpec
 from edgecnn.core.runtime import TensorInfo
@@ -165,5 +168,11 @@ def looped(
             sinks = (*sinks, VideoSink(VideoFile(video_out, fps), times, notices))
             stack.callback(sinks[-1].discard)
         lines = LineFile(jsonl, notices) if jsonl is not None else None
-        known = Listeners(sinks, lines, times=times, **listeners)
-        return run_loop(source, model, limits or LoopConfig(), known, stop)
+        common = CommonOutputs((), lines, notices or Notices())
+        known = Listeners((*sinks, *common.shared()), times=times, **listeners)
+        loop = CameraLoop(source, model, known)
+        return (
+            run_together([loop], limits or LoopConfig(), common, listeners.get("on_notice"), stop)
+            .cameras[0]
+            .run
+        )

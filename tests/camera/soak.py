@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 
 from edgecnn.camera.clock import Instant
+from edgecnn.camera.common import CommonOutputs
 from edgecnn.camera.events.config import EventConfig
-from edgecnn.camera.events.open import open_events
-from edgecnn.camera.loop import Listeners, LoopConfig, run_loop
+from edgecnn.camera.events.open import EventRun, open_event_sinks, watch_events
+from edgecnn.camera.loop import Listeners, LoopConfig
 from edgecnn.camera.notices import Notices
 from edgecnn.camera.pipeline import Pipeline
 from edgecnn.camera.recording.config import RecordingConfig
@@ -34,6 +35,7 @@ from edgecnn.camera.sources.capture import DamagedFrameError
 from edgecnn.camera.sources.live import NewestSource
 from edgecnn.camera.sources.reconnect import ReconnectPolicy
 from edgecnn.camera.stats import StageTimes
+from edgecnn.camera.together import CameraLoop, run_together
 from edgecnn.core.errors import CameraError
 from tests.camera.doubles import DETECT, PREPROCESS, FakeDetector
 
@@ -137,10 +139,11 @@ def soak(frames: int, folder: Path) -> dict[str, Any]:
         ),
         live=True, notices=notices, times=times,
     )  # fmt: skip
-    events = open_events(
-        EventConfig(log=folder / "events.jsonl"), source="camera 0", notices=notices,
-        attach=recording.attach,
-    )  # fmt: skip
+    config = EventConfig(log=folder / "events.jsonl")
+    watch = watch_events(config, "camera 0", recording.attach, EventRun(), None)
+    common = CommonOutputs(
+        open_event_sinks(config, notices), LineFile(folder / "lines.jsonl", notices), notices
+    )
     samples: list[tuple[int, ...]] = []
     seen = [0]
 
@@ -150,11 +153,11 @@ def soak(frames: int, folder: Path) -> dict[str, Any]:
             samples.append((seen[0], *measured()))
 
     listeners = Listeners(
-        (*events.sinks, *recording.sinks), LineFile(folder / "lines.jsonl", notices),
-        events.source, times, notices, on_result=sample,
-    )  # fmt: skip
+        (*common.shared(), *recording.sinks), watch, times, notices, on_result=sample
+    )
     model = Pipeline(Model(camera), PREPROCESS, DETECT)
-    summary = run_loop(source, model, LoopConfig(max_frames=frames), listeners)
+    loop = CameraLoop(source, model, listeners)
+    summary = run_together([loop], LoopConfig(max_frames=frames), common)
     return {"samples": samples, "summary": summary.to_json()}
 
 

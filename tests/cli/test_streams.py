@@ -18,11 +18,12 @@ from unittest import mock
 from edgecnn.camera.pipeline import Pipeline
 from tests.camera.doubles import DETECT, PREPROCESS, FakeDetector
 from edgecnn.cli import main
-with mock.patch("edgecnn.jobs.detect._opened"), mock.patch(
-    "edgecnn.jobs.detect._in_a_row",
-    lambda *given: Pipeline(FakeDetector(), PREPROCESS, DETECT),
-), mock.patch("edgecnn.cli.detect._stages", lambda *given: ()):
-    sys.exit(main(["detect", "--source", "test,size=64x48", "--max-frames", "5", *sys.argv[1:]]))
+models = mock.Mock(for_camera=lambda *given: Pipeline(FakeDetector(), PREPROCESS, DETECT))
+with mock.patch("edgecnn.jobs.detect.open_models", lambda *given: models), mock.patch(
+    "edgecnn.cli.detect._stages", lambda *given: ()
+):
+    source = [] if "--source" in sys.argv else ["--source", "test,size=64x48"]
+    sys.exit(main(["detect", *source, "--max-frames", "5", *sys.argv[1:]]))
 """
 
 

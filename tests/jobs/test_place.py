@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from edgecnn.camera.loop import LoopConfig
+from edgecnn.camera.sources.several import named_sources
 from edgecnn.core.errors import BundleError, CameraError, UsageError
 from edgecnn.jobs.bare_specs import SpecFiles
 from edgecnn.jobs.cascade_file import NetworkStage
@@ -46,7 +47,7 @@ def request(folder: Path, target: Emulator, **fields: Any) -> DetectRequest:
     source = str(folder / fields.pop("source", "a.png"))
     place = Place(cast(Target, target))
     stage = NetworkStage(resolve(folder / "m.tflite"), files=files)
-    return DetectRequest((stage,), source, LoopConfig(), place=place)
+    return DetectRequest((stage,), named_sources([source]), LoopConfig(), place=place)
 
 
 def test_it_is_open_while_frames_run_and_closed_afterwards(tmp_path: Path) -> None:
@@ -82,7 +83,8 @@ def test_closed_where_the_source_or_a_spec_is_missing(tmp_path: Path) -> None:
 def test_a_target_that_only_estimates_names_those_that_run_models(tmp_path: Path) -> None:
     place = Place(get_target("ethos-u55-128"))
     with pytest.raises(UsageError) as caught:
-        run(DetectRequest(request(tmp_path, Emulator()).stages, "0", LoopConfig(), place=place))
+        stages = request(tmp_path, Emulator()).stages
+        run(DetectRequest(stages, named_sources(["0"]), LoopConfig(), place=place))
     assert caught.value.message == "'ethos-u55-128' runs no model here"
     for name in ("host", "pi5", "coral-usb", "cortex-m4", "pico"):
         assert name in caught.value.hint

@@ -18,7 +18,8 @@ class Event:
         number: counts the events of this run from 1.
         kind: ``appeared``, ``left``, ``started``, ``ended``, or the kind of a notice.
         moment: when; of ``left``: when that was clear.
-        source: where the frames come from, passwords masked.
+        source: where the frames come from, passwords masked; None: it is about what several
+            cameras share.
         text: for people; None where the other fields say it.
         frame, timestamp_s: of the frame it was seen on, of ``left`` the last one; None: of none.
         file: the name of the image that frame is; None: frames are no files of their own.
@@ -38,7 +39,7 @@ class Event:
     number: int
     kind: str
     moment: Instant
-    source: str
+    source: str | None
     text: str | None = None
     frame: int | None = None
     timestamp_s: float | None = None

@@ -6,6 +6,7 @@ import math
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import count
 
 from edgecnn.camera.clock import SYSTEM_CLOCK, Instant, TimeSource
 from edgecnn.camera.events.config import EventConfig
@@ -67,6 +68,8 @@ class EventWatch:
         attach: names the files of an event that begins; None: there are none.
         run: marks all events of this run of the program; None: one that no other run has.
         clock: dates what belongs to no frame.
+        camera: the name of the camera; None: it has none.
+        next_number: numbers the events of all cameras of a run; None: there is one camera.
     """
 
     def __init__(
@@ -76,13 +79,15 @@ class EventWatch:
         attach: Attach | None = None,
         run: str | None = None,
         clock: TimeSource = SYSTEM_CLOCK,
+        camera: str | None = None,
+        next_number: Callable[[], int] | None = None,
     ) -> None:
         self._config, self._source, self._clock = config, source, clock
+        self._camera, self._next_number = camera, next_number or count(1).__next__
         self._attach = attach
         self._run = run or uuid.uuid4().hex[:12]
         self._regions = InRegions(config.regions)
         self._there: dict[PresenceKey, _Presence] = {}
-        self._number = 0
         self._now_s = 0.0
         self._before_s: float | None = None
 
@@ -92,7 +97,10 @@ class EventWatch:
 
     def notice(self, notice: LoopNotice) -> Event:
         """See :class:`edgecnn.camera.loop.EventSource`."""
-        return replace(self._event(notice.kind, notice.moment), text=notice.text)
+        event = replace(self._event(notice.kind, notice.moment), text=notice.text)
+        if notice.camera == self._camera:
+            return event
+        return replace(event, camera=None, source=None)
 
     def see(self, frame: Frame, result: FrameResult) -> tuple[Event, ...]:
         """What began or ended with this frame: first what left, then what appeared."""
@@ -202,5 +210,5 @@ class EventWatch:
         )
 
     def _event(self, kind: str, moment: Instant) -> Event:
-        self._number += 1
-        return Event(self._number, kind, moment, self._source, run=self._run)
+        number = self._next_number()
+        return Event(number, kind, moment, self._source, run=self._run, camera=self._camera)
