@@ -1,0 +1,74 @@
+/* How it runs: rate, age, what was dropped, stages, temperature. */
+
+const HISTORY = 180;
+
+class Figures {
+  constructor(tiles, plot, legend, when) {
+    this.tiles = tiles;
+    this.plot = new StagePlot(plot, legend, when, HISTORY);
+    this.history = [];
+    this.camera = "";
+    this.shown = new Map();
+    new ResizeObserver(() => this.draw()).observe(tiles);
+  }
+
+  about(about) {
+    this.history = (about.history ?? []).slice(-HISTORY);
+    this.draw();
+  }
+
+  choose(camera) {
+    this.camera = camera;
+    this.draw();
+  }
+
+  heard(status) {
+    if (this.history.at(-1)?.time === status.time) return;
+    this.history.push(status);
+    if (this.history.length > HISTORY) this.history.shift();
+    this.draw();
+  }
+
+  of(status) {
+    const cameras = status?.cameras ?? {};
+    return cameras[this.camera] ?? {};
+  }
+
+  draw() {
+    const now = this.history.at(-1);
+    const mine = this.of(now);
+    const age = mine.age_ms ?? {};
+    const lost = [[mine.corrupt, "damaged"], [mine.reconnects, mine.reconnects === 1 ? "reconnect" : "reconnects"]]
+      .filter(([count]) => count > 0).map(([count, word]) => `${whole(count)} ${word}`).join(", ");
+    this.tile("fps", "Rate", fixed(mine.fps, 1), "FPS", `${whole(mine.frames)} frames`, (status) => this.of(status).fps);
+    this.tile("age", "Frame age", milliseconds(age.p50), "ms", `95 %: ${milliseconds(age.p95)} ms`, (status) => this.of(status).age_ms?.p50);
+    this.tile("dropped", "Dropped", whole(mine.dropped), "", lost || "replaced by newer ones");
+    this.tile("viewers", "Viewers", whole(now?.viewers), "", "of this page");
+    const hot = now?.throttled ?? [];
+    if (isNumber(now?.temperature_c) || hot.length) {
+      this.tile("heat", "Temperature", fixed(now.temperature_c, 1), "°C", hot.length ? `throttled: ${hot.join(", ")}` : "not throttled",
+        (status) => status.temperature_c, hot.length > 0);
+    }
+    if (isNumber(now?.load)) this.tile("load", "Load", fixed(now.load, 2), "", "of this machine, 1 min", (status) => status.load);
+    if (isNumber(now?.memory_mb)) this.tile("memory", "Memory", whole(now.memory_mb), "MB", "of the program", (status) => status.memory_mb);
+    this.plot.show(this.history.map((status) => this.of(status).stage_ms ?? null));
+  }
+
+  tile(key, name, value, unit, note, series, warn = false) {
+    let tile = this.shown.get(key);
+    if (!tile) {
+      const root = make("div", { class: "tile", "data-figure": key });
+      tile = { root, value: make("b"), unit: make("small"), note: make("span", { class: "muted note" }), line: series ? make("canvas", { "aria-hidden": "true" }) : null };
+      root.append(make("span", { class: "muted", text: name }), make("p", {}, tile.value, " ", tile.unit), tile.note);
+      if (tile.line) root.append(tile.line);
+      this.tiles.append(root);
+      this.shown.set(key, tile);
+    }
+    setText(tile.value, value);
+    setText(tile.unit, unit);
+    setText(tile.note, note);
+    tile.note.title = note;
+    tile.root.classList.toggle("warn", warn);
+    if (tile.line) drawSparkline(tile.line, this.history.map(series), HISTORY, cssColour(warn ? "--bad" : "--accent"));
+  }
+}

@@ -1,0 +1,143 @@
+/* One camera's picture: the newest frame alone is drawn, whatever else has come meanwhile. */
+
+class CameraView {
+  /** `look()` gives what is drawn how; `seen(frame)` hears of each frame that came. */
+  constructor(camera, look, seen) {
+    this.camera = camera;
+    this.look = look;
+    this.seen = seen;
+    this.paused = false;
+    this.waiting = null;
+    this.decoding = false;
+    this.frame = null;
+    this.bitmap = null;
+    this.scheduled = false;
+    this.drawnFrames = 0;
+    this.canvas = make("canvas", { class: "picture" });
+    this.canvas.setAttribute("role", "img");
+    this.name = make("span", { class: "plate name", text: camera.name });
+    this.rate = make("span", { class: "plate rate" });
+    this.banner = make("p", { class: "banner", text: "waiting for the first frame …" });
+    this.root = make("figure", { class: "screen" }, this.canvas, camera.name ? this.name : null, this.rate, this.banner);
+    this.sizes = new ResizeObserver(() => this.redraw());
+    this.sizes.observe(this.root);
+    this.describe();
+  }
+
+  remove() {
+    this.sizes.disconnect();
+    this.bitmap?.close();
+    this.root.remove();
+  }
+
+  heard(frame, jpeg) {
+    this.seen(frame);
+    if (this.paused) return;
+    setText(this.rate, isNumber(frame.fps) ? `${frame.fps.toFixed(1)} FPS` : "");
+    this.waiting = { frame, jpeg };
+    this.decode();
+  }
+
+  async decode() {
+    if (this.decoding) return;
+    this.decoding = true;
+    try {
+      while (this.waiting !== null) {
+        const { frame, jpeg } = this.waiting;
+        this.waiting = null;
+        const bitmap = jpeg ? await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" })) : null;
+        if (this.paused) {
+          bitmap?.close();
+          break;
+        }
+        if (bitmap) {
+          this.bitmap?.close();
+          this.bitmap = bitmap;
+        }
+        this.frame = frame;
+        this.say(null);
+        this.redraw();
+      }
+    } catch {
+      // One damaged picture: the next one comes in a moment.
+    }
+    this.decoding = false;
+  }
+
+  redraw() {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    requestAnimationFrame(() => {
+      this.scheduled = false;
+      this.draw();
+    });
+  }
+
+  /** The canvas as large as fits its room, at the screen's own resolution. */
+  draw() {
+    if (this.frame === null) return;
+    const { width, height } = this.frame;
+    // The height of the room follows the picture, but where it is fixed: in full screen and side by side.
+    this.root.style.setProperty("--shape", `${width} / ${height}`);
+    const scale = Math.min(this.root.clientWidth / width, this.root.clientHeight / height);
+    if (!(scale > 0)) return;
+    this.canvas.style.width = `${width * scale}px`;
+    this.canvas.style.height = `${height * scale}px`;
+    const fit = fitted(this.canvas);
+    if (!fit) return;
+    fit.context.imageSmoothingQuality = "high";
+    if (this.bitmap) fit.context.drawImage(this.bitmap, 0, 0, fit.width, fit.height);
+    drawFound(fit.context, this.frame, fit.width / width, this.look(this.camera));
+    this.drawnFrames += 1;
+    this.canvas.dataset.frame = this.frame.frame;
+    if (this.drawnFrames % 30 === 1) this.describe();
+  }
+
+  describe() {
+    const found = this.frame?.detections ?? [];
+    const counted = new Map();
+    for (const { label } of found) counted.set(label, (counted.get(label) ?? 0) + 1);
+    const told = [...counted].map(([label, count]) => `${count} ${label}`).join(", ");
+    const name = this.camera.name || "the camera";
+    this.canvas.setAttribute("aria-label", `Live picture of ${name}${this.frame ? `: ${told || "nothing found"}` : ""}`);
+  }
+
+  /** A line over the picture; null: none. */
+  say(text) {
+    this.banner.hidden = text === null;
+    if (text !== null) setText(this.banner, text);
+    this.root.classList.toggle("stale", text !== null && this.frame !== null);
+  }
+
+  pause(paused) {
+    this.paused = paused;
+    this.root.classList.toggle("paused", paused);
+  }
+}
+
+/** A camera of which only a still is shown, anew every some seconds: browsers hold few streams. */
+class StillView {
+  constructor(camera) {
+    this.camera = camera;
+    this.image = make("img", { class: "picture", alt: `Picture of ${camera.name}` });
+    this.name = make("span", { class: "plate name", text: camera.name });
+    this.root = make("figure", { class: "screen still" }, this.image, this.name, make("span", { class: "plate rate", text: "still" }));
+    this.paused = false;
+  }
+
+  again() {
+    if (!this.paused) this.image.src = `/snapshot.jpg?drawn=1&camera=${encodeURIComponent(this.camera.name)}&at=${Date.now()}`;
+  }
+
+  pause(paused) {
+    this.paused = paused;
+  }
+
+  heard() {}
+  redraw() {}
+  say() {}
+
+  remove() {
+    this.root.remove();
+  }
+}
