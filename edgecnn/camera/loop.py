@@ -75,6 +75,7 @@ class LoopConfig:
         overlay: how results are drawn for those who want them drawn; None: not at all.
         target: the name of what runs the model, for the summary; None: this machine.
         camera: the name of the camera, for its results; None: it has none.
+        alone: no other loop runs in this process: its CPU time is this one's, and there is a bound.
     """
 
     max_frames: int | None = None
@@ -82,6 +83,7 @@ class LoopConfig:
     overlay: OverlayOptions | None = field(default_factory=OverlayOptions)
     target: str | None = None
     camera: str | None = None
+    alone: bool = True
 
     def __post_init__(self) -> None:
         """Raises UsageError when a limit cannot be meant."""
@@ -131,7 +133,7 @@ class LoopSummary:
         ended: ``source``, ``limit``, ``interrupted``, ``reader`` (the JSON reader went away) or
             ``lost``.
         target: the name of what ran the model; None: this machine.
-        bound: how fast it could have been; None without frames.
+        bound: how fast it could have been; None without frames, or where other loops ran as well.
         outputs: what the sinks say of themselves, by key.
     """
 
@@ -448,6 +450,8 @@ class _Run:
             age_ms=self.ages.to_json(),
             ended=ended,
             target=self.config.target,
-            bound=bound_of(self.times, fps, cpu_ms, captured_fps, usable_cores()),
+            bound=bound_of(self.times, fps, cpu_ms, captured_fps, usable_cores())
+            if self.config.alone
+            else None,
             outputs=outputs,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edgecnn.camera.choice import ClassChoice, with_candidates
 from edgecnn.camera.result import Item, edges_of, items_of
 from edgecnn.camera.sources.capture import Image
+from edgecnn.camera.turns import Turns
 from edgecnn.core.decode import decode
 from edgecnn.core.errors import UsageError
 from edgecnn.core.feedback import Fed, input_of
@@ -60,6 +61,8 @@ class Pipeline:
         choice: which detections count; None: all.
         candidates_from: what scores at least so much and less than counts is given too, marked as
             a candidate, for a tracker; None: it is not.
+        turns: of those who use the predictor, each with a pipeline of its own; the milliseconds of
+            ``wait`` are for that. None: nobody else does.
 
     Raises:
         UsageError: the threshold is no probability, or the model does not have a class.
@@ -74,9 +77,11 @@ class Pipeline:
         score_threshold: float | None = None,
         choice: ClassChoice | None = None,
         candidates_from: float | None = None,
+        turns: Turns | None = None,
     ) -> None:
         image = preprocess.image
         self._fed = Fed(predictor, preprocess.states)
+        self._turns = turns
         self._own, self._candidates_from = postprocess, candidates_from
         self.choose(score_threshold, choice or ClassChoice())
         self._edges = edges_of(postprocess)
@@ -130,9 +135,11 @@ class Pipeline:
         size: tuple[int, int],
         times: dict[str, float],
     ) -> DecodeLater:
-        with timed(times, "infer"):
-            outputs = self._fed.predict({self._input.name: tensor})
-        infos, judgement = self._fed.outputs, self._judgement
+        with self._turn(times):
+            with timed(times, "infer"):
+                outputs = self._fed.predict({self._input.name: tensor})
+            infos = self._fed.outputs  # some shapes are those of the last run
+        judgement = self._judgement
 
         def decode_later(times: dict[str, float]) -> tuple[Item, ...]:
             with timed(times, "decode"):
@@ -142,6 +149,17 @@ class Pipeline:
                 return judgement.of(items)
 
         return decode_later
+
+    @contextmanager
+    def _turn(self, times: dict[str, float]) -> Iterator[None]:
+        """While inside, the predictor is this pipeline's."""
+        if self._turns is None:
+            yield
+            return
+        with ExitStack() as stack:
+            with timed(times, "wait"):
+                stack.enter_context(self._turns)
+            yield
 
 
 @contextmanager

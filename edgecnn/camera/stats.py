@@ -10,6 +10,8 @@ import numpy as np
 #: What a frame goes through; ``track``, ``draw`` and ``write`` happen if somebody wants them, the
 #: last two beside the loop.
 STAGES = ("capture", "preprocess", "infer", "decode", "track", "draw", "write")
+#: Until it is a camera's turn to use the model, where several share it.
+WAIT = "wait"
 _STEP = math.log(1.005)
 _SMALLEST_MS = 1e-3
 _BUCKETS = 4200
@@ -50,7 +52,10 @@ class Percentiles:
 
 
 class StageTimes:
-    """The spread of each stage's milliseconds; any thread may add."""
+    """The spread of each stage's milliseconds; any thread may add.
+
+    Those of :data:`STAGES` are always there, ``wait`` where something was added.
+    """
 
     def __init__(self) -> None:
         self._spread = {name: Percentiles() for name in STAGES}
@@ -60,6 +65,8 @@ class StageTimes:
     def add(self, stage: str, ms: float) -> None:
         """Counts one value."""
         with self._lock:
+            if stage == WAIT and stage not in self._spread:
+                self._spread[stage], self._total[stage] = Percentiles(), 0.0
             self._spread[stage].add(ms)
             self._total[stage] += ms
 
@@ -70,4 +77,5 @@ class StageTimes:
 
     def to_json(self) -> dict[str, dict[str, float | None]]:
         """Stage → ``{"p50", "p95"}`` in ms."""
-        return {name: spread.to_json() for name, spread in self._spread.items()}
+        order = (*STAGES[:2], WAIT, *STAGES[2:])
+        return {name: self._spread[name].to_json() for name in order if name in self._spread}

@@ -204,7 +204,7 @@ class _SideBySide:
 
     def _one(self, camera: CameraLoop) -> LoopOutcome:
         """Runs one loop; whatever is wrong with more than its camera ends the others."""
-        config = replace(self._config, camera=camera.name)
+        config = replace(self._config, camera=camera.name, alone=len(self._cameras) == 1)
         try:
             outcome = run_loop(
                 camera.source, camera.model, config, camera.listeners, self._stop, camera.follower

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -187,18 +189,27 @@ def _show_notice(notice: LoopNotice) -> None:
 
 
 class _Status:
-    """One line on a terminal's stderr, redrawn at most five times a second."""
+    """One line on a terminal's stderr for all cameras, redrawn at most five times a second."""
 
     def __init__(self) -> None:
         self._last = 0.0
+        self._newest: dict[str | None, str] = {}
+        self._lock = threading.Lock()
 
     def __call__(self, result: FrameResult) -> None:
-        """Shows the newest frame's result."""
-        import time
-
+        """Shows the newest frame's result, with those of the other cameras."""
         now = time.monotonic()
-        if now - self._last < 0.2:
-            return
-        self._last = now
-        names = ", ".join(item.label for item in result.items[:8])
-        tell_people(f"\rframe {result.frame}  age {result.age_ms:.0f} ms  {names:<40.40}", nl=False)
+        with self._lock:
+            self._newest[result.camera] = _brief(result, 40 if result.camera is None else 20)
+            if now - self._last < 0.2:
+                return
+            self._last = now
+            line = " | ".join(self._newest[name] for name in sorted(self._newest, key=str))
+        tell_people(f"\r{line}", nl=False)
+
+
+def _brief(result: FrameResult, width: int) -> str:
+    """What a frame says in the status line; the labels always take so many letters."""
+    camera = "" if result.camera is None else f"{result.camera}: "
+    names = ", ".join(item.label for item in result.items[:8])
+    return f"{camera}frame {result.frame}  age {result.age_ms:.0f} ms  {names:<{width}.{width}}"

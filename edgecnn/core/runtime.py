@@ -56,7 +56,8 @@ class Predictor(Protocol):
     def predict(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Runs once, from a fresh state; arrays have the shapes and dtypes of :attr:`inputs`.
 
-        The inputs are not read any more afterwards: the caller may fill them anew.
+        The inputs are not read any more afterwards: the caller may fill them anew. The outputs are
+        the caller's: no later run changes them.
         """
 
 

@@ -44,9 +44,7 @@ def run(
         Whatever opening the model on its target raises (:class:`targets.base.RunsModels`).
     """
     with ExitStack() as stack:
-        models = open_models(
-            request.stages, request.place, request.cameras[0].source, stack, say or _silent
-        )
+        models = open_models(request.stages, request.place, request.cameras, stack, say or _silent)
         frame_models = [models.for_camera(request.follow) for _ in request.cameras]
         common = Notices()
         # Each loop takes what concerns all, too: it is told as soon as any of them goes on.

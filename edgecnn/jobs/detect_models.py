@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from edgecnn.camera.cascade import Cascade
 from edgecnn.camera.pipeline import FrameModel, Pipeline
+from edgecnn.camera.sources.several import NamedSource
 from edgecnn.camera.tracking.config import FollowConfig
+from edgecnn.camera.turns import Turns
 from edgecnn.core.errors import UsageError
 from edgecnn.jobs.cascade_file import NetworkStage
 from edgecnn.jobs.photo import photo_for
@@ -23,10 +25,12 @@ class OpenModels:
     Attributes:
         stages: as they were asked for.
         opened: each one, in the same order.
+        turns: of the cameras that use them, likewise; None: there is one camera.
     """
 
     stages: tuple[NetworkStage, ...]
     opened: tuple[Runnable, ...]
+    turns: tuple[Turns | None, ...]
 
     def for_camera(self, follow: FollowConfig | None) -> FrameModel:
         """The networks as one, with thresholds and states of one camera's own.
@@ -45,8 +49,11 @@ class OpenModels:
                 stage.threshold,
                 stage.choice,
                 follow.candidates_from if follow is not None and place == 0 else None,
+                turns,
             )
-            for place, (stage, found) in enumerate(zip(self.stages, self.opened, strict=True))
+            for place, (stage, found, turns) in enumerate(
+                zip(self.stages, self.opened, self.turns, strict=True)
+            )
         ]
         whole: FrameModel = pipelines[0]
         pairs = zip(self.opened, self.stages[1:], pipelines[1:], strict=False)
@@ -63,14 +70,19 @@ class OpenModels:
 
 
 def open_models(
-    stages: Sequence[NetworkStage], place: Place, source: str, stack: ExitStack, say: Say
+    stages: Sequence[NetworkStage],
+    place: Place,
+    cameras: Sequence[NamedSource],
+    stack: ExitStack,
+    say: Say,
 ) -> OpenModels:
     """Opens every network.
 
     Args:
         stages: the networks.
         place: where they run.
-        source: a picture of it tells what a stranger's model makes of pictures.
+        cameras: that will use them; a picture of the first one tells what a stranger's model makes
+            of pictures.
         stack: what runs the models ends with it.
         say: gets a line on where each runs, and what to know of it there.
 
@@ -86,14 +98,25 @@ def open_models(
             threads=place.threads,
             files=stage.files,
             open_model=place.opener(stack, say),
-            take_photo=lambda: photo_for(source),
+            take_photo=lambda: photo_for(cameras[0].source),
         )
         prefix = f"{stage.reference.path.name}: " if len(stages) > 1 else ""
         say(f"{prefix}runs on {place.name}: {runnable.runs}")
         for line in what_was_found(runnable):
             say(prefix + line)
         opened.append(runnable)
-    return OpenModels(tuple(stages), tuple(opened))
+    return OpenModels(tuple(stages), tuple(opened), _turns(stages, place, cameras))
+
+
+def _turns(
+    stages: Sequence[NetworkStage], place: Place, cameras: Sequence[NamedSource]
+) -> tuple[Turns | None, ...]:
+    """For each network the turns of those who use it."""
+    if len(cameras) == 1:
+        return (None,) * len(stages)
+    if place.target is None:
+        return tuple(Turns() for _ in stages)
+    return (Turns(),) * len(stages)  # behind a target there may be one device for all networks
 
 
 def what_was_found(runnable: Runnable) -> tuple[str, ...]:
