@@ -25,6 +25,9 @@ NoticeKind = Literal[
     "clip_shortened",
     "delivery_failing",
     "delivery_resumed",
+    "run_interrupted",
+    "run_resumed",
+    "run_unmarked",
     "dropped",
 ]
 

@@ -6,8 +6,9 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from edgecnn.camera.loop import OnNotice, OnResult
+from edgecnn.camera.loop import Listeners, OnNotice, OnResult
 from edgecnn.camera.notices import Notices
+from edgecnn.camera.service.watch import ServiceWatch
 from edgecnn.camera.sources.frames import Source
 from edgecnn.camera.sources.open import open_source
 from edgecnn.camera.sources.several import NamedSource, about_camera, open_each
@@ -44,9 +45,10 @@ def run(
         Whatever opening the model on its target raises (:class:`targets.base.RunsModels`).
     """
     with ExitStack() as stack:
+        common = Notices()
+        watch = _supervised(request, common, stack)
         models = open_models(request.stages, request.place, request.cameras, stack, say or _silent)
         frame_models = [models.for_camera(request.follow) for _ in request.cameras]
-        common = Notices()
         # Each loop takes what concerns all, too: it is told as soon as any of them goes on.
         notices = [Notices(camera=camera.name, common=common) for camera in request.cameras]
         sources = _open_sources(request, notices, stack)
@@ -55,7 +57,7 @@ def run(
             CameraLoop(
                 source,
                 model,
-                audience.of_camera(camera, source, own, stack),
+                _heard(audience.of_camera(camera, source, own, stack), watch, camera),
                 camera.name,
                 open_follower(request.follow),
             )
@@ -63,7 +65,23 @@ def run(
                 request.cameras, sources, frame_models, notices, strict=True
             )
         ]
-        return run_together(loops, request.loop_config, audience.common, on_notice)
+        summary = run_together(loops, request.loop_config, audience.common, on_notice)
+        if watch is not None:
+            watch.ends(summary.ended)
+        return summary
+
+
+def _supervised(request: DetectRequest, notices: Notices, stack: ExitStack) -> ServiceWatch | None:
+    """What tells the service manager of this run; None: there is no manager."""
+    if request.service is None:
+        return None
+    names = [camera.name or "" for camera in request.cameras]
+    return stack.enter_context(ServiceWatch(request.service, names, notices))
+
+
+def _heard(listeners: Listeners, watch: ServiceWatch | None, camera: NamedSource) -> Listeners:
+    """The listeners of a camera, with what hears of them for the service manager."""
+    return listeners if watch is None else watch.camera(camera.name or "").join(listeners)
 
 
 def _open_sources(request: DetectRequest, notices: list[Notices], stack: ExitStack) -> list[Source]:
