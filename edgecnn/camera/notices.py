@@ -16,6 +16,7 @@ NoticeKind = Literal[
     "source_ended_early",
     "source_corrupt",
     "source_over",
+    "counting_changed",
     "log_repaired",
     "recording_leftover",
     "recording_stopped",
