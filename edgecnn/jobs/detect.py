@@ -59,7 +59,7 @@ def run(
                 model,
                 _heard(audience.of_camera(camera, source, own, stack), watch, camera),
                 camera.name,
-                open_follower(request.follow),
+                open_follower(request.follow, own),
             )
             for camera, source, model, own in zip(
                 request.cameras, sources, frame_models, notices, strict=True

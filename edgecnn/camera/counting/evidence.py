@@ -58,5 +58,6 @@ class Evidence:
         for count, distance in enumerate(reversed(self._last), 1):
             total += distance
             if abs(total) >= share * count * walk.clear(count):
-                return 1 if total > 0 else -1
+                # The mean lags behind: what is just coming over is not still on its old side.
+                return 0 if total * self._last[-1] <= 0 else 1 if total > 0 else -1
         return 0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from edgecnn.camera.counting.evidence import Evidence
 from edgecnn.camera.counting.walk import Walk
 from edgecnn.camera.following import Direction
-from edgecnn.camera.geometry import Point, distance, passed, side_of
+from edgecnn.camera.geometry import Point, passed, side_of
 
 
 class AtLine:
@@ -21,10 +23,11 @@ class AtLine:
         points: the line's ends, x, y in frame pixels.
     """
 
-    __slots__ = ("_a", "_b", "_evidence", "_passes", "_safe", "_side")
+    __slots__ = ("_a", "_b", "_evidence", "_length", "_passes", "_safe", "_side")
 
     def __init__(self, points: tuple[Point, ...]) -> None:
         self._a, self._b = points
+        self._length = math.dist(self._a, self._b)
         self._evidence = Evidence()
         self._side: int | None = None
         self._passes = 0
@@ -39,15 +42,15 @@ class AtLine:
                 return ()
         if walk.before is not None:
             self._passes += passed(self._a, self._b, walk.before, walk.point)
-        off = distance(self._a, self._b, x, y)
-        right = side_of(self._a, self._b, walk.point) >= 0
-        side = self._evidence.add(off if right else -off, walk)
+        # From the whole straight line: what runs along the line shows no side beyond its ends.
+        off = side_of(self._a, self._b, walk.point) / self._length
+        side = self._evidence.add(off, walk)
         self._safe = None
         if not side:
             return ()
-        room = off - 2 * walk.clear()
+        room = abs(off) - 2 * walk.clear()
         if room > 0:
-            # As long as it stays in this circle, it is clear of the line.
+            # As long as it stays in this circle, it is clear of it.
             self._safe = (x, y, room * room)
             self._evidence.forget()
         return self._settle(side, walk)

@@ -13,7 +13,7 @@ from edgecnn.camera.geometry import Point, distance, holds, passed, sides
 # Points of a way in doubt that are remembered.
 _MOST_POINTS = 64
 # A way in doubt has passed if it would have, moved aside by so much of the usual distance.
-_ASIDE = 0.4
+_ASIDE = 0.6
 
 
 class ZoneBorder:
