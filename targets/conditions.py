@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,30 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
     return os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class MachineHealth:
+    """What slows a machine down now.
+
+    Attributes:
+        temperature_c: of its hottest sensor; None: it has none.
+        throttled: why it runs slower than it could, for people.
+    """
+
+    temperature_c: float | None
+    throttled: tuple[str, ...]
+
+
+def machine_health(root: Path = _ROOT) -> MachineHealth:
+    """Temperature and throttling; on a Raspberry Pi this starts a program.
+
+    Args:
+        root: where /sys is (tests pass a folder).
+    """
+    flags = _throttled() or 0
+    active = tuple(text for bit, text in _THROTTLED_NOW.items() if flags >> bit & 1)
+    return MachineHealth(_temperature(root), active)
 
 
 def machine_conditions(root: Path = _ROOT) -> dict[str, Any]:

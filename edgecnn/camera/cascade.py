@@ -47,16 +47,16 @@ class Cascade:
     """
 
     def __init__(self, first: FrameModel, second: FrameModel, rule: CropRule) -> None:
-        self._first, self._second, self._rule = first, second, rule
+        self.first, self._second, self._rule = first, second, rule
 
     def reset(self) -> None:
         """See :class:`FrameModel`."""
-        self._first.reset()
+        self.first.reset()
         self._second.reset()
 
     def prepare(self, image: Image, times: dict[str, float]) -> InferLater:
         """See :class:`FrameModel`; times are those of both networks together."""
-        infer_first = self._first.prepare(image, times)
+        infer_first = self.first.prepare(image, times)
         return lambda times: self._infer(image, infer_first, times)
 
     def _infer(self, image: Image, infer_first: InferLater, times: dict[str, float]) -> DecodeLater:

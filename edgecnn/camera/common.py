@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from typing import Literal
 
 from edgecnn.camera.events.event import Event
 from edgecnn.camera.notices import Notices
 from edgecnn.camera.recording.line_file import LineFile
 from edgecnn.camera.recording.line_sink import LineSink
 from edgecnn.camera.result import to_line
-from edgecnn.camera.seen import FrameSink, Seen
+from edgecnn.camera.seen import FrameSink, Seen, Wants
 from edgecnn.core.errors import CameraError
 
 
@@ -28,7 +27,7 @@ class SharedSink:
         self._sink, self._lock = sink, threading.Lock()
 
     @property
-    def wants(self) -> Literal["nothing", "raw", "drawn"]:
+    def wants(self) -> Wants:
         """See :class:`edgecnn.camera.seen.FrameSink`."""
         return self._sink.wants
 

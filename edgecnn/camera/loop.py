@@ -307,8 +307,6 @@ class _Run:
         self.frames, self.rate = 0, 0.0
         self.first_s = self.last_s = 0.0
         self.first_cpu_s = self.last_cpu_s = time.process_time()
-        wanted = {sink.wants for sink in listeners.sinks}
-        self.keep_raw = {"raw", "drawn"} <= wanted
 
     def run(self) -> LoopOutcome:
         lost: CameraError | None = None
@@ -369,8 +367,14 @@ class _Run:
             following,
             self.config.camera,
         )
+        wanted = {sink.wants for sink in self.listeners.sinks}
         picture = Picture(
-            frame.image, result, self.config.overlay, self.rate or None, self.keep_raw, self.times
+            frame.image,
+            result,
+            self.config.overlay,
+            self.rate or None,
+            "both" in wanted or {"raw", "drawn"} <= wanted,
+            self.times,
         )
         events = self.listeners.events.see(frame, result) if self.listeners.events else ()
         seen = Seen(frame, result, picture, events)

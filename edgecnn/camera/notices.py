@@ -16,7 +16,6 @@ NoticeKind = Literal[
     "source_ended_early",
     "source_corrupt",
     "source_over",
-    "counting_changed",
     "log_repaired",
     "recording_leftover",
     "recording_stopped",
@@ -26,9 +25,8 @@ NoticeKind = Literal[
     "clip_shortened",
     "delivery_failing",
     "delivery_resumed",
-    "run_interrupted",
-    "run_resumed",
-    "run_unmarked",
+    "limits_changed",
+    "page_failed",
     "dropped",
 ]
 

@@ -14,6 +14,9 @@ from edgecnn.camera.sources.capture import Image
 from edgecnn.camera.sources.frames import Frame
 from edgecnn.camera.stats import StageTimes
 
+#: Which pixels of a frame somebody asks for.
+Wants = Literal["nothing", "raw", "drawn", "both"]
+
 
 class Picture:
     """A frame's pixels, and the same with its results drawn on them: once, when first asked for.
@@ -90,8 +93,8 @@ class FrameSink(Protocol):
     """
 
     @property
-    def wants(self) -> Literal["nothing", "raw", "drawn"]:
-        """Which pixels it will ask for."""
+    def wants(self) -> Wants:
+        """Which pixels it will ask for; asked before each frame, of that one."""
 
     def put(self, seen: Seen) -> None:
         """Takes a frame. With a live source it must not wait."""

@@ -6,9 +6,8 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from edgecnn.camera.loop import Listeners, OnNotice, OnResult
+from edgecnn.camera.loop import OnNotice, OnResult
 from edgecnn.camera.notices import Notices
-from edgecnn.camera.service.watch import ServiceWatch
 from edgecnn.camera.sources.frames import Source
 from edgecnn.camera.sources.open import open_source
 from edgecnn.camera.sources.several import NamedSource, about_camera, open_each
@@ -17,6 +16,7 @@ from edgecnn.camera.tracking.open import open_follower
 from edgecnn.core.errors import EdgecnnError
 from edgecnn.jobs.detect_models import open_models
 from edgecnn.jobs.detect_outputs import open_audience
+from edgecnn.jobs.detect_page import open_detect_page
 from edgecnn.jobs.detect_request import DetectRequest
 from edgecnn.jobs.place import Say
 
@@ -28,6 +28,7 @@ def run(
     on_result: OnResult | None = None,
     say: Say | None = None,
     on_notice: OnNotice | None = None,
+    on_page: Say | None = None,
 ) -> RunSummary:
     """Opens the models, then the sources, and runs until these end or Ctrl-C.
 
@@ -38,50 +39,43 @@ def run(
         on_result: gets what was found on each frame; of several cameras by several threads.
         on_notice: likewise, what happens to the sources and to the outputs.
         say: gets a line on where the model runs, and what to know of it there.
+        on_page: gets a line on where the live page is.
 
     Raises:
+        UsageError: the page cannot be served where it was asked for.
         CameraError: a source cannot be opened or was lost.
         ModelError, BundleError, DataError: a model, its specs or labels.
         Whatever opening the model on its target raises (:class:`targets.base.RunsModels`).
     """
     with ExitStack() as stack:
-        common = Notices()
-        watch = _supervised(request, common, stack)
         models = open_models(request.stages, request.place, request.cameras, stack, say or _silent)
         frame_models = [models.for_camera(request.follow) for _ in request.cameras]
+        common = Notices()
+        page = open_detect_page(request, models, frame_models, common)
+        if page is not None:
+            stack.callback(page.close)
+            on_notice = page.notices_to(on_notice)
+            (on_page or _silent)(page.line)
         # Each loop takes what concerns all, too: it is told as soon as any of them goes on.
         notices = [Notices(camera=camera.name, common=common) for camera in request.cameras]
         sources = _open_sources(request, notices, stack)
-        audience = open_audience(request, common, on_result, on_notice, stack)
+        audience = open_audience(request, common, on_result, on_notice, page, stack)
         loops = [
             CameraLoop(
                 source,
                 model,
-                _heard(audience.of_camera(camera, source, own, stack), watch, camera),
+                audience.of_camera(camera, source, own, stack),
                 camera.name,
-                open_follower(request.follow, own),
+                open_follower(request.follow),
             )
             for camera, source, model, own in zip(
                 request.cameras, sources, frame_models, notices, strict=True
             )
         ]
         summary = run_together(loops, request.loop_config, audience.common, on_notice)
-        if watch is not None:
-            watch.ends(summary.ended)
+        if page is not None:
+            page.close(summary.ended)
         return summary
-
-
-def _supervised(request: DetectRequest, notices: Notices, stack: ExitStack) -> ServiceWatch | None:
-    """What tells the service manager of this run; None: there is no manager."""
-    if request.service is None:
-        return None
-    names = [camera.name or "" for camera in request.cameras]
-    return stack.enter_context(ServiceWatch(request.service, names, notices))
-
-
-def _heard(listeners: Listeners, watch: ServiceWatch | None, camera: NamedSource) -> Listeners:
-    """The listeners of a camera, with what hears of them for the service manager."""
-    return listeners if watch is None else watch.camera(camera.name or "").join(listeners)
 
 
 def _open_sources(request: DetectRequest, notices: list[Notices], stack: ExitStack) -> list[Source]:

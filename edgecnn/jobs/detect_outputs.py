@@ -6,9 +6,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from edgecnn.camera.common import CommonOutputs
+from edgecnn.camera.events.config import EventConfig
 from edgecnn.camera.events.open import EventRun, open_event_sinks, watch_events
 from edgecnn.camera.loop import Listeners, OnNotice, OnResult
 from edgecnn.camera.notices import Notices
+from edgecnn.camera.page.live import CameraFacts
+from edgecnn.camera.page.open import Page
 from edgecnn.camera.recording.line_file import LineFile
 from edgecnn.camera.recording.open import open_recording
 from edgecnn.camera.recording.video_file import VideoFile
@@ -31,6 +34,7 @@ class Audience:
         shared: those as the loops get them.
         on_result: gets each frame's result; called by the threads of all loops.
         on_notice: likewise, what happens.
+        page: shows what the cameras see; None: there is none.
         run: of the events.
     """
 
@@ -39,6 +43,7 @@ class Audience:
     shared: tuple[FrameSink, ...]
     on_result: OnResult | None = None
     on_notice: OnNotice | None = None
+    page: Page | None = None
     run: EventRun = field(default_factory=EventRun)
 
     def of_camera(
@@ -68,9 +73,24 @@ class Audience:
         for sink in recording.sinks:
             stack.callback(sink.discard)
             own.append(sink)
+        display = parse_source(camera.source).display
+        if self.page is not None:
+            follow = request.follow
+            facts = CameraFacts(
+                camera.name or "",
+                display,
+                source.live,
+                times,
+                lambda: source.counts,
+                () if follow is None else follow.places,
+            )
+            own.append(self.page.camera(facts))
+            stack.callback(own[-1].discard)
+        # The page shows events also where nobody else gets them.
+        events = request.events or (EventConfig() if self.page is not None else None)
         watch = watch_events(
-            request.events,
-            parse_source(camera.source).display,
+            events,
+            display,
             recording.attach,
             self.run,
             camera.name,
@@ -90,6 +110,7 @@ def open_audience(
     notices: Notices,
     on_result: OnResult | None,
     on_notice: OnNotice | None,
+    page: Page | None,
     stack: ExitStack,
 ) -> Audience:
     """Opens what all cameras share.
@@ -99,6 +120,7 @@ def open_audience(
         notices: get what happens to what they share.
         on_result: see :class:`Audience`.
         on_notice: likewise.
+        page: likewise.
         stack: gives it up if something else cannot be opened.
 
     Raises:
@@ -110,4 +132,4 @@ def open_audience(
         stack.callback(lines.discard)
     common = CommonOutputs(open_event_sinks(request.events, notices), lines, notices)
     stack.callback(common.discard)
-    return Audience(request, common, common.shared(), on_result, on_notice)
+    return Audience(request, common, common.shared(), on_result, on_notice, page)

@@ -56,7 +56,7 @@ def open_source(
     spec = parse_source(text)
     if not options.wait or spec.kind == "test":
         return _open_now(spec, options, notices)
-    if _is_live(spec):
+    if is_live(spec):
         return _live(spec, opener_of(spec, notices), None, options, notices)
     opener = partial(_open_now, spec, options, notices)
     try:
@@ -67,11 +67,11 @@ def open_source(
         return LateSource(opener, spec.display, notices)
 
 
-def _is_live(spec: SourceSpec) -> bool:
+def is_live(spec: SourceSpec) -> bool:
     """Whether it is live, as far as its name tells."""
     if spec.kind == "url":
         return PurePosixPath(urlsplit(str(spec.value)).path).suffix.lower() not in _VIDEO_FILES
-    return spec.kind == "camera"
+    return spec.kind in ("camera", "test")
 
 
 def _open_now(spec: SourceSpec, options: SourceOptions, notices: Notices | None) -> Source:
