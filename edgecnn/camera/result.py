@@ -83,6 +83,12 @@ class Item:
     track: int | None = None
     candidate: bool = False
 
+    @property
+    def anchor_xy(self) -> tuple[float, float]:
+        """Where it stands, x, y in frame pixels: the middle of its lower edge, or its point."""
+        x1, _, x2, y2 = self.box_xyxy
+        return self.point_xy or ((x1 + x2) / 2, y2)
+
     def moved(self, left: int, top: int, frame_hw: tuple[int, int]) -> Item:
         """An item of a crop as one of the frame that it was cut from.
 

@@ -86,33 +86,23 @@ def command(model: Path | None, project: Path, **flags: Any) -> None:
         reference = resolve(model, project, imports=flags["imports"], unsafe=flags["unsafe"])
         explain_model(reference, flags)
         return
-    if not flags["sources"] or flags["write"] is not None:
-        missing = not flags["sources"]
-        raise UsageError(
-            "there is no --source" if missing else "--write goes with --explain-model",
-            hint="give a camera number, a video file or a URL" if missing else "add it",
-        )
     _detect(model, project, flags)
 
 
 def _detect(model: Path | None, project: Path, flags: dict[str, Any]) -> None:
     """Runs the loop and prints its summary."""
     share_arenas()
-    from edgecnn.jobs.detect import output_files, run
-    from edgecnn.jobs.reference import resolve
+    from edgecnn.jobs.detect import run
 
     as_json, quiet = flags["as_json"], flags["quiet"]
-    video, lines = output_files(flags["output_dir"])
-    place = place_of(flags)
-    find = partial(resolve, project=project, imports=flags["imports"], unsafe=flags["unsafe"])
-    stages = _stages(model, flags, find)
-    for stage in stages:
+    request = request_of(model, project, flags)
+    for stage in request.stages:
         _warn(stage.reference, stage.variant)
-    request = _request(stages, place, (video, lines), flags)
     status = _Status() if sys.stderr.isatty() and not (as_json or quiet) else None
     say = None if as_json or quiet else tell_people
     on_notice = None if quiet else _show_notice
     summary = run(request, status, say, on_notice, partial(show_page, quiet=quiet))
+    lines = request.lines if isinstance(request.lines, Path) else None
     if as_json and lines is not None:
         from edgecnn.camera.result import to_line
 
@@ -120,6 +110,27 @@ def _detect(model: Path | None, project: Path, flags: dict[str, Any]) -> None:
     elif not (as_json or quiet or flags["events"] == "-"):
         videos = [request.video_of(camera.name) for camera in request.cameras]
         print_summary(summary, [path for path in (*videos, lines) if path and path.exists()])
+
+
+def request_of(model: Path | None, project: Path, flags: dict[str, Any]) -> DetectRequest:
+    """What the options ask for; opens and writes nothing but the model's bundle.
+
+    Raises:
+        EdgecnnError: a value cannot be meant, or a file that is named is not there.
+    """
+    from edgecnn.jobs.detect import output_files
+    from edgecnn.jobs.reference import resolve
+
+    if not flags["sources"] or flags["write"] is not None:
+        missing = not flags["sources"]
+        raise UsageError(
+            "there is no --source" if missing else "--write goes with --explain-model",
+            hint="give a camera number, a video file or a URL" if missing else "add it",
+        )
+    place = place_of(flags)
+    find = partial(resolve, project=project, imports=flags["imports"], unsafe=flags["unsafe"])
+    stages = _stages(model, flags, find)
+    return _request(stages, place, output_files(flags["output_dir"]), flags)
 
 
 def _stages(
@@ -151,6 +162,7 @@ def _request(
     """What was asked for; ``files`` are the video and the JSON Lines to write."""
     from edgecnn.camera.loop import LoopConfig
     from edgecnn.jobs.detect import DetectRequest
+    from edgecnn.jobs.service_environment import service_config
 
     video, lines = files
     return DetectRequest(
@@ -167,6 +179,7 @@ def _request(
         events=events_of(flags),
         follow=follow_of(flags),
         page=page_of(flags),
+        service=service_config(),
         place=place,
     )
 

@@ -48,7 +48,8 @@ def record_options(function: F) -> F:
                      " (default 256M)."),
         click.option("--max-disk", type=SIZE, default=None,
                      help="All recordings together take at most this (500M, 2G): the oldest of"
-                     " edgecnn's own are deleted. Default: nothing is deleted."),
+                     " edgecnn's own are deleted. Several cameras get equal shares. Default:"
+                     " nothing is deleted."),
         click.option("--segment", type=DURATION, default=None,
                      help="With --record: a new file begins after this (90s, 10m, 2h; default"
                      " 10m)."),
@@ -65,7 +66,8 @@ def record_options(function: F) -> F:
         click.option("--clips", type=folder, default=None,
                      help="Folder for a video around each event."),
         click.option("--record", type=folder, default=None,
-                     help="Folder for a video of all frames, in segments (Matroska, Motion JPEG)."),
+                     help="Folder for a video of all frames, in segments (Matroska, Motion JPEG)."
+                     " A camera with a name has its own folder in it, here and below."),
     ):  # fmt: skip
         function = option(function)
     return function
@@ -158,10 +160,12 @@ def _check(flags: Mapping[str, Any]) -> None:
         )
     if flags["segment"] == 0:
         raise UsageError("--segment is 0, expected more", hint="for example 90s, 10m or 2h")
-    if flags["max_disk"] is not None and flags["max_disk"] < _LEAST_QUOTA:
+    cameras = max(len(flags.get("sources", ())), 1)
+    if flags["max_disk"] is not None and flags["max_disk"] < _LEAST_QUOTA * cameras:
+        each = f" for each of {cameras} cameras" if cameras > 1 else ""
         raise UsageError(
-            f"--max-disk is {flags['max_disk']} bytes, expected at least {_LEAST_QUOTA}: not even"
-            " a few frames fit",
+            f"--max-disk is {flags['max_disk']} bytes, expected at least {_LEAST_QUOTA}{each}: not"
+            " even a few frames fit",
             hint="for example 500M or 2G",
         )
     seconds = flags["clip_seconds"]

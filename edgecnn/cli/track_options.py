@@ -17,9 +17,12 @@ def track_options(function: F) -> F:
     """``--track``, ``--line`` and ``--zone``."""
     for option in (
         click.option("--zone", "zones", multiple=True, metavar="[NAME=]X,Y,X,Y,…",
-                     help="Count what enters and leaves; repeat."),
+                     help="Count what enters and leaves: its corners (two for a rectangle), or a"
+                          " .toml or .json file. Repeat. Implies --track."),
         click.option("--line", "lines", multiple=True, metavar="[NAME=]X,Y,X,Y",
-                     help="Count what crosses it; repeat."),
+                     help="Count what crosses it between its ends, in pixels of the frame (or 50%,"
+                          " or 0 to 1); `in` is to the right, walking from the first to the"
+                          " second. Or a .toml or .json file. Repeat. Implies --track."),
         click.option("--track", is_flag=True,
                      help="Number what is the same from frame to frame."),
     ):  # fmt: skip
@@ -32,9 +35,11 @@ def follow_of(flags: Mapping[str, Any]) -> FollowConfig | None:
 
     Raises:
         UsageError: a value cannot be meant.
+        DataError: a file of lines or zones cannot be read.
     """
+    from edgecnn.camera.counting.given import given_places
     from edgecnn.camera.tracking.config import FollowConfig
 
     if not (flags["track"] or flags["lines"] or flags["zones"]):
         return None
-    return FollowConfig()
+    return FollowConfig(given_places(flags["lines"], flags["zones"]))

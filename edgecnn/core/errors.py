@@ -129,5 +129,9 @@ class CameraError(EdgecnnError):
     """A camera, video file or stream that cannot be opened or was lost."""
 
 
+class ServiceError(EdgecnnError):
+    """A service that cannot be installed, asked or removed."""
+
+
 class GateMissedError(EdgecnnError):
     """A measured value misses the gate that the user set (``--max-drop`` and the like)."""

@@ -6,8 +6,9 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from edgecnn.camera.loop import OnNotice, OnResult
+from edgecnn.camera.loop import Listeners, OnNotice, OnResult
 from edgecnn.camera.notices import Notices
+from edgecnn.camera.service.watch import ServiceWatch
 from edgecnn.camera.sources.frames import Source
 from edgecnn.camera.sources.open import open_source
 from edgecnn.camera.sources.several import NamedSource, about_camera, open_each
@@ -48,9 +49,10 @@ def run(
         Whatever opening the model on its target raises (:class:`targets.base.RunsModels`).
     """
     with ExitStack() as stack:
+        common = Notices()
+        watch = _supervised(request, common, stack)
         models = open_models(request.stages, request.place, request.cameras, stack, say or _silent)
         frame_models = [models.for_camera(request.follow) for _ in request.cameras]
-        common = Notices()
         page = open_detect_page(request, models, frame_models, common)
         if page is not None:
             stack.callback(page.close)
@@ -64,9 +66,9 @@ def run(
             CameraLoop(
                 source,
                 model,
-                audience.of_camera(camera, source, own, stack),
+                _heard(audience.of_camera(camera, source, own, stack), watch, camera),
                 camera.name,
-                open_follower(request.follow),
+                open_follower(request.follow, own),
             )
             for camera, source, model, own in zip(
                 request.cameras, sources, frame_models, notices, strict=True
@@ -75,7 +77,22 @@ def run(
         summary = run_together(loops, request.loop_config, audience.common, on_notice)
         if page is not None:
             page.close(summary.ended)
+        if watch is not None:
+            watch.ends(summary.ended)
         return summary
+
+
+def _supervised(request: DetectRequest, notices: Notices, stack: ExitStack) -> ServiceWatch | None:
+    """What tells the service manager of this run; None: there is no manager."""
+    if request.service is None:
+        return None
+    names = [camera.name or "" for camera in request.cameras]
+    return stack.enter_context(ServiceWatch(request.service, names, notices))
+
+
+def _heard(listeners: Listeners, watch: ServiceWatch | None, camera: NamedSource) -> Listeners:
+    """The listeners of a camera, with what hears of them for the service manager."""
+    return listeners if watch is None else watch.camera(camera.name or "").join(listeners)
 
 
 def _open_sources(request: DetectRequest, notices: list[Notices], stack: ExitStack) -> list[Source]:

@@ -11,6 +11,7 @@ from edgecnn.camera.loop import LoopConfig
 from edgecnn.camera.overlay import OverlayOptions
 from edgecnn.camera.page.config import PageConfig
 from edgecnn.camera.recording.config import RecordingConfig
+from edgecnn.camera.service.config import ServiceConfig
 from edgecnn.camera.sources.options import SourceOptions
 from edgecnn.camera.sources.several import NamedSource
 from edgecnn.camera.tracking.config import FollowConfig
@@ -34,6 +35,7 @@ class DetectRequest:
         events: what makes an event, and where it goes; None: there are none.
         follow: what is followed and counted, for each camera by itself; None: nothing is.
         page: where the live page is served; None: nowhere.
+        service: who supervises this run; None: nobody does.
         place: where the models run.
     """
 
@@ -47,6 +49,7 @@ class DetectRequest:
     events: EventConfig | None = None
     follow: FollowConfig | None = None
     page: PageConfig | None = None
+    service: ServiceConfig | None = None
     place: Place = HERE
 
     @property

@@ -12,7 +12,7 @@ from threading import Thread
 
 from edgecnn.camera.sources.frames import Source
 from edgecnn.camera.sources.spec import parse_source
-from edgecnn.core.errors import EdgecnnError, UsageError
+from edgecnn.core.errors import CameraError, EdgecnnError, UsageError
 
 #: Recordings of a camera lie in a folder of its name; with a file's name behind it, it must fit.
 _LONGEST_NAME = 50
@@ -57,10 +57,11 @@ def named_sources(sources: Sequence[str], names: Sequence[str] = ()) -> tuple[Na
         if len(sources) == 1:
             return (NamedSource(sources[0]),)
         names = [f"camera{number}" for number in range(1, len(sources) + 1)]
+    names = [unicodedata.normalize("NFC", name) for name in names]
     known: dict[str, str] = {}
     for name in names:
         _check_name(name)
-        same = unicodedata.normalize("NFC", name).casefold()
+        same = name.casefold()
         if same in known:
             raise UsageError(
                 f"two cameras are called '{known[same]}' and '{name}'",
@@ -72,7 +73,7 @@ def named_sources(sources: Sequence[str], names: Sequence[str] = ()) -> tuple[Na
 
 def _check_name(name: str) -> None:
     """Refuses what some system does not take as a folder's name."""
-    letters = all(letter.isalnum() or letter in " -_." for letter in name)
+    letters = all(unicodedata.category(letter)[0] in "LMN" or letter in " -_." for letter in name)
     if (
         not name
         or not letters
@@ -146,13 +147,21 @@ def _begin(opener: Callable[[], Source]) -> Future[Source]:
     opened: Future[Source] = Future()
 
     def run() -> None:
+        source: Source | None = None
+        error: EdgecnnError = CameraError(
+            "opening the source ended unexpectedly",
+            hint="please report this, with the lines above",
+        )
         try:
             source = opener()
-        except EdgecnnError as error:
-            if opened.set_running_or_notify_cancel():
-                opened.set_exception(error)
-        else:
-            if opened.set_running_or_notify_cancel():
+        except EdgecnnError as known:
+            error = known
+        finally:
+            wanted = opened.set_running_or_notify_cancel()
+            if source is None:
+                if wanted:
+                    opened.set_exception(error)
+            elif wanted:
                 opened.set_result(source)
             else:
                 source.close()

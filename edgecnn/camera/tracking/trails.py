@@ -25,10 +25,9 @@ class _Way:
 
     def add(self, item: Item, time_s: float) -> None:
         """Goes on to where the item stands, and forgets what was too long ago."""
-        x1, _, x2, y2 = item.box_xyxy
         self.item = item
         self.times.append(time_s)
-        self.points.append(item.point_xy or ((x1 + x2) / 2, y2))
+        self.points.append(item.anchor_xy)
         while self.times[0] < time_s - _LONG_S:
             self.times.popleft()
             self.points.popleft()
