@@ -35,6 +35,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "bench": ("edgecnn.cli.bench:command", "Measure latency, memory and exactness on a target."),
     "eval": ("edgecnn.cli.eval:command", "Measure accuracy on labelled data."),
     "detect": ("edgecnn.cli.detect:command", "Run the camera loop on a camera, video or URL."),
+    "service": ("edgecnn.cli.service:command", "Run detect for good, as a systemd service."),
     "report": ("edgecnn.cli.report:command", "Write one HTML file with everything measured."),
     "targets": ("edgecnn.cli.targets:command", "List the targets for -t."),
     "models": ("edgecnn.cli.models:command", "List the model zoo."),

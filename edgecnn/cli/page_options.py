@@ -45,7 +45,7 @@ def page_options(function: F) -> F:
 def page_of(flags: Mapping[str, Any]) -> PageConfig | None:
     """What the options ask for; None: no page.
 
-    On a terminal, what is live gets a page unasked.
+    On a terminal and in a service, what is live gets a page unasked.
 
     Raises:
         UsageError: a value cannot be meant.
@@ -93,10 +93,13 @@ def _token() -> str | None:
 
 
 def _somebody_looks(flags: Mapping[str, Any]) -> bool:
-    """Whether a person sees a camera run."""
+    """Whether a person sees a camera run, or may want to see how its service is."""
     from edgecnn.camera.sources.open import is_live
     from edgecnn.camera.sources.spec import parse_source
+    from edgecnn.jobs.service_environment import STATE_VARIABLE
 
-    if flags["as_json"] or flags["quiet"] or not sys.stderr.isatty():
+    if flags["as_json"] or flags["quiet"]:
+        return False
+    if not sys.stderr.isatty() and not os.environ.get(STATE_VARIABLE):
         return False
     return any(is_live(parse_source(source)) for source in flags["sources"])

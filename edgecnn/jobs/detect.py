@@ -58,6 +58,8 @@ def run(
             stack.callback(page.close)
             on_notice = page.notices_to(on_notice)
             (on_page or _silent)(page.line)
+            if watch is not None:
+                watch.serves(" or ".join(url.partition("?")[0] for url in page.addresses))
         # Each loop takes what concerns all, too: it is told as soon as any of them goes on.
         notices = [Notices(camera=camera.name, common=common) for camera in request.cameras]
         sources = _open_sources(request, notices, stack)

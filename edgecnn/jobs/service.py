@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgecnn.camera.service.marker import NAME, read_marker
 from edgecnn.core.errors import EdgecnnError, ServiceError, UsageError
 from edgecnn.jobs.service_files import (
     ServiceFiles,
@@ -23,6 +26,7 @@ PAGE_TOKEN = "EDGECNN_PAGE_TOKEN"
 _LEAST_MEMORY = 64 << 20
 _MOST_MEMORY = 8 << 30
 _TOKEN_BYTES = 24
+_PAGE_TRIES, _PAGE_PAUSE_S = 30, 0.1
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ class Installed:
         changed: the settings that are different from before, without values.
         state: ``running``, ``starting``, or ``not started``.
         lingers: it starts with the machine, and not only when its user logs in.
+        limited: its memory is; None: not known yet.
+        page: where its page is; None: nowhere, or not known yet.
         token: of the page; None: it needs none.
         new_token: whether that was made just now.
     """
@@ -71,6 +77,8 @@ class Installed:
     changed: tuple[str, ...]
     state: str
     lingers: bool
+    limited: bool | None
+    page: str | None
     token: str | None
     new_token: bool
 
@@ -84,6 +92,8 @@ class Installed:
             "changed": list(self.changed),
             "state": self.state,
             "starts_with_machine": self.lingers,
+            "memory_limited": self.limited,
+            "page": self.page,
             "token": self.token if self.new_token else None,
         }
 
@@ -151,13 +161,18 @@ def install(
         _put_back(files, before, before_secrets, manager)
         raise
     lingers = manager.linger(user)
+    begun_s = time.time()
+    state = _start(files, manager) if request.start else "not started"
+    memory = manager.show(files.unit_name, "MemoryCurrent").get("MemoryCurrent", "")
     return Installed(
         files.name,
         files.unit,
         updated,
         _changed(before, unit, before_secrets, kept),
-        _start(files, manager) if request.start else "not started",
+        state,
         lingers,
+        memory.isdigit() if state == "running" else None,
+        _page(files, begun_s) if state == "running" else None,
         kept.get(PAGE_TOKEN) if request.needs_token else None,
         new_token,
     )
@@ -191,7 +206,7 @@ def remove(files: ServiceFiles, manager: UserManager) -> Removed:
         )
     manager.do("disable", "--now", files.unit_name)
     gone = []
-    marker = files.state / "last_run.json"
+    marker = files.state / NAME
     for path in (files.unit, files.secrets, marker):
         if path.exists():
             path.unlink()
@@ -262,6 +277,17 @@ def _start(files: ServiceFiles, manager: UserManager) -> str:
         " edgecnn service remove",
         details=manager.last_lines(files.unit_name, 5),
     )
+
+
+def _page(files: ServiceFiles, begun_s: float) -> str | None:
+    """Where a run that began since then serves its page; it says so a moment after it is ready."""
+    for _ in range(_PAGE_TRIES):
+        with suppress(ValueError, OSError):
+            marker = read_marker(files.state)
+            if marker is not None and marker.started.wall_s >= begun_s:
+                return marker.page
+        time.sleep(_PAGE_PAUSE_S)
+    return None
 
 
 def _changed(

@@ -148,11 +148,41 @@ class UserManager:
         )
         return tuple(answer.out.splitlines()) if answer.code == 0 else ()
 
-    def linger(self, user: str, linger: Path = _LINGER) -> bool:
+    def linger(self, user: str) -> bool:
         """Has the user's services started with the machine; False: that takes more rights."""
-        if (linger / user).exists():
+        if lingers(user):
             return True
         return self._call("loginctl", "--no-ask-password", "enable-linger").code == 0
+
+
+def lingers(user: str, folder: Path = _LINGER) -> bool:
+    """Whether the user's services start with the machine."""
+    return (folder / user).exists()
+
+
+def machine_bytes() -> int:
+    """The machine's memory; 0: unknown."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # not everywhere has these names
+        return 0
+
+
+def journal_command(unit: str, lines: int, *, follow: bool, as_json: bool) -> tuple[str, ...]:
+    """What prints a service's journal.
+
+    Not ``--user``: where the journal is kept in memory alone, it is one for all, and that option
+    finds nothing.
+
+    Args:
+        unit: as systemctl calls it.
+        lines: the newest so many.
+        follow: go on with what comes.
+        as_json: a JSON object a line.
+    """
+    form = ("-o", "json") if as_json else ()
+    goes_on = ("-f",) if follow else ("--no-pager",)
+    return ("journalctl", f"--user-unit={unit}", f"--lines={lines}", *form, *goes_on)
 
 
 def open_manager(

@@ -22,7 +22,6 @@ _KEYS = (
     "MainPID",
     "Result",
     "ExecMainStatus",
-    "ExecStart",
 )
 
 

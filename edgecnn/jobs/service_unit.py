@@ -98,6 +98,7 @@ def unit_text(unit: ServiceUnit) -> str:
         "RestrictSUIDSGID=yes",
         "StandardOutput=journal",
         "StandardError=journal",
+        f"SyslogIdentifier=edgecnn-{unit.name}",
         "",
         "[Install]",
         "WantedBy=default.target",

@@ -56,35 +56,33 @@ def describe_loss(
         cause = "killed, or it hung" if same_boot else "the machine lost power or was restarted"
         if boot is None or marker.boot is None:
             cause = "power cut, or killed"
-        how = f"the run before did not come to its end ({cause}): last alive {_clock(marker.alive)}"
+        how = f"the run before did not come to its end ({cause}): last word {_clock(marker.alive)}"
     text = f"{how}; {_gap(marker, now, same_boot, clock_set)}{_until_then(marker)}"
     return Loss("run_resumed" if marker.ended is not None else "run_interrupted", text)
 
 
 def _gap(marker: RunMarker, now: Instant, same_boot: bool, clock_set: bool | None) -> str:
-    """How long nobody watched, and how far that can be believed."""
+    """How long nobody watched, and how far that can be believed.
+
+    A run that was cut off may have gone on for a while after its last word.
+    """
+    most = "" if marker.ended is not None else "at most "
     if same_boot and now.monotonic_s >= marker.alive.monotonic_s:
-        return f"{span(now.monotonic_s - marker.alive.monotonic_s)} not watched"
+        return f"not watched for {most}{span(now.monotonic_s - marker.alive.monotonic_s)}"
     seconds = now.wall_s - marker.alive.wall_s
     if seconds < 0:
         return (
             f"the clock says {_clock(now)} now, which is earlier and cannot be: how long it was not"
             " watched is not known"
         )
-    text = f"{span(seconds)} not watched"
+    text = f"not watched for {most}{span(seconds)}"
     return text if clock_set is not False else f"{text}, by a clock that the network has not set"
 
 
 def _until_then(marker: RunMarker) -> str:
     """Frames and counts of the run that is over."""
-    text = f"; it had seen {marker.frames:,} frames"
-    several = len(marker.cameras) > 1
-    parts = []
-    for name, camera in marker.cameras.items():
-        for one in camera.counts:
-            place = one.get("line") or one.get("zone") or "?"
-            where = f"{name} {place}" if several and name else place
-            parts.append(f"{where} {one['in']} in {one['out']} out")
+    text = f"; it had seen {marker.frames:,} frames by then"
+    parts = list(marker.lines())
     if len(parts) > _PLACES:
         parts[_PLACES:] = [f"and {len(parts) - _PLACES} more"]
     return text + (f", and counted {', '.join(parts)}" if parts else "")

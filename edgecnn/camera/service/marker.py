@@ -42,6 +42,7 @@ class RunMarker:
         ended: why it ended; None: it did not come to its end, or goes on.
         before: what was said of the run before; None: nothing was.
         notice: the last one; None: there was none.
+        page: where its live page was served; None: nowhere.
     """
 
     started: Instant
@@ -51,11 +52,23 @@ class RunMarker:
     ended: str | None = None
     before: str | None = None
     notice: str | None = None
+    page: str | None = None
 
     @property
     def frames(self) -> int:
         """Of all cameras."""
         return sum(camera.frames for camera in self.cameras.values())
+
+    def lines(self) -> tuple[str, ...]:
+        """Its counts for people, a line for each camera and place."""
+        several = len(self.cameras) > 1
+        found = []
+        for name, camera in self.cameras.items():
+            for one in camera.counts:
+                place = one.get("line") or one.get("zone") or "?"
+                where = f"{name} {place}" if several and name else place
+                found.append(f"{where} {one['in']} in {one['out']} out")
+        return tuple(found)
 
     def to_json(self) -> dict[str, Any]:
         """The file's object."""
@@ -74,6 +87,7 @@ class RunMarker:
             },
             "before": self.before,
             "notice": self.notice,
+            "page": self.page,
         }
 
 
@@ -121,6 +135,7 @@ def _marker(found: Any) -> RunMarker:
         ended=_text(found["ended"]),
         before=_text(found["before"]),
         notice=_text(found["notice"]),
+        page=_text(found["page"]),
     )
 
 

@@ -25,6 +25,8 @@ from edgecnn.core.errors import EdgecnnError
 
 # What a power cut costs of the marker, at the most, seconds; a memory card wears with each one.
 _MARK_EVERY_S = 45.0
+# What begins to fail again and again is to say that it had begun to work.
+_FIRST_MARK_S = 5.0
 # The last one is waited for; a disk that hangs is not.
 _LAST_MARK_S = 10.0
 _STATUS_EVERY_S = 10.0
@@ -66,6 +68,7 @@ class ServiceWatch:
         self._told = (0, now.monotonic_s)
         self._ended: str | None = None
         self._notice: str | None = None
+        self._page: str | None = None
         state, boot = config.state, config.boot
         self._loss = None if state is None else find_loss(state, now, boot, config.clock_set)
         self._marks: _Marks | None = None
@@ -92,6 +95,10 @@ class ServiceWatch:
     def camera(self, name: str) -> CameraWatch:
         """The part that one camera's loop talks to."""
         return self._cameras[name]
+
+    def serves(self, page: str) -> None:
+        """Where the live page is, for those who ask how the service is."""
+        self._page = page
 
     def ends(self, why: str) -> None:
         """The loops are over, without an error."""
@@ -161,6 +168,7 @@ class ServiceWatch:
             ended=self._ended,
             before=None if self._loss is None else self._loss.text,
             notice=self._notice,
+            page=self._page,
         )
         write_marker(folder, marker)
 
@@ -256,9 +264,11 @@ class _Marks:
         self._thread.join(_LAST_MARK_S)
 
     def _run(self) -> None:
+        pause_s = _FIRST_MARK_S
         self._one()
-        while not self._over.wait(_MARK_EVERY_S):
+        while not self._over.wait(pause_s):
             self._one()
+            pause_s = _MARK_EVERY_S
         self._one()
 
     def _one(self) -> None:
