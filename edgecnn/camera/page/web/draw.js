@@ -2,7 +2,10 @@
 
 const POINT_SCORE = 0.2;
 const MASK_SIDE = 480;
-const LABEL_FONT = '600 12.5px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
+const FAMILY = 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
+/* Below these widths, in CSS pixels, plates are smaller and say less. */
+const NARROW = 520;
+const TINY = 340;
 const PLACE_COLOUR = "#ffd166";
 
 /** Everything of one frame. `context` is in CSS pixels already; `scale` is CSS pixels a frame pixel.
@@ -112,7 +115,8 @@ function drawMask(context, item, frame, scale, colour) {
   context.drawImage(item.maskPicture, 0, 0, frame.width * scale, frame.height * scale);
 }
 
-function labelOf(item) {
+function labelOf(item, width) {
+  if (width < TINY) return item.label;
   const words = [item.label];
   if (isNumber(item.track)) words.push(`#${item.track}`);
   words.push(percent(item.score));
@@ -122,31 +126,39 @@ function labelOf(item) {
 
 function drawLabel(context, item, frame, scale, colour) {
   const [width, height] = [frame.width * scale, frame.height * scale];
-  const text = labelOf(item);
+  const text = labelOf(item, width);
   if (isWholeFrame(item)) {
-    plate(context, text, 12, height - 40, colour, { width, height }, '600 17px system-ui, sans-serif', 28);
+    plate(context, text, 10, 10, colour, { width, height, size: width < NARROW ? 13 : 16 });
   } else if (item.whole_class && item.smallMask?.label) {
     const [x, y] = item.smallMask.label;
-    plate(context, text, x * width, y * height - 9, colour, { width, height, middle: true });
+    plate(context, text, x * width, y * height, colour, { width, height, middle: true });
   } else {
-    plate(context, text, item.box_xyxy[0] * scale - 1, item.box_xyxy[1] * scale - 20, colour, { width, height });
+    plate(context, text, item.box_xyxy[0] * scale - 1, item.box_xyxy[1] * scale - 1, colour, { width, height, above: true });
   }
 }
 
-/** Text on a filled plate, moved so that it lies in the picture. */
-function plate(context, text, x, y, colour, room, font = LABEL_FONT, high = 19) {
-  context.font = font;
+/** Text on a filled plate below, above or around a place, moved so that it lies in the picture. */
+function plate(context, text, x, y, colour, room) {
+  const size = room.size ?? labelSize(room);
+  const high = Math.round(size * 1.55);
+  context.font = `600 ${size}px ${FAMILY}`;
   const shown = text.length > 60 ? `${text.slice(0, 57)}…` : text;
-  const wide = context.measureText(shown).width + 12;
+  const wide = context.measureText(shown).width + size;
   const left = Math.max(0, Math.min(room.middle ? x - wide / 2 : x, room.width - wide));
-  const top = Math.max(0, Math.min(y, room.height - high));
+  const top = Math.max(0, Math.min(room.above ? y - high : room.middle ? y - high / 2 : y, room.height - high));
   context.beginPath();
   context.roundRect(left, top, wide, high, 3);
   context.fillStyle = colour;
   context.fill();
   context.fillStyle = inkOn(colour);
   context.textBaseline = "middle";
-  context.fillText(shown, left + 6, top + high / 2 + 0.5);
+  context.fillText(shown, left + size / 2, top + high / 2 + 0.5);
+  return wide;
+}
+
+/** The height of a plate's text: smaller pictures have smaller ones. */
+function labelSize(room) {
+  return room.width < TINY ? 9.5 : room.width < NARROW ? 10.5 : 12.5;
 }
 
 function inkOn(colour) {
@@ -185,8 +197,12 @@ function drawLine(context, place, [from, to], count, room) {
     context.lineTo(tipX, tipY);
     context.lineTo(tipX - nx * 7 + ny * 5, tipY - ny * 7 - nx * 5);
   });
+  if (room.width < TINY) return;
   const text = count ? `${place.name}  in ${count.in} · out ${count.out}` : place.name;
-  plate(context, text, mx - nx * 18, my - ny * 18 - 9.5, PLACE_COLOUR, { ...room, middle: true });
+  // Beside the line, not on it: on the side that the arrow does not point to.
+  context.font = `600 ${labelSize(room)}px ${FAMILY}`;
+  const away = 16 + Math.abs(nx) * context.measureText(text).width / 2;
+  plate(context, text, mx - nx * away, my - ny * away, PLACE_COLOUR, { ...room, middle: true });
 }
 
 function drawZone(context, place, points, count, room) {
@@ -201,7 +217,9 @@ function drawZone(context, place, points, count, room) {
   context.setLineDash([8, 6]);
   twice(context, PLACE_COLOUR, 2, outline);
   context.setLineDash([]);
+  if (room.width < TINY) return;
   const top = points.reduce((best, point) => (point[1] < best[1] ? point : best));
-  const text = count ? `${place.name}  inside ${count.inside ?? 0} · in ${count.in} · out ${count.out}` : place.name;
+  const passed = count && room.width >= NARROW ? ` · in ${count.in} · out ${count.out}` : "";
+  const text = count ? `${place.name}  inside ${count.inside ?? 0}${passed}` : place.name;
   plate(context, text, top[0] + 4, top[1] + 4, PLACE_COLOUR, room);
 }

@@ -42,14 +42,15 @@ class Figures {
       .filter(([count]) => count > 0).map(([count, word]) => `${whole(count)} ${word}`).join(", ");
     this.tile("fps", "Rate", fixed(mine.fps, 1), "FPS", `${whole(mine.frames)} frames`, (status) => this.of(status).fps);
     this.tile("age", "Frame age", milliseconds(age.p50), "ms", `95 %: ${milliseconds(age.p95)} ms`, (status) => this.of(status).age_ms?.p50);
-    this.tile("dropped", "Dropped", whole(mine.dropped), "", lost || "replaced by newer ones");
-    this.tile("viewers", "Viewers", whole(now?.viewers), "", "of this page");
+    const all = (mine.frames ?? 0) + (mine.dropped ?? 0);
+    this.tile("dropped", "Dropped", whole(mine.dropped), "", lost || (all ? `${(100 * mine.dropped / all).toFixed(1)} % of frames` : ""));
+    this.tile("viewers", "Viewers", whole(now?.viewers), "", now?.viewers === 1 ? "you alone" : "with you");
     const hot = now?.throttled ?? [];
     if (isNumber(now?.temperature_c) || hot.length) {
       this.tile("heat", "Temperature", fixed(now.temperature_c, 1), "°C", hot.length ? `throttled: ${hot.join(", ")}` : "not throttled",
         (status) => status.temperature_c, hot.length > 0);
     }
-    if (isNumber(now?.load)) this.tile("load", "Load", fixed(now.load, 2), "", "of this machine, 1 min", (status) => status.load);
+    if (isNumber(now?.load)) this.tile("load", "Load", fixed(now.load, 2), "", "over a minute", (status) => status.load);
     if (isNumber(now?.memory_mb)) this.tile("memory", "Memory", whole(now.memory_mb), "MB", "of the program", (status) => status.memory_mb);
     this.plot.show(this.history.map((status) => this.of(status).stage_ms ?? null));
   }

@@ -103,7 +103,7 @@ class Page {
   }
 
   became(view, first, kind, text) {
-    view.say(kind === "open" ? (view.frame === null ? "waiting for the first frame …" : null) : text);
+    view.became(kind, text);
     if (!first) return;
     this.state(kind, text);
     if (kind === "lost" || kind === "ended") this.again = true;

@@ -8,7 +8,7 @@ class Player {
     this.dialog = dialog;
     this.canvas = make("canvas", { class: "picture", role: "img" });
     this.title = make("h2", { id: "player-title" });
-    this.toggle = make("button", { type: "button", class: "round", "aria-label": "Pause", on: { click: () => this.setPlaying(!this.playing) } }, icon("pause"));
+    this.toggle = make("button", { type: "button", class: "round", "aria-label": "Pause", autofocus: true, on: { click: () => this.setPlaying(!this.playing) } }, icon("pause"));
     this.seekBar = make("input", { type: "range", min: 0, max: 1, step: 0.05, value: 0, "aria-label": "Position" });
     this.seekBar.addEventListener("input", () => this.seek(Number(this.seekBar.value)));
     this.time = make("span", { class: "muted time" });

@@ -25,7 +25,7 @@ function drawSparkline(canvas, values, span, colour) {
   if (!fit) return;
   const { context, width, height } = fit;
   const known = values.filter(isNumber);
-  if (known.length < 2) return;
+  if (known.length < 5) return;
   let [low, high] = [Math.min(...known), Math.max(...known)];
   // A quiet value is a quiet line, not noise at full height.
   const least = Math.max(0.2 * Math.abs(high), 1e-6);
@@ -45,10 +45,10 @@ function drawSparkline(canvas, values, span, colour) {
   context.stroke();
 }
 
-/** A round number at or above a value: 1, 2 or 5 with zeros. */
+/** A round number at or above a value. */
 function roundAbove(value) {
   const ten = 10 ** Math.floor(Math.log10(Math.max(value, 1e-3)));
-  return [1, 2, 5, 10].map((step) => step * ten).find((step) => step >= value - 1e-9);
+  return [1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10].map((step) => step * ten).find((step) => step >= value - 1e-9);
 }
 
 /** Stages stacked over time, with a scale, and values where the pointer is. */

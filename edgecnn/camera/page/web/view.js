@@ -17,8 +17,9 @@ class CameraView {
     this.canvas.setAttribute("role", "img");
     this.name = make("span", { class: "plate name", text: camera.name });
     this.rate = make("span", { class: "plate rate" });
-    this.banner = make("p", { class: "banner", text: "waiting for the first frame …" });
+    this.banner = make("p", { class: "banner" });
     this.root = make("figure", { class: "screen" }, this.canvas, camera.name ? this.name : null, this.rate, this.banner);
+    this.became("connecting", "connecting …");
     this.sizes = new ResizeObserver(() => this.redraw());
     this.sizes.observe(this.root);
     this.describe();
@@ -55,7 +56,7 @@ class CameraView {
           this.bitmap = bitmap;
         }
         this.frame = frame;
-        this.say(null);
+        this.became(this.kind, this.told);
         this.redraw();
       }
     } catch {
@@ -102,11 +103,13 @@ class CameraView {
     this.canvas.setAttribute("aria-label", `Live picture of ${name}${this.frame ? `: ${told || "nothing found"}` : ""}`);
   }
 
-  /** A line over the picture; null: none. */
-  say(text) {
-    this.banner.hidden = text === null;
-    if (text !== null) setText(this.banner, text);
-    this.root.classList.toggle("stale", text !== null && this.frame !== null);
+  /** What became of the connection, in a line over the picture where there is something to say. */
+  became(kind, text) {
+    [this.kind, this.told] = [kind, text];
+    const open = kind === "open";
+    this.banner.hidden = open && this.frame !== null;
+    setText(this.banner, open ? "waiting for the first frame …" : text);
+    this.root.classList.toggle("stale", !open && this.frame !== null);
   }
 
   pause(paused) {
@@ -133,9 +136,7 @@ class StillView {
     this.paused = paused;
   }
 
-  heard() {}
   redraw() {}
-  say() {}
 
   remove() {
     this.root.remove();
