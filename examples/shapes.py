@@ -4,9 +4,9 @@
     edgecnn detect --source test --model shapes.tflite --track --line 50%,0,50%,100%
 
 It is there to try the camera loop, its page, tracking and counting without data, a camera or
-training: for each shape it looks for the pixels of its colour, takes the rectangle around them, and
-scores how well they fill it (a circle covers 79 % of its rectangle, a triangle 50 %). It finds one of
-each, and would take anything of those colours for a shape.
+training. For each shape it looks for the pixels of its colour, takes the rectangle around them, and
+scores how well they fill it: a circle covers 79 % of its rectangle, a triangle 50 %. It finds one
+of each, and would take anything of those colours for a shape.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def _ends(graph: Graph, inside: int, axis: str, size: int) -> tuple[int, int]:
 
 
 def _scores(graph: Graph, inside: int, ends: dict[str, tuple[int, int]]) -> int:
-    """How well each shape's pixels fill their rectangle: 1 as they should, 0 where there are none."""
+    """How well each shape's pixels fill their rectangle: 1: as they should; 0: there are none."""
     area = _reduced(graph, "SUM", inside, (1, 2), "area", (1, 3))
     sides = [
         graph.op("SUB", (last, first), f"side_{axis}", (1, 3))

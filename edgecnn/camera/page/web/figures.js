@@ -1,11 +1,13 @@
 /* How it runs: rate, age, what was dropped, stages, temperature. */
 
+/* Seconds that are kept, and that are shown until there are more. */
 const HISTORY = 180;
+const BEGINNING = 60;
 
 class Figures {
   constructor(tiles, plot, legend, when) {
     this.tiles = tiles;
-    this.plot = new StagePlot(plot, legend, when, HISTORY);
+    this.plot = new StagePlot(plot, legend, when);
     this.history = [];
     this.camera = "";
     this.shown = new Map();
@@ -27,6 +29,10 @@ class Figures {
     this.history.push(status);
     if (this.history.length > HISTORY) this.history.shift();
     this.draw();
+  }
+
+  get span() {
+    return this.history.length > BEGINNING ? HISTORY : BEGINNING;
   }
 
   of(status) {
@@ -52,7 +58,7 @@ class Figures {
     }
     if (isNumber(now?.load)) this.tile("load", "Load", fixed(now.load, 2), "", "over a minute", (status) => status.load);
     if (isNumber(now?.memory_mb)) this.tile("memory", "Memory", whole(now.memory_mb), "MB", "of the program", (status) => status.memory_mb);
-    this.plot.show(this.history.map((status) => this.of(status).stage_ms ?? null));
+    this.plot.show(this.history.map((status) => this.of(status).stage_ms ?? null), this.span);
   }
 
   tile(key, name, value, unit, note, series, warn = false) {
@@ -70,6 +76,6 @@ class Figures {
     setText(tile.note, note);
     tile.note.title = note;
     tile.root.classList.toggle("warn", warn);
-    if (tile.line) drawSparkline(tile.line, this.history.map(series), HISTORY, cssColour(warn ? "--bad" : "--accent"));
+    if (tile.line) drawSparkline(tile.line, this.history.map(series), this.span, cssColour(warn ? "--bad" : "--accent"));
   }
 }

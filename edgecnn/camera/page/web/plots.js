@@ -51,18 +51,16 @@ function roundAbove(value) {
   return [1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10].map((step) => step * ten).find((step) => step >= value - 1e-9);
 }
 
-/** Stages stacked over time, with a scale, and values where the pointer is. */
+/** Stages stacked over time, with a scale, and values where the pointer is. A row is a second. */
 class StagePlot {
-  constructor(root, legend, when, span) {
+  constructor(root, legend, when) {
     this.root = root;
     this.legend = legend;
     this.when = when;
-    this.span = span;
     this.canvas = make("canvas", { role: "img", "aria-label": "Time per frame by stage" });
     root.append(this.canvas);
     this.rows = [];
     this.at = null;
-    this.top = 1;
     this.canvas.addEventListener("pointermove", (event) => {
       this.at = event.offsetX;
       this.draw();
@@ -74,8 +72,9 @@ class StagePlot {
   }
 
   /** `rows`: one object of stage → milliseconds (or null) a second, the newest last. */
-  show(rows) {
+  show(rows, span) {
     this.rows = rows;
+    this.span = span;
     const names = new Set(rows.flatMap((row) => Object.keys(row ?? {})));
     this.stages = [...STAGE_ORDER.filter((name) => names.has(name)), ...[...names].filter((name) => !STAGE_ORDER.includes(name))];
     this.draw();
@@ -127,9 +126,10 @@ class StagePlot {
       context.fillText(+(most * share).toPrecision(3), left - 6, line);
     }
     context.textBaseline = "top";
-    [3, 2, 1, 0].forEach((minutes, k) => {
+    const thirds = this.span > 60 ? ["−3 min", "−2 min", "−1 min", "now"] : ["−60 s", "−40 s", "−20 s", "now"];
+    thirds.forEach((text, k) => {
       context.textAlign = ["left", "center", "center", "right"][k];
-      context.fillText(minutes ? `−${minutes} min` : "now", left + wide * (1 - minutes / 3), top + high + 5);
+      context.fillText(text, left + wide * k / 3, top + high + 5);
     });
     context.textAlign = "left";
   }
@@ -153,7 +153,7 @@ class StagePlot {
   /** The values of a second, in the legend. */
   tell(k) {
     const [row, ago] = [this.rows[k] ?? {}, this.rows.length - 1 - k];
-    setText(this.when, this.at !== null && ago > 0 ? `${ago} s ago` : this.at !== null ? "now" : "the last 3 minutes");
+    setText(this.when, this.at !== null && ago > 0 ? `${ago} s ago` : this.at !== null ? "now" : this.span > 60 ? "the last 3 minutes" : "the last minute");
     while (this.legend.children.length > this.stages.length) this.legend.lastChild.remove();
     this.stages.forEach((name, place) => {
       let line = this.legend.children[place];
