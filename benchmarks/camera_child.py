@@ -1,6 +1,7 @@
 """What a camera cell measures, in a process of its own; prints one JSON line, the last.
 
-python -m benchmarks.camera_child loop CLIP MODEL FRAMES SKIPPED [realtime] [record=F] [video=F]
+python -m benchmarks.camera_child loop CLIP MODEL FRAMES SKIPPED [cameras=N] [realtime] [record=F]
+    [video=F]
 python -m benchmarks.camera_child parts CLIP MODEL FRAMES SKIPPED
 """
 
@@ -55,7 +56,7 @@ class StampedLines:
 
 
 def loop(clip: str, model: str, frames: int, skipped: int, options: list[str]) -> dict[str, Any]:
-    """``edgecnn detect --json``, by its own function.
+    """``edgecnn detect --json``, by its own function; with several cameras, each so many frames.
 
     Returns:
         Rate and CPU time for one frame, ages (ms, in order), what was dropped, the summary.
@@ -64,7 +65,7 @@ def loop(clip: str, model: str, frames: int, skipped: int, options: list[str]) -
     out = StampedLines()
     request = DetectRequest(
         (NetworkStage(resolve(Path(model))),),
-        named_sources([clip]),
+        named_sources([clip] * int(given.get("cameras", 1))),
         LoopConfig(max_frames=frames),
         video=Path(given["video"]) if "video" in given else None,
         lines=out,  # type: ignore[arg-type]

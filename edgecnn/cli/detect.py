@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgecnn.cli.choice_options import choice_of, choice_options
+from edgecnn.cli.detect_status import StatusLine
 from edgecnn.cli.detect_summary import print_summary
 from edgecnn.cli.event_options import event_options, events_of
 from edgecnn.cli.explain_model import explain_model
@@ -39,7 +38,6 @@ from edgecnn.core.errors import UsageError
 
 if TYPE_CHECKING:
     from edgecnn.camera.notices import LoopNotice
-    from edgecnn.camera.result import FrameResult
     from edgecnn.jobs.cascade_file import NetworkStage
     from edgecnn.jobs.detect import DetectRequest
     from edgecnn.jobs.place import Place
@@ -98,7 +96,7 @@ def _detect(model: Path | None, project: Path, flags: dict[str, Any]) -> None:
     request = request_of(model, project, flags)
     for stage in request.stages:
         _warn(stage.reference, stage.variant)
-    status = _Status() if sys.stderr.isatty() and not (as_json or quiet) else None
+    status = StatusLine() if sys.stderr.isatty() and not (as_json or quiet) else None
     say = None if as_json or quiet else tell_people
     on_notice = None if quiet else _show_notice
     summary = run(request, status, say, on_notice, partial(show_page, quiet=quiet))
@@ -199,30 +197,3 @@ def _show_notice(notice: LoopNotice) -> None:
     """One line on stderr, with JSON on stdout too: what happened concerns people."""
     camera = "" if notice.camera is None else f"{notice.camera}: "
     tell_people(f"note: {camera}{notice.text}")
-
-
-class _Status:
-    """One line on a terminal's stderr for all cameras, redrawn at most five times a second."""
-
-    def __init__(self) -> None:
-        self._last = 0.0
-        self._newest: dict[str | None, str] = {}
-        self._lock = threading.Lock()
-
-    def __call__(self, result: FrameResult) -> None:
-        """Shows the newest frame's result, with those of the other cameras."""
-        now = time.monotonic()
-        with self._lock:
-            self._newest[result.camera] = _brief(result, 40 if result.camera is None else 20)
-            if now - self._last < 0.2:
-                return
-            self._last = now
-            line = " | ".join(self._newest[name] for name in sorted(self._newest, key=str))
-        tell_people(f"\r{line}", nl=False)
-
-
-def _brief(result: FrameResult, width: int) -> str:
-    """What a frame says in the status line; the labels always take so many letters."""
-    camera = "" if result.camera is None else f"{result.camera}: "
-    names = ", ".join(item.label for item in result.items[:8])
-    return f"{camera}frame {result.frame}  age {result.age_ms:.0f} ms  {names:<{width}.{width}}"

@@ -4,12 +4,15 @@ import io
 import json
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edgecnn.camera.common import CommonOutputs
+from edgecnn.camera.events.config import EventConfig
+from edgecnn.camera.events.watch import EventWatch
 from edgecnn.camera.loop import Listeners, LoopConfig
 from edgecnn.camera.notices import Notices
 from edgecnn.camera.pipeline import Pipeline, find
@@ -346,3 +349,18 @@ def test_shapes_that_a_run_decides_are_those_of_the_camera_s_own_run() -> None:
         decode({})
     assert predictor.rows == 5
     assert captured["shapes"] == ([(1, 2)], (1, 2))
+
+
+def test_what_concerns_all_cameras_is_told_once_and_is_of_none_of_them() -> None:
+    common = Notices()
+    front, back = (Notices(camera=name, common=common) for name in ("front", "back"))
+    common.say("delivery_failing", "the broker is away")
+    back.say("source_lost", "unplugged")
+    (shared,) = front.take()
+    (own,) = back.take()
+    assert (shared.camera, own.camera) == (None, "back") and front.take() == ()
+    watch = EventWatch(EventConfig(), "0", camera="front", run="r")
+    event = watch.notice(shared).to_json()
+    assert (event["camera"], event["source"], event["number"]) == (None, None, 1)
+    mine = watch.notice(replace(own, camera="front")).to_json()
+    assert (mine["camera"], mine["source"], mine["number"]) == ("front", "0", 2)

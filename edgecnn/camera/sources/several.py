@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -127,19 +127,18 @@ def open_each(openers: Sequence[Callable[[], Source]]) -> list[Source]:
     """Opens sources side by side; the slowest says how long it takes.
 
     Raises:
-        EdgecnnError: the first that cannot be opened; the others are closed again.
+        EdgecnnError: one cannot be opened; the others are not waited for, and closed again.
     """
     opening = [_begin(opener) for opener in openers]
-    opened: list[Source] = []
     try:
-        for future in opening:
-            opened.append(future.result())
+        for future in wait(opening, return_when=FIRST_EXCEPTION).done:
+            future.result()
+        return [future.result() for future in opening]
     except BaseException:
         for future in opening:
             if not future.cancel() and future.exception() is None:
                 future.result().close()
         raise
-    return opened
 
 
 def _begin(opener: Callable[[], Source]) -> Future[Source]:
