@@ -108,13 +108,13 @@ class RecentTimes:
     """
 
     def __init__(self, times: StageTimes, steps: int = 5) -> None:
-        self._times = times
+        self.times = times
         self._before = times.histograms()
         self._steps: deque[dict[str, NDArray[np.int64]]] = deque(maxlen=steps)
 
     def step(self) -> None:
         """What came since the last step is the newest step."""
-        now = self._times.histograms()
+        now = self.times.histograms()
         came = {stage: counts - self._before.get(stage, 0) for stage, counts in now.items()}
         self._before = now
         # A few buckets of thousands: the values themselves are much shorter.

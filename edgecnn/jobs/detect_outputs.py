@@ -10,7 +10,6 @@ from edgecnn.camera.events.config import EventConfig
 from edgecnn.camera.events.open import EventRun, open_event_sinks, watch_events
 from edgecnn.camera.loop import Listeners, OnNotice, OnResult
 from edgecnn.camera.notices import Notices
-from edgecnn.camera.page.live import CameraFacts
 from edgecnn.camera.page.open import Page
 from edgecnn.camera.recording.line_file import LineFile
 from edgecnn.camera.recording.open import open_recording
@@ -73,24 +72,14 @@ class Audience:
         for sink in recording.sinks:
             stack.callback(sink.discard)
             own.append(sink)
-        display = parse_source(camera.source).display
         if self.page is not None:
-            follow = request.follow
-            facts = CameraFacts(
-                camera.name or "",
-                display,
-                source.live,
-                times,
-                lambda: source.counts,
-                () if follow is None else follow.places,
-            )
-            own.append(self.page.camera(facts))
+            own.append(self.page.sink_of(camera.name, source.live, times, source))
             stack.callback(own[-1].discard)
         # The page shows events also where nobody else gets them.
         events = request.events or (EventConfig() if self.page is not None else None)
         watch = watch_events(
             events,
-            display,
+            parse_source(camera.source).display,
             recording.attach,
             self.run,
             camera.name,

@@ -11,11 +11,14 @@ from edgecnn.camera.choice import ClassChoice, known_label
 from edgecnn.camera.notices import Notices
 from edgecnn.camera.overlay import class_colour
 from edgecnn.camera.page.assemble import assemble
+from edgecnn.camera.page.live import CameraFacts
 from edgecnn.camera.page.open import Page, open_page
 from edgecnn.camera.page.recordings import RecordingFolder, Recordings
 from edgecnn.camera.page.routes import PageFacts
 from edgecnn.camera.page.status import MachineState
 from edgecnn.camera.pipeline import FrameModel, Pipeline
+from edgecnn.camera.sources.open import is_live
+from edgecnn.camera.sources.spec import parse_source
 from edgecnn.jobs.detect_models import OpenModels, what_was_found
 from edgecnn.jobs.detect_request import DetectRequest
 from edgecnn.jobs.model_card import model_card
@@ -109,7 +112,12 @@ def open_detect_page(
         _recordings_of(request),
         _health,
     )
-    return open_page(request.page, facts, notices)
+    places = () if request.follow is None else request.follow.places
+    specs = [(camera.name or "", parse_source(camera.source)) for camera in request.cameras]
+    cameras = [
+        CameraFacts(name, spec.display, is_live(spec), places=places) for name, spec in specs
+    ]
+    return open_page(request.page, facts, cameras, notices)
 
 
 def _card_of(models: OpenModels) -> dict[str, object]:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +20,8 @@ _QUALITY, _SNAPSHOT_QUALITY = 75, 92
 #: The shortest time from one frame to the next, seconds: about 30 a second, and cameras are not
 #: exact.
 _PERIOD_S = 0.9 / 30
+#: However slow the machine is, a frame comes so often, seconds.
+_LONGEST_PAUSE_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -44,21 +43,25 @@ class Encoder:
     """Makes what is wanted of single frames, on a thread that begins with the first.
 
     One frame is under way at a time, until :meth:`done`; then there is a pause that keeps the
-    thread's part of one core's time within its share.
+    thread's part of one core's time within ``share``.
 
     Args:
-        deliver: gets what was made, on the thread.
         camera: its name, for the messages.
+
+    Attributes:
+        deliver: gets what was made, on the thread.
+        failed: likewise, an error of ours.
     """
 
-    def __init__(self, deliver: Callable[[Encoded], None], camera: str) -> None:
-        self.share = 0.15
-        self._deliver, self._camera = deliver, camera
+    def __init__(self, camera: str) -> None:
+        self.share = 0.1
+        self.deliver: Callable[[Encoded], object] = lambda encoded: self.done()
+        self.failed: Callable[[BaseException], object] = lambda error: None
+        self._camera = camera
         self._worker: Worker[tuple[Seen, Job, float]] = Worker(
             self._work, "edgecnn-page-encode", room=1, waits=False
         )
         self._busy, self._due_s = False, 0.0
-        self._stepped_back = False
 
     @property
     def free(self) -> bool:
@@ -86,19 +89,15 @@ class Encoder:
 
     def _work(self, item: tuple[Seen, Job, float]) -> None:
         seen, job, fps = item
-        self._step_back()
         began_s, began_cpu_s = time.monotonic(), time.thread_time()
-        encoded = made_of(seen, job, fps, self._camera)
+        encoded = Encoded()
+        try:
+            encoded = made_of(seen, job, fps, self._camera)
+        except Exception as error:  # noqa: BLE001 - one frame less, not a page that stands still
+            self.failed(error)
         spent_s = time.thread_time() - began_cpu_s
-        self._due_s = began_s + max(_PERIOD_S, spent_s / self.share)
-        self._deliver(encoded)
-
-    def _step_back(self) -> None:
-        """Lets the loop's threads go first where the system knows priorities of threads."""
-        if not self._stepped_back:
-            self._stepped_back = True
-            with suppress(OSError, AttributeError):
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
+        self._due_s = began_s + min(max(_PERIOD_S, spent_s / self.share), _LONGEST_PAUSE_S)
+        self.deliver(encoded)
 
 
 def made_of(seen: Seen, job: Job, fps: float, camera: str) -> Encoded:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from edgecnn.camera.counting.places import CountedPlace
@@ -23,7 +23,7 @@ _MOST_SNAPSHOTS, _SNAPSHOT_S = 8, 5.0
 
 @dataclass(frozen=True)
 class CameraFacts:
-    """What does not change of a camera.
+    """What is known of a camera.
 
     Attributes:
         name: "" where there is one without a name.
@@ -37,8 +37,8 @@ class CameraFacts:
     name: str
     source: str
     live: bool
-    times: StageTimes
-    counts: Callable[[], SourceCounts]
+    times: StageTimes = field(default_factory=StageTimes)
+    counts: Callable[[], SourceCounts] = SourceCounts
     places: tuple[CountedPlace, ...] = ()
 
 
@@ -46,7 +46,7 @@ class WatchedCamera:
     """Brings what the encoder makes to those who want it.
 
     Args:
-        facts: of the camera.
+        facts: of the camera; may be replaced when more is known.
         sink: its end in the loop.
     """
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 
 from edgecnn.camera.loop import OnNotice
 from edgecnn.camera.notices import LoopNotice, Notices
@@ -17,6 +19,8 @@ from edgecnn.camera.page.routes import PageFacts, Site
 from edgecnn.camera.page.server import PageServer
 from edgecnn.camera.page.sink import CameraSink
 from edgecnn.camera.seen import FrameSink
+from edgecnn.camera.sources.frames import Source
+from edgecnn.camera.stats import StageTimes
 from edgecnn.core.errors import UsageError
 
 #: Files that are read, listings and the machine's health, which may all wait for something.
@@ -31,24 +35,38 @@ class Page:
     Args:
         server: not started yet.
         site: what it serves.
+        cameras: what is watched.
         addresses: URLs under which it is reached; with a token they let the reader in.
     """
 
-    def __init__(self, server: PageServer, site: Site, addresses: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        server: PageServer,
+        site: Site,
+        cameras: Sequence[WatchedCamera],
+        addresses: tuple[str, ...],
+    ) -> None:
         self._server, self._site = server, site
+        self._cameras = {camera.facts.name: camera for camera in cameras}
         self.addresses = addresses
+        for camera in cameras:
+            camera.sink.connect(
+                partial(self._deliver, camera), partial(server.call, site.event), site.failed
+            )
         server.start()
 
-    def camera(self, facts: CameraFacts) -> FrameSink:
-        """The sink that brings one camera's frames and events to the page."""
-        sink = CameraSink(
-            facts.name,
-            lambda encoded: self._deliver(camera, encoded),
-            lambda event: self._server.call(self._site.event, event),
-        )
-        camera = WatchedCamera(facts, sink)
-        self._site.add(camera)
-        return sink
+    def sink_of(self, name: str | None, live: bool, times: StageTimes, source: Source) -> FrameSink:
+        """The sink that brings a camera's frames and events to the page, now that it is open.
+
+        Args:
+            name: None: it has none.
+            live: its frames come in real time.
+            times: of its stages.
+            source: counts what is lost.
+        """
+        camera = self._cameras[name or ""]
+        camera.facts = replace(camera.facts, live=live, times=times, counts=lambda: source.counts)
+        return camera.sink
 
     @property
     def line(self) -> str:
@@ -78,6 +96,7 @@ class Page:
 def open_page(
     config: PageConfig,
     facts: PageFacts,
+    cameras: Sequence[CameraFacts],
     notices: Notices,
 ) -> Page | None:
     """Listens, and serves the page on a thread of its own.
@@ -85,6 +104,7 @@ def open_page(
     Args:
         config: where; without having been asked for it moves to a port that is free.
         facts: what is shown.
+        cameras: what is watched, as far as it is known before they are open.
         notices: get what is wrong with the server itself.
 
     Returns:
@@ -107,11 +127,12 @@ def open_page(
     token = None if is_local(sockets) else config.token or secrets.token_urlsafe(24)
     access = Access(own_names(config.host), token, f"edgecnn-{port}")
     files = ThreadPoolExecutor(_FILE_THREADS, "edgecnn-page-files")
-    site = Site(facts, access, files, _once(notices))
+    watched = [WatchedCamera(camera, CameraSink(camera.name)) for camera in cameras]
+    site = Site(facts, access, files, watched, _once(notices))
     # Whoever gave a token knows it; it need not stand in a log.
     shown = "" if token is None or config.token else f"?token={token}"
     urls = tuple(f"http://{bracketed(host)}:{port}/{shown}" for host in reachable(config.host))
-    return Page(PageServer(sockets, site, files), site, urls)
+    return Page(PageServer(sockets, site, files), site, watched, urls)
 
 
 def _once(notices: Notices) -> Callable[[BaseException], None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -22,6 +22,7 @@ from edgecnn.camera.page.live import BOUNDARY, WatchedCamera
 from edgecnn.camera.page.recordings import Recordings
 from edgecnn.camera.page.reply import JSON, Headers, Reply, head, json_reply
 from edgecnn.camera.page.request import RefusedError, Request
+from edgecnn.camera.page.share import Share
 from edgecnn.camera.page.status import MachineState, ReadMachine, StatusSampler
 from edgecnn.camera.page.viewers import Viewer
 from edgecnn.core.errors import UsageError
@@ -36,8 +37,6 @@ _MACHINE_TICKS = 5
 _DISK_S = 10.0
 #: So long a limit must rest before the event log is told.
 _RESTS_S = 1.0
-#: The encoders of all cameras together take at most this share of one core.
-_SHARE = 0.15
 
 
 @dataclass(frozen=True)
@@ -67,12 +66,13 @@ class PageFacts:
 
 
 class Site:
-    """Everything behind the server's door; used on the server's thread, but for :meth:`add`.
+    """Everything behind the server's door; used on the server's thread.
 
     Args:
         facts: what is shown.
         access: who may ask.
         files: threads for what waits for a disk or another program.
+        cameras: all there will be.
         failed: gets errors of ours.
     """
 
@@ -81,17 +81,18 @@ class Site:
         facts: PageFacts,
         access: Access,
         files: Executor,
+        cameras: Sequence[WatchedCamera],
         failed: Callable[[BaseException], None],
     ) -> None:
         self._facts, self._access, self._files = facts, access, files
         self.failed = failed
         self._began = SYSTEM_CLOCK.now().iso()
         self._limits_at_start = facts.controls.limits() if facts.controls is not None else {}
-        self._cameras: dict[str, WatchedCamera] = {}
+        self._cameras = {camera.facts.name: camera for camera in cameras}
         self._sampler = StatusSampler()
         self._history: deque[dict[str, Any]] = deque(maxlen=_HISTORY)
         self._events: deque[bytes] = deque(maxlen=_EVENTS)
-        self._ticks = 0
+        self._ticks, self._share = 0, Share()
         self._moves = Bucket(30, 30)
         self._resting: dict[str | None, asyncio.TimerHandle] = {}
         self._why = "the program has ended"
@@ -105,10 +106,6 @@ class Site:
             "/recordings": self._listing,
         }
         self._post: dict[str, Callable[[Request], Awaitable[Answer]]] = {"/limits": self._limits}
-
-    def add(self, camera: WatchedCamera) -> None:
-        """A further camera; any thread may call it."""
-        self._cameras = {**self._cameras, camera.facts.name: camera}
 
     async def answer(self, request: Request, local: str) -> Answer:
         """See :class:`edgecnn.camera.page.connection.House`."""
@@ -133,9 +130,10 @@ class Site:
         status = self._sampler.sample(self._cameras.values())
         self._history.append(status)
         self._show("status", json_message(status))
+        self._share.step()
         watched = sum(camera.watched > 0 for camera in self._cameras.values())
         for camera in self._cameras.values():
-            camera.sink.encoder.share = _SHARE / max(1, watched)
+            camera.sink.encoder.share = self._share.value / max(1, watched)
 
     def event(self, event: Event) -> None:
         """Something was seen, or has happened."""
@@ -190,7 +188,7 @@ class Site:
         """The camera that is asked for; without a name the first."""
         name = request.query.get("camera")
         if name is None:
-            name = next(iter(self._cameras), "")
+            name = next(iter(self._cameras))
         camera = self._cameras.get(name)
         if camera is None:
             raise RefusedError(404, "there is no such camera")

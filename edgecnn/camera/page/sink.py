@@ -29,8 +29,6 @@ class CameraSink:
 
     Args:
         camera: its name.
-        deliver: gets what was made of a frame, on the encoder's thread.
-        on_event: gets events, on the loop's thread.
 
     Attributes:
         demand: what is wanted of the coming frames; set by the server's thread.
@@ -38,17 +36,25 @@ class CameraSink:
         frames: how many there were.
     """
 
-    def __init__(
-        self, camera: str, deliver: Callable[[Encoded], None], on_event: Callable[[Event], object]
-    ) -> None:
+    def __init__(self, camera: str) -> None:
         self.demand = NOTHING
         self.size: tuple[int, int] | None = None
         self.frames = 0
-        self.encoder = Encoder(deliver, camera)
-        self._on_event = on_event
+        self.encoder = Encoder(camera)
+        self._on_event: Callable[[Event], object] = _nobody
         self._next = NOTHING
         self._lock = threading.Lock()
         self._ages: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED)
+
+    def connect(
+        self,
+        deliver: Callable[[Encoded], object],
+        on_event: Callable[[Event], object],
+        failed: Callable[[BaseException], object],
+    ) -> None:
+        """Says who gets what was made of a frame, events, and errors of ours; on any thread."""
+        self.encoder.deliver, self.encoder.failed = deliver, failed
+        self._on_event = on_event
 
     @property
     def wants(self) -> Wants:
@@ -114,3 +120,7 @@ class CameraSink:
         since_s = time.monotonic() - seconds
         with self._lock:
             return [age for at_s, age in self._ages if at_s >= since_s]
+
+
+def _nobody(event: Event) -> None:
+    """Gets an event before anybody is connected."""

@@ -65,7 +65,7 @@ class StatusSampler:
     def _camera(self, camera: WatchedCamera) -> dict[str, Any]:
         facts, sink = camera.facts, camera.sink
         recent = self._recent.get(facts.name)
-        if recent is None:
+        if recent is None or recent.times is not facts.times:
             recent = self._recent[facts.name] = RecentTimes(facts.times)
         recent.step()
         ages, counts = sink.recent_ages(_AGE_S), facts.counts()
