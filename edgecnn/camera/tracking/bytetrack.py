@@ -1,6 +1,11 @@
 """ByteTrack: boxes are known again by where they must be, the uncertain ones after the sure ones.
 
 Y. Zhang et al., "ByteTrack: multi-object tracking by associating every detection box", ECCV 2022.
+Beside it stand: time is in seconds; what no box overlaps may be taken by the nearest one, as far
+as the filter is unsure, so that things hold which go on by more than their size between two frames
+(buffered boxes do the same in F. Yang et al., "Hard to track objects with irregular motions and
+similar appearances? Make it easier by buffering the matching space", WACV 2023); classes are
+weighed against overlap, since detectors confuse some of them.
 """
 
 from __future__ import annotations
@@ -9,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgecnn.camera.result import Item
 from edgecnn.camera.tracking.assignment import best_pairs
@@ -16,34 +22,47 @@ from edgecnn.camera.tracking.found import Found, overlaps
 from edgecnn.camera.tracking.kalman import BoxFilter, Noise
 from edgecnn.camera.tracking.tracked import Sighting, Tracked
 
+Flags = NDArray[np.bool_]
+
 
 @dataclass(frozen=True)
 class TrackRules:
     """When something is the same as before, and for how long it is waited for.
 
+    Overlap is intersection over union of a detection with where a track must be.
+
     Attributes:
         lost_s: a track is over when it was not seen for longer, seconds.
-        recent_s: candidates belong only to tracks that were seen within so long, or on the frame
-            before, seconds.
-        young_s: what was seen too little to be confirmed is given up when it was not seen for
-            longer and is missing, seconds.
+        young_s: likewise a track that is not confirmed.
+        first_s: likewise what was seen once.
         hits: a track is confirmed when it was seen so often.
-        overlap: least intersection over union of a track's box and a detection's.
+        plain_hits: so often is enough where overlap was at least ``plain`` once: something
+            else hardly ever appears just there.
+        plain: see there.
+        overlap: least overlap.
         candidate_overlap: likewise of a candidate.
-        young_overlap: likewise of a track that is not confirmed.
-        other_class: taken off the overlap where the classes differ.
-        double: what overlaps something that is followed by so much does not begin a track.
+        young_candidate_overlap: likewise of a candidate and a track that is not confirmed.
+        other_class: overlap must be greater by so much where the classes differ.
+        double: a detection that overlaps another one with a track by so much begins none.
+        reach: without overlap, how far from where it must be something of its class may be,
+            standard deviations of the filter.
+        farthest: and how far at the most, sizes of the object.
+        noise: of the filter.
     """
 
     lost_s: float = 2.0
-    recent_s: float = 0.1
-    young_s: float = 0.1
-    hits: int = 2
-    overlap: float = 0.2
-    candidate_overlap: float = 0.4
-    young_overlap: float = 0.3
-    other_class: float = 0.3
-    double: float = 0.85
+    young_s: float = 0.07
+    first_s: float = 0.03
+    hits: int = 3
+    plain_hits: int = 2
+    plain: float = 0.5
+    overlap: float = 0.25
+    candidate_overlap: float = 0.3
+    young_candidate_overlap: float = 0.5
+    other_class: float = 0.2
+    double: float = 0.75
+    reach: float = 4.0
+    farthest: float = 1.5
     noise: Noise = field(default_factory=Noise)
 
 
@@ -56,6 +75,7 @@ class _Track:
         first_s, last_s: when it was seen first and last.
         number: None until it is confirmed.
         hits: how often it was seen.
+        plain: whether it was once seen just where it had to be.
         scores: the sum of its scores for each class.
         earlier: how it was seen up to now; emptied when it is confirmed.
     """
@@ -66,12 +86,14 @@ class _Track:
     last_s: float
     number: int | None = None
     hits: int = 0
+    plain: bool = False
     scores: dict[int, float] = field(default_factory=dict)
     earlier: list[Item] = field(default_factory=list)
 
-    def see(self, item: Item, time_s: float) -> None:
-        """Takes a detection; its class is the track's where it has more behind it."""
+    def see(self, item: Item, time_s: float, plainly: bool = False) -> None:
+        """Takes a detection; its class becomes the track's when it has more behind it."""
         self.hits += 1
+        self.plain = self.plain or plainly
         self.last_s = time_s
         kind = item.class_index
         self.scores[kind] = self.scores.get(kind, 0.0) + item.score
@@ -92,9 +114,10 @@ class _Track:
 class ByteTracker:
     """Implements :class:`~edgecnn.camera.tracking.tracked.Tracker`.
 
-    Confirmed tracks choose among the detections that count first, then those seen a moment ago
-    among the candidates; what still counts goes to tracks that are not confirmed, or begins one.
-    Each time the pairs are those with the greatest sum of overlaps.
+    Confirmed tracks choose among the detections that count first, then among the candidates; what
+    still counts goes to tracks that are not confirmed, then by nearness, or begins a track. Each
+    time the pairs are those with the greatest sum of overlaps. Items are taken in an order of their
+    own, so that nothing depends on the order in which they come.
 
     Args:
         rules: when something is the same.
@@ -121,36 +144,31 @@ class ByteTracker:
 
     def _owners(self, found: Found) -> dict[int, _Track]:
         """Detection, by its place in ``found`` → the track that it belongs to."""
-        rules, tracks = self._rules, self._tracks
-        owners: dict[int, _Track] = {}
-        if not tracks or not found.items:
-            return owners
+        if not self._tracks or not found.items:
+            return {}
+        match = _Matching(len(self._tracks), len(found.items))
+        rules, tracks, sure = self._rules, self._tracks, found.sure
         confirmed = np.array([track.number is not None for track in tracks])
-        last_s = np.array([track.last_s for track in tracks])
         kinds = np.array([track.class_index for track in tracks])
-        recent = (self._now_s - last_s <= rules.recent_s) | (last_s >= self._before_s)
+        other = kinds[:, None] != found.classes
         fits = overlaps(self._filter.place, found.boxes)
-        fits[kinds[:, None] != found.classes] -= rules.other_class
-        free, left = np.ones(len(tracks), np.bool_), np.ones(len(found.items), np.bool_)
-        matched: list[tuple[int, int]] = []
-        for those, which, least in (
-            (confirmed, found.sure, rules.overlap),
-            (confirmed & recent, ~found.sure, rules.candidate_overlap),
-            (~confirmed, found.sure, rules.young_overlap),
-        ):
-            rows, columns = np.flatnonzero(those & free), np.flatnonzero(which & left)
-            if not len(rows) or not len(columns):
-                continue
-            for row, column in best_pairs(fits[np.ix_(rows, columns)] - least):
-                matched.append((int(rows[row]), int(columns[column])))
-                free[rows[row]] = left[columns[column]] = False
-        if matched:
-            rows, columns = np.array(matched, np.intp).T
-            self._filter.update(rows, found.boxes[columns])
-        for row, column in sorted(matched):
-            owners[column] = tracks[row]
-            tracks[row].see(found.items[column], self._now_s)
-        return owners
+        worth = fits - rules.other_class * other
+        match.take(confirmed, sure, worth - rules.overlap)
+        match.take(confirmed, ~sure, worth - rules.candidate_overlap)
+        match.take(~confirmed, sure, worth - rules.overlap)
+        if match.open_for(sure):
+            near = self._filter.nearness(found.boxes, rules.reach, rules.farthest)
+            near[other] = 0.0
+            match.take(confirmed, sure, near)
+            match.take(~confirmed, sure, near)
+        match.take(~confirmed, ~sure, worth - rules.young_candidate_overlap)
+        if not match.pairs:
+            return {}
+        rows, columns = np.array(sorted(match.pairs), np.intp).T
+        self._filter.update(rows, found.boxes[columns])
+        for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+            tracks[row].see(found.items[column], self._now_s, fits[row, column] >= rules.plain)
+        return {column: tracks[row] for row, column in match.pairs}
 
     def _begin(self, found: Found, owners: dict[int, _Track]) -> None:
         """New tracks of what is left and is no double of anything that is followed."""
@@ -171,8 +189,8 @@ class ByteTracker:
 
     def _given_up(self, track: _Track) -> bool:
         """Whether it was not confirmed, and is not there."""
-        missing_s = self._now_s - track.last_s
-        return track.number is None and missing_s > self._rules.young_s
+        patience_s = self._rules.young_s if track.hits > 1 else self._rules.first_s
+        return track.number is None and self._now_s - track.last_s > patience_s
 
     def _end(self, over: Callable[[_Track], bool]) -> tuple[int, ...]:
         """Forgets tracks; returns the numbers of those that had one."""
@@ -197,7 +215,7 @@ class ByteTracker:
             track = owners[place]
             if track.number is not None:
                 continue
-            if track.hits >= self._rules.hits:
+            if track.hits >= (self._rules.plain_hits if track.plain else self._rules.hits):
                 self._confirmed += 1
                 track.number = self._confirmed
                 earlier[place] = tuple(track.earlier)
@@ -216,3 +234,32 @@ class ByteTracker:
             if not item.candidate:
                 told.append(item)
         return Tracked(tuple(told), tuple(sightings), ended)
+
+
+class _Matching:
+    """Which detections have found their tracks up to now.
+
+    Args:
+        tracks, detections: how many there are.
+
+    Attributes:
+        pairs: track and detection, by their places.
+    """
+
+    def __init__(self, tracks: int, detections: int) -> None:
+        self._free, self._left = np.ones(tracks, np.bool_), np.ones(detections, np.bool_)
+        self.pairs: list[tuple[int, int]] = []
+
+    def open_for(self, detections: Flags) -> bool:
+        """Whether a track is without a detection, and one of these without a track."""
+        return bool(self._free.any() and (self._left & detections).any())
+
+    def take(self, tracks: Flags, detections: Flags, worth: NDArray[np.float64]) -> None:
+        """Pairs some of those that are still free, so that ``worth`` (all of both) is greatest."""
+        rows = np.flatnonzero(tracks & self._free)
+        columns = np.flatnonzero(detections & self._left)
+        if not len(rows) or not len(columns):
+            return
+        for row, column in best_pairs(worth[np.ix_(rows, columns)]):
+            self.pairs.append((int(rows[row]), int(columns[column])))
+            self._free[rows[row]] = self._left[columns[column]] = False

@@ -32,7 +32,7 @@ def test_two_that_cross_keep_their_numbers():
     assert first != second
 
 
-@pytest.mark.parametrize("fps", [10, 30, 60])
+@pytest.mark.parametrize("fps", [5, 10, 30, 60])
 def test_what_is_hidden_for_half_a_second_keeps_its_number(fps):
     given = [
         ((), at) if 1.0 <= at < 1.5 else (items, at) for items, at in frames(CROSSING[:1], 3, fps)
@@ -158,6 +158,23 @@ def test_strange_boxes_pass_and_disturb_nothing(strange):
 def test_whole_frames_and_classes_have_no_track():
     strange = (item(50, 50, whole_frame=True), item(50, 50, whole_class=True))
     assert all(each.items == strange for each in run([(strange, k / 30) for k in range(5)]))
+
+
+def test_points_of_a_coarse_grid_are_followed():
+    # FOMO: cells of 8 pixels; the box is the cell, the thing goes on one cell every other frame.
+    given = []
+    for frame in range(40):
+        x = 8.0 * (frame // 2) + 4
+        given.append(((item(x, 52, 8, 8, point_xy=(x, 52.0)),), frame / 10))
+    told = run(given)
+    assert {one.track for each in told[2:] for one in each.items} == {1}
+
+
+@pytest.mark.parametrize(("fps", "speed"), [(30, 1500), (10, 600), (5, 300)])
+def test_what_leaves_its_own_box_from_frame_to_frame_is_followed(fps, speed):
+    ways = [straight(0, 200, speed, 0), straight(900, 330, -speed, 0)]
+    told = run(frames(ways, 12 / fps, fps))
+    assert sorted(map(sorted, identities(told).values())) == [[1], [2]]
 
 
 def test_time_that_stands_still_or_goes_back():

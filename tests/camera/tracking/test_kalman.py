@@ -98,7 +98,7 @@ def test_a_frame_of_thirty_a_second_has_the_published_noise():
     boxes = BoxFilter()
     boxes.add(np.array([[0.0, 0.0, size, size]]))
     assert boxes.place_variance[0, 0] == pytest.approx((size / 20) ** 2)
-    assert boxes.speed_variance[0, 0] * dt**2 == pytest.approx((10 * size / 160) ** 2)
+    assert boxes.speed_variance[0, 0] == pytest.approx((6 * size) ** 2)
     boxes.speed_variance[:], boxes.place_variance[:] = 0, 0
     boxes.predict(dt, np.ones(1, bool))
     # The published position has no share of the velocity's new noise, a seventieth of its own.
