@@ -115,7 +115,7 @@ def test_what_is_no_recording_is_refused_and_never_hangs(tmp_path: Path) -> None
         cases.append(bytes(mutant))
     script = """
     return given.map((data) => {
-  const reader = new MatroskaReader();
+      const reader = new MatroskaReader();
       try { return ["frames", reader.feed(bytesOf(data)).length]; }
       catch (error) { return ["error", error.message]; }
     });"""

@@ -2,7 +2,7 @@
 
 const FEW_CLASSES = 12;
 const ROWS_AT_ONCE = 60;
-const OWN_MOVE_MS = 1500;
+const OWN_MOVE_MS = 1000;
 
 class Classes {
   constructor(root, choices, colourOf, post) {
@@ -10,6 +10,7 @@ class Classes {
     this.colourOf = colourOf;
     this.post = post;
     this.limits = {};
+    this.told = {};
     this.start = {};
     this.labels = [];
     this.seen = new Set();
@@ -54,16 +55,31 @@ class Classes {
     this.arrange();
   }
 
-  /** Limits as the loop has them now, whoever moved them. */
+  /** Limits as the loop has them now, whoever moved them. A slider that is being moved here is left
+   *  alone for a moment, and then follows the loop again. */
   heard(limits) {
+    this.told = limits;
     const now = performance.now();
+    const movedAt = (label) => Math.max(this.moved.get(label) ?? -Infinity, this.moved.get(null) ?? -Infinity);
+    let waiting = false;
     for (const [label, limit] of Object.entries(limits)) {
-      if (now - (this.moved.get(label) ?? this.moved.get(null) ?? -OWN_MOVE_MS) < OWN_MOVE_MS) continue;
+      if (now - movedAt(label) < OWN_MOVE_MS) {
+        waiting = true;
+        continue;
+      }
       this.limits[label] = limit;
       this.place(this.rows.get(label), limit);
     }
+    clearTimeout(this.later);
+    if (waiting) this.later = setTimeout(() => this.heard(this.told), OWN_MOVE_MS / 2);
     this.showAll();
     this.showOption();
+  }
+
+  /** What was moved here was refused: the sliders go back. */
+  refused() {
+    this.moved.clear();
+    this.heard(this.told);
   }
 
   /** Labels of a frame: what was seen stands first, in the order in which it came. */

@@ -290,6 +290,7 @@ class Page {
       if (!response.ok) throw new Error(await errorOf(response));
     } catch (error) {
       toast(`The threshold was not moved: ${error.message}`);
+      this.classes.refused();
     }
   }
 
