@@ -14,6 +14,7 @@ Floats = NDArray[np.float64]
 
 #: Boxes beyond these are no boxes, pixels.
 _LEAST_SIDE, _FARTHEST = 1e-2, 1e7
+_POINT_SIDES = 3
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,15 @@ def _can_be_followed(item: Item) -> bool:
 
 
 def _box(item: Item) -> tuple[float, float, float, float]:
-    """The centre's x and y, width, height; around its point where it has one."""
+    """The centre's x and y, width, height.
+
+    A point moves from cell to cell of a coarse grid, often a whole one at once: its box is around
+    the point, and reaches over the neighbouring cells.
+    """
     x1, y1, x2, y2 = item.box_xyxy
-    x, y = item.point_xy or ((x1 + x2) / 2, (y1 + y2) / 2)
-    return x, y, x2 - x1, y2 - y1
+    if item.point_xy is not None:
+        return *item.point_xy, _POINT_SIDES * (x2 - x1), _POINT_SIDES * (y2 - y1)
+    return (x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1
 
 
 def overlaps(first: Floats, second: Floats) -> Floats:

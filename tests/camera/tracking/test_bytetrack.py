@@ -170,7 +170,7 @@ def test_points_of_a_coarse_grid_are_followed():
     assert {one.track for each in told[2:] for one in each.items} == {1}
 
 
-@pytest.mark.parametrize(("fps", "speed"), [(30, 1500), (10, 600), (5, 300)])
+@pytest.mark.parametrize(("fps", "speed"), [(30, 1200), (10, 600), (5, 300)])
 def test_what_leaves_its_own_box_from_frame_to_frame_is_followed(fps, speed):
     ways = [straight(0, 200, speed, 0), straight(900, 330, -speed, 0)]
     told = run(frames(ways, 12 / fps, fps))
