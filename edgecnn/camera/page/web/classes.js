@@ -42,7 +42,8 @@ class Classes {
 
   about(about) {
     this.labels = about.labels ?? [];
-    this.start = about.limits_at_start ?? (Object.keys(this.start).length ? this.start : { ...about.limits });
+    [this.limits, this.told, this.seen, this.moved] = [{}, {}, new Set(), new Map()];
+    this.start = about.limits_at_start ?? { ...about.limits };
     this.controls = about.controls === true;
     this.rows = new Map();
     this.rank = new Map(this.labels.map((label, place) => [label, place]));

@@ -57,6 +57,7 @@ class Page {
     showCard(about.model);
     for (const part of [this.figures, this.countTable, this.events, this.recordings]) part.about(about);
     if (same) {
+      this.classes.start = about.limits_at_start ?? this.classes.start;
       this.classes.heard(about.limits ?? {});
       return;
     }
