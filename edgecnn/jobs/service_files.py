@@ -99,7 +99,7 @@ def installed(environ: Mapping[str, str]) -> tuple[str, ...]:
 def read_secrets(path: Path) -> dict[str, str]:
     """What :func:`environment_text` has written; lines of others are left out."""
     found = {}
-    for line in (read_text(path) or "").splitlines():
+    for line in (read_text(path) or "").split("\n"):
         match = _LINE.fullmatch(line)
         if match is not None and match[1] in SECRETS:
             found[match[1]] = re.sub(r"\\(.)", r"\1", match[2])

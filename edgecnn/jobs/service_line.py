@@ -71,8 +71,8 @@ def service_line(
             raise UsageError(f"{option} is not for a service", hint=f"leave it out: {instead}")
     notes: list[str] = []
     specs = [parse_source(camera.source) for camera in request.cameras]
-    live = any(is_live(spec) for spec in specs)
-    added = _added(given) if live else ()
+    may_be_late = any(is_live(spec) and spec.pattern is None for spec in specs)
+    added = _added(given) if may_be_late else ()
     if added:
         notes.append(f"added {' '.join(added)}: the camera may come later than the service")
     finite = all(

@@ -138,7 +138,7 @@ def environment_text(secrets: Mapping[str, str]) -> str:
     """
     lines = [MARK]
     for key, value in sorted(secrets.items()):
-        if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in value):
+        if any(_is_control(letter) for letter in value):
             raise UsageError(
                 f"{key} has a line end or another control character",
                 hint="set it anew, then install again",
@@ -170,9 +170,19 @@ def _path(path: Path) -> str:
 
 
 def _refuse_control(text: str, what: str) -> None:
-    # A surrogate is a byte of a file's name that is no UTF-8, which no unit can hold.
-    if any(unicodedata.category(sign) in ("Cc", "Cs") and sign != "\t" for sign in text):
+    if any(_is_control(sign) and sign != "\t" for sign in text):
         raise UsageError(
             f"{what} has a line end, a control character or a byte that is no UTF-8: {text!r}",
             hint="rename the file, or put what it says into a file of its own",
         )
+
+
+def _is_control(sign: str) -> bool:
+    """Whether it is none that systemd takes as text.
+
+    A surrogate is a byte of a file's name that is no UTF-8; the last two of each plane, and 32 in
+    the middle of the first, are no characters and never will be.
+    """
+    code = ord(sign)
+    no_character = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
+    return no_character or unicodedata.category(sign) in ("Cc", "Cs")

@@ -20,12 +20,14 @@ class Server:
         over: set when the test is over; an answer that waits waits for it.
     """
 
-    def __init__(self, answer: Answer, secure: Callable[..., socket.socket] | None) -> None:
+    def __init__(
+        self, answer: Answer, secure: Callable[..., socket.socket] | None, port: int = 0
+    ) -> None:
         self.answer = answer
         self.requests: list[str] = []
         self.over = threading.Event()
         self._secure = secure
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._serve, name="test-server", daemon=True).start()
 
@@ -61,8 +63,10 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(answer: Answer, secure: Callable[..., socket.socket] | None = None) -> Iterator[Server]:
-    server = Server(answer, secure)
+def serving(
+    answer: Answer, secure: Callable[..., socket.socket] | None = None, port: int = 0
+) -> Iterator[Server]:
+    server = Server(answer, secure, port)
     try:
         yield server
     finally:

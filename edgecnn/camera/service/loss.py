@@ -11,6 +11,8 @@ from edgecnn.camera.service.marker import RunMarker, read_marker
 
 _PLACES = 8
 
+LossKind = Literal["run_interrupted", "run_resumed"]
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -22,7 +24,7 @@ class Loss:
         text: one line.
     """
 
-    kind: Literal["run_interrupted", "run_resumed"]
+    kind: LossKind
     text: str
 
 
@@ -58,7 +60,8 @@ def describe_loss(
             cause = "power cut, or killed"
         how = f"the run before did not come to its end ({cause}): last word {_clock(marker.alive)}"
     text = f"{how}; {_gap(marker, now, same_boot, clock_set)}{_until_then(marker)}"
-    return Loss("run_resumed" if marker.ended is not None else "run_interrupted", text)
+    kind: LossKind = "run_resumed" if marker.ended is not None else "run_interrupted"
+    return Loss(kind, " ".join(text.split()))
 
 
 def _gap(marker: RunMarker, now: Instant, same_boot: bool, clock_set: bool | None) -> str:
