@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
 from edgecnn.camera.choice import ClassChoice, with_candidates
+from edgecnn.camera.model_thread import ModelThread
 from edgecnn.camera.result import Item, edges_of, items_of
 from edgecnn.camera.sources.capture import Image
-from edgecnn.camera.turns import Turns
+from edgecnn.camera.stats import WAIT
 from edgecnn.core.decode import decode
 from edgecnn.core.errors import UsageError
 from edgecnn.core.feedback import Fed, input_of
 from edgecnn.core.imaging import FrameMap, Preprocessor
 from edgecnn.core.postprocess import ClassifySpec, PostprocessSpec
 from edgecnn.core.preprocess import PreprocessSpec
-from edgecnn.core.runtime import Predictor
+from edgecnn.core.runtime import Predictor, TensorInfo
 
 #: Gives what is on the frame, best first, boxes in its pixels; its argument gets the milliseconds
 #: of ``decode``. To be called once, by any thread, also while the next frame is inferred.
@@ -61,8 +62,8 @@ class Pipeline:
         choice: which detections count; None: all.
         candidates_from: what scores at least so much and less than counts is given too, marked as
             a candidate, for a tracker; None: it is not.
-        turns: of those who use the predictor, each with a pipeline of its own; the milliseconds of
-            ``wait`` are for that. None: nobody else does.
+        thread: runs the predictor for all pipelines that share it; how long that keeps a frame
+            waiting are the milliseconds of ``wait``. None: nobody shares it.
 
     Raises:
         UsageError: the threshold is no probability, or the model does not have a class.
@@ -77,11 +78,11 @@ class Pipeline:
         score_threshold: float | None = None,
         choice: ClassChoice | None = None,
         candidates_from: float | None = None,
-        turns: Turns | None = None,
+        thread: ModelThread | None = None,
     ) -> None:
         image = preprocess.image
         self._fed = Fed(predictor, preprocess.states)
-        self._turns = turns
+        self._thread = thread
         self._own, self._candidates_from = postprocess, candidates_from
         self.choose(score_threshold, choice or ClassChoice())
         self._edges = edges_of(postprocess)
@@ -135,10 +136,7 @@ class Pipeline:
         size: tuple[int, int],
         times: dict[str, float],
     ) -> DecodeLater:
-        with self._turn(times):
-            with timed(times, "infer"):
-                outputs = self._fed.predict({self._input.name: tensor})
-            infos = self._fed.outputs  # some shapes are those of the last run
+        outputs, infos = self._run({self._input.name: tensor}, times)
         judgement = self._judgement
 
         def decode_later(times: dict[str, float]) -> tuple[Item, ...]:
@@ -150,16 +148,23 @@ class Pipeline:
 
         return decode_later
 
-    @contextmanager
-    def _turn(self, times: dict[str, float]) -> Iterator[None]:
-        """While inside, the predictor is this pipeline's."""
-        if self._turns is None:
-            yield
-            return
-        with ExitStack() as stack:
-            with timed(times, "wait"):
-                stack.enter_context(self._turns)
-            yield
+    def _run(
+        self, inputs: dict[str, NDArray[Any]], times: dict[str, float]
+    ) -> tuple[dict[str, NDArray[Any]], tuple[TensorInfo, ...]]:
+        """The outputs, and what they are: some have the shapes of their own run."""
+
+        def run() -> tuple[dict[str, NDArray[Any]], tuple[TensorInfo, ...]]:
+            with timed(times, "infer"):
+                outputs = self._fed.predict(inputs)
+            return outputs, self._fed.outputs
+
+        if self._thread is None:
+            return run()
+        times[WAIT] = 0.0
+        start = time.perf_counter()
+        result = self._thread.run(run)
+        times[WAIT] = (time.perf_counter() - start) * 1e3 - times["infer"]
+        return result
 
 
 @contextmanager

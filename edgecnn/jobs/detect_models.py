@@ -7,10 +7,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from edgecnn.camera.cascade import Cascade
+from edgecnn.camera.model_thread import ModelThread
 from edgecnn.camera.pipeline import FrameModel, Pipeline
 from edgecnn.camera.sources.several import NamedSource
 from edgecnn.camera.tracking.config import FollowConfig
-from edgecnn.camera.turns import Turns
 from edgecnn.core.errors import UsageError
 from edgecnn.jobs.cascade_file import NetworkStage
 from edgecnn.jobs.photo import photo_for
@@ -25,12 +25,12 @@ class OpenModels:
     Attributes:
         stages: as they were asked for.
         opened: each one, in the same order.
-        turns: of the cameras that use them, likewise; None: there is one camera.
+        threads: that run them for all cameras, likewise; None: there is one camera.
     """
 
     stages: tuple[NetworkStage, ...]
     opened: tuple[Runnable, ...]
-    turns: tuple[Turns | None, ...]
+    threads: tuple[ModelThread | None, ...]
 
     def for_camera(self, follow: FollowConfig | None) -> FrameModel:
         """The networks as one, with thresholds and states of one camera's own.
@@ -49,10 +49,10 @@ class OpenModels:
                 stage.threshold,
                 stage.choice,
                 follow.candidates_from if follow is not None and place == 0 else None,
-                turns,
+                thread,
             )
-            for place, (stage, found, turns) in enumerate(
-                zip(self.stages, self.opened, self.turns, strict=True)
+            for place, (stage, found, thread) in enumerate(
+                zip(self.stages, self.opened, self.threads, strict=True)
             )
         ]
         whole: FrameModel = pipelines[0]
@@ -105,18 +105,24 @@ def open_models(
         for line in what_was_found(runnable):
             say(prefix + line)
         opened.append(runnable)
-    return OpenModels(tuple(stages), tuple(opened), _turns(stages, place, cameras))
+    return OpenModels(tuple(stages), tuple(opened), _threads(stages, place, cameras, stack))
 
 
-def _turns(
-    stages: Sequence[NetworkStage], place: Place, cameras: Sequence[NamedSource]
-) -> tuple[Turns | None, ...]:
-    """For each network the turns of those who use it."""
+def _threads(
+    stages: Sequence[NetworkStage],
+    place: Place,
+    cameras: Sequence[NamedSource],
+    stack: ExitStack,
+) -> tuple[ModelThread | None, ...]:
+    """For each network what runs it for all cameras."""
     if len(cameras) == 1:
         return (None,) * len(stages)
-    if place.target is None:
-        return tuple(Turns() for _ in stages)
-    return (Turns(),) * len(stages)  # behind a target there may be one device for all networks
+    # Behind a target there may be one device for all networks.
+    count = len(stages) if place.target is None else 1
+    threads = [ModelThread() for _ in range(count)]
+    for thread in threads:
+        stack.callback(thread.close)
+    return tuple(threads) if place.target is None else (threads[0],) * len(stages)
 
 
 def what_was_found(runnable: Runnable) -> tuple[str, ...]:

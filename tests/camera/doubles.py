@@ -15,6 +15,7 @@ import numpy as np
 from edgecnn.camera.common import CommonOutputs
 from edgecnn.camera.events.event import Event
 from edgecnn.camera.loop import Listeners, LoopConfig, LoopSummary
+from edgecnn.camera.model_thread import ModelThread
 from edgecnn.camera.notices import Notices
 from edgecnn.camera.pipeline import FrameModel
 from edgecnn.camera.recording.line_file import LineFile
@@ -114,6 +115,11 @@ class Watching:
 
     def summary(self) -> dict[str, object]:
         return {}
+
+
+def waiting(thread: ModelThread) -> int:
+    """How many wait for their turn."""
+    return thread._threads._work_queue.qsize()
 
 
 def cameras(*each: FakeCamera | Exception) -> tuple[Callable[[], FakeCamera], list[Any]]:

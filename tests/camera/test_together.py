@@ -4,6 +4,7 @@ import io
 import json
 import threading
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from edgecnn.camera.common import CommonOutputs
 from edgecnn.camera.events.config import EventConfig
 from edgecnn.camera.events.watch import EventWatch
 from edgecnn.camera.loop import Listeners, LoopConfig
+from edgecnn.camera.model_thread import ModelThread
 from edgecnn.camera.notices import Notices
 from edgecnn.camera.pipeline import Pipeline, find
 from edgecnn.camera.recording.line_file import LineFile
@@ -21,7 +23,6 @@ from edgecnn.camera.sources.live import NewestSource
 from edgecnn.camera.sources.reconnect import ReconnectPolicy
 from edgecnn.camera.stats import STAGES
 from edgecnn.camera.together import CameraLoop, run_together
-from edgecnn.camera.turns import Turns
 from edgecnn.core.errors import CameraError
 from edgecnn.core.postprocess import ClassifySpec
 from edgecnn.core.preprocess import ImageInput, PreprocessSpec, StateInput
@@ -35,6 +36,7 @@ from tests.camera.doubles import (
     FakeClassifier,
     FakeDetector,
     Watching,
+    waiting,
 )
 from tests.camera.file_source import FileSource
 
@@ -69,7 +71,7 @@ class Gray(FakeCamera):
 
 def together(sources, predictor=None, *, stop=None, config=None, jsonl=None, each=None, **more):
     """Runs cameras a, b, c … on one detector; ``each`` gives the listeners of one by its name."""
-    predictor, turns = predictor or FakeDetector(), Turns()
+    predictor, thread = predictor or FakeDetector(), ModelThread()
     common = CommonOutputs(more.pop("sinks", ()), LineFile(jsonl) if jsonl is not None else None)
     shared = common.shared()
     loops = []
@@ -77,9 +79,10 @@ def together(sources, predictor=None, *, stop=None, config=None, jsonl=None, eac
         listeners = {"notices": Notices(camera=name, common=common.notices)}
         listeners |= each(name) if each else {}
         sinks = (*shared, *listeners.pop("sinks", ()))
-        model = Pipeline(predictor, PREPROCESS, DETECT, turns=turns)
+        model = Pipeline(predictor, PREPROCESS, DETECT, thread=thread)
         loops.append(CameraLoop(source, model, Listeners(sinks, **listeners), name))
-    return run_together(loops, config or LoopConfig(), common, stop=stop, **more)
+    with closing(thread):
+        return run_together(loops, config or LoopConfig(), common, stop=stop, **more)
 
 
 def parsed(stream: io.StringIO) -> tuple[list[dict], dict]:
@@ -216,26 +219,27 @@ def test_a_keyboard_interrupt_in_one_ends_all() -> None:
 
 def test_a_busy_camera_leaves_the_model_to_those_that_wait() -> None:
     """While another one waits, no camera has two inferences in a row."""
-    turns, order = Turns(), []
+    order: list[tuple[int, int]] = []
 
     class Noting(FakeDetector):
         def predict(self, inputs):
             found = super().predict(inputs)
-            order.append((round(float(inputs["x"].mean()) * 255), turns.waiting))
+            order.append((round(float(inputs["x"].mean()) * 255), waiting(thread)))
             return found
 
     predictor, values = Noting(0.001), (10, 100, 200)
-    loops = [
-        CameraLoop(
-            FileSource(Gray(ENDLESS, value)),
-            Pipeline(predictor, PREPROCESS, DETECT, turns=turns),
-            Listeners(),
-            str(value),
-        )
-        for value in values
-    ]
-    run_together(loops, LoopConfig(max_frames=60))
-    waited = [k for k, (_, waiting) in enumerate(order[:-1]) if waiting]
+    with closing(ModelThread()) as thread:
+        loops = [
+            CameraLoop(
+                FileSource(Gray(ENDLESS, value)),
+                Pipeline(predictor, PREPROCESS, DETECT, thread=thread),
+                Listeners(),
+                str(value),
+            )
+            for value in values
+        ]
+        run_together(loops, LoopConfig(max_frames=60))
+    waited = [k for k, (_, others) in enumerate(order[:-1]) if others]
     assert waited and len(order) == 180
     assert all(order[k][0] != order[k + 1][0] for k in waited)
 
@@ -277,15 +281,16 @@ def test_what_a_model_remembers_is_of_one_camera() -> None:
     before = PreprocessSpec(
         (ImageInput("x", 32, 32, "rgb", "stretch"), StateInput("h", (1, 2), "new_h"))
     )
-    predictor, turns, found = Remembering(), Turns(), {}
+    predictor, thread, found = Remembering(), ModelThread(), {}
     values = {"a": (250, 15), "b": (140, 20), "c": (200, 11)}
     loops = []
     for name, (value, count) in values.items():
         found[name] = []
         listeners = Listeners(on_result=lambda result: found[result.camera].append(result))
-        model = Pipeline(predictor, before, CLASSIFY, turns=turns)
+        model = Pipeline(predictor, before, CLASSIFY, thread=thread)
         loops.append(CameraLoop(FileSource(Gray(count, value)), model, listeners, name))
-    run_together(loops, LoopConfig())
+    with closing(thread):
+        run_together(loops, LoopConfig())
     for name, (value, count) in values.items():
         scores = [result.items[0].score for result in found[name]]
         assert len(scores) == count
@@ -297,17 +302,18 @@ def test_outputs_are_not_overwritten_by_another_camera_s_inference(resolver: str
     predictor = LiteRTPredictor(tiny_classifier(size=16, classes=4), threads=1, resolver=resolver)
     before = PreprocessSpec((ImageInput(predictor.inputs[0].name, 16, 16),))
     after = ClassifySpec(predictor.outputs[0].name, tuple("abcd"))
-    rng, turns = np.random.default_rng(5), Turns()
+    rng = np.random.default_rng(5)
     pictures = rng.integers(0, 256, (6, 16, 16, 3), np.uint8)
     alone = [find(Pipeline(predictor, before, after), picture, {}) for picture in pictures]
     assert len(set(alone)) == len(pictures)
-    pipelines = [Pipeline(predictor, before, after, turns=turns) for _ in pictures]
-    # All are inferred before any is decoded, as another camera's may be.
-    waiting = [
-        pipeline.prepare(picture, {})({})
-        for pipeline, picture in zip(pipelines, pictures, strict=True)
-    ]
-    assert [decode({}) for decode in waiting] == alone
+    with closing(ModelThread()) as thread:
+        pipelines = [Pipeline(predictor, before, after, thread=thread) for _ in pictures]
+        # All are inferred before any is decoded, as another camera's may be.
+        inferred = [
+            pipeline.prepare(picture, {})({})
+            for pipeline, picture in zip(pipelines, pictures, strict=True)
+        ]
+    assert [decode({}) for decode in inferred] == alone
 
 
 def test_shapes_that_a_run_decides_are_those_of_the_camera_s_own_run() -> None:
@@ -324,17 +330,15 @@ def test_shapes_that_a_run_decides_are_those_of_the_camera_s_own_run() -> None:
             self.rows = 1 + round(float(inputs["x"].mean()) * 4)
             return {"scores": np.full((self.rows, 2), 0.5, np.float32)}
 
-    predictor, seen = Growing(), []
-    turns = Turns()
+    predictor = Growing()
 
-    class Watched(Turns):
-        """Another camera's run comes as soon as the turn is over."""
+    class Shared(ModelThread):
+        """Another camera's run comes at once behind each."""
 
-        def __exit__(self, *error) -> None:
-            seen.append([info.shape for info in predictor.outputs])
-            super().__exit__(*error)
-            with turns:
-                predictor.predict({"x": np.ones((1, 32, 32, 3), np.float32)})
+        def run(self, work):
+            result = super().run(work)
+            super().run(lambda: predictor.predict({"x": np.ones((1, 32, 32, 3), np.float32)}))
+            return result
 
     captured = {}
 
@@ -342,8 +346,9 @@ def test_shapes_that_a_run_decides_are_those_of_the_camera_s_own_run() -> None:
         captured["shapes"] = [info.shape for info in infos], outputs["scores"].shape
         raise StopIteration
 
-    pipeline = Pipeline(predictor, PREPROCESS, CLASSIFY, turns=Watched())
-    decode = pipeline.prepare(np.zeros((8, 8, 3), np.uint8), {})({})
+    with closing(Shared()) as thread:
+        pipeline = Pipeline(predictor, PREPROCESS, CLASSIFY, thread=thread)
+        decode = pipeline.prepare(np.zeros((8, 8, 3), np.uint8), {})({})
     with pytest.MonkeyPatch.context() as patch, pytest.raises(StopIteration):
         patch.setattr("edgecnn.camera.pipeline.decode", fake_decode)
         decode({})

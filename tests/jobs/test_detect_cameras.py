@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
+import pytest
 
 from edgecnn.camera.choice import ClassChoice
 from edgecnn.camera.loop import LoopConfig
 from edgecnn.camera.pipeline import find
 from edgecnn.camera.recording.config import RecordingConfig
 from edgecnn.camera.sources.several import NamedSource, named_sources
-from edgecnn.camera.turns import Turns
 from edgecnn.jobs.bare_specs import SpecFiles
 from edgecnn.jobs.cascade_file import NetworkStage
 from edgecnn.jobs.detect_models import open_models
@@ -57,16 +57,18 @@ def test_cameras_share_the_predictor_and_have_thresholds_of_their_own(tmp_path: 
         assert [len(find(one, picture, {})) for one in (front, back)] == [0, 1]
 
 
-def test_who_takes_turns_with_what(tmp_path: Path) -> None:
+def test_who_shares_a_thread(tmp_path: Path) -> None:
     stages = [network(tmp_path)] * 2
     with ExitStack() as stack:
 
-        def turns(place: Place, cameras: tuple[NamedSource, ...]) -> tuple[Turns | None, ...]:
-            return open_models(stages, place, cameras, stack, lambda line: None).turns
+        def threads(place: Place, cameras: tuple[NamedSource, ...]) -> tuple:
+            return open_models(stages, place, cameras, stack, lambda line: None).threads
 
-        assert turns(HERE, TWO[:1]) == (None, None)
-        first, second = turns(HERE, TWO)
+        assert threads(HERE, TWO[:1]) == (None, None)
+        first, second = threads(HERE, TWO)
         assert first is not None and second is not None and first is not second
         # Behind a target there may be one device for both.
-        first, second = turns(Place(cast(Target, Emulator())), TWO)
+        first, second = threads(Place(cast(Target, Emulator())), TWO)
         assert first is not None and first is second
+    with pytest.raises(RuntimeError):
+        first.run(list)
