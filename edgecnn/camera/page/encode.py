@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from edgecnn.camera.clock import SYSTEM_CLOCK, TimeSource
 from edgecnn.camera.page.demand import Job
 from edgecnn.camera.page.reply import to_json_bytes
 from edgecnn.camera.recording.worker import Worker
@@ -47,13 +48,15 @@ class Encoder:
 
     Args:
         camera: its name, for the messages.
+        clock: for the pause.
 
     Attributes:
         deliver: gets what was made, on the thread.
         failed: likewise, an error of ours.
     """
 
-    def __init__(self, camera: str) -> None:
+    def __init__(self, camera: str, clock: TimeSource = SYSTEM_CLOCK) -> None:
+        self._clock = clock
         self.share = 0.1
         self.deliver: Callable[[Encoded], object] = lambda encoded: self.done()
         self.failed: Callable[[BaseException], object] = lambda error: None
@@ -71,7 +74,7 @@ class Encoder:
     @property
     def due(self) -> bool:
         """Whether the pause is over."""
-        return time.monotonic() >= self._due_s
+        return self._clock.now().monotonic_s >= self._due_s
 
     def take(self, seen: Seen, job: Job, fps: float) -> None:
         """Takes a frame; ``fps`` is what is said of the camera's rate."""
@@ -89,7 +92,7 @@ class Encoder:
 
     def _work(self, item: tuple[Seen, Job, float]) -> None:
         seen, job, fps = item
-        began_s, began_cpu_s = time.monotonic(), time.thread_time()
+        began_s, began_cpu_s = self._clock.now().monotonic_s, time.thread_time()
         encoded = Encoded()
         try:
             encoded = made_of(seen, job, fps, self._camera)

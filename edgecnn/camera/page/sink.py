@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import get_args
 
+from edgecnn.camera.clock import SYSTEM_CLOCK, TimeSource
 from edgecnn.camera.events.event import Event
 from edgecnn.camera.notices import NoticeKind
 from edgecnn.camera.page.demand import NOTHING, Job
@@ -29,6 +29,7 @@ class CameraSink:
 
     Args:
         camera: its name.
+        clock: for rates and pauses.
 
     Attributes:
         demand: what is wanted of the coming frames; set by the server's thread.
@@ -36,11 +37,12 @@ class CameraSink:
         frames: how many there were.
     """
 
-    def __init__(self, camera: str) -> None:
+    def __init__(self, camera: str, clock: TimeSource = SYSTEM_CLOCK) -> None:
+        self._clock = clock
         self.demand = NOTHING
         self.size: tuple[int, int] | None = None
         self.frames = 0
-        self.encoder = Encoder(camera)
+        self.encoder = Encoder(camera, clock)
         self._on_event: Callable[[Event], object] = _nobody
         self._next = NOTHING
         self._lock = threading.Lock()
@@ -73,8 +75,9 @@ class CameraSink:
         self.frames += 1
         height, width = seen.frame.image.shape[:2]
         self.size = width, height
+        now_s = self._clock.now().monotonic_s
         with self._lock:
-            self._ages.append((time.monotonic(), seen.result.age_ms))
+            self._ages.append((now_s, seen.result.age_ms))
         for event in seen.events:
             self.tell(event)
         job: Job = self._next
@@ -101,7 +104,7 @@ class CameraSink:
 
     def rate(self) -> float:
         """Frames a second, of the last seconds; 0 where none came."""
-        now_s = time.monotonic()
+        now_s = self._clock.now().monotonic_s
         with self._lock:
             times = [at_s for at_s, _ in self._ages]
         recent = [at_s for at_s in times if now_s - at_s <= _RATE_S]
@@ -117,7 +120,7 @@ class CameraSink:
 
     def recent_ages(self, seconds: float) -> list[float]:
         """Ages of the frames of the last seconds, ms."""
-        since_s = time.monotonic() - seconds
+        since_s = self._clock.now().monotonic_s - seconds
         with self._lock:
             return [age for at_s, age in self._ages if at_s >= since_s]
 
