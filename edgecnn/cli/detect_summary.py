@@ -12,6 +12,7 @@ from edgecnn.cli.event_options import event_line
 from edgecnn.cli.output import print_table
 from edgecnn.cli.record_options import recording_line, video_line
 from edgecnn.cli.streams import tell_people
+from edgecnn.cli.track_options import following_lines
 
 if TYPE_CHECKING:
     from edgecnn.camera.loop import LoopSummary
@@ -75,3 +76,5 @@ def _print_camera(camera: CameraSummary) -> None:
         line = said(run.outputs)
         if line is not None:
             click.echo(line)
+    for line in following_lines(run.outputs):
+        click.echo(line)

@@ -43,3 +43,27 @@ def follow_of(flags: Mapping[str, Any]) -> FollowConfig | None:
     if not (flags["track"] or flags["lines"] or flags["zones"]):
         return None
     return FollowConfig(given_places(flags["lines"], flags["zones"]))
+
+
+def following_lines(outputs: Mapping[str, Any]) -> list[str]:
+    """What was followed and counted, for people: a line for each line and zone.
+
+    Args:
+        outputs: what the follower said of itself, by key.
+    """
+    said = []
+    if "tracks" in outputs:
+        said.append(f"tracks: {outputs['tracks']}")
+    for count in outputs.get("counts", ()):
+        kind = "line" if "line" in count else "zone"
+        ways = [f"{count[way]} {way}{_by_label(count[f'{way}_by_label'])}" for way in ("in", "out")]
+        if count["inside"] is not None:
+            ways.append(f"{count['inside']} inside")
+        said.append(f"{kind} '{count[kind]}': {', '.join(ways)}")
+    return said
+
+
+def _by_label(counts: Mapping[str, int]) -> str:
+    """How many of each, where anything passed."""
+    each = ", ".join(f"{label} {count}" for label, count in counts.items() if count)
+    return f" ({each})" if each else ""

@@ -36,28 +36,40 @@ def both(clips: dict[str, Path]) -> list[str | Path]:
 
 
 def found(text: str) -> tuple[dict[str | None, list], dict]:
-    """Each camera's detections by frame, in order; and the last line."""
+    """Each camera's lines without what differs from run to run, in order; and the last line."""
     *frames, last = [json.loads(line) for line in text.splitlines()]
     of_camera: dict[str | None, list] = defaultdict(list)
     for line in frames:
-        of_camera[line.get("camera")].append((line["frame"], line["detections"]))
+        for key in ("time", "age_ms", "stage_ms"):
+            del line[key]
+        of_camera[line.pop("camera", None)].append(line)
     return of_camera, last
 
 
+def labels_of(lines: list[dict]) -> set[str]:
+    return {item["label"] for line in lines for item in line["detections"]}
+
+
 def test_each_camera_s_lines_are_those_of_its_clip_alone(clips, tmp_path: Path) -> None:
-    model = colour_points(tmp_path)
-    alone = {}
+    """Detections, tracks and counts too, which are followed from frame to frame."""
+    follow = ("--track", "--zone", "upper=0%,0%,100%,50%", "--line", "middle=50%,0%,50%,100%")
+    flags = ("detect", *colour_points(tmp_path), *follow, "--json")
+    alone, ends = {}, {}
     for name, clip in clips.items():
-        done = in_process("detect", *model, "--source", clip, "--json")
+        done = in_process(*flags, "--source", clip)
         assert done.returncode == 0 and '"camera"' not in done.stdout
-        alone[name] = found(done.stdout)[0][None]
+        lines, ends[name] = found(done.stdout)
+        alone[name] = lines[None]
         assert len(alone[name]) == FRAMES[name]
-    done = in_process("detect", *model, *both(clips), "--json")
+    done = in_process(*flags, *both(clips))
     assert done.returncode == 0, done.stderr
     lines, last = found(done.stdout)
     assert lines == alone
-    labels = {name: {one["label"] for _, items in alone[name] for one in items} for name in alone}
-    assert labels == {"front": {"red", "blue"}, "back": {"green"}}
+    for name, end in ends.items():
+        assert end["tracks"] > 0 and last["cameras"][name]["tracks"] == end["tracks"]
+        assert last["cameras"][name]["counts"] == end["counts"]
+    assert ends["front"]["counts"] != ends["back"]["counts"]
+    assert labels_of(alone["front"]) == {"red", "blue"} and labels_of(alone["back"]) == {"green"}
     assert {name: one["frames"] for name, one in last["cameras"].items()} == FRAMES
     assert last["frames"] == sum(FRAMES.values()) and last["ended"] == "source"
 
@@ -129,7 +141,7 @@ def test_two_networks_in_a_row_and_two_cameras(clips, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     lines, _ = found(done.stdout)
     assert lines == alone
-    inner = {item["then"][0]["label"] for _, items in alone["front"] for item in items}
+    inner = {item["then"][0]["label"] for line in alone["front"] for item in line["detections"]}
     assert inner <= {"x", "y", "z"} and inner
 
 
