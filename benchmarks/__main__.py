@@ -15,7 +15,7 @@ from edgecnn.cli.output import print_table, thousands
 SUBJECTS = (
     "start", "host", "mcu", "mcu_size", "mcu_steps", "boards", "memory", "quantization",
     "quantization_speed", "quantization_foreign", "decoding", "decoding_maps",
-    "detection", "camera", "cameras", "page",
+    "detection", "camera", "tracking", "cameras", "page",
 )  # fmt: skip
 
 

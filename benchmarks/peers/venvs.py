@@ -50,6 +50,13 @@ ULTRALYTICS_LITERT = Environment(
     "ultralytics-litert", (*ULTRALYTICS.requirements, "ai-edge-litert==2.3.0")
 )
 
+TRACKERS = Environment(
+    "trackers", ("supervision==0.27.0", "trackers==2.1.0", "norfair==2.1.1", "numpy==2.4.6")
+)
+
+# Calls a function that numpy 2 no longer has.
+MOTMETRICS = Environment("motmetrics", ("motmetrics==1.4.0", "numpy==1.26.4", "pandas==2.3.3"))
+
 
 class PeerFailedError(Exception):
     """A peer did not do it; the text is its last line."""

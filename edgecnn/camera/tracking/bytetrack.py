@@ -47,6 +47,9 @@ class TrackRules:
         reach: without overlap, how far from where it must be something of its class may be,
             standard deviations of the filter.
         farthest: and how far at the most, sizes of the object.
+        farthest_hidden: likewise where it was seen neither on the frame before nor within
+            ``recent_s``: what comes forth elsewhere is more likely something else.
+        recent_s: see there.
         noise: of the filter.
     """
 
@@ -63,6 +66,8 @@ class TrackRules:
     double: float = 0.75
     reach: float = 4.0
     farthest: float = 1.5
+    farthest_hidden: float = 1.0
+    recent_s: float = 0.2
     noise: Noise = field(default_factory=Noise)
 
 
@@ -130,6 +135,10 @@ class ByteTracker:
         self._confirmed = 0
         self._now_s = self._before_s = 0.0
 
+    def __len__(self) -> int:
+        """How many tracks there are, confirmed or not."""
+        return len(self._tracks)
+
     def update(self, items: tuple[Item, ...], time_s: float) -> Tracked:
         """See :class:`~edgecnn.camera.tracking.tracked.Tracker`."""
         self._before_s, self._now_s = self._now_s, max(self._now_s, time_s)
@@ -157,7 +166,7 @@ class ByteTracker:
         match.take(confirmed, ~sure, worth - rules.candidate_overlap)
         match.take(~confirmed, sure, worth - rules.overlap)
         if match.open_for(sure):
-            near = self._filter.nearness(found.boxes, rules.reach, rules.farthest)
+            near = self._filter.nearness(found.boxes, rules.reach, self._farthest())
             near[other] = 0.0
             match.take(confirmed, sure, near)
             match.take(~confirmed, sure, near)
@@ -169,6 +178,17 @@ class ByteTracker:
         for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
             tracks[row].see(found.items[column], self._now_s, fits[row, column] >= rules.plain)
         return {column: tracks[row] for row, column in match.pairs}
+
+    def _farthest(self) -> NDArray[np.float64]:
+        """Of each track: how far from where it must be it may be found at the most, sizes."""
+        rules = self._rules
+        since_s = min(self._before_s, self._now_s - rules.recent_s)
+        return np.array(
+            [
+                rules.farthest if track.last_s >= since_s else rules.farthest_hidden
+                for track in self._tracks
+            ]
+        )
 
     def _begin(self, found: Found, owners: dict[int, _Track]) -> None:
         """New tracks of what is left and is no double of anything that is followed."""

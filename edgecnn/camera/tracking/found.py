@@ -61,7 +61,7 @@ def _can_be_followed(item: Item) -> bool:
         and not item.whole_class
         and x2 - x1 >= _LEAST_SIDE
         and y2 - y1 >= _LEAST_SIDE
-        and max(abs(x1), abs(y1), abs(x2), abs(y2)) <= _FARTHEST
+        and all(abs(value) <= _FARTHEST for value in (*item.box_xyxy, *(item.point_xy or ())))
         and math.isfinite(item.score)
     )
 

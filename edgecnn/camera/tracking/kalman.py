@@ -137,13 +137,13 @@ class BoxFilter:
         self.speed_variance[rows] -= speed_gain * shared
         np.maximum(self.place[:, 2:], _LEAST_SIDE, out=self.place[:, 2:])
 
-    def nearness(self, boxes: Floats, reach: float, farthest: float) -> Floats:
+    def nearness(self, boxes: Floats, reach: float, farthest: Floats) -> Floats:
         """How near boxes are to where those that are followed must be.
 
         Args:
             boxes: (m, 4) as in ``place``.
             reach: how far from there something may be, standard deviations.
-            farthest: and how far at the most, sizes of the object.
+            farthest: (n,) and how far at the most, sizes of the object.
 
         Returns:
             (n, m): 1 at the place, falling to 0 where it may still be; 0 or less beyond, and where
@@ -151,7 +151,7 @@ class BoxFilter:
         """
         size = _size(self.place)
         variance = self.place_variance[:, :2] + (self._noise.measured * size) ** 2
-        limit = np.minimum(reach**2 * variance, (farthest * size) ** 2)
+        limit = np.minimum(reach**2 * variance, (farthest[:, None] * size) ** 2)
         away = (boxes[:, :2] - self.place[:, None, :2]) ** 2 / limit[:, None]
         near: Floats = 1 - away.sum(axis=2)
         growth = np.abs(np.log(boxes[:, 2:] / self.place[:, None, 2:])).max(axis=2)

@@ -145,6 +145,7 @@ def test_a_double_is_not_counted_twice():
         item(0, 0, 1e300, 1e300),
         item(50, 50, whole_frame=True),
         item(50, 50, whole_class=True),
+        item(50, 50, point_xy=(50.0, math.nan)),
     ],
 )
 def test_strange_boxes_pass_and_disturb_nothing(strange):
