@@ -6,7 +6,7 @@ const LAYERS = [
   { key: "trails", name: "Trails", shortcut: "t" },
   { key: "points", name: "Key points", shortcut: "k" },
   { key: "masks", name: "Masks", shortcut: "m" },
-  { key: "places", name: "Lines and zones", shortcut: "z" },
+  { key: "places", name: "Lines", shortcut: "z" },
 ];
 
 class Choices {

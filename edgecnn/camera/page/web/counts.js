@@ -20,12 +20,14 @@ class Counts {
     this.since.textContent = about.counts_since ? `since ${clock(about.counts_since)}` : "";
   }
 
-  /** Shows a camera's places; `counts` of its newest frame, null: none yet. */
-  show(camera, counts) {
-    const known = new Map((counts ?? []).map((count) => [placeName(count), count]));
-    const rows = camera.places.map((place) => known.get(place.name) ?? { [place.kind]: place.name, in: 0, out: 0, inside: place.kind === "zone" ? 0 : null });
-    for (const count of known.values()) if (!camera.places.some((place) => place.name === placeName(count))) rows.push(count);
-    this.rows = rows;
+  /** Shows the places of these cameras; `counts`: by camera, of its newest frame. */
+  show(cameras, counts) {
+    this.rows = cameras.flatMap((camera) => {
+      const known = new Map((counts.get(camera.name) ?? []).map((count) => [placeName(count), count]));
+      const places = camera.places.filter((place) => !known.has(place.name));
+      const rows = [...places.map((place) => ({ [place.kind]: place.name, in: 0, out: 0, inside: place.kind === "zone" ? 0 : null })), ...known.values()];
+      return rows.map((row) => ({ ...row, camera: cameras.length > 1 ? camera.name : "" }));
+    });
     // Frames come thirty times a second; people read slower.
     if (this.waits) return;
     this.waits = true;
@@ -47,10 +49,11 @@ class Counts {
   }
 
   lines(row) {
-    const name = placeName(row);
+    const name = `${row.camera}/${placeName(row)}`;
     const open = this.open.has(name);
+    const tag = row.camera ? make("span", { class: "tag", text: row.camera }) : null;
     const button = make("button", { type: "button", class: "opener", "aria-expanded": String(open), "data-place": name, title: "By class",
-      on: { click: () => { (open ? this.open.delete(name) : this.open.add(name)); this.draw(); } } }, icon("more"), icon(row.line !== undefined ? "line" : "zone"), make("span", { text: name }));
+      on: { click: () => { (open ? this.open.delete(name) : this.open.add(name)); this.draw(); } } }, icon("more"), icon(row.line !== undefined ? "line" : "zone"), make("span", { text: placeName(row) }), tag);
     const figure = (value) => make("td", { class: "num", text: value === null || value === undefined ? "" : whole(value) });
     const lines = [make("tr", { class: "place" }, make("th", { scope: "row" }, button), figure(row.in), figure(row.out), figure(row.inside))];
     if (!open) return lines;

@@ -70,12 +70,13 @@ class Page {
   /** Streams of what is shown; the first one also brings events, figures and limits. */
   connect() {
     this.disconnect();
-    const shown = this.chosen === ALL ? this.about.cameras : [this.chosen];
+    const shown = this.shown();
     byId("screens").dataset.count = Math.min(shown.length, 9);
     this.views = shown.map((camera, place) => this.view(camera, place, shown.length > 1));
     byId("screens").replaceChildren(...this.views.map((view) => view.root));
     this.views.forEach((view, place) => { if (view instanceof CameraView) this.listen(view, place === 0); });
-    this.figures.choose(this.main().name);
+    this.figures.choose(this.chosen === ALL ? null : this.chosen.name);
+    setText(byId("figures-of"), this.about.cameras.length < 2 ? "" : this.chosen === ALL ? "all cameras" : this.chosen.name);
     this.showCounts();
     this.pauseAll(this.paused);
     this.stills();
@@ -133,19 +134,19 @@ class Page {
     const found = frame.detections ?? [];
     this.classes.saw(found);
     if (frame.counts?.length) this.counts.set(frame.camera ?? "", frame.counts);
-    if (this.main() && (frame.camera ?? "") === this.main().name) this.showCounts();
+    this.showCounts();
     if (frame.trails?.length) this.use("trails");
     if (found.some((item) => item.keypoints)) this.use("points");
     if (found.some((item) => item.mask)) this.use("masks");
   }
 
-  showCounts() {
-    this.countTable.show(this.main(), this.counts.get(this.main().name));
+  /** The cameras whose pictures are here. */
+  shown() {
+    return this.chosen === ALL ? this.about.cameras : [this.chosen];
   }
 
-  /** The camera that figures and counts are of. */
-  main() {
-    return this.chosen === ALL ? this.about.cameras[0] : this.chosen;
+  showCounts() {
+    this.countTable.show(this.shown(), this.counts);
   }
 
   /* ---- what is shown ---- */
@@ -271,17 +272,19 @@ class Page {
     if (this.lastState) this.state(...this.lastState);
   }
 
+  /** A picture of each camera that is shown. */
   async snapshot() {
     if (!this.about) return;
-    const camera = this.main().name;
-    try {
-      const response = await fetch(`/snapshot.jpg?camera=${encodeURIComponent(camera)}${this.choices.drawn ? "&drawn=1" : ""}`, { cache: "no-store" });
-      if (!response.ok) throw new Error(await errorOf(response));
-      const name = `edgecnn_${camera ? `${camera.replace(/[^\w-]+/g, "-")}_` : ""}${stamp()}.jpg`;
-      download(await response.blob(), name);
-      toast(`Saved ${name}`);
-    } catch (error) {
-      toast(`No snapshot: ${error.message}`);
+    for (const { name: camera } of this.shown()) {
+      try {
+        const response = await fetch(`/snapshot.jpg?camera=${encodeURIComponent(camera)}${this.choices.drawn ? "&drawn=1" : ""}`, { cache: "no-store" });
+        if (!response.ok) throw new Error(await errorOf(response));
+        const name = `edgecnn_${camera ? `${camera.replace(/[^\w-]+/g, "-")}_` : ""}${stamp()}.jpg`;
+        download(await response.blob(), name);
+        toast(`Saved ${name}`);
+      } catch (error) {
+        toast(`No snapshot: ${error.message}`);
+      }
     }
   }
 
