@@ -107,8 +107,9 @@ def _clip(browser: Any) -> list[np.ndarray]:
 
 
 def _write_picture(path: Path, picture: np.ndarray) -> None:
-    """As a PNG of 256 colours: a picture of a textured ground would have a megabyte otherwise."""
-    cv2.imwrite(str(path), picture, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    """As a PNG, in steps of two: the ground's texture takes a fifth less, and nobody sees it."""
+    coarse = (picture & 0xFE) | (picture >> 7)
+    cv2.imwrite(str(path), coarse, [cv2.IMWRITE_PNG_COMPRESSION, 9])
 
 
 def _write_clip(path: Path, frames: list[np.ndarray]) -> None:
