@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import colorsys
 import math
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from edgecnn.camera.counting.places import CountedPlace
+from edgecnn.camera.drawing import Style, class_colour, draw_text, plain_text, style_for
 from edgecnn.camera.events.regions import FrameRegion
 from edgecnn.camera.following import Following
+from edgecnn.camera.overlay_following import draw_places, draw_trails
 from edgecnn.camera.result import FrameMask, Item
 from edgecnn.camera.sources.capture import Image
 
-Colour = tuple[int, int, int]
+__all__ = ["OverlayOptions", "class_colour", "draw", "plain_text"]
+
 # Key points that score less are neither drawn nor joined.
 _POINT_SCORE = 0.2
 # How much of the frame stays visible below a mask.
@@ -34,7 +36,9 @@ class OverlayOptions:
         masks, keypoints: likewise, where the model gives them.
         min_side: smaller frames are enlarged by a whole factor until their short side has at
             least so many pixels, so that text can be read; the long side grows to 16384 at most.
+        trails: the ways of what is followed.
         regions: of the events; outlined, below everything else.
+        places: lines and zones that are counted at; likewise, with their counts.
     """
 
     boxes: bool = True
@@ -43,28 +47,10 @@ class OverlayOptions:
     status: bool = True
     masks: bool = True
     keypoints: bool = True
+    trails: bool = True
     min_side: int = 320
     regions: tuple[FrameRegion, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Style:
-    thickness: int
-    font_scale: float
-    font_thickness: int
-    pad: int
-
-
-def class_colour(index: int) -> Colour:
-    """A class's colour, B, G, R bytes: always the same, neighbours far apart in hue.
-
-    >>> class_colour(3) == class_colour(3) != class_colour(4)
-    True
-    """
-    hue = (0.58 + index * 0.61803398875) % 1
-    value = (1.0, 0.82)[(index // 8) % 2]
-    red, green, blue = colorsys.hsv_to_rgb(hue, 0.78, value)
-    return round(blue * 255), round(green * 255), round(red * 255)
+    places: tuple[CountedPlace, ...] = ()
 
 
 def draw(
@@ -93,20 +79,25 @@ def draw(
     if factor > 1:
         size = (width * factor, height * factor)
         image = cv2.resize(image, size, interpolation=cv2.INTER_NEAREST)
-    style = _style(min(image.shape[:2]))
+    style = style_for(min(image.shape[:2]))
     # Plates over boxes over masks, and the best detection last, on top.
     items = list(_with_their_crops(found))[::-1]
     for item in items:
         _draw_mask(image, item, options, factor, style)
     for region in options.regions:
         _draw_region(image, region, options, style)
+    if options.places:
+        counts = following.counts if following is not None else ()
+        draw_places(image, options.places, counts, (height, width), factor, style)
+    if following is not None and options.trails:
+        draw_trails(image, following.trails, factor, style)
     for item in items:
         _draw_box(image, item, options, factor, style)
         _draw_key_points(image, item, options, factor, style)
     for item in items:
         _draw_label(image, item, options, factor, style)
     if options.status and status:
-        _text(image, status, (0, 0), (32, 32, 32), style)
+        draw_text(image, status, (0, 0), (32, 32, 32), style)
     return image
 
 
@@ -124,12 +115,7 @@ def _with_their_crops(items: Iterable[Item]) -> Iterator[Item]:
         yield from _with_their_crops(inner)
 
 
-def _style(short_side: int) -> _Style:
-    size = min(max(short_side / 480, 0.75), 3.0)
-    return _Style(max(1, round(2 * size)), 0.55 * size, max(1, round(1.4 * size)), round(4 * size))
-
-
-def _draw_region(image: Image, region: FrameRegion, options: OverlayOptions, style: _Style) -> None:
+def _draw_region(image: Image, region: FrameRegion, options: OverlayOptions, style: Style) -> None:
     import cv2
 
     height, width = image.shape[:2]
@@ -138,12 +124,10 @@ def _draw_region(image: Image, region: FrameRegion, options: OverlayOptions, sty
     cv2.polylines(image, outline, True, _REGION_COLOUR, style.font_thickness)
     if options.labels:
         x, y = outline[0][0].tolist()
-        _text(image, region.name, (x, y), _REGION_COLOUR, style)
+        draw_text(image, region.name, (x, y), _REGION_COLOUR, style)
 
 
-def _draw_box(
-    image: Image, item: Item, options: OverlayOptions, factor: int, style: _Style
-) -> None:
+def _draw_box(image: Image, item: Item, options: OverlayOptions, factor: int, style: Style) -> None:
     import cv2
 
     if item.whole_frame or item.whole_class or not options.boxes:
@@ -161,7 +145,7 @@ def _draw_box(
 
 
 def _draw_mask(
-    image: Image, item: Item, options: OverlayOptions, factor: int, style: _Style
+    image: Image, item: Item, options: OverlayOptions, factor: int, style: Style
 ) -> None:
     """The class's colour over the mask, half transparent, and its outline."""
     import cv2
@@ -185,7 +169,7 @@ def _draw_mask(
 
 
 def _draw_key_points(
-    image: Image, item: Item, options: OverlayOptions, factor: int, style: _Style
+    image: Image, item: Item, options: OverlayOptions, factor: int, style: Style
 ) -> None:
     """Lines between the points that belong together, and a dot with a rim on each."""
     import cv2
@@ -215,9 +199,10 @@ def _pixel(x: float, y: float, factor: int) -> tuple[int, int]:
 
 
 def _draw_label(
-    image: Image, item: Item, options: OverlayOptions, factor: int, style: _Style
+    image: Image, item: Item, options: OverlayOptions, factor: int, style: Style
 ) -> None:
-    words = [item.label] if options.labels else []
+    words = [f"#{item.track}"] if item.track is not None else []
+    words += [item.label] if options.labels else []
     words += [f"{item.score * 100:.0f}%"] if options.scores else []
     for inner in item.then or ():
         if inner.whole_frame and options.labels:
@@ -227,14 +212,14 @@ def _draw_label(
         return
     colour = class_colour(item.class_index)
     if item.whole_frame:
-        _text(image, " ".join(words), (0, image.shape[0]), colour, style)
+        draw_text(image, " ".join(words), (0, image.shape[0]), colour, style)
         return
     if item.whole_class and item.mask is not None:
         x, y = _deepest(item.mask)
-        _text(image, " ".join(words), (x * factor, y * factor), colour, style, around=True)
+        draw_text(image, " ".join(words), (x * factor, y * factor), colour, style, around=True)
         return
     x, y = round(item.box_xyxy[0] * factor), round(item.box_xyxy[1] * factor)
-    _text(image, " ".join(words), (x - style.thickness // 2, y), colour, style, above=True)
+    draw_text(image, " ".join(words), (x - style.thickness // 2, y), colour, style, above=True)
 
 
 def _deepest(mask: FrameMask) -> tuple[int, int]:
@@ -248,41 +233,3 @@ def _deepest(mask: FrameMask) -> tuple[int, int]:
     depth = cv2.distanceTransform(padded, cv2.DIST_L1, 3)
     row, col = divmod(int(depth.argmax()), depth.shape[1])
     return area.left + (col - 1) * step, area.top + (row - 1) * step
-
-
-def _text(
-    image: Image,
-    text: str,
-    at: tuple[int, int],
-    colour: Colour,
-    style: _Style,
-    *,
-    above: bool = False,
-    around: bool = False,
-) -> None:
-    """Text on a filled plate below, above or around ``at``, moved so that it lies in the image."""
-    import cv2
-
-    font = cv2.FONT_HERSHEY_SIMPLEX
-    text = plain_text(text)
-    (width, height), base = cv2.getTextSize(text, font, style.font_scale, style.font_thickness)
-    plate_w, plate_h = width + 2 * style.pad, height + base + style.pad
-    x = max(0, min(at[0] - plate_w // 2 if around else at[0], image.shape[1] - plate_w))
-    y = at[1] - (plate_h if above else plate_h // 2 if around else 0)
-    y = max(0, min(y, image.shape[0] - plate_h))
-    cv2.rectangle(image, (x, y), (x + plate_w - 1, y + plate_h - 1), colour, cv2.FILLED)
-    blue, green, red = colour
-    ink = (0, 0, 0) if 0.114 * blue + 0.587 * green + 0.299 * red > 120 else (255, 255, 255)
-    origin = (x + style.pad, y + height + style.pad // 2)
-    cv2.putText(image, text, origin, font, style.font_scale, ink, style.font_thickness, cv2.LINE_AA)
-
-
-def plain_text(text: str, limit: int = 40) -> str:
-    """Text that OpenCV's fonts can draw: ASCII, accents dropped, at most ``limit`` characters.
-
-    >>> plain_text("Pièce n° 4")
-    'Piece n? 4'
-    """
-    kept = (c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    ascii_text = "".join(c if " " <= c <= "~" else "?" for c in kept)
-    return ascii_text if len(ascii_text) <= limit else ascii_text[: limit - 3] + "..."

@@ -82,8 +82,12 @@ class DetectRequest:
         return self.video.parent / name / self.video.name
 
     def _overlay(self) -> OverlayOptions | None:
-        """How results are drawn, the regions of the events with them."""
+        """How results are drawn, with the regions of the events, lines and zones."""
         overlay = self.config.overlay
-        if overlay is None or self.events is None:
-            return overlay
-        return replace(overlay, regions=self.events.regions)
+        if overlay is None:
+            return None
+        return replace(
+            overlay,
+            regions=self.events.regions if self.events is not None else (),
+            places=self.follow.places if self.follow is not None else (),
+        )

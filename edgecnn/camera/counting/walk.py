@@ -13,12 +13,14 @@ from edgecnn.camera.result import Item
 _REMEMBERED = 32
 # Before anything is known: as shares of the object's size, and how many sightings it stands for.
 _FIRST_NOISE, _FIRST_WEIGHT = 0.02, 2
-# The median length of a two-dimensional normal vector, by its standard deviation (Rayleigh).
-_MEDIAN_LENGTH = 1.1774
+# The median of a normal distribution's magnitude, by its standard deviation.
+_MEDIAN = 0.6745
+# The median of few may lie too low: so much is added, divided by their number.
+_DOUBT = 1.0
 # A pause so many times longer than the step before tells nothing of noise.
 _LONGEST_PAUSE = 4.0
 # So many standard deviations are no noise.
-_SURE = 5.0
+_SURE = 4.5
 # What stands still sways by such a share of its size; a point of a grid by such a share of a cell.
 _SWAY, _SWAY_OF_POINTS = 0.04, 0.3
 
@@ -27,9 +29,9 @@ class Walk:
     """Where the anchor of one track is seen: the middle of its lower edge, or its point.
 
     Noise is judged by how far a sighting is from where the two before it point to: a steady walk
-    gives nothing, noise of standard deviation s a vector of s · sqrt(1 + (1+g)² + g²) in each
-    direction, with g the ratio of the two steps in time; the median of the last 32 is taken, so
-    that turns and single bad boxes do not matter.
+    gives nothing, noise of standard deviation s gives one of s · sqrt(1 + (1+g)² + g²) in each
+    direction, with g the ratio of the two steps in time. The medians of the last 32 are taken, so
+    that turns and single bad boxes do not matter, and of both directions the greater one.
 
     Attributes:
         item: as it was seen last.
@@ -39,7 +41,8 @@ class Walk:
     """
 
     __slots__ = (
-        "_earlier", "_lengths", "_noise", "_step_s", "_time_s", "before", "item", "leapt", "point",
+        "_across", "_down", "_earlier", "_noise", "_step_s", "_time_s", "before", "item", "leapt",
+        "point",
     )  # fmt: skip
 
     def __init__(self, item: Item, time_s: float) -> None:
@@ -49,7 +52,8 @@ class Walk:
         self._earlier: Point | None = None
         self._time_s, self._step_s = time_s, 0.0
         first = _FIRST_NOISE * self.size
-        self._lengths: deque[float] = deque([first] * _FIRST_WEIGHT, maxlen=_REMEMBERED)
+        self._across: deque[float] = deque([first] * _FIRST_WEIGHT, maxlen=_REMEMBERED)
+        self._down: deque[float] = deque([first] * _FIRST_WEIGHT, maxlen=_REMEMBERED)
         self._noise: float | None = None
 
     @property
@@ -60,9 +64,11 @@ class Walk:
 
     @property
     def noise(self) -> float:
-        """The standard deviation of the anchor in each direction, pixels."""
+        """The standard deviation of the anchor in the worse direction, pixels."""
         if self._noise is None:
-            self._noise = min(statistics.median(self._lengths), self.size / _SURE)
+            middle = max(statistics.median(self._across), statistics.median(self._down))
+            noise = middle * (1 + _DOUBT / len(self._down))
+            self._noise = min(noise, self.size / _SURE)
         return self._noise
 
     def clear(self, sightings: int = 1) -> float:
@@ -97,5 +103,6 @@ class Walk:
         limit = 0.5 * self.size
         if off > limit and math.dist(self.point, before) > limit:
             self.leapt = off > _SURE * spread * self.noise
-        self._lengths.append(off / (spread * _MEDIAN_LENGTH))
+        self._across.append(abs(off_x) / (spread * _MEDIAN))
+        self._down.append(abs(off_y) / (spread * _MEDIAN))
         self._noise = None

@@ -14,6 +14,10 @@ from edgecnn.camera.geometry import Point, distance, holds, passed, sides
 _MOST_POINTS = 64
 # A way in doubt has passed if it would have, moved aside by so much of the usual distance.
 _ASIDE = 0.6
+_ASIDES = (
+    (0.0, 0.0),
+    *((math.cos(turn), math.sin(turn)) for turn in (k * math.pi / 4 for k in range(8))),
+)
 
 
 class ZoneBorder:
@@ -48,7 +52,7 @@ class AtZone:
     (:class:`~edgecnn.camera.counting.evidence.Evidence`), so that what stops on the border, or
     turns back there, counts nothing. What has been through (or out and in again) without ever being
     sure of it, because the zone is narrow there or frames are missing, counts both if its way still
-    passes the border when it is moved aside a little, to either hand: a corner that is only brushed
+    passes the border when it is moved aside a little, to anywhere: a corner that is only brushed
     does not count.
 
     Args:
@@ -110,7 +114,9 @@ class AtZone:
         self._inside, self._met, self._way = inside, False, [walk.point]
         if before is None:
             first = self._evidence.at_first(walk)
-            before = inside if first == 0 else first > 0
+            if first == 0:
+                return ()
+            before = first > 0
         if before != inside:
             return ("in",) if inside else ("out",)
         if not (met and self._passes_aside(way, _ASIDE * walk.clear())):
@@ -118,16 +124,11 @@ class AtZone:
         return ("out", "in") if inside else ("in", "out")
 
     def _passes_aside(self, way: list[Point], aside: float) -> bool:
-        """Whether the way meets the border also when it is moved aside, to either hand."""
+        """Whether the way meets the border also when it is moved aside a little, to anywhere."""
         smooth = [_mean(way, place) for place in range(len(way))]
-        (x1, y1), (x2, y2) = smooth[0], smooth[-1]
-        length = math.hypot(x2 - x1, y2 - y1)
-        if length < aside:
-            return False
-        across, down = -(y2 - y1) / length * aside, (x2 - x1) / length * aside
         return all(
-            self._meets([(x + hand * across, y + hand * down) for x, y in smooth])
-            for hand in (-1, 0, 1)
+            self._meets([(x + aside * across, y + aside * down) for x, y in smooth])
+            for across, down in _ASIDES
         )
 
     def _meets(self, way: list[Point]) -> bool:

@@ -9,6 +9,9 @@ from edgecnn.camera.clock import Instant
 
 SCHEMA = "edgecnn.event/1"
 
+#: Kinds of events that a clip and a snapshot are made for.
+SHOWN_KINDS = frozenset({"appeared", "crossed", "entered", "exited"})
+
 
 @dataclass(frozen=True)
 class Event:
@@ -16,7 +19,8 @@ class Event:
 
     Attributes:
         number: counts the events of this run from 1.
-        kind: ``appeared``, ``left``, ``started``, ``ended``, or the kind of a notice.
+        kind: ``appeared``, ``left``, ``crossed`` (a line), ``entered`` and ``exited`` (a zone),
+            ``started``, ``ended``, or the kind of a notice.
         moment: when; of ``left``: when that was clear.
         source: where the frames come from, passwords masked; None: it is about what several
             cameras share.

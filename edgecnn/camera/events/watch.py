@@ -12,6 +12,7 @@ from edgecnn.camera.clock import SYSTEM_CLOCK, Instant, TimeSource
 from edgecnn.camera.events.config import EventConfig
 from edgecnn.camera.events.event import Event
 from edgecnn.camera.events.regions import InRegions
+from edgecnn.camera.following import Crossing
 from edgecnn.camera.notices import LoopNotice
 from edgecnn.camera.result import FrameResult, Item
 from edgecnn.camera.sources.frames import Frame
@@ -19,8 +20,9 @@ from edgecnn.camera.sources.frames import Frame
 #: Names the files that will show an event, in the event.
 Attach = Callable[[Event], Event]
 
-#: What counts as one thing that can be there: a label, and a region or None for the whole frame.
-PresenceKey = tuple[str, str | None]
+#: What counts as one thing that can be there: a label, a region or None for the whole frame, and a
+#: track or None where nothing is followed.
+PresenceKey = tuple[str, str | None, int | None]
 
 
 @dataclass
@@ -58,9 +60,13 @@ class EventWatch:
     been there for ``after_s``, on at least half of the frames of that time; it has left once frames
     without it span ``gap_s``. While no frames come, nobody can tell, and nothing leaves.
 
+    Where things are followed, each track is a presence of its own, and what has no number yet is
+    none; it has also left when its track is over. What passes a line or the border of a zone is an
+    event at once, wherever the regions are.
+
     Time is that of the frames: the position in a file, so that a file gives the same events however
     fast it is processed, and the monotonic clock for live sources. The wall clock only dates
-    events. At most labels × regions presences are remembered.
+    events. At most labels × regions presences are remembered, or as many for each track.
 
     Args:
         config: what makes an event.
@@ -103,22 +109,25 @@ class EventWatch:
         return replace(event, camera=None, source=None)
 
     def see(self, frame: Frame, result: FrameResult) -> tuple[Event, ...]:
-        """What began or ended with this frame: first what left, then what appeared."""
+        """What happened with this frame: first what left, then what appeared, then what passed."""
         if not math.isfinite(frame.timestamp_s):
             frame = replace(frame, timestamp_s=self._before_s or 0.0)
         now_s = self._advance(frame.timestamp_s)
         found = self._found(frame, result)
+        following = result.following
+        over = frozenset(following.ended if following is not None else ())
         left = [
             self._left(key, presence, began, frame.captured)
             for key, presence in tuple(self._there.items())
-            if key not in found and (began := self._missing(key, presence, now_s))
+            if key not in found and (began := self._missing(key, presence, now_s, over))
         ]
         appeared = [
             self._appeared(key, item, frame)
             for key, item in found.items()
             if self._seen(key, item, frame, now_s)
         ]
-        return (*left, *appeared)
+        crossings = following.crossings if following is not None else ()
+        return (*left, *appeared, *(self._passed(crossing, frame) for crossing in crossings))
 
     def end(self, why: str) -> tuple[Event, ...]:
         """What is still there leaves; then the end itself."""
@@ -139,12 +148,15 @@ class EventWatch:
         return self._now_s
 
     def _found(self, frame: Frame, result: FrameResult) -> dict[PresenceKey, Item]:
-        """The best detection of each label in each region."""
+        """The best detection of each label, or of each track, in each region."""
         found: dict[PresenceKey, Item] = {}
+        followed = result.following is not None
         size = (frame.image.shape[0], frame.image.shape[1])
         for item in result.items:
+            if followed and item.track is None:
+                continue
             for region in self._regions.of(item, size):
-                key = (item.label, region)
+                key = (item.label, region, item.track)
                 if key not in found or item.score > found[key].score:
                     found[key] = item
         return found
@@ -165,12 +177,14 @@ class EventWatch:
         presence.hits += 1
         return presence.appeared is None and now_s - presence.began_s >= self._config.after_s
 
-    def _missing(self, key: PresenceKey, presence: _Presence, now_s: float) -> Event | None:
+    def _missing(
+        self, key: PresenceKey, presence: _Presence, now_s: float, over: frozenset[int]
+    ) -> Event | None:
         """Notes that it is not there; if it leaves with that, the event it began with."""
         presence.frames += 1
         if presence.absent_s is None:
             presence.absent_s = now_s
-        gone = now_s - presence.absent_s >= self._config.gap_s
+        gone = key[2] in over or now_s - presence.absent_s >= self._config.gap_s
         if presence.appeared is None and 2 * presence.hits < presence.frames:
             gone = True
         if not gone:
@@ -207,7 +221,29 @@ class EventWatch:
             score=score,
             box_xyxy=presence.box_xyxy,
             region=key[1],
+            track=key[2],
         )
+
+    def _passed(self, crossing: Crossing, frame: Frame) -> Event:
+        """An event of a line or zone, on the frame that made it sure."""
+        line = crossing.kind == "line"
+        event = replace(
+            self._event(
+                "crossed" if line else "entered" if crossing.direction == "in" else "exited",
+                frame.captured,
+            ),
+            frame=frame.sequence,
+            timestamp_s=frame.timestamp_s,
+            file=frame.name,
+            label=crossing.label,
+            score=crossing.score,
+            box_xyxy=crossing.box_xyxy,
+            track=crossing.track,
+            line=crossing.place if line else None,
+            zone=None if line else crossing.place,
+            direction=crossing.direction,
+        )
+        return event if self._attach is None else self._attach(event)
 
     def _event(self, kind: str, moment: Instant) -> Event:
         number = self._next_number()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgecnn.camera.clock import SYSTEM_CLOCK, TimeSource
-from edgecnn.camera.events.event import Event
+from edgecnn.camera.events.event import SHOWN_KINDS, Event
 from edgecnn.camera.notices import Notices
 from edgecnn.camera.recording.attachments import Attachments
 from edgecnn.camera.recording.encoder import EncodedFrame
@@ -183,7 +183,7 @@ class ClipSink:
 
 def begins_clip(event: Event) -> bool:
     """Whether a clip was named for it: what leaves names the clip that showed how it came."""
-    return event.kind == "appeared" and event.clip is not None
+    return event.kind in SHOWN_KINDS and event.clip is not None
 
 
 def scaled(jpeg: bytes, size: tuple[int, int]) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgecnn.camera.events.event import Event
+from edgecnn.camera.events.event import SHOWN_KINDS, Event
 from edgecnn.camera.recording.encoder import EncodedFrame
 from edgecnn.camera.recording.late import LateEvents
 from edgecnn.camera.recording.names import RecordingName
@@ -61,6 +61,6 @@ class SnapshotSink:
 
 def snapshot_of(event: Event) -> RecordingName | None:
     """The name of the snapshot to be made: what leaves names the one of its coming."""
-    if event.kind != "appeared" or event.snapshot is None:
+    if event.kind not in SHOWN_KINDS or event.snapshot is None:
         return None
     return RecordingName.of(Path(event.snapshot))
