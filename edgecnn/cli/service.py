@@ -180,11 +180,11 @@ def _checked(line: tuple[str, ...]) -> tuple[DetectRequest, frozenset[str]]:
         given = frozenset(
             key for key in flags if context.get_parameter_source(key) is not ParameterSource.DEFAULT
         )
-        for key in _FILES:
-            path = flags.get(key)
-            if path is not None and not path.is_file():
+        named = [(f"--{key.replace('_', '-')}", flags[key]) for key in _FILES if flags[key]]
+        for option, path in (*named, *(("--import", path) for path in flags["imports"])):
+            if not path.is_file():
                 raise UsageError(
-                    f"there is no file '{path}', which --{key.replace('_', '-')} names",
+                    f"there is no file '{path}', which {option} names",
                     hint="a path counts from this folder; check it",
                 )
         return request_of(flags.pop("model"), flags.pop("project"), flags), given
@@ -246,6 +246,8 @@ def _show_installed(
             "note: it starts when you log in; to start it with the machine, type: sudo loginctl"
             f" enable-linger {user}"
         )
+    if done.kept:
+        click.echo(f"kept for it, where only {user} can read: {', '.join(done.kept)}")
     for line in _page_lines(done, page, user):
         click.echo(line)
     click.echo(
@@ -259,7 +261,7 @@ def _page_lines(done: Installed, page: PageConfig | None, user: str) -> tuple[st
     if done.token is not None and page is not None:
         address = (done.page or f"http://{machine}:{page.port}/").split(" or ")[0]
         if not done.new_token:
-            return (f"page: {address} (with the token of before)",)
+            return (f"page: {address} (its token is the one that is kept)",)
         return (
             f"page: {address}?token={done.token}",
             "this token is shown once; it stays the same until edgecnn service remove",

@@ -69,6 +69,7 @@ class Installed:
         page: where its page is; None: nowhere, or not known yet.
         token: of the page; None: it needs none.
         new_token: whether that was made just now.
+        kept: the names of the secret variables that it gets.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Installed:
     page: str | None
     token: str | None
     new_token: bool
+    kept: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """``edgecnn.service-install/1``; a token is shown on its first day alone."""
@@ -95,6 +97,7 @@ class Installed:
             "memory_limited": self.limited,
             "page": self.page,
             "token": self.token if self.new_token else None,
+            "kept": list(self.kept),
         }
 
 
@@ -175,6 +178,7 @@ def install(
         _page(files, begun_s) if state == "running" else None,
         kept.get(PAGE_TOKEN) if request.needs_token else None,
         new_token,
+        tuple(sorted(kept)),
     )
 
 
@@ -265,14 +269,15 @@ def _start(files: ServiceFiles, manager: UserManager) -> str:
         ServiceError: it ended at once.
     """
     manager.tries("reset-failed", files.unit_name)
-    answer = manager.tries("restart", files.unit_name)
-    state = manager.show(files.unit_name, "ActiveState", "SubState")
+    manager.tries("restart", files.unit_name)
+    state = manager.show(files.unit_name, "ActiveState", "SubState", "ExecMainStatus")
     if state.get("ActiveState") == "active":
         return "running"
     if state.get("SubState") == "start":
         return "starting"
     raise ServiceError(
-        f"the service '{files.name}' is installed, and ends at once: {answer.why}",
+        f"the service '{files.name}' is installed, and ends at once with exit code"
+        f" {state.get('ExecMainStatus', 'unknown')}",
         hint="it is tried again for ever; look at edgecnn service logs, then install it again or"
         " edgecnn service remove",
         details=manager.last_lines(files.unit_name, 5),

@@ -75,6 +75,7 @@ def test_options_of_install_stand_before_detect(home: Path) -> None:
         (("--source", "-1"), "--source"),
         (("--source", "0", "--threshold", "x"), "--threshold"),
         (("--source", "0", "--labels", "nowhere.txt"), "nowhere.txt"),
+        (("--source", "0", "--import", "nowhere.py"), "nowhere.py"),
         (("--source", "0", "--stages", "nowhere.toml"), "--stages"),
         (("--source", "0", "--zone", "nowhere.json"), "nowhere.json"),
         (("--source", "0", "--segment", "10m"), "--record"),

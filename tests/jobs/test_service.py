@@ -99,7 +99,7 @@ def test_to_install_again_says_what_has_changed_and_no_secret(files: ServiceFile
     other = {"EDGECNN_MQTT_PASSWORD": "new"}
     asked = request("--source", "1", secrets=other, memory=GIGABYTE)
     again = installs(files, asked, systemd)
-    assert again.updated
+    assert again.updated and again.kept == ("EDGECNN_MQTT_PASSWORD",)
     assert again.changed == ("ExecStart", "MemoryMax", "EDGECNN_MQTT_PASSWORD")
     assert not any("new" in line for line in systemd.said)
 
