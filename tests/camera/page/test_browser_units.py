@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgecnn.camera.overlay import class_colour
 from edgecnn.camera.page import assemble
 from edgecnn.camera.recording.matroska import MatroskaWriter
 
@@ -210,3 +211,12 @@ def test_the_option_says_what_was_moved() -> None:
     many = {f"class {k}": 0.5 for k in range(80)}
     moved = {**dict.fromkeys(many, 0.25), "class 7": 0.9}
     assert options(many, moved) == ["--threshold", "0.25", "--threshold", "class 7=0.9"]
+    # Of --classes dog alone the others are not wanted, and are not spoken of.
+    left_out = {"person": 1.0, "cat": 1.0, "dog": 0.5}
+    assert options(left_out, {**left_out, "dog": 0.3}) == ["--threshold", "dog=0.3"]
+
+
+def test_classes_have_the_colours_of_the_loops_own_drawings() -> None:
+    found = run_js("return given.map(classColour);", list(range(100)), "draw.js")
+    own = [class_colour(number) for number in range(100)]
+    assert found == [f"#{red:02x}{green:02x}{blue:02x}" for blue, green, red in own]

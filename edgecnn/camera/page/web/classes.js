@@ -149,7 +149,10 @@ class Classes {
 
   /** The slider of all stands where all do; where they differ it says so. */
   showAll() {
-    const values = this.labels.map((label) => this.limits[label]).filter(isNumber);
+    const known = this.labels.map((label) => this.limits[label]).filter(isNumber);
+    // A limit of 1 is that of a class that the command line left out.
+    const wanted = known.filter((limit) => limit < 1);
+    const values = wanted.length ? wanted : known;
     if (!values.length) return;
     const same = values.every((value) => Math.abs(value - values[0]) < 0.005);
     this.place(this.all, same ? values[0] : values.reduce((sum, value) => sum + value, 0) / values.length);
@@ -195,7 +198,8 @@ class Classes {
 
 /** The options of the command line that would give these limits. */
 function thresholdOptions(start, limits) {
-  const labels = Object.keys(limits).filter((label) => isNumber(limits[label]));
+  // What the command line left out has a limit of 1 and keeps it.
+  const labels = Object.keys(limits).filter((label) => isNumber(limits[label]) && !(start[label] >= 1 && limits[label] >= 1));
   const differs = (one, other) => !isNumber(one) || Math.abs(one - other) >= 0.005;
   const moved = labels.filter((label) => differs(start[label], limits[label]));
   const short = (value) => String(Math.round(value * 100) / 100);

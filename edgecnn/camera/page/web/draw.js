@@ -161,6 +161,18 @@ function labelSize(room) {
   return room.width < TINY ? 9.5 : room.width < NARROW ? 10.5 : 12.5;
 }
 
+/** The colour that a class's number stands for, as the loop's own drawings have it. */
+function classColour(number) {
+  const hue = ((0.58 + number * 0.61803398875) % 1) * 6;
+  const value = Math.floor(number / 8) % 2 ? 0.82 : 1;
+  const channel = (shift) => {
+    const place = (shift + hue) % 6;
+    const part = value * (1 - 0.78 * Math.max(0, Math.min(place, 4 - place, 1)));
+    return Math.round(255 * part).toString(16).padStart(2, "0");
+  };
+  return `#${channel(5)}${channel(3)}${channel(1)}`;
+}
+
 function inkOn(colour) {
   const paint = parseInt(colour.slice(1), 16);
   return 0.299 * (paint >> 16) + 0.587 * ((paint >> 8) & 255) + 0.114 * (paint & 255) > 120 ? "#000" : "#fff";

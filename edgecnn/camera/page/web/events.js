@@ -67,8 +67,8 @@ class Events {
 function eventWords(event) {
   const who = event.label ? (isNumber(event.track) ? `${event.label} #${event.track}` : event.label) : "something";
   const where = event.region ? ` in ${event.region}` : "";
-  if (event.line) return `${who} passed ${event.line}, ${event.direction ?? ""}`;
-  if (event.zone && event.direction) return `${who} ${event.direction === "in" ? "came into" : "went out of"} ${event.zone}`;
+  if (event.line) return `${who} crossed ${event.line}${event.direction ? `, ${event.direction}` : ""}`;
+  if (event.zone && event.direction) return `${who} ${event.direction === "in" ? "entered" : "exited"} ${event.zone}`;
   if (event.event === "appeared") return `${who} appeared${where}${isNumber(event.score) ? `, ${percent(event.score)}` : ""}`;
   if (event.event === "left") return `${who} left${where}${isNumber(event.seconds) ? ` after ${seconds(event.seconds)}` : ""}`;
   if (event.event === "started") return `started: ${event.source}`;

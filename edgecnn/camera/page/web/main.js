@@ -153,7 +153,8 @@ class Page {
 
   colourOf(item) {
     const known = this.about?.colours?.[item.label];
-    return /^#[0-9a-f]{6}$/i.test(known ?? "") ? known : "#9aa4b2";
+    if (/^#[0-9a-f]{6}$/i.test(known ?? "")) return known;
+    return isNumber(item.class) ? classColour(item.class) : "#9aa4b2";
   }
 
   look(camera) {
@@ -266,7 +267,6 @@ class Page {
     this.paused = paused;
     for (const view of this.views) view.pause(paused);
     const button = byId("pause");
-    button.setAttribute("aria-pressed", String(paused));
     swapIcon(button, paused ? "play" : "pause");
     setText(button.lastElementChild, paused ? "Go on" : "Pause");
     if (this.lastState) this.state(...this.lastState);

@@ -51,7 +51,7 @@ class Player {
     cancelAnimationFrame(this.turn);
     [this.queue, this.queued, this.length, this.clusters] = [[], 0, null, []];
     [this.now, this.last, this.playing, this.ended, this.busy] = [0, 0, false, false, false];
-    this.more = null;
+    [this.more, this.wants] = [null, false];
     this.image.removeAttribute("src");
   }
 
@@ -74,7 +74,7 @@ class Player {
     this.loading?.abort();
     const loading = new AbortController();
     this.loading = loading;
-    [this.queue, this.queued, this.ended] = [[], 0, false];
+    [this.queue, this.queued, this.ended, this.passed, this.shownSince] = [[], 0, false, null, false];
     this.say("loading …");
     try {
       const headers = offset ? { Range: `bytes=${offset}-` } : {};
@@ -96,6 +96,8 @@ class Player {
         }
       }
       this.ended = true;
+      // Behind the last frame's time stands that frame.
+      if (!this.queue.length && this.passed && !this.shownSince) this.queue.push(this.passed);
       if (!this.queue.length && !this.last) this.say("there is no frame in this file yet");
     } catch (error) {
       if (!loading.signal.aborted) this.say(error.message);
@@ -104,7 +106,11 @@ class Player {
 
   take(frames, from) {
     for (const frame of frames) {
-      if (frame.time < from - 0.001) continue;
+      if (frame.time < from - 0.001) {
+        this.passed = frame;
+        continue;
+      }
+      this.shownSince = true;
       this.queue.push(frame);
       this.queued += frame.jpeg.length;
       this.last = Math.max(this.last, frame.time);
@@ -134,6 +140,7 @@ class Player {
   seek(time) {
     const start = [...this.clusters].reverse().find((cluster) => cluster.time <= time + 0.001);
     this.now = time;
+    this.wants = true;
     this.clockAt = performance.now();
     this.release();
     this.stream(start?.at ?? 0, start ? time : 0);
@@ -152,7 +159,8 @@ class Player {
     if (first && first.time > this.now + 30) this.now = first.time;
     if (this.playing && first) this.now += Math.max(0, Math.min(passed, 0.25));
     let due = null;
-    while (this.queue.length && (this.queue[0].time <= this.now || !this.playing && due === null && this.wants)) {
+    // After a jump the next frame is shown at once, also while it stands still.
+    while (this.queue.length && (this.queue[0].time <= this.now || this.wants)) {
       due = this.queue.shift();
       this.queued -= due.jpeg.length;
       this.wants = false;
