@@ -55,7 +55,7 @@ def run(
         frame_models = [models.for_camera(request.follow) for _ in request.cameras]
         page = open_detect_page(request, models, frame_models, common)
         if page is not None:
-            stack.callback(page.close)
+            stack.enter_context(page)
             on_notice = page.notices_to(on_notice)
             (on_page or _silent)(page.line)
             if watch is not None:

@@ -134,6 +134,6 @@ def test_unasked_the_next_free_port_is_taken(monkeypatch) -> None:
         config = PageConfig(port=port, asked=False)
         page = opening.open_page(config, facts, cameras, Notices())
         assert page is not None and f":{port}/" not in page.line
-        page.close()
+        page.close("the test is over")
         monkeypatch.setattr(opening, "_TRIED", 1)
         assert opening.open_page(config, facts, cameras, Notices()) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from edgecnn.core.errors import ModelError, TargetError, UsageError
 from targets.base import ModelFile, RunOptions
-from targets.conditions import machine_conditions, tainted_reasons
+from targets.conditions import machine_conditions, machine_health, tainted_reasons
 from targets.model_file import load_model_file
 from targets.raspberry_pi import target as pi
 from targets.table import get_target
@@ -125,6 +126,23 @@ def test_conditions_are_read_from_proc_and_sys(tmp_path: Path) -> None:
     found = machine_conditions(tmp_path)
     assert found["cpu"] == "Raspberry Pi 5 Model B Rev 1.0"
     assert (found["governor"], found["temperature_c"]) == ("ondemand", 51.0)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell script stands in for a Pi's program")
+def test_a_pi_says_what_slows_it_down_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    zone = tmp_path / "sys/class/thermal/thermal_zone0/temp"
+    zone.parent.mkdir(parents=True)
+    zone.write_text("81250\n")
+    program = tmp_path / "vcgencmd"
+    program.write_text("#!/bin/sh\necho throttled=0x50005\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    health = machine_health(tmp_path)
+    assert health.temperature_c == 81.25
+    assert health.throttled == ("under-voltage", "throttled")
+    program.unlink()
+    zone.unlink()
+    assert machine_health(tmp_path) == type(health)(None, ())
 
 
 def test_tainted_reasons() -> None:

@@ -113,9 +113,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """See :class:`asyncio.Protocol`."""
         self._transport = None
+        # What is still being answered ends by itself: a file must not be closed while it is read.
         self._writable.set()
-        if self._task is not None:
-            self._task.cancel()
         if self._leave is not None:
             self._leave()
             self._leave = None

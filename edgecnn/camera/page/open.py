@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from types import TracebackType
+from typing import Self
 
 from edgecnn.camera.loop import OnNotice
 from edgecnn.camera.notices import LoopNotice, Notices
@@ -21,7 +23,7 @@ from edgecnn.camera.page.sink import CameraSink
 from edgecnn.camera.seen import FrameSink
 from edgecnn.camera.sources.frames import Source
 from edgecnn.camera.stats import StageTimes
-from edgecnn.core.errors import UsageError
+from edgecnn.core.errors import CameraError, UsageError
 
 #: Files that are read, listings and the machine's health, which may all wait for something.
 _FILE_THREADS = 3
@@ -83,7 +85,18 @@ class Page:
 
         return on_notice
 
-    def close(self, why: str = "the program has ended") -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close("lost" if isinstance(error, CameraError) else "the program has ended")
+
+    def close(self, why: str) -> None:
         """Tells those who watch why, and closes within about a second. Idempotent."""
         self._server.call(self._site.ends, why)
         self._server.close()

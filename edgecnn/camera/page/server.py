@@ -127,6 +127,8 @@ class PageServer:
         self._loop.set_exception_handler(self._unhandled)
         tasks = [self._loop.create_task(self._accept(listener)) for listener in self._sockets]
         tasks += [self._loop.create_task(self._sweep()), self._loop.create_task(self._tick())]
+        for task in tasks:
+            task.add_done_callback(self._ended)
         await self._stop.wait()
         for task in tasks:
             task.cancel()
@@ -138,7 +140,10 @@ class PageServer:
             await asyncio.sleep(0.02)
         for connection in tuple(self._connections):
             connection.close()
-        await asyncio.sleep(0.02)
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     async def _accept(self, listener: socket.socket) -> None:
         while True:
@@ -187,6 +192,11 @@ class PageServer:
         while True:
             await asyncio.sleep(1.0)
             self._guest.tick()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A task that should go on for ever does not."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._guest.failed(error)
 
     def _unhandled(self, _: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
         """What asyncio would print: a client that went away is none of our errors."""

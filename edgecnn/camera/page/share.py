@@ -10,7 +10,7 @@ from edgecnn.camera.bound import usable_cores
 
 _STAT = Path("/proc/stat")
 #: Of one core at most, and of every core where the loop would use all of them.
-_MOST, _LEAST_EACH = 0.2, 0.03
+_MOST, _LEAST_EACH = 0.2, 0.02
 #: So many cores are left idle before more is taken, and how fast that is followed.
 _LEFT_CORES, _STEP = 0.25, 0.3
 

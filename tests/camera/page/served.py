@@ -210,7 +210,7 @@ def served(
     try:
         yield Served(page, reach or host, port, controls, notices, sinks)
     finally:
-        page.close()
+        page.close("the test is over")
         for sink in sinks.values():
             sink.finish()
         assert [notice.text for notice in notices.take()] == []
