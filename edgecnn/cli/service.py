@@ -46,7 +46,7 @@ def command() -> None:
 @click.option("--name", default=_DEFAULT_NAME, show_default=True, help="Of the service.")
 @click.option("--memory", type=SIZE, default=None,
               help="It is started anew when it takes more (500M, 1G; 0: no limit); default: three"
-              " quarters of the machine's, 8G at most.")  # fmt: skip
+              " quarters of the machine's.")  # fmt: skip
 @click.option("--start/--no-start", default=True, help="Start it now; default: yes.")
 @click.option("--print", "print_only", is_flag=True, help="Print the unit, install nothing.")
 @common
@@ -291,7 +291,7 @@ def _show_status(found: ServiceStatus) -> None:
         ("memory", megabytes),
         ("page", run.page if run is not None and found.running else None),
         ("says", found.words),
-        ("notice", run.notice if run is not None else None),
+        ("notice", run.notice if run is not None and not found.words else None),
         ("before", run.before if run is not None else None),
     )
     for key, value in (*rows, *(("counted", line) for line in seen)):

@@ -24,7 +24,6 @@ from edgecnn.jobs.service_unit import ServiceUnit, unit_text
 
 PAGE_TOKEN = "EDGECNN_PAGE_TOKEN"
 _LEAST_MEMORY = 64 << 20
-_MOST_MEMORY = 8 << 30
 _TOKEN_BYTES = 24
 _PAGE_TRIES, _PAGE_PAUSE_S = 30, 0.1
 
@@ -236,7 +235,7 @@ def _memory(asked: int | None, machine_bytes: int) -> int | None:
         return asked
     if not machine_bytes:
         return None
-    return max(_LEAST_MEMORY, min(machine_bytes * 3 // 4, _MOST_MEMORY) >> 20 << 20)
+    return max(_LEAST_MEMORY, machine_bytes * 3 // 4 >> 20 << 20)
 
 
 def _make_state(files: ServiceFiles) -> None:

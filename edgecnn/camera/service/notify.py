@@ -25,7 +25,7 @@ class Notifier:
         if address is None or address[:1] not in ("/", "@") or sys.platform == "win32":
             return
         self._address = "\0" + address[1:] if address.startswith("@") else address
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
 
     def send(self, *lines: str) -> None:

@@ -26,10 +26,7 @@ class FakeManager:
     def hear(self, wait_s: float = 0.0) -> list[str]:
         """Takes what is there; waits so long for a first message."""
         new: list[str] = []
-        self._socket.settimeout(wait_s or None)
-        self._socket.setblocking(bool(wait_s))
-        if wait_s:
-            self._socket.settimeout(wait_s)
+        self._socket.settimeout(wait_s)
         with contextlib.suppress(BlockingIOError, TimeoutError):
             while True:
                 new += self._socket.recv(1 << 16).decode().split("\n")
@@ -44,6 +41,22 @@ class FakeManager:
             left_s = end_s - time.monotonic()
             assert left_s > 0, f"no {line} among {self.said}"
             self.hear(min(left_s, 1.0))
+
+    def falls_silent(self, seconds: float) -> bool:
+        """Whether there comes a time of so many seconds without a sign of life."""
+        for _ in range(40):
+            end_s, count = time.monotonic() + seconds, 0
+            while count == 0 and (left_s := end_s - time.monotonic()) > 0:
+                count += self.hear(left_s).count("WATCHDOG=1")
+            if count == 0:
+                return True
+        return False
+
+    def goes_on(self) -> None:
+        """Fails unless there are signs of life."""
+        for _ in range(3):
+            self.said.clear()
+            self.until("WATCHDOG=1")
 
     def close(self) -> None:
         self._socket.close()

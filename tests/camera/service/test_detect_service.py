@@ -33,8 +33,31 @@ def manager(tmp_path: Path) -> Iterator[FakeManager]:
         yield fake
 
 
+# The program as it is, but its third inference waits until there is a file "go".
+STUCK = """
+import itertools, pathlib, sys, time
+from edgecnn.cli import main
+from edgecnn.core import runtime
+predict, calls = runtime.LiteRTPredictor.predict, itertools.count()
+def stuck(self, inputs):
+    if next(calls) == 2:
+        pathlib.Path("hangs").touch()
+        while not pathlib.Path("go").exists():
+            time.sleep(0.05)
+    return predict(self, inputs)
+runtime.LiteRTPredictor.predict = stuck
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 @contextlib.contextmanager
-def service(folder: Path, manager: FakeManager, *words: str) -> Iterator[subprocess.Popen[str]]:
+def service(
+    folder: Path,
+    manager: FakeManager,
+    *words: str,
+    program: tuple[str, ...] = ("-m", "edgecnn"),
+    stdout: int = subprocess.DEVNULL,
+) -> Iterator[subprocess.Popen[str]]:
     """A run whose manager wants a sign every second."""
     environ = {
         **os.environ, "PYTHONPATH": str(ROOT), "NOTIFY_SOCKET": manager.address,
@@ -42,8 +65,8 @@ def service(folder: Path, manager: FakeManager, *words: str) -> Iterator[subproc
     }  # fmt: skip
     manager.said.clear()
     child = subprocess.Popen(
-        [sys.executable, "-m", "edgecnn", "detect", *colour_points(folder), "--no-serve", *words],
-        cwd=folder, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        [sys.executable, *program, "detect", *colour_points(folder), "--no-serve", *words],
+        cwd=folder, env=environ, stdout=stdout, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
         yield child
@@ -122,3 +145,29 @@ def test_a_camera_that_comes_later_than_the_service(tmp_path: Path, manager: Fak
     told = kinds(tmp_path / "events.jsonl")
     assert told[:2] == ["started", "source_waiting"] and {"source_back", "appeared"} <= {*told[2:4]}
     assert marker(tmp_path)["cameras"][""]["frames"] > 0
+
+
+def test_a_model_that_hangs_gets_no_sign_of_life(tmp_path: Path, manager: FakeManager) -> None:
+    words = ("--source", "test,size=128x128,rate=20")
+    with service(tmp_path, manager, *words, program=("-c", STUCK)) as child:
+        manager.until("READY=1")
+        until(lambda: (tmp_path / "hangs").exists(), 60)
+        assert manager.falls_silent(1.5)
+        (tmp_path / "go").touch()
+        manager.goes_on()
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(60) == 0
+
+
+def test_an_output_that_hangs_gets_no_sign_of_life(tmp_path: Path, manager: FakeManager) -> None:
+    words = ("--source", "test,size=128x128,rate=60", "--json")
+    with service(tmp_path, manager, *words, stdout=subprocess.PIPE) as child:
+        manager.until("READY=1")
+        # Nobody reads its lines: the pipe is full soon.
+        assert manager.falls_silent(1.5)
+        assert child.stdout is not None
+        reading = threading.Thread(target=child.stdout.read, daemon=True)
+        reading.start()
+        manager.goes_on()
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(60) == 0

@@ -82,27 +82,10 @@ class Running:
         assert not self.thread.is_alive()
 
 
-def falls_silent(manager: FakeManager) -> bool:
-    """Whether there comes a time without a sign of life as long as six of them."""
-    for _ in range(40):
-        end_s, count = time.monotonic() + 0.6, 0
-        while (left_s := end_s - time.monotonic()) > 0:
-            count += manager.hear(left_s).count("WATCHDOG=1")
-        if count == 0:
-            return True
-    return False
-
-
-def goes_on(manager: FakeManager) -> None:
-    for _ in range(3):
-        manager.said.clear()
-        manager.until("WATCHDOG=1")
-
-
 def test_a_loop_says_that_it_is_ready_alive_and_over(manager: FakeManager) -> None:
     running = Running(manager, {"": FakeDetector()})
     manager.until("READY=1")
-    goes_on(manager)
+    manager.goes_on()
     running.end()
     manager.until("STOPPING=1")
     assert manager.said.count("STOPPING=1") == 1
@@ -115,9 +98,9 @@ def test_a_model_that_hangs_ends_the_signs_of_life(manager: FakeManager, several
     others = {"a": FakeDetector(), "b": FakeDetector()} if several else {}
     running = Running(manager, {**others, "stuck": stuck})
     assert stuck.hangs.wait(30)
-    assert falls_silent(manager)
+    assert manager.falls_silent(0.6)
     stuck.released.set()
-    goes_on(manager)
+    manager.goes_on()
     running.end()
 
 
@@ -131,9 +114,9 @@ def test_a_sink_that_hangs_ends_the_signs_of_life(manager: FakeManager) -> None:
 
     running = Running(manager, {"": FakeDetector()}, (Watching(wait),))
     assert hangs.wait(30)
-    assert falls_silent(manager)
+    assert manager.falls_silent(0.6)
     released.set()
-    goes_on(manager)
+    manager.goes_on()
     running.end()
 
 
@@ -153,7 +136,7 @@ def test_a_camera_that_is_not_there_yet_is_no_failure(manager: FakeManager) -> N
     with watch:
         thread.start()
         manager.until("READY=1")
-        goes_on(manager)
+        manager.goes_on()
         stop.set()
         thread.join(30)
 
