@@ -73,6 +73,7 @@ class DetectRequest:
             clips=whole.clips and whole.clips / name,
             snapshots=whole.snapshots and whole.snapshots / name,
             max_disk_bytes=None if most is None else most // len(self.cameras),
+            cameras=len(self.cameras),
         )
 
     def video_of(self, name: str | None) -> Path | None:

@@ -11,6 +11,7 @@ from edgecnn.camera.choice import ClassChoice
 from edgecnn.camera.loop import LoopConfig
 from edgecnn.camera.pipeline import find
 from edgecnn.camera.recording.config import RecordingConfig
+from edgecnn.camera.recording.preroll import preroll_bytes
 from edgecnn.camera.sources.several import NamedSource, named_sources
 from edgecnn.jobs.bare_specs import SpecFiles
 from edgecnn.jobs.cascade_file import NetworkStage
@@ -33,6 +34,7 @@ def test_each_camera_records_into_a_folder_of_its_own_with_its_share_of_the_disk
     assert (front.folder, front.clips, front.snapshots) == (Path("r/front"), Path("c/front"), None)
     assert back.folder == Path("r/back") and front.quality == back.quality == 70
     assert front.max_disk_bytes == back.max_disk_bytes == 500
+    assert front.cameras == 2 and preroll_bytes(2) == preroll_bytes() // 2 >= 8 << 20
     assert asked.video_of("back") == Path("o/back/d.mp4")
     alone = DetectRequest((), named_sources(["test"]), LoopConfig(), recording=whole)
     assert alone.recording_of(None) is whole and alone.video_of(None) is None

@@ -25,6 +25,7 @@ class RecordingConfig:
         max_disk_bytes: the oldest recordings of ours in these folders are deleted before all of
             them together grow beyond this; None: nothing is deleted.
         keep_free_bytes: recording stops, and detection goes on, while the disk has less free.
+        cameras: so many record on this machine, and share its memory.
     """
 
     folder: Path | None = None
@@ -38,3 +39,4 @@ class RecordingConfig:
     after_s: float = 5.0
     max_disk_bytes: int | None = None
     keep_free_bytes: int = KEEP_FREE_BYTES
+    cameras: int = 1

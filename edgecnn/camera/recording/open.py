@@ -9,6 +9,7 @@ from edgecnn.camera.recording.attachments import Attachments
 from edgecnn.camera.recording.clips import ClipSink
 from edgecnn.camera.recording.config import RecordingConfig
 from edgecnn.camera.recording.encoder import JpegSink, JpegStage
+from edgecnn.camera.recording.preroll import preroll_bytes
 from edgecnn.camera.recording.recorder import Recorder
 from edgecnn.camera.recording.snapshots import SnapshotSink
 from edgecnn.camera.recording.storage import Storage
@@ -87,6 +88,7 @@ def _sinks(
             fps=config.fps,
             live=live,
             notices=notices,
+            most_bytes=preroll_bytes(config.cameras),
         )
         sinks.append(clips)
     if config.snapshots is not None:

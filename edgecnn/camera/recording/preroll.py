@@ -19,7 +19,7 @@ class PreRoll:
 
     Args:
         seconds: how far back it goes.
-        most_bytes: it never holds more; None: a sixteenth of the machine's memory, 16 to 256 MiB.
+        most_bytes: it never holds more; None: what :func:`preroll_bytes` gives one camera.
 
     Attributes:
         short_s: how far back it went when the bytes first bounded it; None: they never did.
@@ -27,7 +27,7 @@ class PreRoll:
 
     def __init__(self, seconds: float, most_bytes: int | None = None) -> None:
         self._seconds = seconds
-        self.most_bytes = _share_of_memory() if most_bytes is None else most_bytes
+        self.most_bytes = preroll_bytes() if most_bytes is None else most_bytes
         self._frames: deque[tuple[float, EncodedFrame]] = deque()
         self.size_bytes = 0
         self.short_s: float | None = None
@@ -51,10 +51,14 @@ class PreRoll:
         self.size_bytes -= len(self._frames.popleft()[1].jpeg)
 
 
-def _share_of_memory() -> int:
-    """Bytes that fit into this machine's memory beside everything else."""
+def preroll_bytes(cameras: int = 1) -> int:
+    """What suits this machine: a sixteenth of its memory, 16 to 256 MiB, for all cameras together.
+
+    Args:
+        cameras: so many have equal parts of it.
+    """
     try:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # Windows has no sysconf
-        return _USUAL_BYTES
-    return min(max(memory // _SHARE, _LEAST_BYTES), _MOST_BYTES)
+        memory = _USUAL_BYTES * _SHARE
+    return min(max(memory // _SHARE, _LEAST_BYTES), _MOST_BYTES) // cameras
