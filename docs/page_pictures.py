@@ -25,7 +25,7 @@ PLACES = (
     "--zone", "yard=62%,12%,96%,16%,93%,62%,60%,56%",
 )  # fmt: skip
 #: Seconds that the loop has run when the picture is taken: plots and counts want something to show.
-SEEN_S = 8.0
+SEEN_S = 45.0
 WIDTH, HEIGHT = 1280, 800
 CLIP_WIDTH, CLIP_RATE, CLIP_QUALITY = 960, 10, 62
 _MOST_PICTURE, _MOST_CLIP = 300_000, 1_500_000

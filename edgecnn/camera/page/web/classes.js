@@ -49,6 +49,7 @@ class Classes {
     this.rank = new Map(this.labels.map((label, place) => [label, place]));
     this.search.hidden = this.labels.length <= FEW_CLASSES;
     this.all.range.disabled = !this.controls;
+    this.allList.hidden = this.labels.length < 2;
     this.note.textContent = this.controls ? "Thresholds hold for everybody and everything; the ticks only say what is drawn here."
       : "Thresholds cannot be moved here; the ticks only say what is drawn here.";
     setText(this.found, `${whole(this.labels.length)} ${this.labels.length === 1 ? "class" : "classes"}`);

@@ -53,7 +53,7 @@ class Figures {
     this.tile("fps", "Rate", fixed(mine.fps, 1), "FPS", mine.cameras ? `of ${mine.cameras} cameras` : `${whole(mine.frames)} frames`, (status) => this.of(status).fps);
     this.tile("age", "Frame age", milliseconds(age.p50), "ms", `95 %: ${milliseconds(age.p95)} ms`, (status) => this.of(status).age_ms?.p50);
     const all = (mine.frames ?? 0) + (mine.dropped ?? 0);
-    this.tile("dropped", "Dropped", whole(mine.dropped), "", lost || (all ? `${(100 * mine.dropped / all).toFixed(1)} % of frames` : ""));
+    this.tile("dropped", "Dropped", whole(mine.dropped), "", lost || (all ? `${(100 * mine.dropped / all).toFixed(1)}\u00a0% of all` : ""));
     this.tile("viewers", "Viewers", whole(now?.viewers), "", now?.viewers === 1 ? "you alone" : this.several ? "each picture counts" : "with you");
     const hot = now?.throttled ?? [];
     if (isNumber(now?.temperature_c) || hot.length) {
