@@ -277,23 +277,26 @@ def _page_lines(done: Installed, page: PageConfig | None, user: str) -> tuple[st
 
 def _show_status(found: ServiceStatus) -> None:
     """A line for each thing there is to know."""
+    from edgecnn.camera.service.loss import last_words
+
     megabytes = None if found.memory is None else f"{found.memory / 2**20:.0f} MB"
     if megabytes is not None and found.memory_limit is not None:
         megabytes += f" of {found.memory_limit / 2**20:.0f} MB"
     starts = "with the machine" if found.lingers else "when its user logs in"
-    run = found.run
-    seen = () if run is None else run.lines()
-    rows = (
+    run = found.run if found.running else None
+    rows: list[tuple[str, str | None]] = [
         ("service", f"{found.name}: {found.state} ({found.detail})"),
         ("starts", starts if found.enabled else "by hand only"),
         ("since", found.since),
         ("restarts", str(found.restarts)),
         ("memory", megabytes),
-        ("page", run.page if run is not None and found.running else None),
         ("says", found.words),
-        ("notice", run.notice if run is not None and not found.words else None),
-        ("before", run.before if run is not None else None),
-    )
-    for key, value in (*rows, *(("counted", line) for line in seen)):
+    ]
+    if run is not None:
+        rows += [("page", run.page), ("before", run.before)]
+        rows += [("counted", line) for line in run.lines()]
+    elif found.run is not None:
+        rows += [("last run", last_words(found.run)), ("notice", found.run.notice)]
+    for key, value in rows:
         if value:
             click.echo(f"{key:<9} {value}")

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from edgecnn.jobs.service_manager import Surroundings
+from edgecnn.camera.clock import Instant
+from edgecnn.camera.service.marker import CameraCounts, RunMarker, write_marker
+from edgecnn.jobs.service_files import read_secrets
+from edgecnn.jobs.service_manager import Surroundings, UserManager
 from tests.camera.events.models import colour_points
 from tests.jobs import systemd_syntax
+from tests.jobs.fake_systemd import FakeSystemd
 from tests.run import in_process
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="systemd is Linux's")
@@ -116,6 +122,40 @@ def test_without_systemd_one_line_says_what_to_use(verb: str, home: Path) -> Non
         done = in_process("service", verb, cwd=home)
     assert done.returncode == 1 and done.stdout == "" and "@reboot" in done.stderr
     assert len(done.stderr.splitlines()) == 2 and not (home / ".config").exists()
+
+
+def test_installed_asked_and_removed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    systemd = FakeSystemd()
+    monkeypatch.setattr(
+        "edgecnn.jobs.service_manager.open_manager", lambda *_: UserManager(systemd)
+    )
+    monkeypatch.setattr("edgecnn.jobs.service._PAGE_TRIES", 0)
+    done = install(home, "--source", "0", "--serve", "0.0.0.0:8080", options=("--name", "door"))
+    assert done.returncode == 0, done.stderr
+    token = read_secrets(home / ".config/edgecnn/door.env")["EDGECNN_PAGE_TOKEN"]
+    assert done.stdout.count(token) == 1
+    assert f"http://{socket.gethostname()}:8080/?token={token}" in done.stdout
+    again = install(home, "--source", "1", "--serve", "0.0.0.0:8080", options=("--name", "door"))
+    assert token not in again.stdout and "changed: ExecStart" in again.stdout
+    gate = {"line": "gate", "in": 2, "out": 1}
+    run = RunMarker(
+        Instant(0, 1e9), Instant(9, 1e9), "b", {"": CameraCounts(7, (gate,))}, page="http://h:8080/"
+    )
+    state = home / ".local/state/edgecnn/door"
+    write_marker(state, replace(run, before="the run before …"))
+    shown = in_process("service", "status", cwd=home)
+    assert shown.returncode == 0
+    for words in ("door: active", "http://h:8080/", "the run before …", "gate 2 in 1 out"):
+        assert words in shown.stdout
+    systemd.shows = "ActiveState=failed\nSubState=failed\n"
+    dead = in_process("service", "status", "--name", "door", cwd=home)
+    assert dead.returncode == 1 and "last word 2001-09-09T01:46:40Z" in dead.stdout
+    found = json.loads(in_process("service", "status", "--json", cwd=home).stdout)
+    assert found["schema"] == "edgecnn.service/1" and found["run"]["cameras"][""]["frames"] == 7
+    gone = in_process("service", "remove", cwd=home)
+    assert gone.returncode == 0 and "recordings" in gone.stdout
+    left = {path.name for path in home.rglob("*") if path.is_file()}
+    assert left == {"colours.tflite", "post.json"}
 
 
 def test_errors_as_json(home: Path) -> None:

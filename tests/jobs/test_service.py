@@ -17,33 +17,14 @@ from edgecnn.jobs.service_files import (
     read_secrets,
     service_files,
 )
-from edgecnn.jobs.service_manager import Answer, Surroundings, UserManager, open_manager
+from edgecnn.jobs.service_manager import Surroundings, UserManager, open_manager
 from edgecnn.jobs.service_status import service_status
 from tests.jobs import systemd_syntax
+from tests.jobs.fake_systemd import FakeSystemd
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="systemd is Linux's")
 
 GIGABYTE = 1 << 30
-ACTIVE = "ActiveState=active\nSubState=running\nMemoryCurrent=1048576\n"
-
-
-class FakeSystemd:
-    """Answers every call; ``refuses`` are words of those that fail."""
-
-    def __init__(self, *refuses: str) -> None:
-        self.refuses = refuses
-        self.said: list[str] = []
-        self.shows = ACTIVE
-
-    def __call__(self, *words: str) -> Answer:
-        line = " ".join(words)
-        self.said.append(line)
-        if any(word in words for word in self.refuses):
-            return Answer(1, "", f"Failed: {line}")
-        return Answer(0, self.shows if "show" in words else "", "")
-
-    def did(self, *words: str) -> bool:
-        return f"systemctl --user {' '.join(words)}" in self.said
 
 
 @pytest.fixture

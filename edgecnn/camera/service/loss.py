@@ -52,16 +52,26 @@ def describe_loss(
 ) -> Loss:
     """What a marker tells; the arguments are those of :func:`find_loss`."""
     same_boot = None not in (marker.boot, boot) and marker.boot == boot
-    if marker.ended is not None:
-        how = f"the run before ended at {_clock(marker.alive)} ({marker.ended})"
-    else:
-        cause = "killed, or it hung" if same_boot else "the machine lost power or was restarted"
-        if boot is None or marker.boot is None:
-            cause = "power cut, or killed"
-        how = f"the run before did not come to its end ({cause}): last word {_clock(marker.alive)}"
-    text = f"{how}; {_gap(marker, now, same_boot, clock_set)}{_until_then(marker)}"
+    cause = "killed, or it hung" if same_boot else "the machine lost power or was restarted"
+    if boot is None or marker.boot is None:
+        cause = "power cut, or killed"
+    gap = _gap(marker, now, same_boot, clock_set)
+    text = f"the run before {last_words(marker, cause)}; {gap}{_until_then(marker)}"
     kind: LossKind = "run_resumed" if marker.ended is not None else "run_interrupted"
     return Loss(kind, " ".join(text.split()))
+
+
+def last_words(marker: RunMarker, cause: str = "killed, or a power cut") -> str:
+    """How the run of a marker ended, and when.
+
+    Args:
+        marker: of a run that is over.
+        cause: what may have cut it off.
+    """
+    when = _clock(marker.alive)
+    if marker.ended is not None:
+        return f"ended at {when} ({marker.ended})"
+    return f"did not come to its end ({cause}): last word {when}"
 
 
 def _gap(marker: RunMarker, now: Instant, same_boot: bool, clock_set: bool | None) -> str:
