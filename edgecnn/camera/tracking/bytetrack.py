@@ -4,8 +4,10 @@ Y. Zhang et al., "ByteTrack: multi-object tracking by associating every detectio
 Beside it stand: time is in seconds; what no box overlaps may be taken by the nearest one, as far
 as the filter is unsure, so that things hold which go on by more than their size between two frames
 (buffered boxes do the same in F. Yang et al., "Hard to track objects with irregular motions and
-similar appearances? Make it easier by buffering the matching space", WACV 2023); classes are
-weighed against overlap, since detectors confuse some of them.
+similar appearances? Make it easier by buffering the matching space", WACV 2023); what turned back
+is found where it was before (J. Cao et al., "Observation-centric SORT: rethinking SORT for robust
+multi-object tracking", CVPR 2023); classes are weighed against overlap, since detectors confuse
+some of them.
 """
 
 from __future__ import annotations
@@ -42,6 +44,8 @@ class TrackRules:
         overlap: least overlap.
         candidate_overlap: likewise of a candidate.
         young_candidate_overlap: likewise of a candidate and a track that is not confirmed.
+        turned_overlap: likewise with where it was on the frame before: it has stopped, or turned
+            back.
         other_class: overlap must be greater by so much where the classes differ.
         double: a detection that overlaps another one with a track by so much begins none.
         reach: without overlap, how far from where it must be something of its class may be,
@@ -59,14 +63,15 @@ class TrackRules:
     hits: int = 3
     plain_hits: int = 2
     plain: float = 0.5
-    overlap: float = 0.25
+    overlap: float = 0.3
     candidate_overlap: float = 0.3
     young_candidate_overlap: float = 0.5
+    turned_overlap: float = 0.3
     other_class: float = 0.2
     double: float = 0.75
     reach: float = 4.0
     farthest: float = 1.5
-    farthest_hidden: float = 1.0
+    farthest_hidden: float = 0.8
     recent_s: float = 0.2
     noise: Noise = field(default_factory=Noise)
 
@@ -77,7 +82,7 @@ class _Track:
 
     Attributes:
         class_index, label: the class that has the greatest sum of scores up to now.
-        first_s, last_s: when it was seen first and last.
+        last_s: when it was seen last, seconds.
         number: None until it is confirmed.
         hits: how often it was seen.
         plain: whether it was once seen just where it had to be.
@@ -87,7 +92,6 @@ class _Track:
 
     class_index: int
     label: str
-    first_s: float
     last_s: float
     number: int | None = None
     hits: int = 0
@@ -120,9 +124,10 @@ class ByteTracker:
     """Implements :class:`~edgecnn.camera.tracking.tracked.Tracker`.
 
     Confirmed tracks choose among the detections that count first, then among the candidates; what
-    still counts goes to tracks that are not confirmed, then by nearness, or begins a track. Each
-    time the pairs are those with the greatest sum of overlaps. Items are taken in an order of their
-    own, so that nothing depends on the order in which they come.
+    still counts goes to tracks that are not confirmed, to those that have not gone on as they did,
+    to the nearest, or begins a track. Each time the pairs are those with the greatest sum of
+    overlaps. Items are taken in an order of their own, so that nothing depends on the order in
+    which they come.
 
     Args:
         rules: when something is the same.
@@ -143,8 +148,7 @@ class ByteTracker:
         """See :class:`~edgecnn.camera.tracking.tracked.Tracker`."""
         self._before_s, self._now_s = self._now_s, max(self._now_s, time_s)
         ended = self._end(lambda track: self._now_s - track.last_s > self._rules.lost_s)
-        seen = np.array([track.last_s >= self._before_s for track in self._tracks], np.bool_)
-        self._filter.predict(self._now_s - self._before_s, seen)
+        self._filter.predict(self._now_s - self._before_s, self._seen_before())
         found = Found.among(items)
         owners = self._owners(found)
         self._begin(found, owners)
@@ -166,6 +170,8 @@ class ByteTracker:
         match.take(confirmed, ~sure, worth - rules.candidate_overlap)
         match.take(~confirmed, sure, worth - rules.overlap)
         if match.open_for(sure):
+            still = overlaps(self._filter.seen, found.boxes) - rules.other_class * other
+            match.take(confirmed & self._seen_before(), sure, still - rules.turned_overlap)
             near = self._filter.nearness(found.boxes, rules.reach, self._farthest())
             near[other] = 0.0
             match.take(confirmed, sure, near)
@@ -178,6 +184,10 @@ class ByteTracker:
         for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
             tracks[row].see(found.items[column], self._now_s, fits[row, column] >= rules.plain)
         return {column: tracks[row] for row, column in match.pairs}
+
+    def _seen_before(self) -> Flags:
+        """Which tracks were there on the frame before."""
+        return np.array([track.last_s >= self._before_s for track in self._tracks], np.bool_)
 
     def _farthest(self) -> NDArray[np.float64]:
         """Of each track: how far from where it must be it may be found at the most, sizes."""
@@ -201,7 +211,7 @@ class ByteTracker:
             if any(other in owners for other in np.flatnonzero(alike[row]).tolist()):
                 continue
             item = found.items[place]
-            owners[place] = track = _Track(item.class_index, item.label, self._now_s, self._now_s)
+            owners[place] = track = _Track(item.class_index, item.label, self._now_s)
             track.see(item, self._now_s)
             self._tracks.append(track)
             new.append(place)

@@ -62,12 +62,13 @@ class BoxFilter:
     Attributes:
         place: (n, 4) x and y of the centre, width, height; pixels.
         speed: (n, 4) the same per second.
+        seen: (n, 4) as they were seen last.
         place_variance, shared_variance, speed_variance: (n, 4) of the two, and what they share.
     """
 
     def __init__(self, noise: Noise | None = None) -> None:
         self._noise = noise or Noise()
-        self.place = self.speed = np.empty((0, 4))
+        self.place = self.speed = self.seen = np.empty((0, 4))
         self.place_variance = self.shared_variance = self.speed_variance = np.empty((0, 4))
 
     def __len__(self) -> int:
@@ -78,6 +79,7 @@ class BoxFilter:
         size = _size(boxes)
         zeros = np.zeros_like(boxes)
         self.place = np.concatenate([self.place, boxes])
+        self.seen = np.concatenate([self.seen, boxes])
         self.speed = np.concatenate([self.speed, zeros])
         place = np.repeat((self._noise.measured * size) ** 2, 4, axis=1)
         speed = np.repeat((self._noise.start * size) ** 2, 4, axis=1)
@@ -87,7 +89,7 @@ class BoxFilter:
 
     def keep(self, rows: NDArray[np.bool_]) -> None:
         """Forgets the others."""
-        self.place, self.speed = self.place[rows], self.speed[rows]
+        self.place, self.speed, self.seen = self.place[rows], self.speed[rows], self.seen[rows]
         self.place_variance = self.place_variance[rows]
         self.shared_variance = self.shared_variance[rows]
         self.speed_variance = self.speed_variance[rows]
@@ -130,6 +132,7 @@ class BoxFilter:
         total = place + (self._noise.measured * _size(self.place[rows])) ** 2
         place_gain, speed_gain = place / total, shared / total
         wrong = boxes - self.place[rows]
+        self.seen[rows] = boxes
         self.place[rows] += place_gain * wrong
         self.speed[rows] += speed_gain * wrong
         self.place_variance[rows] -= place_gain * place

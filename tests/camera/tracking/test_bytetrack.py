@@ -6,6 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from edgecnn.camera.result import Item
+from edgecnn.camera.sources.pattern import Pattern
 from edgecnn.camera.tracking.bytetrack import ByteTracker
 from tests.camera.tracking.scenes import frames, identities, item, numbers, run
 
@@ -176,6 +178,25 @@ def test_what_leaves_its_own_box_from_frame_to_frame_is_followed(fps, speed):
     ways = [straight(0, 200, speed, 0), straight(900, 330, -speed, 0)]
     told = run(frames(ways, 12 / fps, fps))
     assert sorted(map(sorted, identities(told).values())) == [[1], [2]]
+
+
+@pytest.mark.parametrize(("fps", "seed"), [(7, 5), (7, 6), (30, 1)])
+def test_what_bounces_between_two_frames_keeps_its_number(fps, seed):
+    pattern = Pattern(320, 180, fps, seed)
+    labels = ("circle", "square", "triangle")
+    given = [
+        (
+            tuple(
+                Item(box.label, labels.index(box.label), 0.9, tuple(map(float, box.box_xyxy)))
+                for box in pattern.truth(frame)
+            ),
+            frame / fps,
+        )
+        for frame in range(30 * fps)
+    ]
+    told = run(given)
+    had = {(one.label, one.track) for each in told for one in each.items if one.track}
+    assert sorted(had) == sorted(zip(labels, (number for _, number in sorted(had)), strict=True))
 
 
 def test_time_that_stands_still_or_goes_back():
