@@ -69,7 +69,7 @@ def install(
     """
     from edgecnn.jobs.service import InstallRequest, planned_unit
     from edgecnn.jobs.service import install as install_service
-    from edgecnn.jobs.service_files import service_files
+    from edgecnn.jobs.service_files import read_secrets, service_files
     from edgecnn.jobs.service_line import (
         command_of,
         environment_of,
@@ -81,13 +81,15 @@ def install(
 
     around, folder = surroundings(), Path.cwd()
     request, given = _checked(line)
-    plan = service_line(line, request, given)
     files = service_files(name, around.environ)
+    secrets = secrets_in(around.environ)
+    known = frozenset({**read_secrets(files.secrets), **secrets})
+    plan = service_line(line, request, given, known)
     asked = InstallRequest(
         command_of(plan.words, folder),
         folder,
         environment_of(around.environ, files.state),
-        {**secrets_in(around.environ), **plan.secrets},
+        {**secrets, **plan.secrets},
         needs_token=is_wider(request.page),
         ends=plan.ends,
         memory=memory,

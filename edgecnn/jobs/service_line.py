@@ -50,7 +50,10 @@ class ServiceLine:
 
 
 def service_line(
-    words: Sequence[str], request: DetectRequest, given: frozenset[str]
+    words: Sequence[str],
+    request: DetectRequest,
+    given: frozenset[str],
+    known: frozenset[str] = frozenset(),
 ) -> ServiceLine:
     """Makes a command line fit for a service.
 
@@ -58,6 +61,7 @@ def service_line(
         words: as they were given, ``detect`` first.
         request: what they ask for.
         given: names of the options that were given.
+        known: names of the secret variables that the service gets.
 
     Raises:
         UsageError: it asks for what makes no sense without anybody looking.
@@ -83,7 +87,7 @@ def service_line(
     ends = finite or config.max_frames is not None or config.max_seconds is not None
     if ends:
         notes.append("this ends by itself, and is begun anew with the next start of the machine")
-    moved, secrets, said = _without_passwords(words[1:], request)
+    moved, secrets, said = _without_passwords(words[1:], request, known)
     notes += said
     recording = request.recording
     if recording.folder is not None and recording.max_disk_bytes is None:
@@ -141,7 +145,7 @@ def _added(given: frozenset[str]) -> tuple[str, ...]:
 
 
 def _without_passwords(
-    words: Sequence[str], request: DetectRequest
+    words: Sequence[str], request: DetectRequest, known: frozenset[str]
 ) -> tuple[tuple[str, ...], dict[str, str], list[str]]:
     """Moves passwords of URLs into variables, which ``ps`` does not show."""
     sources = [camera.source for camera in request.cameras if "://" in camera.source]
@@ -153,9 +157,11 @@ def _without_passwords(
         ("EDGECNN_MQTT_PASSWORD", [mqtt] if mqtt is not None else []),
     ):
         passwords = {url: found for url in urls if (found := urlsplit(url).password)}
+        users = [url for url in urls if "@" in urlsplit(url).netloc]
+        if len(users) > len(passwords) and variable not in known:
+            notes.append(f"a URL names a user, and {variable} is not set: there is no password")
         if not passwords:
             continue
-        users = [url for url in urls if "@" in urlsplit(url).netloc]
         if len({*passwords.values()}) > 1 or len(users) > len(passwords):
             notes.append(
                 f"cameras have different passwords, and {variable} holds one: they stay in the"
