@@ -420,7 +420,7 @@ class _Run:
                 sink.finish()
             except CameraError as error:
                 failed = failed or error
-        self._show(self.listeners.notices.take())
+        self._show(self.listeners.notices.take_own())
         return failed
 
     def _count(self, frame: Frame, now: float) -> None:

@@ -60,8 +60,8 @@ class Notices:
         clock: stamps them.
         most: further ones are dropped while nobody takes any; how many is then a notice itself.
         camera: the name of the camera that they are about; None: it has none.
-        common: whoever takes these takes those of ``common`` as well: what all cameras share is
-            told by whichever loop comes first.
+        common: :meth:`take` takes those of ``common`` as well: what all cameras share is told by
+            whichever loop comes first.
     """
 
     def __init__(
@@ -85,7 +85,11 @@ class Notices:
         self._queue.put(LoopNotice(kind, text, self._clock.now(), self._camera))
 
     def take(self) -> tuple[LoopNotice, ...]:
-        """All that came since the last call, in order."""
+        """All that came since the last call, in order; then those of ``common``."""
+        return (*self.take_own(), *(self._common.take() if self._common is not None else ()))
+
+    def take_own(self) -> tuple[LoopNotice, ...]:
+        """Likewise without those of ``common``: for a loop that is over while others go on."""
         taken = []
         while True:
             try:
@@ -96,4 +100,4 @@ class Notices:
             lost, self._dropped = self._dropped, 0
             text = f"{lost} notices were dropped"
             taken.append(LoopNotice("dropped", text, self._clock.now(), self._camera))
-        return tuple(taken) if self._common is None else (*taken, *self._common.take())
+        return tuple(taken)

@@ -364,6 +364,9 @@ def test_what_concerns_all_cameras_is_told_once_and_is_of_none_of_them() -> None
     (shared,) = front.take()
     (own,) = back.take()
     assert (shared.camera, own.camera) == (None, "back") and front.take() == ()
+    common.say("delivery_resumed", "it is back")
+    assert front.take_own() == ()  # a loop that is over leaves it to those that go on
+    assert [notice.kind for notice in back.take()] == ["delivery_resumed"]
     watch = EventWatch(EventConfig(), "0", camera="front", run="r")
     event = watch.notice(shared).to_json()
     assert (event["camera"], event["source"], event["number"]) == (None, None, 1)
