@@ -142,7 +142,8 @@ function plate(context, text, x, y, colour, room) {
   const size = room.size ?? labelSize(room);
   const high = Math.round(size * 1.55);
   context.font = `600 ${size}px ${FAMILY}`;
-  const shown = text.length > 60 ? `${text.slice(0, 57)}…` : text;
+  const fits = Math.min(60, Math.floor(text.length * (room.width - size) / context.measureText(text).width));
+  const shown = text.length > fits ? `${text.slice(0, Math.max(1, fits - 2))}…` : text;
   const wide = context.measureText(shown).width + size;
   const left = Math.max(0, Math.min(room.middle ? x - wide / 2 : x, room.width - wide));
   const top = Math.max(0, Math.min(room.above ? y - high : room.middle ? y - high / 2 : y, room.height - high));

@@ -54,7 +54,7 @@ class Figures {
     this.tile("age", "Frame age", milliseconds(age.p50), "ms", `95 %: ${milliseconds(age.p95)} ms`, (status) => this.of(status).age_ms?.p50);
     const all = (mine.frames ?? 0) + (mine.dropped ?? 0);
     this.tile("dropped", "Dropped", whole(mine.dropped), "", lost || (all ? `${(100 * mine.dropped / all).toFixed(1)}\u00a0% of all` : ""));
-    this.tile("viewers", "Viewers", whole(now?.viewers), "", now?.viewers === 1 ? "you alone" : this.several ? "each picture counts" : "with you");
+    this.tile("viewers", "Viewers", whole(now?.viewers), "", now?.viewers === 1 ? "you alone" : this.several ? "a picture each" : "with you");
     const hot = now?.throttled ?? [];
     if (isNumber(now?.temperature_c) || hot.length) {
       this.tile("heat", "Temperature", fixed(now.temperature_c, 1), "°C", hot.length ? `throttled: ${hot.join(", ")}` : "not throttled",
