@@ -25,7 +25,7 @@ from edgecnn.camera.notices import LoopNotice
 from edgecnn.camera.pipeline import FrameModel
 from edgecnn.camera.sources.frames import Source, SourceCounts
 from edgecnn.camera.sources.several import about_camera
-from edgecnn.core.errors import CameraError, EdgecnnError
+from edgecnn.core.errors import CameraError
 
 #: How the run ended is how the first of these did that any camera has.
 _ENDS = ("reader", "lost", "interrupted", "limit", "source")
@@ -122,6 +122,22 @@ class RunSummary:
         }
 
 
+class CamerasFailedError(CameraError):
+    """Cameras with names failed, while others may have gone on.
+
+    Args:
+        told: what happened to each, with its name.
+        hint: what to do.
+        summary: of the whole run, all the same.
+    """
+
+    def __init__(self, told: Sequence[str], hint: str, summary: RunSummary) -> None:
+        several = len(told) > 1
+        message = f"{len(told)} cameras failed" if several else told[0]
+        super().__init__(message, hint=hint, details=told if several else ())
+        self.summary = summary
+
+
 def run_together(
     cameras: Sequence[CameraLoop],
     config: LoopConfig,
@@ -145,7 +161,7 @@ def run_together(
     Raises:
         UsageError: an output cannot be written.
         CameraError: a source was lost or gave no frame at all, or an output could not be brought
-            to its end; told when everything else was.
+            to its end; told when everything else was. Of cameras with names a CamerasFailedError.
     """
     common = common or CommonOutputs()
     stop = stop or threading.Event()
@@ -173,7 +189,7 @@ def run_together(
             for camera, outcome in zip(cameras, outcomes, strict=True)
             if outcome.failure is not None
         ]
-        failure = _joined(failures) or failed
+        failure = _failure(failures, summary) or failed
         if failure is not None:
             raise failure
         return summary
@@ -232,16 +248,12 @@ class _SideBySide:
         )
 
 
-def _joined(failures: Sequence[tuple[str | None, CameraError]]) -> EdgecnnError | None:
-    """All failures as one error that names the cameras; None: there is none."""
-    if not failures:
-        return None
-    errors = [about_camera(error, name) for name, error in failures]
-    if len(errors) == 1:
-        return errors[0]
-    hints = dict.fromkeys(error.hint for error in errors)
-    return CameraError(
-        f"{len(errors)} cameras failed",
-        hint="; ".join(hints),
-        details=[error.message for error in errors],
-    )
+def _failure(
+    failures: Sequence[tuple[str | None, CameraError]], summary: RunSummary
+) -> CameraError | None:
+    """All failures as one error; that of a camera without a name as it is."""
+    if not failures or failures[0][0] is None:
+        return failures[0][1] if failures else None
+    told = [about_camera(error, name).message for name, error in failures]
+    hints = dict.fromkeys(error.hint for _, error in failures)
+    return CamerasFailedError(told, "; ".join(hints), summary)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -38,6 +38,7 @@ from edgecnn.core.errors import UsageError
 
 if TYPE_CHECKING:
     from edgecnn.camera.notices import LoopNotice
+    from edgecnn.camera.together import RunSummary
     from edgecnn.jobs.cascade_file import NetworkStage
     from edgecnn.jobs.detect import DetectRequest
     from edgecnn.jobs.place import Place
@@ -88,8 +89,9 @@ def command(model: Path | None, project: Path, **flags: Any) -> None:
 
 
 def _detect(model: Path | None, project: Path, flags: dict[str, Any]) -> None:
-    """Runs the loop and prints its summary."""
+    """Runs the loop and prints its summary; of several cameras also where one of them failed."""
     share_arenas()
+    from edgecnn.camera.together import CamerasFailedError
     from edgecnn.jobs.detect import run
 
     as_json, quiet = flags["as_json"], flags["quiet"]
@@ -99,13 +101,22 @@ def _detect(model: Path | None, project: Path, flags: dict[str, Any]) -> None:
     status = StatusLine() if sys.stderr.isatty() and not (as_json or quiet) else None
     say = None if as_json or quiet else tell_people
     on_notice = None if quiet else _show_notice
-    summary = run(request, status, say, on_notice, partial(show_page, quiet=quiet))
+    try:
+        summary = run(request, status, say, on_notice, partial(show_page, quiet=quiet))
+    except CamerasFailedError as failed:
+        _show_summary(failed.summary, request, flags)
+        raise
+    _show_summary(summary, request, flags)
+
+
+def _show_summary(summary: RunSummary, request: DetectRequest, flags: Mapping[str, Any]) -> None:
+    """Prints it, where stdout is for it."""
     lines = request.lines if isinstance(request.lines, Path) else None
-    if as_json and lines is not None:
+    if flags["as_json"] and lines is not None:
         from edgecnn.camera.result import to_line
 
         click.echo(to_line(summary.to_json()), nl=False)
-    elif not (as_json or quiet or flags["events"] == "-"):
+    elif not (flags["as_json"] or flags["quiet"] or flags["events"] == "-"):
         videos = [request.video_of(camera.name) for camera in request.cameras]
         print_summary(summary, [path for path in (*videos, lines) if path and path.exists()])
 

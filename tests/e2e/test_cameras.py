@@ -162,6 +162,16 @@ def test_what_cannot_be_meant_is_said(clips, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("**/*.part*"))
 
 
+def test_where_one_camera_failed_the_summary_of_all_is_there_too(clips, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "broken.jpg").write_bytes(b"no picture")
+    flags = ("--source", clips["front"], "--source", tmp_path / "photos")
+    done = in_process("detect", *colour_points(tmp_path), *flags)
+    assert done.returncode == 1, done.stderr
+    assert "camera1: 24 frames" in done.stdout and "camera2: 0 frames" in done.stdout
+    assert "error: camera2: the source gave no frame" in done.stderr
+
+
 def test_a_camera_that_is_waited_for_leaves_the_others_alone(clips, tmp_path: Path) -> None:
     flags = ("--source", clips["back"], "--source", tmp_path / "later.mp4", "--wait")
     limits = ("--max-seconds", "2", "--json")
