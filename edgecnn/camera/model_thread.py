@@ -15,8 +15,7 @@ class ModelThread:
     A camera asks for its next frame when it has the last one, so that none gets two turns while
     another waits; with a lock, one whose frames are always there could keep the model from all
     others. What waits is begun as soon as the model is free, without another thread having to wake
-    up first, and the model's weights stay in one core's cache: on a busy machine that gives a
-    sixth more frames than a fair lock.
+    up first, as it would with a fair lock.
     """
 
     def __init__(self) -> None:

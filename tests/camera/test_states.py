@@ -18,6 +18,7 @@ from edgecnn.core.preprocess import ImageInput, PreprocessSpec
 from edgecnn.core.runtime import LiteRTPredictor
 from quantization.convert import to_float
 from quantization.freeze import freeze_keras
+from quantization.keras_predictor import KerasPredictor
 from tests.camera.doubles import looped
 
 HEIGHT, WIDTH, FRAMES = 24, 32, 6
@@ -91,3 +92,19 @@ def test_a_video_goes_through_a_net_that_remembers(net, video):
     assert find(pipeline, frames[0], {}) != first
     pipeline.reset()
     assert find(pipeline, frames[0], {}) == first
+
+
+def test_outputs_are_the_caller_s_whatever_runs_next(net):
+    """Several cameras share a predictor: the outputs of one wait while the next one's are made."""
+    model, data = net
+    rng = np.random.default_rng(2)
+    for predictor in (LiteRTPredictor(data), KerasPredictor(model)):
+        taken = []
+        for _ in range(3):
+            given = {info.name: rng.random(info.shape, np.float32) for info in predictor.inputs}
+            outputs = predictor.predict(given)
+            taken.append((outputs, {name: value.copy() for name, value in outputs.items()}))
+        for outputs, at_once in taken:
+            for name, value in at_once.items():
+                assert np.array_equal(outputs[name], value)
+                assert not np.array_equal(value, taken[-1][1][name]) or outputs is taken[-1][0]
