@@ -25,7 +25,7 @@ def item(
 
 
 def frames(ways: list[Way], seconds: float, fps: float = 30) -> list[tuple[tuple, float]]:
-    """Items and time of each frame; an item's mask tells which way it is of (nothing reads it)."""
+    """Items and time of each frame; an item has the number of its way as its key point."""
     found = []
     for frame in range(round(seconds * fps)):
         at = frame / fps
