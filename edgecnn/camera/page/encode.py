@@ -15,12 +15,12 @@ from edgecnn.camera.result import FrameResult, Item
 from edgecnn.camera.seen import Seen
 from edgecnn.camera.sources.capture import Image
 
-#: Pixels of the longer side, and qualities of the JPEG.
-_LONGEST = 1280
+#: Pixels of the longer side where cores are idle and where none is, and qualities of the JPEG.
+_LONGEST, _LONGEST_BUSY = 1280, 960
 _QUALITY, _SNAPSHOT_QUALITY = 75, 92
-#: The shortest time from one frame to the next, seconds: about 30 a second, and cameras are not
-#: exact.
-_PERIOD_S = 0.9 / 30
+#: The shortest time from one frame to the next, seconds, likewise: about 30 a second, since cameras
+#: are not exact, and about 10.
+_PERIOD_S, _PERIOD_BUSY_S = 0.9 / 30, 0.9 / 10
 #: However slow the machine is, a frame comes so often, seconds.
 _LONGEST_PAUSE_S = 1.0
 
@@ -44,7 +44,7 @@ class Encoder:
     """Makes what is wanted of single frames, on a thread that begins with the first.
 
     One frame is under way at a time, until :meth:`done`; then there is a pause that keeps the
-    thread's part of one core's time within ``share``.
+    thread's part of one core's time within its share.
 
     Args:
         camera: its name, for the messages.
@@ -57,7 +57,7 @@ class Encoder:
 
     def __init__(self, camera: str, clock: TimeSource = SYSTEM_CLOCK) -> None:
         self._clock = clock
-        self.share = 0.1
+        self._share, self._ample = 0.1, False
         self.deliver: Callable[[Encoded], object] = lambda encoded: self.done()
         self.failed: Callable[[BaseException], object] = lambda error: None
         self._camera = camera
@@ -82,6 +82,10 @@ class Encoder:
         if not self._worker.put((seen, job, fps)):
             self._busy = False
 
+    def allow(self, share: float, ample: bool) -> None:
+        """Sets the share of one core's time, and whether cores are idle beside the loop."""
+        self._share, self._ample = share, ample
+
     def done(self) -> None:
         """What was delivered is on its way: the next frame may come."""
         self._busy = False
@@ -92,18 +96,21 @@ class Encoder:
 
     def _work(self, item: tuple[Seen, Job, float]) -> None:
         seen, job, fps = item
+        longest, period_s = (_LONGEST_BUSY, _PERIOD_BUSY_S)
+        if self._ample:
+            longest, period_s = _LONGEST, _PERIOD_S
         began_s, began_cpu_s = self._clock.now().monotonic_s, time.thread_time()
         encoded = Encoded()
         try:
-            encoded = made_of(seen, job, fps, self._camera)
+            encoded = made_of(seen, job, fps, self._camera, longest)
         except Exception as error:  # noqa: BLE001 - one frame less, not a page that stands still
             self.failed(error)
         spent_s = time.thread_time() - began_cpu_s
-        self._due_s = began_s + min(max(_PERIOD_S, spent_s / self.share), _LONGEST_PAUSE_S)
+        self._due_s = began_s + min(max(period_s, spent_s / self._share), _LONGEST_PAUSE_S)
         self.deliver(encoded)
 
 
-def made_of(seen: Seen, job: Job, fps: float, camera: str) -> Encoded:
+def made_of(seen: Seen, job: Job, fps: float, camera: str, longest: int) -> Encoded:
     """What a job asks for; what cannot be encoded is left out.
 
     Raw pixels come first: drawing may be done in the same memory.
@@ -111,14 +118,14 @@ def made_of(seen: Seen, job: Job, fps: float, camera: str) -> Encoded:
     live, stream = None, None
     snapshots: dict[bool, bytes] = {}
     if job.live:
-        jpeg = to_jpeg(smaller(seen.picture.raw), _QUALITY)
+        jpeg = to_jpeg(smaller(seen.picture.raw, longest), _QUALITY)
         text = to_json_bytes(frame_json(seen.result, seen.frame.image.shape[:2], fps, camera))
         live = message(text, jpeg)
     for drawn in sorted(job.snapshots):
         image = seen.picture.drawn() if drawn else seen.picture.raw
         snapshots[drawn] = to_jpeg(image, _SNAPSHOT_QUALITY)
     if job.stream:
-        stream = to_jpeg(smaller(seen.picture.drawn()), _QUALITY)
+        stream = to_jpeg(smaller(seen.picture.drawn(), longest), _QUALITY)
     return Encoded(live, stream or None, snapshots)
 
 
@@ -143,7 +150,7 @@ def to_jpeg(image: Image, quality: int) -> bytes:
     return data.tobytes() if done else b""
 
 
-def smaller(image: Image, longest: int = _LONGEST) -> Image:
+def smaller(image: Image, longest: int) -> Image:
     """The image, its longer side at most so many pixels."""
     import cv2
 

@@ -133,7 +133,7 @@ class Site:
         self._share.step()
         watched = sum(camera.watched > 0 for camera in self._cameras.values())
         for camera in self._cameras.values():
-            camera.sink.encoder.share = self._share.value / max(1, watched)
+            camera.sink.encoder.allow(self._share.value / max(1, watched), self._share.ample)
 
     def event(self, event: Event) -> None:
         """Something was seen, or has happened."""

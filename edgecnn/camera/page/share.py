@@ -41,6 +41,11 @@ class Share:
             self.value = min(max(wanted, self._least), _MOST)
 
     @property
+    def ample(self) -> bool:
+        """Whether cores are idle beside the loop."""
+        return self.value >= 2 * self._least
+
+    @property
     def _least(self) -> float:
         return min(_LEAST_EACH * self._cores, _MOST)
 

@@ -89,7 +89,8 @@ def test_large_frames_are_sent_smaller_and_their_coordinates_stay() -> None:
         message, jpeg = stream.until("frame")
         stream.close()
     assert (message["width"], message["height"]) == (1920, 1080)
-    assert picture(jpeg).shape == (720, 1280, 3)
+    # How much smaller depends on what the machine has to spare.
+    assert picture(jpeg).shape in ((720, 1280, 3), (540, 960, 3))
 
 
 def test_each_stream_shows_the_camera_that_it_asked_for() -> None:
