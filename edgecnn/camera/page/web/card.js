@@ -18,11 +18,17 @@ function showCard(card) {
   const parts = [list];
   const measured = (card.accuracy ?? []).filter((row) => isNumber(row.value));
   if (measured.length) {
-    parts.push(make("h3", { text: "Measured" }), make("table", {},
-      make("thead", {}, make("tr", {}, make("th", { scope: "col", text: "Metric" }), make("th", { scope: "col", class: "num", text: "Value" }), make("th", { scope: "col", class: "num", text: "Images" }))),
-      make("tbody", {}, ...measured.map((row) => make("tr", {}, make("th", { scope: "row", text: [row.metric, row.variant].filter(Boolean).join(", ") }),
-        make("td", { class: "num", text: row.value <= 1 ? `${(100 * row.value).toFixed(1)} %` : fixed(row.value, 3) }), make("td", { class: "num", text: whole(row.n) }))))));
+    const heads = [["Metric", ""], ["Value", "num"], ["Images", "num"]].map(([text, kind]) => make("th", { scope: "col", class: kind, text }));
+    parts.push(make("h3", { text: "Measured" }), make("table", {}, make("thead", {}, make("tr", {}, ...heads)),
+      make("tbody", {}, ...measured.map(measuredRow))));
   }
   if (card.lines?.length) parts.push(make("ul", { class: "lines" }, ...card.lines.map((text) => make("li", { text }))));
   byId("card-body").replaceChildren(...parts);
+}
+
+function measuredRow(row) {
+  const name = [row.metric, row.variant].filter(Boolean).join(", ");
+  const value = row.value <= 1 ? `${(100 * row.value).toFixed(1)} %` : fixed(row.value, 3);
+  return make("tr", {}, make("th", { scope: "row", text: name }),
+    ...[value, whole(row.n)].map((text) => make("td", { class: "num", text })));
 }

@@ -26,18 +26,24 @@ class Classes {
   build(root) {
     this.all = this.slider("All classes", (score) => this.move(null, score));
     this.all.row.classList.add("all");
-    this.search = make("input", { type: "search", placeholder: "Find a class", "aria-label": "Find a class", autocomplete: "off", spellcheck: "false", on: { input: () => { this.shownCount = ROWS_AT_ONCE; this.arrange(); } } });
+    this.search = make("input", {
+      type: "search", placeholder: "Find a class", "aria-label": "Find a class", autocomplete: "off", spellcheck: "false",
+      on: { input: () => { this.shownCount = ROWS_AT_ONCE; this.arrange(); } },
+    });
     this.list = make("ul", { class: "sliders" });
-    this.more = make("button", { type: "button", class: "link", on: { click: () => this.showMore() } });
+    this.more = linkButton("", () => this.showMore());
     this.hint = make("p", { class: "hint" });
     this.command = make("code", { id: "threshold-option" });
-    this.keep = make("div", { class: "keep", hidden: true }, make("p", { class: "muted", text: "Moved until the loop ends. To keep it:" }),
-      make("div", { class: "command" }, this.command, make("button", { type: "button", class: "round", "aria-label": "Copy the options", title: "Copy", on: { click: () => copyText(this.command.textContent) } }, icon("copy"))));
-    this.note = make("p", { class: "hint", text: "Thresholds hold for everybody and everything; the ticks only say what is drawn here." });
+    const copy = iconButton("copy", "Copy the options", () => copyText(this.command.textContent));
+    this.keep = make("div", { class: "keep", hidden: true },
+      make("p", { class: "muted", text: "Moved until the loop ends. To keep it:" }),
+      make("div", { class: "command" }, this.command, copy));
+    this.note = make("p", { class: "hint" });
     this.allList = make("ul", { class: "sliders" }, this.all.row);
     this.found = make("span", { class: "muted" });
-    root.append(make("div", { class: "head" }, make("h2", { id: "classes-title", text: "Classes" }), this.found),
-      this.allList, this.search, this.list, this.hint, this.more, this.keep, this.note);
+    root.append(
+      make("div", { class: "head" }, make("h2", { id: "classes-title", text: "Classes" }), this.found), this.allList,
+      this.search, this.list, this.hint, this.more, this.keep, this.note);
   }
 
   about(about) {

@@ -9,7 +9,8 @@ class Counts {
       make("thead", {}, make("tr", {}, make("th", { scope: "col", text: "Line or zone" }),
         ...["In", "Out", "Inside"].map((text) => make("th", { scope: "col", class: "num", text })))),
       this.body);
-    this.empty = make("p", { class: "hint" }, "Counts what passes with ", make("code", { text: "--line x1,y1,x2,y2" }), " or ", make("code", { text: "--zone places.json" }), ".");
+    const [line, zone] = ["--line x1,y1,x2,y2", "--zone places.json"].map((text) => make("code", { text }));
+    this.empty = make("p", { class: "hint" }, "Counts what passes with ", line, " or ", zone, ".");
     root.append(make("div", { class: "head" }, make("h2", { id: "counts-title", text: "Counts" }), this.since), this.table, this.empty);
     this.open = new Set();
     this.last = "";
@@ -52,15 +53,24 @@ class Counts {
     const name = `${row.camera}/${placeName(row)}`;
     const open = this.open.has(name);
     const tag = row.camera ? make("span", { class: "tag", text: row.camera }) : null;
-    const button = make("button", { type: "button", class: "opener", "aria-expanded": String(open), "data-place": name, title: "By class",
-      on: { click: () => { (open ? this.open.delete(name) : this.open.add(name)); this.draw(); } } }, icon("more"), icon(row.line !== undefined ? "line" : "zone"), make("span", { text: placeName(row) }), tag);
+    const toggle = () => {
+      if (open) this.open.delete(name);
+      else this.open.add(name);
+      this.draw();
+    };
+    const button = make("button",
+      { type: "button", class: "opener", "aria-expanded": String(open), "data-place": name, title: "By class", on: { click: toggle } },
+      icon("more"), icon(row.line !== undefined ? "line" : "zone"), make("span", { text: placeName(row) }), tag);
     const figure = (value) => make("td", { class: "num", text: value === null || value === undefined ? "" : whole(value) });
     const lines = [make("tr", { class: "place" }, make("th", { scope: "row" }, button), figure(row.in), figure(row.out), figure(row.inside))];
     if (!open) return lines;
     const [came, went] = [row.in_by_label ?? {}, row.out_by_label ?? {}];
     const labels = [...new Set([...Object.keys(came), ...Object.keys(went)])].sort();
-    for (const label of labels) lines.push(make("tr", { class: "by-label" }, make("th", { scope: "row", text: label }), figure(came[label] ?? 0), figure(went[label] ?? 0), figure(null)));
-    if (!labels.length) lines.push(make("tr", { class: "by-label" }, make("td", { colspan: 4, class: "muted", text: "nothing has passed yet" })));
+    for (const label of labels) {
+      const cells = [make("th", { scope: "row", text: label }), figure(came[label] ?? 0), figure(went[label] ?? 0), figure(null)];
+      lines.push(make("tr", { class: "by-label" }, ...cells));
+    }
+    if (!labels.length) lines.push(make("tr", { class: "by-label" }, make("td", { colspan: 4, text: "nothing has passed yet" })));
     return lines;
   }
 }

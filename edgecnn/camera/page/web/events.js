@@ -28,14 +28,14 @@ class Events {
     const what = make("span", { class: "what" }, words);
     if (this.several && event.camera) what.append(make("span", { class: "tag", text: event.camera }));
     if (this.recordings) for (const name of [event.clip, event.snapshot]) if (name) what.append(this.link(name));
-    this.add(event.time, what, event.label ? this.colourOf({ label: event.label }) : null, event.event);
+    this.add(event.time, what, event.label ? this.colourOf({ label: event.label }) : null);
   }
 
   notice(notice) {
     const key = `${notice.time}|${notice.text}`;
     if (this.known.has(key) || this.said(notice.text)) return;
     this.known.add(key);
-    this.add(notice.time, make("span", { class: "what", text: notice.text }), null, "notice");
+    this.add(notice.time, make("span", { class: "what", text: notice.text }), null);
   }
 
   /** Whether an event has said just that already. */
@@ -45,13 +45,13 @@ class Events {
 
   link(name) {
     const film = name.endsWith(".mkv");
-    return make("button", { type: "button", class: "link", text: film ? "play" : "picture", on: { click: () => this.play(name) } });
+    return linkButton(film ? "play" : "picture", () => this.play(name));
   }
 
-  add(time, what, colour, kind) {
+  add(time, what, colour) {
     const mark = make("i", { class: `dot ${colour ? "" : "plain"}`, "aria-hidden": "true" });
     if (colour) mark.style.background = colour;
-    const line = make("li", { class: `event-${/^[a-z_]+$/.test(kind ?? "") ? kind : "other"}` }, mark, make("time", { datetime: time, title: time, text: clock(time) }), what);
+    const line = make("li", {}, mark, make("time", { datetime: time, title: time, text: clock(time) }), what);
     line.dataset.text = what.textContent;
     line.dataset.time = time;
     // Several streams tell of them: each in its place.

@@ -69,7 +69,8 @@ class Figures {
     let tile = this.shown.get(key);
     if (!tile) {
       const root = make("div", { class: "tile", "data-figure": key });
-      tile = { root, value: make("b"), unit: make("small"), note: make("span", { class: "muted note" }), line: series ? make("canvas", { "aria-hidden": "true" }) : null };
+      const [note, line] = [make("span", { class: "muted note" }), series ? make("canvas", { "aria-hidden": "true" }) : null];
+      tile = { root, value: make("b"), unit: make("small"), note, line };
       root.append(make("span", { class: "muted", text: name }), make("p", {}, tile.value, " ", tile.unit), tile.note);
       if (tile.line) root.append(tile.line);
       this.tiles.append(root);

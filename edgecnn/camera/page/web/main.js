@@ -92,7 +92,9 @@ class Page {
   }
 
   listen(view, first) {
-    const connection = new Connection(view.camera.name, (message, jpeg) => this.heard(view, first, message, jpeg), (kind, text) => this.became(view, first, kind, text));
+    const heard = (message, jpeg) => this.heard(view, first, message, jpeg);
+    const became = (kind, text) => this.became(view, first, kind, text);
+    const connection = new Connection(view.camera.name, heard, became);
     this.connections.push(connection);
     connection.open();
   }
@@ -165,7 +167,9 @@ class Page {
     const cameras = this.about.cameras;
     const row = byId("cameras");
     row.hidden = cameras.length < 2;
-    const tab = (name, choice) => make("button", { type: "button", class: "tab", "aria-pressed": String(this.chosen === choice), text: name, on: { click: () => this.choose(choice) } });
+    const tab = (text, choice) => make("button", {
+      type: "button", class: "tab", "aria-pressed": String(this.chosen === choice), text, on: { click: () => this.choose(choice) },
+    });
     row.replaceChildren(...(cameras.length > 1 ? [tab("All", ALL), ...cameras.map((camera, place) => tab(camera.name || `Camera ${place + 1}`, camera))] : []));
     if (cameras.some((camera) => camera.places?.length)) this.use("places");
   }
@@ -200,7 +204,9 @@ class Page {
   layers() {
     this.layerButtons = new Map();
     for (const { key, name, shortcut, always } of LAYERS) {
-      const button = make("button", { type: "button", class: "chip", text: name, title: `${name} (${shortcut})`, hidden: !always, "data-layer": key, on: { click: () => this.choices.toggle(key) } });
+      const toggle = { click: () => this.choices.toggle(key) };
+      const button = make("button",
+        { type: "button", class: "chip", text: name, title: `${name} (${shortcut})`, hidden: !always, "data-layer": key, on: toggle });
       this.layerButtons.set(key, button);
       byId("layers").append(button);
     }
@@ -259,8 +265,14 @@ class Page {
   /** A page that nobody looks at needs no stream. */
   visible() {
     clearTimeout(this.leaving);
-    if (document.hidden) this.leaving = setTimeout(() => { for (const connection of this.connections) connection.close(); this.again = true; }, HIDDEN_MS);
-    else for (const connection of this.connections) connection.open();
+    if (!document.hidden) {
+      for (const connection of this.connections) connection.open();
+      return;
+    }
+    this.leaving = setTimeout(() => {
+      for (const connection of this.connections) connection.close();
+      this.again = true;
+    }, HIDDEN_MS);
   }
 
   pauseAll(paused) {
@@ -277,7 +289,8 @@ class Page {
     if (!this.about) return;
     for (const { name: camera } of this.shown()) {
       try {
-        const response = await fetch(`/snapshot.jpg?camera=${encodeURIComponent(camera)}${this.choices.drawn ? "&drawn=1" : ""}`, { cache: "no-store" });
+        const drawn = this.choices.drawn ? "&drawn=1" : "";
+        const response = await fetch(`/snapshot.jpg?camera=${encodeURIComponent(camera)}${drawn}`, { cache: "no-store" });
         if (!response.ok) throw new Error(await errorOf(response));
         const name = `edgecnn_${camera ? `${camera.replace(/[^\w-]+/g, "-")}_` : ""}${stamp()}.jpg`;
         download(await response.blob(), name);

@@ -8,13 +8,13 @@ class Player {
     this.dialog = dialog;
     this.canvas = make("canvas", { class: "picture", role: "img" });
     this.title = make("h2", { id: "player-title" });
-    this.toggle = make("button", { type: "button", class: "round", "aria-label": "Pause", autofocus: true, on: { click: () => this.setPlaying(!this.playing) } }, icon("pause"));
+    this.toggle = iconButton("pause", "Pause", () => this.setPlaying(!this.playing), { title: null, autofocus: true });
     this.seekBar = make("input", { type: "range", min: 0, max: 1, step: 0.05, value: 0, "aria-label": "Position" });
     this.seekBar.addEventListener("input", () => this.seek(Number(this.seekBar.value)));
     this.time = make("span", { class: "muted time" });
     this.message = make("p", { class: "banner", hidden: true });
     this.save = make("a", { class: "round", "aria-label": "Download", title: "Download", download: "" }, icon("save"));
-    const close = make("button", { type: "button", class: "round", "aria-label": "Close", on: { click: () => dialog.close() } }, icon("close"));
+    const close = iconButton("close", "Close", () => dialog.close());
     this.image = make("img", { class: "picture", alt: "" });
     this.controls = make("div", { class: "player-tools" }, this.toggle, this.seekBar, this.time);
     dialog.append(make("div", { class: "dialog-head" }, this.title, this.save, close),

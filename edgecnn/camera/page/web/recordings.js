@@ -12,12 +12,14 @@ class Recordings {
     this.kind = "all";
     this.available = false;
     this.sum = make("span", { class: "muted" });
-    this.again = make("button", { type: "button", class: "round", "aria-label": "Look again", title: "Look again", on: { click: () => this.load() } }, icon("again"));
+    this.again = iconButton("again", "Look again", () => this.load());
     this.kinds = make("div", { class: "tabs small", role: "group", "aria-label": "Kinds of recordings" });
     this.list = make("ul", { class: "files" });
-    this.more = make("button", { type: "button", class: "link", on: { click: () => { this.shown += 40; this.draw(); } } });
-    this.hint = make("p", { class: "hint" }, "Records with ", make("code", { text: "--record DIR" }), ", ", make("code", { text: "--clips DIR" }), " or ", make("code", { text: "--snapshots DIR" }), ".");
-    root.append(make("div", { class: "head" }, make("h2", { id: "recordings-title", text: "Recordings" }), this.sum, this.again), this.kinds, this.list, this.more, this.hint);
+    this.more = linkButton("", () => { this.shown += 40; this.draw(); });
+    const [videos, clips, pictures] = ["--record DIR", "--clips DIR", "--snapshots DIR"].map((text) => make("code", { text }));
+    this.hint = make("p", { class: "hint" }, "Records with ", videos, ", ", clips, " or ", pictures, ".");
+    const title = make("h2", { id: "recordings-title", text: "Recordings" });
+    root.append(make("div", { class: "head" }, title, this.sum, this.again), this.kinds, this.list, this.more, this.hint);
     setInterval(() => { if (this.available && !document.hidden) this.load(); }, RECORDINGS_MS);
   }
 
@@ -59,27 +61,36 @@ class Recordings {
     if (this.kind !== "all" && !kinds.includes(this.kind)) this.kind = "all";
     this.kinds.hidden = kinds.length < 2;
     const focused = this.kinds.contains(document.activeElement) ? document.activeElement.dataset.kind : null;
+    const choose = (kind) => {
+      [this.kind, this.shown] = [kind, kind === "snapshot" ? 24 : RECORDINGS_SHOWN];
+      this.draw();
+    };
     this.kinds.replaceChildren(...["all", ...kinds].map((kind) => make("button", {
-      type: "button", class: "tab", "aria-pressed": String(kind === this.kind), "data-kind": kind, text: kind === "all" ? "All" : `${kind[0].toUpperCase()}${kind.slice(1)}s`,
-      on: { click: () => { [this.kind, this.shown] = [kind, kind === "snapshot" ? 24 : RECORDINGS_SHOWN]; this.draw(); } },
+      type: "button", class: "tab", "aria-pressed": String(kind === this.kind), "data-kind": kind,
+      text: kind === "all" ? "All" : `${kind[0].toUpperCase()}${kind.slice(1)}s`, on: { click: () => choose(kind) },
     })));
     for (const button of this.kinds.children) if (button.dataset.kind === focused) button.focus();
   }
 
   line(file) {
     const film = file.name.endsWith(".mkv");
-    const open = make("button", { type: "button", class: "round", "aria-label": `${film ? "Play" : "Show"} ${file.name}`, title: film ? "Play" : "Show", on: { click: () => this.player.show(file.name) } }, icon(film ? "play" : "camera"));
-    const about = make("span", { class: "about" }, make("span", { class: "name", text: file.name, title: file.name }),
-      make("span", { class: "muted", text: `${clock(file.time)} · ${bytes(file.bytes)}${file.open ? " · being written" : ""}` }));
+    const does = film ? "Play" : "Show";
+    const open = iconButton(film ? "play" : "camera", `${does} ${file.name}`, () => this.player.show(file.name), { title: does });
+    const told = `${clock(file.time)} · ${bytes(file.bytes)}${file.open ? " · being written" : ""}`;
+    const about = make("span", { class: "about" },
+      make("span", { class: "name", text: file.name, title: file.name }), make("span", { class: "muted", text: told }));
     return make("li", {}, open, about, make("span", { class: "tag", text: file.kind }), this.save(file));
   }
 
   save(file) {
-    return make("a", { class: "round", href: `/recordings/${encodeURIComponent(file.name)}`, download: file.name, "aria-label": `Download ${file.name}`, title: "Download" }, icon("save"));
+    const address = `/recordings/${encodeURIComponent(file.name)}`;
+    return make("a", { class: "round", href: address, download: file.name, "aria-label": `Download ${file.name}`, title: "Download" }, icon("save"));
   }
 
   thumbnail(file) {
     const image = make("img", { src: `/recordings/${encodeURIComponent(file.name)}`, loading: "lazy", alt: "" });
-    return make("li", {}, make("button", { type: "button", class: "thumb", title: file.name, "aria-label": `Show ${file.name}`, on: { click: () => this.player.show(file.name) } }, image, make("span", { class: "muted", text: clock(file.time) })));
+    const show = { click: () => this.player.show(file.name) };
+    return make("li", {}, make("button", { type: "button", class: "thumb", title: file.name, "aria-label": `Show ${file.name}`, on: show },
+      image, make("span", { class: "muted", text: clock(file.time) })));
   }
 }

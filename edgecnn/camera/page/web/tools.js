@@ -25,6 +25,16 @@ function icon(name) {
   return picture;
 }
 
+/** A round button with a picture alone, and a name for who does not see it. */
+function iconButton(picture, label, click, settings = {}) {
+  return make("button", { type: "button", class: "round", "aria-label": label, title: label, ...settings, on: { click } }, icon(picture));
+}
+
+/** A button that looks like a link. */
+function linkButton(text, click) {
+  return make("button", { type: "button", class: "link", text, on: { click } });
+}
+
 function swapIcon(button, name) {
   button.querySelector("use").setAttribute("href", `#i-${name}`);
 }
