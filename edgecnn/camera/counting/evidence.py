@@ -9,7 +9,7 @@ from edgecnn.camera.counting.walk import Walk
 # Means of up to so many sightings are looked at.
 _MOST = 9
 # When nothing more will be seen, so much of the usual distance has to do.
-_AT_THE_END = 0.5
+_AT_THE_END = 0.7
 # Where something begins is known if it begins at such a share of the usual distance.
 _AT_THE_BEGINNING = 0.6
 
@@ -51,7 +51,7 @@ class Evidence:
 
     def at_last(self, walk: Walk) -> int:
         """Where it was when it was seen last, likewise."""
-        return self._side(walk, _AT_THE_END)
+        return 0 if walk.leapt else self._side(walk, _AT_THE_END)
 
     def _side(self, walk: Walk, share: float) -> int:
         total = 0.0

@@ -109,6 +109,8 @@ class CountedPlace:
         if all(0 <= x <= width and 0 <= y <= height for x, y in points):
             return "in"
         seen = clipped(points, width, height)
+        if not seen:
+            return "out"
         if self.kind == "zone":
             return "partly" if area(seen) > 1e-6 else "out"
         return "partly" if any(math.dist(seen[0], point) > 1e-6 for point in seen) else "out"

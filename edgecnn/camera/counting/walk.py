@@ -17,7 +17,7 @@ _FIRST_NOISE, _FIRST_WEIGHT = 0.02, 2
 _MEDIAN = 0.6745
 # The median of few may lie too low: so much is added, divided by their number.
 _DOUBT = 1.0
-# A pause so many times longer than the step before tells nothing of noise.
+# After a pause so many times longer than the step before nothing is expected.
 _LONGEST_PAUSE = 4.0
 # So many standard deviations are no noise.
 _SURE = 4.5
@@ -37,7 +37,8 @@ class Walk:
         item: as it was seen last.
         point: its anchor, x, y in frame pixels.
         before: the anchor the time before; None: it is seen for the first time.
-        leapt: it is far from where it was and from where it was expected: perhaps a bad box.
+        leapt: it is far from where it was and from where it was expected, or was not seen for a
+            while: perhaps a bad box, or something else.
     """
 
     __slots__ = (
@@ -86,11 +87,14 @@ class Walk:
         step_s = time_s - self._time_s
         self._earlier, self.before = self.before, self.point
         self.item, self.point = item, item.anchor_xy
-        self.leapt = False
+        settled, self.leapt = not self.leapt, False
         if self._earlier is not None and self._step_s > 0:
             ratio = step_s / self._step_s
             if 0 < ratio <= _LONGEST_PAUSE:
                 self._judge(self._earlier, self.before, ratio)
+            # After a pause anything nearby may have been taken for it: the next one tells. So it
+            # does after a leap, wherever it is.
+            self.leapt = settled and (self.leapt or ratio > _LONGEST_PAUSE)
         self._time_s, self._step_s = time_s, step_s
 
     def _judge(self, earlier: Point, before: Point, ratio: float) -> None:

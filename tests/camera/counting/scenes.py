@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from edgecnn.camera.counting.places import CountedPlace
@@ -54,17 +53,24 @@ def depths(place: CountedPlace, way: np.ndarray) -> np.ndarray:
         # The normal that points to the right, with y downwards.
         normal = np.array([-(y2 - y1), x2 - x1]) / math.hypot(x2 - x1, y2 - y1)
         return (way - points[0]) @ normal
-    polygon = points.astype(np.float32)
-    return np.array([cv2.pointPolygonTest(polygon, (float(x), float(y)), True) for x, y in way])
+    inside = np.zeros(len(way), bool)
+    off = np.full(len(way), np.inf)
+    for a, b in zip(points, np.roll(points, -1, axis=0), strict=True):
+        along = np.clip((way - a) @ (b - a) / ((b - a) @ (b - a)), 0, 1)
+        off = np.minimum(off, np.hypot(*(way - a - along[:, None] * (b - a)).T))
+        spans = (a[1] <= way[:, 1]) != (b[1] <= way[:, 1])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            cut = a[0] + (way[:, 1] - a[1]) / (b[1] - a[1]) * (b[0] - a[0])
+        inside ^= spans & (way[:, 0] < cut)
+    return np.where(inside, off, -off)
 
 
 def truth(place: CountedPlace, walker: Walker, margin: float) -> list[str] | None:
     """What a walker passes, from its way sampled densely; None: nobody could tell from afar."""
-    way = dense(walker)
+    way = _dense(walker)
     depth = depths(place, way)
     inside = depth >= 0
     changes = np.flatnonzero(inside[1:] != inside[:-1]) + 1
-    told = []
     if place.kind == "line":
         a, b = np.array(place.points, float) * (1 if place.pixels else (FRAME[1], FRAME[0]))
         length = math.dist(a, b)
@@ -77,30 +83,33 @@ def truth(place: CountedPlace, walker: Walker, margin: float) -> list[str] | Non
     for start, end in zip([0, *changes], [*changes, len(way)], strict=True):
         if len(changes) and np.abs(depth[start:end]).max() < margin:
             return None
-    for change in changes:
-        told.append("in" if inside[change] else "out")
-    if place.kind == "zone":
-        return told
-    # Round the end and back through is no way of these walkers: directions take turns.
-    return told
+    return ["in" if inside[change] else "out" for change in changes]
 
 
-def dense(walker: Walker) -> np.ndarray:
-    """The way with a point at least every third of a pixel."""
+def _dense(walker: Walker) -> np.ndarray:
+    """The way with a point at least every pixel."""
     pieces = []
     for (_, x1, y1), (_, x2, y2) in zip(walker.corners, walker.corners[1:], strict=False):
-        steps = max(2, math.ceil(3 * math.hypot(x2 - x1, y2 - y1)))
+        steps = max(2, math.ceil(math.hypot(x2 - x1, y2 - y1)))
         shares = np.linspace(0, 1, steps)[:, None]
         pieces.append(np.array([x1, y1]) + shares * np.array([x2 - x1, y2 - y1]))
     return np.concatenate(pieces)
 
 
-def wandering(rng: np.random.Generator, margin: float, start_s: float = 0.0) -> Walker:
-    """A walker somewhere near one of the places, so that it can be told what it passes."""
+def wandering(
+    rng: np.random.Generator, margin: float, start_s: float = 0.0
+) -> tuple[Walker, dict[str, list[str]]]:
+    """A walker somewhere near one of the places, and what it passes at each, which can be told."""
     while True:
         walker = _some_walker(rng, start_s)
-        if all(truth(place, walker, margin) is not None for place in PLACES):
-            return walker
+        told = {}
+        for place in PLACES:
+            passed = truth(place, walker, margin)
+            if passed is None:
+                break
+            told[place.name] = passed
+        else:
+            return walker, told
 
 
 def _some_walker(rng: np.random.Generator, start_s: float) -> Walker:
@@ -113,8 +122,9 @@ def _some_walker(rng: np.random.Generator, start_s: float) -> Walker:
     middle = a + rng.uniform(0.1, 0.9) * (b - a)
     slant = rng.uniform(-0.8, 0.8)
     heading = (right + slant * along) / math.hypot(1, slant) * rng.choice([-1, 1])
-    speed = rng.uniform(40, 400)
-    far, beyond = rng.uniform(60, 200), rng.uniform(60, 200)
+    high = rng.uniform(40, 120)
+    speed = rng.uniform(0.5, 2.5) * high
+    far, beyond = rng.uniform(80, 200), rng.uniform(80, 200)
     kind = rng.choice(
         ["across", "stops", "stops, back", "near, back", "and back", "around", "along", "bent"]
     )
@@ -145,9 +155,8 @@ def _some_walker(rng: np.random.Generator, start_s: float) -> Walker:
         corners.append((now, *map(float, step)))
     hidden = ()
     if rng.random() < 0.25:
-        at = rng.uniform(start_s + 0.3, max(now - 0.3, start_s + 0.31))
-        hidden = ((at, at + rng.uniform(0.2, 0.8)),)
-    high = rng.uniform(30, 120)
+        at = start_s + rng.uniform(0.3, 0.6) * (now - start_s)
+        hidden = ((at, at + min(rng.uniform(0.1, 0.6), 0.2 * (now - start_s))),)
     label = str(rng.choice(["person", "dog"]))
     return Walker(tuple(corners), high * rng.uniform(0.4, 1.0), high, hidden, label)
 
