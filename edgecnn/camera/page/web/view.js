@@ -78,20 +78,27 @@ class CameraView {
   draw() {
     if (this.frame === null) return;
     const { width, height } = this.frame;
-    // The height of the room follows the picture, but where it is fixed: in full screen and side by side.
-    this.root.style.setProperty("--shape", `${width} / ${height}`);
-    const scale = Math.min(this.root.clientWidth / width, this.root.clientHeight / height);
-    if (!(scale > 0)) return;
-    this.canvas.style.width = `${width * scale}px`;
-    this.canvas.style.height = `${height * scale}px`;
+    this.shape(width, height);
     const fit = fitted(this.canvas);
     if (!fit) return;
-    fit.context.imageSmoothingQuality = "high";
     if (this.bitmap) fit.context.drawImage(this.bitmap, 0, 0, fit.width, fit.height);
     drawFound(fit.context, this.frame, fit.width / width, this.look(this.camera));
     this.drawnFrames += 1;
     this.canvas.dataset.frame = this.frame.frame;
     if (this.drawnFrames % 30 === 1) this.describe();
+  }
+
+  /** Lays the canvas out; nothing is touched while nothing has changed, thirty times a second. */
+  shape(width, height) {
+    const [wide, high] = [this.root.clientWidth, this.root.clientHeight];
+    const now = `${width} ${height} ${wide} ${high}`;
+    if (now === this.laidOut || !wide || !high) return;
+    this.laidOut = now;
+    // The height of the room follows the picture, but where it is fixed: in full screen and side by side.
+    this.root.style.setProperty("--shape", `${width} / ${height}`);
+    const scale = Math.min(wide / width, high / height);
+    this.canvas.style.width = `${width * scale}px`;
+    this.canvas.style.height = `${height * scale}px`;
   }
 
   describe() {
