@@ -59,7 +59,8 @@ class Counter:
 
     def __init__(self, places: tuple[CountedPlace, ...], say: Say | None = None) -> None:
         self._tallies = tuple(_Tally(place) for place in places)
-        self._say = say or (lambda line: None)
+        self._tell = say or (lambda line: None)
+        self._said: set[str] = set()
         self._size: tuple[int, int] | None = None
         self._borders: dict[str, ZoneBorder] = {}
         self._tracks: dict[int, _Counted] = {}
@@ -168,8 +169,9 @@ class Counter:
         height, width = size
         if not first and any(place.pixels for place in places):
             self._say(
+                "size",
                 f"frames are {width}x{height} now; lines and zones given in pixels stay where they"
-                " are (as percentages they would go with the size)"
+                " are (as percentages they would go with the size)",
             )
         for place in places:
             reaches = place.reaches(size)
@@ -177,14 +179,27 @@ class Counter:
                 continue
             said = f"{place.kind} '{place.name}' ({_words(place.points)})"
             if reaches == "partly":
-                self._say(f"{said} reaches beyond the frame of {width}x{height} pixels")
+                self._say(
+                    f"partly {place.name}",
+                    f"{said} reaches beyond the frame of {width}x{height} pixels",
+                )
             elif first:
                 raise UsageError(
                     f"{said} lies outside the frame, which has {width}x{height} pixels",
                     hint=place_hint(place.kind),
                 )
             else:
-                self._say(f"{said} lies outside the frame: nothing is counted there")
+                self._say(
+                    f"out {place.name}",
+                    f"{said} lies outside the frame of {width}x{height} pixels: nothing is counted"
+                    " there",
+                )
+
+    def _say(self, what: str, line: str) -> None:
+        """Tells each thing once: images may change their size with every one."""
+        if what not in self._said:
+            self._said.add(what)
+            self._tell(line)
 
 
 def _words(points: Sequence[tuple[float, float]]) -> str:

@@ -186,3 +186,6 @@ def test_another_size_of_frames_moves_shares_and_says_what_happens_to_pixels() -
     told.frame((300, 300))
     told.frame((300, 200), size=(240, 320))
     assert "frames are 320x240 now" in told.lines[0] and "outside" in told.lines[1]
+    for width in range(300, 400):  # images of any sizes
+        told.frame((300, 200), size=(240, width))
+    assert len(told.lines) == 2
