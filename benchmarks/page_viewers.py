@@ -3,12 +3,14 @@
 python -m benchmarks.page_viewers HOST PORT READING STALLED SECONDS
 
 Those who read throw the bytes away where the system can do that without copying them: a viewer's
-own work belongs to another machine. The first one takes its messages apart. Standard library only.
+own work belongs to another machine, so here it also comes last. The first one takes its messages
+apart. Standard library only.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import selectors
 import socket
 import sys
@@ -82,6 +84,8 @@ def watch(host: str, port: int, reading: int, stalled: int, seconds: float) -> d
 def main(arguments: list[str]) -> None:
     """Prints what was seen."""
     host, port, reading, stalled, seconds = arguments
+    if hasattr(os, "nice"):
+        os.nice(19)
     seen = watch(host, int(port), int(reading), int(stalled), float(seconds))
     print(json.dumps(seen), flush=True)
 

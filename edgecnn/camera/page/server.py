@@ -153,8 +153,10 @@ class PageServer:
                 continue
             try:
                 peer, address = await self._loop.sock_accept(listener)
+            except ConnectionError:
+                continue  # the client is gone again
             except OSError:
-                # No descriptor or memory is left, or the client is gone again.
+                # No descriptor or memory is left.
                 await asyncio.sleep(_NO_ROOM_S)
                 continue
             await self._welcome(peer, str(address[0]))
@@ -172,14 +174,14 @@ class PageServer:
     def _make_room(self, remote: str) -> None:
         """Closes the oldest connection that has not asked yet where there are too many."""
         asking = [one for one in self._connections if one.state in ("asking", "leaving")]
-        same = [one for one in asking if one.remote == remote]
-        for some, most in ((same, _MOST_ASKING_EACH), (asking, _MOST_ASKING)):
-            if most == _MOST_ASKING_EACH and _is_loopback(remote):
-                continue
-            if len(some) >= most and some[0] in self._connections:
-                some[0].refuse(_FULL)
-                some[0].drop()
-                self.gone(some[0])
+        crowds = [(asking, _MOST_ASKING)]
+        if not _is_loopback(remote):
+            crowds.append(([one for one in asking if one.remote == remote], _MOST_ASKING_EACH))
+        for crowd, most in crowds:
+            if len(crowd) >= most:
+                crowd[0].refuse(_FULL)
+                crowd[0].drop()
+                self.gone(crowd[0])
 
     async def _sweep(self) -> None:
         while True:
