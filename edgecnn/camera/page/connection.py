@@ -50,7 +50,7 @@ class FileReply:
 Answer = Reply | StreamReply | FileReply
 
 
-class House(Protocol):
+class ConnectionOwner(Protocol):
     """What a connection needs of its server."""
 
     @property
@@ -85,16 +85,16 @@ class Connection(asyncio.Protocol):
     """Reads one request, answers it, closes. Runs on the server's thread.
 
     Args:
-        house: the server.
+        owner: the server.
         remote, local: addresses of both sides.
         now_s: the loop's time.
     """
 
-    def __init__(self, house: House, remote: str, local: str, now_s: float) -> None:
+    def __init__(self, owner: ConnectionOwner, remote: str, local: str, now_s: float) -> None:
         self.remote, self.local = remote, local
         self.state: State = "asking"
         self.viewer: Viewer | None = None
-        self._house = house
+        self._owner = owner
         self._reader = RequestReader()
         self._since_s = now_s
         self._seen = (-1, -1)
@@ -108,7 +108,7 @@ class Connection(asyncio.Protocol):
         if isinstance(transport, asyncio.Transport):
             self._transport = transport
         self._writable.set()
-        self._house.arrived(self)
+        self._owner.arrived(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See :class:`asyncio.Protocol`."""
@@ -118,7 +118,7 @@ class Connection(asyncio.Protocol):
         if self._leave is not None:
             self._leave()
             self._leave = None
-        self._house.gone(self)
+        self._owner.gone(self)
 
     def data_received(self, data: bytes) -> None:
         """See :class:`asyncio.Protocol`."""
@@ -130,7 +130,7 @@ class Connection(asyncio.Protocol):
             request = self._reader.feed(data)
             if request is None:
                 return
-            self._house.admit(self, "answering")
+            self._owner.admit(self, "answering")
         except RefusedError as error:
             self.refuse(error)
             return
@@ -194,14 +194,14 @@ class Connection(asyncio.Protocol):
     async def _answer(self, request: Request) -> None:
         with_body = request.method != "HEAD"
         try:
-            answer = await self._house.answer(request, self.local)
+            answer = await self._owner.answer(request, self.local)
             if isinstance(answer, StreamReply) and with_body:
-                self._house.admit(self, "streaming")
+                self._owner.admit(self, "streaming")
         except RefusedError as error:
             self.refuse(error)
             return
         except Exception as error:  # noqa: BLE001 - a bug of ours must end neither thread nor loop
-            self._house.failed(error)
+            self._owner.failed(error)
             self.refuse(RefusedError(500, "the page's server has failed"))
             return
         if isinstance(answer, FileReply):
@@ -231,7 +231,7 @@ class Connection(asyncio.Protocol):
                 self._transport.write(answer.head)
             while left and self._transport is not None:
                 size = min(left, _PIECE)
-                piece = await loop.run_in_executor(self._house.files, answer.file.read, size)
+                piece = await loop.run_in_executor(self._owner.files, answer.file.read, size)
                 if not piece or self._transport is None:
                     break  # it became shorter: the connection's end says so
                 left -= len(piece)

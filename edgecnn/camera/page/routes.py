@@ -108,7 +108,7 @@ class Site:
         self._post: dict[str, Callable[[Request], Awaitable[Answer]]] = {"/limits": self._limits}
 
     async def answer(self, request: Request, local: str) -> Answer:
-        """See :class:`edgecnn.camera.page.connection.House`."""
+        """See :class:`edgecnn.camera.page.connection.ConnectionOwner`."""
         self._access.check(request, local)
         self._access.check_token(request)
         posts = request.method == "POST"
@@ -149,10 +149,10 @@ class Site:
             viewer.tell(message)
 
     def ends(self, why: str) -> None:
-        """Why the loop ended, for the farewell."""
+        """Why the loop ended, for those who watch."""
         self._why = why
 
-    def farewell(self) -> None:
+    def say_the_end(self) -> None:
         """The last message."""
         for timer in self._resting.values():
             timer.cancel()

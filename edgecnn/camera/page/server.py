@@ -29,20 +29,20 @@ _ACCEPTS_A_SECOND, _ACCEPTS_AT_ONCE = 150.0, 100.0
 _SWEEP_S = 0.5
 #: The pause after the system had no room for a connection.
 _NO_ROOM_S = 0.5
-_FAREWELL_S, _JOIN_S = 0.4, 1.0
+_LAST_MESSAGE_S, _JOIN_S = 0.4, 1.0
 _FULL = RefusedError(503, "too many are connected to the page; try again in a moment")
 
 
-class Guest(Protocol):
+class RequestHandler(Protocol):
     """What the server serves. Everything is called on the server's thread."""
 
     async def answer(self, request: Request, local: str) -> Answer:
-        """See :class:`edgecnn.camera.page.connection.House`."""
+        """See :class:`edgecnn.camera.page.connection.ConnectionOwner`."""
 
     def tick(self) -> None:
         """About a second has passed."""
 
-    def farewell(self) -> None:
+    def say_the_end(self) -> None:
         """The server closes: those who watch are told."""
 
     def failed(self, error: BaseException) -> None:
@@ -50,16 +50,18 @@ class Guest(Protocol):
 
 
 class PageServer:
-    """Serves a guest on a thread of its own; implements the connections' ``House``.
+    """Serves pages on a thread of its own; implements the connections' ``ConnectionOwner``.
 
     Args:
         sockets: bound and listening; closed here.
-        guest: answers.
+        handler: answers requests.
         files: threads that read files; ended here.
     """
 
-    def __init__(self, sockets: Sequence[socket.socket], guest: Guest, files: Executor) -> None:
-        self._sockets, self._guest = tuple(sockets), guest
+    def __init__(
+        self, sockets: Sequence[socket.socket], handler: RequestHandler, files: Executor
+    ) -> None:
+        self._sockets, self._handler = tuple(sockets), handler
         self._connections: dict[Connection, None] = {}
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
@@ -86,11 +88,11 @@ class PageServer:
             self._thread.join(_JOIN_S)
 
     async def answer(self, request: Request, local: str) -> Answer:
-        """See :class:`edgecnn.camera.page.connection.House`."""
-        return await self._guest.answer(request, local)
+        """See :class:`edgecnn.camera.page.connection.ConnectionOwner`."""
+        return await self._handler.answer(request, local)
 
     def admit(self, connection: Connection, state: State) -> None:
-        """See :class:`edgecnn.camera.page.connection.House`."""
+        """See :class:`edgecnn.camera.page.connection.ConnectionOwner`."""
         busy = [one for one in self._connections if one.state in ("answering", "streaming")]
         streams = [one for one in busy if one.state == "streaming"]
         if state == "streaming":
@@ -102,17 +104,17 @@ class PageServer:
             raise _FULL
 
     def arrived(self, connection: Connection) -> None:
-        """See :class:`edgecnn.camera.page.connection.House`."""
+        """See :class:`edgecnn.camera.page.connection.ConnectionOwner`."""
         self._make_room(connection.remote)
         self._connections[connection] = None
 
     def gone(self, connection: Connection) -> None:
-        """See :class:`edgecnn.camera.page.connection.House`."""
+        """See :class:`edgecnn.camera.page.connection.ConnectionOwner`."""
         self._connections.pop(connection, None)
 
     def failed(self, error: BaseException) -> None:
-        """See :class:`edgecnn.camera.page.connection.House`."""
-        self._guest.failed(error)
+        """See :class:`edgecnn.camera.page.connection.ConnectionOwner`."""
+        self._handler.failed(error)
 
     def _run(self) -> None:
         try:
@@ -132,8 +134,8 @@ class PageServer:
         await self._stop.wait()
         for task in tasks:
             task.cancel()
-        self._guest.farewell()
-        deadline_s = self._loop.time() + _FAREWELL_S
+        self._handler.say_the_end()
+        deadline_s = self._loop.time() + _LAST_MESSAGE_S
         while self._loop.time() < deadline_s and any(
             one.viewer is not None and one.viewer.waiting for one in self._connections
         ):
@@ -193,18 +195,18 @@ class PageServer:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(1.0)
-            self._guest.tick()
+            self._handler.tick()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A task that should go on for ever does not."""
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._guest.failed(error)
+            self._handler.failed(error)
 
     def _unhandled(self, _: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
         """What asyncio would print: a client that went away is none of our errors."""
         error = context.get("exception")
         if isinstance(error, BaseException) and not isinstance(error, OSError):
-            self._guest.failed(error)
+            self._handler.failed(error)
 
 
 def _is_loopback(address: str) -> bool:
