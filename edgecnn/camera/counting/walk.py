@@ -9,8 +9,9 @@ from collections import deque
 from edgecnn.camera.geometry import Point
 from edgecnn.camera.result import Item
 
-# Sightings that the noise is estimated from.
-_REMEMBERED = 32
+# Sightings that the noise is estimated from: of fewer the medians sway so much that what stops on a
+# border would be on either side of it now and then.
+_REMEMBERED = 96
 # Before anything is known: as shares of the object's size, and how many sightings it stands for.
 _FIRST_NOISE, _FIRST_WEIGHT = 0.02, 2
 # The median of a normal distribution's magnitude, by its standard deviation.
@@ -21,8 +22,9 @@ _DOUBT = 1.0
 _LONGEST_PAUSE = 4.0
 # So many standard deviations are no noise.
 _SURE = 4.5
-# What stands still sways by such a share of its size; a point of a grid by such a share of a cell.
-_SWAY, _SWAY_OF_POINTS = 0.04, 0.3
+# What stands still sways also slowly, which differences do not show, by such a share of its size; a
+# point of a grid by such a share of a cell.
+_SWAY, _SWAY_OF_POINTS = 0.1, 0.3
 
 
 class Walk:
@@ -30,7 +32,7 @@ class Walk:
 
     Noise is judged by how far a sighting is from where the two before it point to: a steady walk
     gives nothing, noise of standard deviation s gives one of s · sqrt(1 + (1+g)² + g²) in each
-    direction, with g the ratio of the two steps in time. The medians of the last 32 are taken, so
+    direction, with g the ratio of the two steps in time. The medians of the last 96 are taken, so
     that turns and single bad boxes do not matter, and of both directions the greater one.
 
     Attributes:
@@ -104,7 +106,7 @@ class Walk:
         off_y = y - before[1] - ratio * (before[1] - earlier[1])
         off = math.hypot(off_x, off_y)
         spread = math.sqrt(1 + (1 + ratio) ** 2 + ratio**2)
-        limit = 0.5 * self.size
+        limit = 0.25 * self.size
         if off > limit and math.dist(self.point, before) > limit:
             self.leapt = off > _SURE * spread * self.noise
         self._across.append(abs(off_x) / (spread * _MEDIAN))

@@ -115,7 +115,7 @@ def _head(data: bytes) -> Request:
     method, target = found[1].decode("ascii"), found[2].decode("ascii")
     if method not in METHODS:
         allow = (("Allow", ", ".join(METHODS)),)
-        raise RefusedError(405, f"the method is {method}, expected one of {METHODS}", allow)
+        raise RefusedError(405, f"the method is {method}, expected {', '.join(METHODS)}", allow)
     path, _, query = target.partition("?")
     if not path.startswith("/") or "#" in target:
         raise RefusedError(400, "the request's target is no path")
