@@ -84,3 +84,21 @@ def test_where_one_cannot_be_opened_the_others_are_closed_also_those_that_come_l
     assert early.closed and not late.closed
     go.set()
     until(lambda: late.closed)
+
+
+def test_what_is_just_being_opened_is_closed_before_the_error_is_told() -> None:
+    """A thread that is still in OpenCV when the program ends makes it abort."""
+    failed, late = threading.Event(), Opened()
+
+    def fails():
+        failed.set()
+        raise CameraError("there is none", hint="plug it in")
+
+    def comes_a_little_later():
+        failed.wait(5)
+        threading.Event().wait(0.1)
+        return late
+
+    with pytest.raises(CameraError, match="there is none"):
+        open_each([fails, comes_a_little_later])
+    assert late.closed

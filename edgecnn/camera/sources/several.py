@@ -16,6 +16,8 @@ from edgecnn.core.errors import CameraError, EdgecnnError, UsageError
 
 #: Recordings of a camera lie in a folder of its name; with a file's name behind it, it must fit.
 _LONGEST_NAME = 50
+#: When one cannot be opened, the others are waited for so long: most have just been.
+_GRACE_S = 1.0
 #: Windows has devices of these names in every folder.
 _TAKEN = re.compile(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
 
@@ -127,7 +129,7 @@ def open_each(openers: Sequence[Callable[[], Source]]) -> list[Source]:
     """Opens sources side by side; the slowest says how long it takes.
 
     Raises:
-        EdgecnnError: one cannot be opened; the others are not waited for, and closed again.
+        EdgecnnError: one cannot be opened; the others are waited for a second, and closed.
     """
     opening = [_begin(opener) for opener in openers]
     try:
@@ -135,6 +137,8 @@ def open_each(openers: Sequence[Callable[[], Source]]) -> list[Source]:
             future.result()
         return [future.result() for future in opening]
     except BaseException:
+        # A thread that comes back from OpenCV while the program is ending makes it abort.
+        wait(opening, _GRACE_S)
         for future in opening:
             if not future.cancel() and future.exception() is None:
                 future.result().close()
