@@ -10,7 +10,7 @@ from edgecnn.camera.counting.walk import Walk
 from edgecnn.camera.counting.zone import AtZone, ZoneBorder
 from edgecnn.camera.following import Crossing, Direction, PlaceCount
 from edgecnn.camera.result import Item
-from edgecnn.camera.tracking.tracked import Sighting, Tracked
+from edgecnn.camera.tracking.tracked import Earlier, Sighting, Tracked
 from edgecnn.core.errors import UsageError
 
 #: Tells people one line.
@@ -65,7 +65,6 @@ class Counter:
         self._borders: dict[str, ZoneBorder] = {}
         self._tracks: dict[int, _Counted] = {}
         self._inside = [0] * len(places)
-        self._time_s: float | None = None
         self.counts: tuple[PlaceCount, ...] = ()
         self._recount()
 
@@ -84,11 +83,9 @@ class Counter:
         """
         if frame_hw != self._size:
             self._take_size(frame_hw)
-        step_s = time_s - self._time_s if self._time_s is not None else 0.0
-        self._time_s = time_s
         crossings: list[Crossing] = []
         for sighting in tracked.sightings:
-            crossings += self._see(sighting, time_s, step_s)
+            crossings += self._see(sighting, time_s)
         for number in tracked.ended:
             over = self._tracks.pop(number, None)
             if over is not None:
@@ -96,14 +93,13 @@ class Counter:
         self._recount(changed=bool(crossings))
         return tuple(crossings)
 
-    def _see(self, sighting: Sighting, time_s: float, step_s: float) -> list[Crossing]:
+    def _see(self, sighting: Sighting, time_s: float) -> list[Crossing]:
         number = sighting.item.track
         if number is None:
             return []
         crossings: list[Crossing] = []
-        seen = (*sighting.earlier, sighting.item)
-        for place, item in enumerate(seen, 1 - len(seen)):
-            at_s = time_s + place * step_s
+        for earlier in (*sighting.earlier, Earlier(sighting.item, time_s)):
+            item, at_s = earlier.item, earlier.time_s
             known = self._tracks.get(number)
             if known is None:
                 known = self._tracks[number] = _Counted(Walk(item, at_s), self._judges())

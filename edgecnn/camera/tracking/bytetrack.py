@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from edgecnn.camera.result import Item
 from edgecnn.camera.tracking.assignment import best_pairs
-from edgecnn.camera.tracking.found import Found, overlaps
+from edgecnn.camera.tracking.found import Floats, Found, overlaps
 from edgecnn.camera.tracking.kalman import BoxFilter, Noise
-from edgecnn.camera.tracking.tracked import Sighting, Tracked
+from edgecnn.camera.tracking.tracked import Earlier, Sighting, Tracked
 
 Flags = NDArray[np.bool_]
 
@@ -35,8 +35,9 @@ class TrackRules:
 
     Attributes:
         lost_s: a track is over when it was not seen for longer, seconds.
-        young_s: likewise a track that is not confirmed.
-        first_s: likewise what was seen once.
+        young_s: likewise a track that is not confirmed, but was seen more than once.
+        young_missed: on so many frames it may be missing anyhow, as may what was seen once.
+        young_most_s: but never for longer than this, seconds.
         hits: a track is confirmed when it was seen so often.
         plain_hits: so often is enough where overlap was at least ``plain`` once: something
             else hardly ever appears just there.
@@ -54,12 +55,19 @@ class TrackRules:
         farthest_hidden: likewise where it was seen neither on the frame before nor within
             ``recent_s``: what comes forth elsewhere is more likely something else.
         recent_s: see there.
+        again: a new track is a confirmed one that is hidden when it begins so near to its way from
+            where it was seen last to where it must be, sizes of the object: it may have stopped.
+        again_per_s: and by so much farther for each second for which it was hidden.
+        again_farthest: but never farther.
+        again_s: and was not hidden for longer, seconds.
+        again_speed: and went on no faster, sizes per second; what does has gone.
         noise: of the filter.
     """
 
     lost_s: float = 2.0
     young_s: float = 0.07
-    first_s: float = 0.03
+    young_missed: int = 1
+    young_most_s: float = 0.35
     hits: int = 3
     plain_hits: int = 2
     plain: float = 0.5
@@ -73,6 +81,11 @@ class TrackRules:
     farthest: float = 1.5
     farthest_hidden: float = 0.8
     recent_s: float = 0.2
+    again: float = 0.6
+    again_per_s: float = 0.8
+    again_farthest: float = 1.5
+    again_s: float = 1.5
+    again_speed: float = 3.0
     noise: Noise = field(default_factory=Noise)
 
 
@@ -82,8 +95,11 @@ class _Track:
 
     Attributes:
         class_index, label: the class that has the greatest sum of scores up to now.
+        first_s, first_box: when it was seen first, seconds, and where.
         last_s: when it was seen last, seconds.
-        number: None until it is confirmed.
+        missed: on how many frames in a row it was not seen.
+        number: None until it is confirmed, and when another track goes on with it.
+        confirmed: whether it ever had a number.
         hits: how often it was seen.
         plain: whether it was once seen just where it had to be.
         scores: the sum of its scores for each class.
@@ -92,16 +108,21 @@ class _Track:
 
     class_index: int
     label: str
+    first_s: float
+    first_box: Floats
     last_s: float
+    missed: int = 0
     number: int | None = None
+    confirmed: bool = False
     hits: int = 0
     plain: bool = False
     scores: dict[int, float] = field(default_factory=dict)
-    earlier: list[Item] = field(default_factory=list)
+    earlier: list[Earlier] = field(default_factory=list)
 
     def see(self, item: Item, time_s: float, plainly: bool = False) -> None:
         """Takes a detection; its class becomes the track's when it has more behind it."""
         self.hits += 1
+        self.missed = 0
         self.plain = self.plain or plainly
         self.last_s = time_s
         kind = item.class_index
@@ -150,10 +171,14 @@ class ByteTracker:
         ended = self._end(lambda track: self._now_s - track.last_s > self._rules.lost_s)
         self._filter.predict(self._now_s - self._before_s, self._seen_before())
         found = Found.among(items)
+        for track in self._tracks:
+            track.missed += 1
         owners = self._owners(found)
         self._begin(found, owners)
         self._end(self._given_up)
-        return self._tracked(items, found, owners, ended)
+        new = self._confirm(owners)
+        self._number(list(new.values()))
+        return self._tracked(items, found, owners, new, ended)
 
     def _owners(self, found: Found) -> dict[int, _Track]:
         """Detection, by its place in ``found`` → the track that it belongs to."""
@@ -211,7 +236,9 @@ class ByteTracker:
             if any(other in owners for other in np.flatnonzero(alike[row]).tolist()):
                 continue
             item = found.items[place]
-            owners[place] = track = _Track(item.class_index, item.label, self._now_s)
+            owners[place] = track = _Track(
+                item.class_index, item.label, self._now_s, found.boxes[place], self._now_s
+            )
             track.see(item, self._now_s)
             self._tracks.append(track)
             new.append(place)
@@ -219,8 +246,59 @@ class ByteTracker:
 
     def _given_up(self, track: _Track) -> bool:
         """Whether it was not confirmed, and is not there."""
-        patience_s = self._rules.young_s if track.hits > 1 else self._rules.first_s
-        return track.number is None and self._now_s - track.last_s > patience_s
+        if track.number is not None:
+            return False
+        rules, unseen_s = self._rules, self._now_s - track.last_s
+        if track.missed <= rules.young_missed:
+            return unseen_s > rules.young_most_s
+        return track.hits == 1 or unseen_s > rules.young_s
+
+    def _confirm(self, owners: dict[int, _Track]) -> dict[int, _Track]:
+        """Detection → track: those that have been seen often enough with this frame."""
+        rules = self._rules
+        return {
+            place: track
+            for place, track in sorted(owners.items())
+            if track.number is None
+            and track.hits >= (rules.plain_hits if track.plain else rules.hits)
+        }
+
+    def _number(self, new: list[_Track]) -> None:
+        """Gives numbers: what was hidden gets back its own.
+
+        A new track may be one that is hidden, and has stopped or turned meanwhile. It is told from
+        a false alarm by then, since it was seen several times.
+        """
+        hidden = [
+            row
+            for row, track in enumerate(self._tracks)
+            if track.number is not None and track.missed
+        ]
+        if new and hidden:
+            for row, column in best_pairs(self._alike(hidden, new)):
+                old, again = self._tracks[hidden[row]], new[column]
+                again.number, old.number = old.number, None
+                for kind, score in old.scores.items():
+                    again.scores[kind] = again.scores.get(kind, 0.0) + score
+            self._end(lambda track: track.number is None and track.confirmed)
+        for track in new:
+            if track.number is None:
+                self._confirmed += 1
+                track.number = self._confirmed
+            track.confirmed = True
+
+    def _alike(self, hidden: list[int], new: list[_Track]) -> Floats:
+        """How likely hidden tracks, by their rows, are the new ones; 0 or less: they are not."""
+        rules, old = self._rules, [self._tracks[row] for row in hidden]
+        away_s = np.array([[track.first_s - each.last_s for track in new] for each in old])
+        farthest = np.minimum(rules.again + rules.again_per_s * away_s, rules.again_farthest)
+        boxes = np.array([track.first_box for track in new])
+        near = self._filter.near_way(
+            np.array(hidden, np.intp), boxes, away_s, farthest, rules.again_speed
+        )
+        other = [[track.class_index != each.class_index for track in new] for each in old]
+        near[(away_s <= 0) | (away_s > rules.again_s) | np.array(other)] = 0.0
+        return near
 
     def _end(self, over: Callable[[_Track], bool]) -> tuple[int, ...]:
         """Forgets tracks; returns the numbers of those that had one."""
@@ -237,21 +315,13 @@ class ByteTracker:
         items: tuple[Item, ...],
         found: Found,
         owners: dict[int, _Track],
+        new: dict[int, _Track],
         ended: tuple[int, ...],
     ) -> Tracked:
-        """What is told of the frame; tracks that were seen often enough get their numbers."""
-        earlier: dict[int, tuple[Item, ...]] = {}
-        for place in sorted(owners):
-            track = owners[place]
-            if track.number is not None:
-                continue
-            if track.hits >= (self._rules.plain_hits if track.plain else self._rules.hits):
-                self._confirmed += 1
-                track.number = self._confirmed
-                earlier[place] = tuple(track.earlier)
-                track.earlier.clear()
-            else:
-                track.earlier.append(found.items[place])
+        """What is told of the frame; ``new`` are those that were confirmed with it."""
+        for place, track in owners.items():
+            if track.number is None:
+                track.earlier.append(Earlier(found.items[place], self._now_s))
         told: list[Item] = []
         sightings: list[Sighting] = []
         at = {where: place for place, where in enumerate(found.places)}
@@ -260,7 +330,9 @@ class ByteTracker:
             owner = owners.get(place)
             if owner is not None and owner.number is not None:
                 item = owner.named(item)
-                sightings.append(Sighting(item, earlier.get(place, ())))
+                earlier = tuple(owner.earlier) if place in new else ()
+                owner.earlier.clear()
+                sightings.append(Sighting(item, earlier))
             if not item.candidate:
                 told.append(item)
         return Tracked(tuple(told), tuple(sightings), ended)

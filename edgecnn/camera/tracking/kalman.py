@@ -157,9 +157,47 @@ class BoxFilter:
         limit = np.minimum(reach**2 * variance, (farthest[:, None] * size) ** 2)
         away = (boxes[:, :2] - self.place[:, None, :2]) ** 2 / limit[:, None]
         near: Floats = 1 - away.sum(axis=2)
-        growth = np.abs(np.log(boxes[:, 2:] / self.place[:, None, 2:])).max(axis=2)
-        near[growth > _MOST_GROWTH] = 0.0
+        near[_growth(self.place, boxes) > _MOST_GROWTH] = 0.0
         return near
+
+    def near_way(
+        self,
+        rows: NDArray[np.intp],
+        boxes: Floats,
+        seconds: Floats,
+        farthest: Floats,
+        fastest: float,
+    ) -> Floats:
+        """How near boxes are to where those that are hidden may be if they stopped on their way.
+
+        Args:
+            rows: (k,) which tracks.
+            boxes: (m, 4) as in ``place``.
+            seconds: (k, m) how long after a track was seen last a box is.
+            farthest: (k, m) how far from the way it may be, sizes of the object.
+            fastest: what went on faster is not near to anything, sizes per second.
+
+        Returns:
+            (k, m): 1 on the straight way that it would have gone meanwhile, falling to 0 where it
+            is too far from it; 0 or less beyond, and where a side is more than twice the other's.
+        """
+        seen, speed = self.seen[rows], self.speed[rows, :2]
+        size = _size(seen)
+        away = boxes[None, :, :2] - seen[:, None, :2]
+        way = speed[:, None] * seconds[..., None]
+        square = np.maximum((way**2).sum(axis=2), np.finfo(float).tiny)
+        share = np.clip((away * way).sum(axis=2) / square, 0.0, 1.0)
+        off = np.linalg.norm(away - share[..., None] * way, axis=2)
+        near: Floats = 1 - off / (size * farthest)
+        near[np.linalg.norm(speed, axis=1) > fastest * size[:, 0]] = 0.0
+        near[_growth(seen, boxes) > _MOST_GROWTH] = 0.0
+        return near
+
+
+def _growth(first: Floats, second: Floats) -> Floats:
+    """(n, m): how much longer or shorter sides of boxes (n, 4) and (m, 4) are, as logarithms."""
+    growth: Floats = np.abs(np.log(second[:, 2:] / first[:, None, 2:])).max(axis=2)
+    return growth
 
 
 def _size(boxes: Floats) -> Floats:

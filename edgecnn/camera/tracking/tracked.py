@@ -9,6 +9,19 @@ from edgecnn.camera.result import Item
 
 
 @dataclass(frozen=True)
+class Earlier:
+    """How something was seen before its track was confirmed.
+
+    Attributes:
+        item: as it was seen.
+        time_s: when, in the tracker's seconds.
+    """
+
+    item: Item
+    time_s: float
+
+
+@dataclass(frozen=True)
 class Sighting:
     """Something that is followed, and was seen on this frame.
 
@@ -19,7 +32,7 @@ class Sighting:
     """
 
     item: Item
-    earlier: tuple[Item, ...] = ()
+    earlier: tuple[Earlier, ...] = ()
 
 
 @dataclass(frozen=True)

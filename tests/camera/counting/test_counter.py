@@ -6,7 +6,7 @@ import pytest
 from edgecnn.camera.counting.counter import Counter
 from edgecnn.camera.counting.places import CountedPlace
 from edgecnn.camera.result import Item
-from edgecnn.camera.tracking.tracked import Sighting, Tracked
+from edgecnn.camera.tracking.tracked import Earlier, Sighting, Tracked
 from edgecnn.core.errors import UsageError
 
 FRAME = (480, 640)
@@ -106,7 +106,9 @@ def test_what_begins_on_the_line_has_not_crossed() -> None:
 def test_the_way_before_a_track_is_confirmed_counts() -> None:
     counter = Counter((LINE,))
     counter.count(Tracked(()), 0.0, FRAME)
-    earlier = tuple(item(300, y) for y in (180, 210, 250))
+    earlier = tuple(
+        Earlier(item(300, y), at_s) for y, at_s in ((180, 0.0), (210, 0.04), (250, 0.06))
+    )
     found = (Sighting(item(300, 290), earlier),)
     (crossing,) = counter.count(Tracked((), found), 0.1, FRAME)
     assert (crossing.place, crossing.direction, crossing.track) == ("door", "in", 1)

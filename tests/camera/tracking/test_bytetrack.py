@@ -42,6 +42,25 @@ def test_what_is_hidden_for_half_a_second_keeps_its_number(fps):
     assert identities(run(given)) == {0: {1}}
 
 
+@pytest.mark.parametrize("fps", [10, 15, 30])
+@pytest.mark.parametrize("then", [0, -90])
+def test_what_stops_or_turns_while_it_is_hidden_keeps_its_number(fps, then):
+    def way(at):
+        return None if 1.0 <= at < 1.7 else (100 + 90 * min(at, 1.2) + then * max(0, at - 1.2), 200)
+
+    assert identities(run(frames([way], 3, fps))) == {0: {1}}
+
+
+def test_what_went_fast_and_is_gone_is_not_what_comes_there_later():
+    ways = [straight(0, 200, 500, 0, to_s=1.0), straight(1100, 200, -500, 0, from_s=1.4)]
+    assert identities(run(frames(ways, 2.5))) == {0: {1}, 1: {2}}
+
+
+def test_what_is_new_may_be_missing_on_a_frame_at_any_rate():
+    given = [((item(100 + 4 * k, 100),) if k != 1 else (), k / 10) for k in range(4)]
+    assert [one.track for each in run(given) for one in each.items] == [None, 1, 1]
+
+
 def test_dropped_frames_change_nothing():
     rng = np.random.default_rng(3)
     given = [frame for frame in frames(CROSSING, 3, 60) if rng.random() < 0.3]
@@ -109,7 +128,8 @@ def test_the_confirming_frame_tells_what_was_seen_before():
     told = run(given)
     confirming = [k for k, each in enumerate(told) if any(s.earlier for s in each.sightings)]
     assert confirming == [1]
-    assert told[1].sightings[0].earlier == given[0][0]
+    (first,) = told[1].sightings[0].earlier
+    assert ((first.item,), first.time_s) == given[0]
     assert told[1].sightings[0].item == replace(given[1][0][0], track=1)
 
 
