@@ -32,7 +32,7 @@ from edgecnn.cli.output import print_warnings
 from edgecnn.cli.page_options import page_of, page_options, show_page
 from edgecnn.cli.record_options import record_options, recording_of
 from edgecnn.cli.source_options import cameras_of, source_options, source_options_of
-from edgecnn.cli.streams import tell_people
+from edgecnn.cli.streams import shown, tell_people
 from edgecnn.cli.track_options import follow_of, track_options
 from edgecnn.core.errors import UsageError
 
@@ -207,4 +207,4 @@ def _warn(reference: ModelRef, variant: str | None) -> None:
 def _show_notice(notice: LoopNotice) -> None:
     """One line on stderr, with JSON on stdout too: what happened concerns people."""
     camera = "" if notice.camera is None else f"{notice.camera}: "
-    tell_people(f"note: {camera}{notice.text}")
+    tell_people(f"note: {camera}{shown(notice.text)}")

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from edgecnn.cli.streams import tell_people
+from edgecnn.cli.streams import shown, tell_people
 
 if TYPE_CHECKING:
     from edgecnn.camera.result import FrameResult
@@ -57,4 +57,4 @@ def status_text(newest: list[FrameResult], columns: int) -> str:
 
 
 def _labels(result: FrameResult) -> str:
-    return ", ".join(item.label for item in result.items[:8])
+    return shown(", ".join(item.label for item in result.items[:8]))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import click
 
+from edgecnn.cli.streams import shown
 from edgecnn.core.errors import MAX_DETAILS, EdgecnnError, MissingExtraError
 
 EXIT_INTERRUPTED = 130
@@ -45,7 +46,9 @@ def report_error(error: BaseException, arguments: Sequence[str]) -> int:
         lines.append(f"  … and {len(details) - MAX_DETAILS} more")
     if hint:
         lines.append(f"hint: {hint}")
-    click.echo("\n".join(lines), err=True)
+    # Names from models and files are among them.
+    text = "\n".join(shown(line) for line in "\n".join(lines).split("\n"))
+    click.echo(text, err=True)
     return code
 
 

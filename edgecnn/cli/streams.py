@@ -45,3 +45,12 @@ def tell_people(text: str, nl: bool = True) -> None:
     """Writes to stderr, if somebody reads it: a terminal that was closed ends no long run."""
     with suppress(OSError):
         click.echo(text, nl=nl, err=True)
+
+
+def shown(text: str) -> str:
+    r"""The text without what would steer a terminal: a model's labels come from anywhere.
+
+    >>> shown("red\x1b[31m")
+    'red?[31m'
+    """
+    return "".join(sign if sign.isprintable() else "?" for sign in text)

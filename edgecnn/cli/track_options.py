@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from edgecnn.cli.streams import shown
+
 if TYPE_CHECKING:
     from edgecnn.camera.tracking.config import FollowConfig
 
@@ -65,5 +67,5 @@ def following_lines(outputs: Mapping[str, Any]) -> list[str]:
 
 def _by_label(counts: Mapping[str, int]) -> str:
     """How many of each, where anything passed."""
-    each = ", ".join(f"{label} {count}" for label, count in counts.items() if count)
+    each = ", ".join(f"{shown(label)} {count}" for label, count in counts.items() if count)
     return f" ({each})" if each else ""

@@ -22,3 +22,8 @@ def test_cameras_with_names_share_the_width() -> None:
         for count in (1, 2, 4):
             line = status_text([result(f"camera{k}", *"abc") for k in range(count)], columns)
             assert len(line) <= max(columns - 1, 4 * count)
+
+
+def test_a_label_does_not_steer_the_terminal() -> None:
+    for camera in (None, "front"):
+        assert status_text([result(camera, "a\x1b[31m\r\n\u202eb\x9b2J")], 60).isprintable()

@@ -77,3 +77,9 @@ def test_json_goes_to_stderr(capsys) -> None:
 def test_debug_shows_the_traceback() -> None:
     with pytest.raises(ZeroDivisionError):
         report_error(ZeroDivisionError(), ["--debug"])
+
+
+def test_names_in_a_message_do_not_steer_the_terminal(capsys) -> None:
+    report_error(UsageError("no class '\x1b]0;x\x07'", hint="one of: \x1b[2J\ra"), [])
+    error, hint, end = capsys.readouterr().err.split("\n")
+    assert error.isprintable() and hint.isprintable() and not end

@@ -9,7 +9,7 @@ class Classes {
     this.choices = choices;
     this.colourOf = colourOf;
     this.post = post;
-    this.limits = {};
+    this.limits = Object.create(null);
     this.told = {};
     this.start = {};
     this.labels = [];
@@ -48,7 +48,8 @@ class Classes {
 
   about(about) {
     this.labels = about.labels ?? [];
-    [this.limits, this.told, this.seen, this.moved] = [{}, {}, new Set(), new Map()];
+    // Without a prototype: a class may be called __proto__.
+    [this.limits, this.told, this.seen, this.moved] = [Object.create(null), {}, new Set(), new Map()];
     this.start = about.limits_at_start ?? { ...about.limits };
     this.controls = about.controls === true;
     this.rows = new Map();
