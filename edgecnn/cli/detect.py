@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -31,6 +32,7 @@ from edgecnn.cli.options import (
 from edgecnn.cli.output import print_warnings
 from edgecnn.cli.page_options import page_of, page_options, show_page
 from edgecnn.cli.record_options import record_options, recording_of
+from edgecnn.cli.sections import SectionedCommand
 from edgecnn.cli.source_options import cameras_of, source_options, source_options_of
 from edgecnn.cli.streams import shown, tell_people
 from edgecnn.cli.track_options import follow_of, track_options
@@ -45,7 +47,24 @@ if TYPE_CHECKING:
     from edgecnn.jobs.reference import ModelRef
 
 
-@click.command("detect")
+#: Headings of the help, by the option that each begins with.
+SECTIONS = MappingProxyType(
+    {
+        "--source": "Source",
+        "--model": "Model",
+        "--output-dir": "What is detected, and for how long",
+        "--record": "Recording",
+        "--events": "Events",
+        "--track": "Tracks and counts",
+        "--serve": "Live page",
+        "--target": "Where the model runs",
+        "--input-range": "What a bare model leaves open",
+        "--import": "General",
+    }
+)
+
+
+@click.command("detect", cls=SectionedCommand, sections=SECTIONS)
 @source_options
 @click.option("--model", type=click.Path(path_type=Path), default=None,
               help="Bundle, .tflite or .keras; default: the project's bundle.")  # fmt: skip
