@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from edgecnn.camera.bound import Bound, bound_of, usable_cores
 from edgecnn.camera.events.event import Event
-from edgecnn.camera.following import Following
+from edgecnn.camera.following import Crossing, Following
 from edgecnn.camera.handover import Handover
 from edgecnn.camera.notices import LoopNotice, Notices
 from edgecnn.camera.overlay import OverlayOptions
@@ -46,6 +46,9 @@ class Follower(Protocol):
         Called with each frame that the model has looked at, in order, on one thread.
         """
 
+    def end(self) -> tuple[Crossing, ...]:
+        """The loop is over: what passed, and was not sure until now."""
+
     def summary(self) -> dict[str, object]:
         """Counts for the last JSON line, by key."""
 
@@ -62,8 +65,8 @@ class EventSource(Protocol):
     def notice(self, notice: LoopNotice) -> Event:
         """A notice as an event."""
 
-    def end(self, why: str) -> tuple[Event, ...]:
-        """The loop is over: what was there leaves."""
+    def end(self, why: str, crossings: tuple[Crossing, ...] = ()) -> tuple[Event, ...]:
+        """The loop is over: what passed was told of only now, and what was there leaves."""
 
 
 @dataclass(frozen=True)
@@ -411,8 +414,9 @@ class _Run:
     def _end(self, ended: str) -> CameraError | None:
         """Brings every output to its end; returns the first that could not be."""
         self._notices()
+        crossings = self.follower.end() if self.follower is not None else ()
         if self.listeners.events is not None:
-            self._tell(*self.listeners.events.end(ended))
+            self._tell(*self.listeners.events.end(ended, crossings))
         failed: CameraError | None = None
         # What delivers events may wait for its server; a recording is safe before that.
         for sink in reversed(self.listeners.sinks):

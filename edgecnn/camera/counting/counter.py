@@ -93,6 +93,18 @@ class Counter:
         self._recount(changed=bool(crossings))
         return tuple(crossings)
 
+    def end(self) -> tuple[Crossing, ...]:
+        """Nothing more will be seen: what passed, as far as its last sightings tell.
+
+        What is inside of a zone stays inside.
+        """
+        crossings: list[Crossing] = []
+        for number, counted in self._tracks.items():
+            crossings += self._settled(counted, number)
+        self._tracks.clear()
+        self._recount(changed=bool(crossings))
+        return tuple(crossings)
+
     def _see(self, sighting: Sighting, time_s: float) -> list[Crossing]:
         number = sighting.item.track
         if number is None:
@@ -113,11 +125,19 @@ class Counter:
         return crossings
 
     def _end(self, over: _Counted, number: int) -> list[Crossing]:
-        crossings = []
+        crossings = self._settled(over, number)
         for index, judge in enumerate(over.at):
             self._inside[index] -= judge.inside
+        return crossings
+
+    def _settled(self, over: _Counted, number: int) -> list[Crossing]:
+        """What a track passed, and was not sure of until it ended."""
+        crossings = []
+        for index, judge in enumerate(over.at):
+            was = judge.inside
             for direction in judge.end(over.walk):
                 crossings.append(self._crossing(index, direction, number, over.walk.item))
+            self._inside[index] += judge.inside - was
         return crossings
 
     def _crossing(self, index: int, direction: Direction, number: int, item: Item) -> Crossing:

@@ -127,18 +127,23 @@ class EventWatch:
             if self._seen(key, item, frame, now_s)
         ]
         crossings = following.crossings if following is not None else ()
-        return (*left, *appeared, *(self._passed(crossing, frame) for crossing in crossings))
+        return (
+            *left,
+            *appeared,
+            *(self._passed(crossing, frame, frame.captured) for crossing in crossings),
+        )
 
-    def end(self, why: str) -> tuple[Event, ...]:
-        """What is still there leaves; then the end itself."""
+    def end(self, why: str, crossings: tuple[Crossing, ...] = ()) -> tuple[Event, ...]:
+        """What passed, and is known only now; what is still there leaves; then the end itself."""
         now = self._clock.now()
+        passed = [self._passed(crossing, None, now) for crossing in crossings]
         there, self._there = self._there, {}
         left = [
             self._left(key, presence, presence.appeared, now)
             for key, presence in there.items()
             if presence.appeared is not None
         ]
-        return (*left, replace(self._event("ended", now), text=why))
+        return (*passed, *left, replace(self._event("ended", now), text=why))
 
     def _advance(self, timestamp_s: float) -> float:
         """The watch's own seconds, which never go back: a list's next file may begin at 0."""
@@ -224,17 +229,14 @@ class EventWatch:
             track=key[2],
         )
 
-    def _passed(self, crossing: Crossing, frame: Frame) -> Event:
-        """An event of a line or zone, on the frame that made it sure."""
+    def _passed(self, crossing: Crossing, frame: Frame | None, moment: Instant) -> Event:
+        """An event of a line or zone, on the frame that made it sure; None: the end did."""
         line = crossing.kind == "line"
         event = replace(
             self._event(
                 "crossed" if line else "entered" if crossing.direction == "in" else "exited",
-                frame.captured,
+                moment,
             ),
-            frame=frame.sequence,
-            timestamp_s=frame.timestamp_s,
-            file=frame.name,
             label=crossing.label,
             score=crossing.score,
             box_xyxy=crossing.box_xyxy,
@@ -243,6 +245,9 @@ class EventWatch:
             zone=None if line else crossing.place,
             direction=crossing.direction,
         )
+        if frame is None:
+            return event
+        event = replace(event, frame=frame.sequence, timestamp_s=frame.timestamp_s, file=frame.name)
         return event if self._attach is None else self._attach(event)
 
     def _event(self, kind: str, moment: Instant) -> Event:

@@ -45,6 +45,10 @@ class TrackAndCount:
         )
         return tracked.items, following
 
+    def end(self) -> tuple[Crossing, ...]:
+        """See :class:`edgecnn.camera.loop.Follower`."""
+        return self._counter.end() if self._counter is not None else ()
+
     def summary(self) -> dict[str, object]:
         """See :class:`edgecnn.camera.loop.Follower`: how many tracks there were, and the counts."""
         found: dict[str, object] = {"tracks": self._highest}

@@ -30,8 +30,9 @@ Floats = NDArray[np.float64]
 
 #: The frame rate that the published weights are for.
 _PUBLISHED_FPS = 30.0
-#: A side that is longer or shorter by more is another thing's.
-_MOST_GROWTH = float(np.log(2))
+#: A side that is longer or shorter by more is another thing's: from frame to frame, where small
+#: boxes are seen badly, and after something was hidden.
+_MOST_GROWTH, _MOST_GROWTH_HIDDEN = float(np.log(4)), float(np.log(2))
 #: A width and a height are never less, pixels.
 _LEAST_SIDE = 1e-3
 
@@ -150,7 +151,7 @@ class BoxFilter:
 
         Returns:
             (n, m): 1 at the place, falling to 0 where it may still be; 0 or less beyond, and where
-            a side is more than twice the other's.
+            a side is more than four times the other's.
         """
         size = _size(self.place)
         variance = self.place_variance[:, :2] + (self._noise.measured * size) ** 2
@@ -190,7 +191,7 @@ class BoxFilter:
         off = np.linalg.norm(away - share[..., None] * way, axis=2)
         near: Floats = 1 - off / (size * farthest)
         near[np.linalg.norm(speed, axis=1) > fastest * size[:, 0]] = 0.0
-        near[_growth(seen, boxes) > _MOST_GROWTH] = 0.0
+        near[_growth(seen, boxes) > _MOST_GROWTH_HIDDEN] = 0.0
         return near
 
 

@@ -117,6 +117,16 @@ def test_the_way_before_a_track_is_confirmed_counts() -> None:
     }  # fmt: skip
 
 
+def test_what_is_just_over_when_everything_ends_counts_and_what_is_inside_stays() -> None:
+    told = Told(LINE, ZONE)
+    told.walk(*way((300, 145), (300, 245), 51))
+    assert told.told == []
+    (crossing,) = told.counter.end()
+    line, zone = told.counter.counts
+    assert (crossing.place, crossing.direction) == ("door", "in")
+    assert line.came_in == {"person": 1} and zone.inside == 1 and told.counter.end() == ()
+
+
 def test_a_zone_knows_who_is_inside_until_the_track_ends() -> None:
     told = Told(ZONE)
     told.walk(*way((100, 200), (300, 200)))

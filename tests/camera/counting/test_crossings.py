@@ -12,6 +12,7 @@ from edgecnn.camera.tracking.bytetrack import ByteTracker
 from edgecnn.camera.tracking.follow import TrackAndCount
 from edgecnn.camera.tracking.tracked import Sighting, Tracked
 from tests.camera.counting.scenes import FRAME, PLACES, Walker, seen, wandering
+from tests.camera.counting.street import HEIGHT, WIDTH, street
 
 
 def sightings(rng: np.random.Generator, walker: Walker) -> tuple[list[float], float]:
@@ -82,3 +83,24 @@ def test_a_thousand_crossings_through_the_tracker() -> None:
             _, following = follower.follow(frame, tuple(items))
             found.update((crossing.place, crossing.direction) for crossing in following.crossings)
     assert (expected - found).total() + (found - expected).total() <= 8
+
+
+@pytest.mark.long
+def test_a_thousand_crossings_in_streets_of_other_habits() -> None:
+    """Several at once, who hide behind one another: who is who cannot always be known."""
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    crossings = wrong = seed = 0
+    while crossings < 1000:
+        seed += 1
+        scene = street(seed)
+        if scene is None:
+            continue
+        follower, found = TrackAndCount(ByteTracker(), Counter(scene.places)), Tally()
+        for time_s, items in scene.frames:
+            frame = SimpleNamespace(image=image, timestamp_s=time_s)
+            _, following = follower.follow(frame, items)
+            found.update((crossing.place, crossing.direction) for crossing in following.crossings)
+        found.update((crossing.place, crossing.direction) for crossing in follower.end())
+        crossings += scene.passed.total()
+        wrong += (scene.passed - found).total() + (found - scene.passed).total()
+    assert wrong <= 10, f"{wrong} of {crossings}"

@@ -48,6 +48,16 @@ def test_regions_hold_for_tracks_and_not_for_crossings() -> None:
     assert brief(see(watch, 0, 0.0, far, crossings=(crossing,))) == [("crossed", "cat", 1)]
 
 
+def test_what_is_known_to_have_passed_only_at_the_end_is_an_event_of_no_frame() -> None:
+    watch = watching(EventConfig())
+    cat = replace(item("cat"), track=1)
+    see(watch, 0, 0.0, cat)
+    crossing = Crossing("door", "line", "in", 1, "cat", 0.5, cat.box_xyxy)
+    crossed, *others = watch.end("source", (crossing,))
+    assert (crossed.kind, crossed.line, crossed.frame) == ("crossed", "door", None)
+    assert brief(tuple(others)) == [("left", "cat", 1), ("ended", None, None)]
+
+
 def test_a_crossing_is_an_event_with_a_clip_and_a_snapshot() -> None:
     def attach(event: Event) -> Event:
         name = f"00000{event.number}_2026-11-22T04-12-18Z_cat"
