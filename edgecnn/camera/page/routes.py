@@ -35,6 +35,8 @@ _RECORDINGS = "/recordings/"
 _MACHINE_TICKS = 5
 #: So long a disk may take to answer.
 _DISK_S = 10.0
+#: So long a list of recordings is good: reading a large folder takes the loop's time.
+_LISTED_S = 1.0
 #: So long a limit must rest before the event log is told.
 _RESTS_S = 1.0
 
@@ -96,6 +98,8 @@ class Site:
         self._moves = Bucket(30, 30)
         self._resting: dict[str | None, asyncio.TimerHandle] = {}
         self._why = "the program has ended"
+        self._listed: asyncio.Future[list[dict[str, Any]]] | None = None
+        self._listed_until_s = 0.0
         self._machine: asyncio.Future[MachineState] | None = None
         self._get: dict[str, Callable[[Request], Awaitable[Answer]]] = {
             "/": self._page,
@@ -253,7 +257,13 @@ class Site:
     async def _listing(self, _: Request) -> Answer:
         if self._facts.recordings is None:
             return json_reply([])
-        return json_reply(await self._on_disk(self._facts.recordings.listing))
+        now_s = asyncio.get_running_loop().time()
+        if self._listed is None or now_s >= self._listed_until_s:
+            self._listed_until_s = now_s + _LISTED_S
+            self._listed = asyncio.ensure_future(self._on_disk(self._facts.recordings.listing))
+            # Where those who asked are gone, what went wrong is nobody's.
+            self._listed.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return json_reply(await asyncio.shield(self._listed))
 
     async def _recording(self, request: Request) -> Answer:
         recordings = self._facts.recordings

@@ -218,6 +218,16 @@ def test_another_program_reads_the_drawn_stream() -> None:
     assert abs(frames[-1][1].astype(int) - (0, 0, 200)).max() > 100
 
 
+def test_a_folder_is_not_read_for_each_who_asks(tmp_path: Path, monkeypatch) -> None:
+    read, listing = [], Recordings.listing
+    monkeypatch.setattr(Recordings, "listing", lambda self: (read.append(1), listing(self))[1])
+    monkeypatch.setattr("edgecnn.camera.page.routes._LISTED_S", 1000.0)
+    (tmp_path / MKV).write_bytes(b"1")
+    with served(recordings=Recordings((RecordingFolder("recording", tmp_path),))) as site:
+        answers = {site.ask("/recordings")[1] for _ in range(20)}
+    assert len(read) == len(answers) == 1
+
+
 def test_what_is_recorded_is_listed_and_sent_in_parts(tmp_path: Path) -> None:
     (tmp_path / MKV).write_bytes(bytes(range(200)))
     (tmp_path / PART).write_bytes(b"part")
