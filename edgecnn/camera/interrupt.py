@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+_SAME_S = 0.5
 
 
 @contextmanager
 def stop_on_interrupt(stop: threading.Event) -> Iterator[None]:
     """While inside, SIGINT, SIGTERM and SIGHUP set ``stop``; a second SIGINT interrupts.
 
+    One within half a second is the same once more: a terminal, ``timeout`` and the like signal the
+    process and its group, and files would be lost for it.
     SIGHUP says that the terminal was closed; where it is ignored (``nohup``), it stays ignored.
     Does nothing outside the main thread, where Python takes no signals.
     """
@@ -20,9 +26,14 @@ def stop_on_interrupt(stop: threading.Event) -> Iterator[None]:
         yield
         return
 
+    asked_s = math.inf
+
     def request(number: int, frame: FrameType | None) -> None:
-        if stop.is_set() and number == signal.SIGINT:
+        nonlocal asked_s
+        now_s = time.monotonic()
+        if number == signal.SIGINT and now_s - asked_s > _SAME_S:
             raise KeyboardInterrupt
+        asked_s = min(asked_s, now_s)
         stop.set()
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
