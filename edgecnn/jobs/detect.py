@@ -16,7 +16,7 @@ from edgecnn.camera.together import CameraLoop, RunSummary, run_together
 from edgecnn.camera.tracking.open import open_follower
 from edgecnn.core.errors import EdgecnnError
 from edgecnn.jobs.detect_models import open_models
-from edgecnn.jobs.detect_outputs import open_audience
+from edgecnn.jobs.detect_outputs import open_outputs
 from edgecnn.jobs.detect_page import open_detect_page
 from edgecnn.jobs.detect_request import DetectRequest
 from edgecnn.jobs.place import Say
@@ -63,12 +63,12 @@ def run(
         # Each loop takes what concerns all, too: it is told as soon as any of them goes on.
         notices = [Notices(camera=camera.name, common=common) for camera in request.cameras]
         sources = _open_sources(request, notices, stack)
-        audience = open_audience(request, common, on_result, on_notice, page, stack)
+        outputs = open_outputs(request, common, on_result, on_notice, page, stack)
         loops = [
             CameraLoop(
                 source,
                 model,
-                _heard(audience.of_camera(camera, source, own, stack), watch, camera),
+                _with_watch(outputs.of_camera(camera, source, own, stack), watch, camera),
                 camera.name,
                 open_follower(request.follow, own),
             )
@@ -76,7 +76,7 @@ def run(
                 request.cameras, sources, frame_models, notices, strict=True
             )
         ]
-        summary = run_together(loops, request.loop_config, audience.common, on_notice)
+        summary = run_together(loops, request.loop_config, outputs.common, on_notice)
         if page is not None:
             page.close(summary.ended)
         if watch is not None:
@@ -92,7 +92,7 @@ def _supervised(request: DetectRequest, notices: Notices, stack: ExitStack) -> S
     return stack.enter_context(ServiceWatch(request.service, names, notices))
 
 
-def _heard(listeners: Listeners, watch: ServiceWatch | None, camera: NamedSource) -> Listeners:
+def _with_watch(listeners: Listeners, watch: ServiceWatch | None, camera: NamedSource) -> Listeners:
     """The listeners of a camera, with what hears of them for the service manager."""
     return listeners if watch is None else watch.camera(camera.name or "").join(listeners)
 

@@ -24,7 +24,7 @@ from edgecnn.jobs.detect_request import DetectRequest
 
 
 @dataclass(frozen=True)
-class Audience:
+class RunOutputs:
     """What is the same for all cameras.
 
     Attributes:
@@ -94,20 +94,20 @@ class Audience:
         )
 
 
-def open_audience(
+def open_outputs(
     request: DetectRequest,
     notices: Notices,
     on_result: OnResult | None,
     on_notice: OnNotice | None,
     page: Page | None,
     stack: ExitStack,
-) -> Audience:
+) -> RunOutputs:
     """Opens what all cameras share.
 
     Args:
         request: what was asked for.
         notices: get what happens to what they share.
-        on_result: see :class:`Audience`.
+        on_result: see :class:`RunOutputs`.
         on_notice: likewise.
         page: likewise.
         stack: gives it up if something else cannot be opened.
@@ -121,4 +121,4 @@ def open_audience(
         stack.callback(lines.discard)
     common = CommonOutputs(open_event_sinks(request.events, notices), lines, notices)
     stack.callback(common.discard)
-    return Audience(request, common, common.shared(), on_result, on_notice, page)
+    return RunOutputs(request, common, common.shared(), on_result, on_notice, page)
