@@ -12,7 +12,7 @@ from typing import Any
 from edgecnn.camera.clock import Instant
 from edgecnn.core.files import write_json
 
-SCHEMA = "edgecnn.run/1"
+SCHEMA = "edgecnn.service-run/1"
 NAME = "last_run.json"
 _LARGEST = 1 << 20
 

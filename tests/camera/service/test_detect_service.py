@@ -97,7 +97,7 @@ def test_kill_9_is_told_by_the_next_run(tmp_path: Path, manager: FakeManager) ->
         until(lambda: marker(tmp_path), 60)
         child.send_signal(signal.SIGKILL)
     killed = marker(tmp_path)
-    assert killed["ended"] is None and killed["schema"] == "edgecnn.run/1"
+    assert killed["ended"] is None and killed["schema"] == "edgecnn.service-run/1"
     with service(tmp_path, manager, *words) as child:
         manager.until("READY=1")
         child.send_signal(signal.SIGTERM)
