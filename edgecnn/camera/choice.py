@@ -27,7 +27,7 @@ _SHOWN = 20
 
 
 @dataclass(frozen=True)
-class Judgement:
+class ClassLimits:
     """How outputs are decoded, and what becomes of a decoded item.
 
     Attributes:
@@ -78,7 +78,7 @@ class ClassChoice:
                     hint=f"for example --threshold {name}=0.5",
                 )
 
-    def on(self, spec: PostprocessSpec, least: float | None) -> Judgement:
+    def on(self, spec: PostprocessSpec, least: float | None) -> ClassLimits:
         """How a model's outputs are decoded so that what counts is found.
 
         A threshold of a class replaces the model's own, be that higher or lower, where decoders
@@ -114,7 +114,7 @@ class ClassChoice:
             spec = spec.with_threshold(min(spec.score_threshold, *own.values()))
         limits = _limits(spec, floor, judged, wanted)
         if not wanted and not judged:
-            return Judgement(spec, floor, limits)
+            return ClassLimits(spec, floor, limits)
         names = frozenset(wanted)
 
         def keeps(item: Item) -> bool:
@@ -122,10 +122,10 @@ class ClassChoice:
                 return False
             return item.score >= judged.get(item.label, 0.0)
 
-        return Judgement(spec, floor, limits, keeps)
+        return ClassLimits(spec, floor, limits, keeps)
 
 
-def with_candidates(judgement: Judgement, score: float) -> Judgement:
+def with_candidates(judgement: ClassLimits, score: float) -> ClassLimits:
     """Finds objects from ``score`` on; those below their class's limit are candidates.
 
     Raises:

@@ -43,7 +43,7 @@ class Calls(Protocol):
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class ServiceSurroundings:
     """Where this program runs, as far as it decides what can supervise it.
 
     Attributes:
@@ -63,9 +63,9 @@ class Surroundings:
     uid: int
 
 
-def surroundings() -> Surroundings:
+def surroundings() -> ServiceSurroundings:
     """Those of this process."""
-    return Surroundings(
+    return ServiceSurroundings(
         sys.platform,
         _BOOTED.is_dir(),
         lambda name: shutil.which(name) is not None,
@@ -75,7 +75,7 @@ def surroundings() -> Surroundings:
     )
 
 
-def with_runtime_dir(around: Surroundings) -> dict[str, str]:
+def with_runtime_dir(around: ServiceSurroundings) -> dict[str, str]:
     """The environment that ``systemctl --user`` needs; ``cron`` leaves a part of it out."""
     environ = dict(around.environ)
     folder = f"/run/user/{around.uid}"
@@ -186,7 +186,11 @@ def journal_command(unit: str, lines: int, *, follow: bool, as_json: bool) -> tu
 
 
 def open_manager(
-    around: Surroundings, name: str, folder: Path, command: Sequence[str], call: Calls | None = None
+    around: ServiceSurroundings,
+    name: str,
+    folder: Path,
+    command: Sequence[str],
+    call: Calls | None = None,
 ) -> UserManager:
     """The user's manager.
 
@@ -212,7 +216,9 @@ def open_manager(
     return UserManager(call)
 
 
-def refuse_elsewhere(around: Surroundings, name: str, folder: Path, command: Sequence[str]) -> None:
+def refuse_elsewhere(
+    around: ServiceSurroundings, name: str, folder: Path, command: Sequence[str]
+) -> None:
     """Raises where there is no systemd; see :func:`open_manager`."""
     if around.platform == "win32":
         line = subprocess.list2cmdline(list(command)).replace('"', '\\"')

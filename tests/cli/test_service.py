@@ -14,7 +14,7 @@ import pytest
 from edgecnn.camera.clock import Instant
 from edgecnn.camera.service.marker import CameraCounts, RunMarker, write_marker
 from edgecnn.jobs.service_files import read_secrets
-from edgecnn.jobs.service_manager import Surroundings, UserManager
+from edgecnn.jobs.service_manager import ServiceSurroundings, UserManager
 from tests.camera.events.models import colour_points
 from tests.jobs import systemd_syntax
 from tests.jobs.fake_systemd import FakeSystemd
@@ -34,7 +34,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    around = Surroundings("linux", False, lambda name: False, os.environ, "me", 1000)
+    around = ServiceSurroundings("linux", False, lambda name: False, os.environ, "me", 1000)
     monkeypatch.setattr("edgecnn.jobs.service_manager.surroundings", lambda: around)
     return tmp_path
 

@@ -17,7 +17,7 @@ from edgecnn.jobs.service_files import (
     read_secrets,
     service_files,
 )
-from edgecnn.jobs.service_manager import Surroundings, UserManager, open_manager
+from edgecnn.jobs.service_manager import ServiceSurroundings, UserManager, open_manager
 from edgecnn.jobs.service_status import service_status
 from tests.jobs import systemd_syntax
 from tests.jobs.fake_systemd import FakeSystemd
@@ -175,7 +175,7 @@ def test_folders_of_the_xdg_specification(tmp_path: Path) -> None:
     assert files.state == Path("/home/me/.local/state/edgecnn/x")
 
 
-AROUND = Surroundings("linux", True, lambda name: True, {}, "me", 1000)
+AROUND = ServiceSurroundings("linux", True, lambda name: True, {}, "me", 1000)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ AROUND = Surroundings("linux", True, lambda name: True, {}, "me", 1000)
         (replace(AROUND, programs=lambda name: False), "supervisord"),
     ],
 )
-def test_elsewhere_one_line_says_what_to_use(around: Surroundings, instead: str) -> None:
+def test_elsewhere_one_line_says_what_to_use(around: ServiceSurroundings, instead: str) -> None:
     systemd = FakeSystemd()
     command = ("/usr/bin/python3", "-m", "edgecnn", "detect", "--source", "my clip%.mp4")
     with pytest.raises(ServiceError) as caught:

@@ -8,7 +8,7 @@ import socket
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from edgecnn.camera.page.request import RefusedError, Request
+from edgecnn.camera.page.request import PageRequest, RefusedError
 
 Ip = IPv4Address | IPv6Address
 
@@ -55,7 +55,7 @@ class Access:
     token: str | None = field(default=None, repr=False)
     cookie: str = "edgecnn"
 
-    def check(self, request: Request, local: str) -> None:
+    def check(self, request: PageRequest, local: str) -> None:
         """Refuses what is not meant for this page, or comes from another site.
 
         Args:
@@ -83,11 +83,11 @@ class Access:
         if request.method == "POST" and kind != "application/json":
             raise RefusedError(415, "a POST needs the Content-Type application/json")
 
-    def login(self, request: Request) -> bool:
+    def login(self, request: PageRequest) -> bool:
         """Whether the request brings the token in its address, as a link does that was printed."""
         return self.token is not None and request.path == "/" and "token" in request.query
 
-    def check_token(self, request: Request) -> None:
+    def check_token(self, request: PageRequest) -> None:
         """Refuses who does not know the token.
 
         Raises:
@@ -113,7 +113,7 @@ class Access:
         """The Set-Cookie that keeps the token in the browser until it is closed."""
         return f"{self.cookie}={self.token}; Path=/; HttpOnly; SameSite=Strict"
 
-    def _cookies(self, request: Request) -> list[str]:
+    def _cookies(self, request: PageRequest) -> list[str]:
         pairs = (
             pair.strip().partition("=") for pair in request.headers.get("cookie", "").split(";")
         )
@@ -131,7 +131,7 @@ class Access:
         return name in self.names or name == "localhost" and here.is_loopback
 
 
-def _same_site(request: Request) -> bool:
+def _same_site(request: PageRequest) -> bool:
     """Whether a browser says that the page itself, or its user, made the request.
 
     A link elsewhere may open the page, and nothing else.

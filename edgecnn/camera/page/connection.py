@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Literal, Protocol
 
 from edgecnn.camera.page.reply import Reply, error_reply
-from edgecnn.camera.page.request import RefusedError, Request, RequestReader
+from edgecnn.camera.page.request import PageRequest, RefusedError, RequestReader
 from edgecnn.camera.page.viewers import Viewer
 
 #: So long a request may take to come, however slowly its bytes trickle.
@@ -57,7 +57,7 @@ class ConnectionOwner(Protocol):
     def files(self) -> Executor:
         """Threads that read files, since a disk may hang."""
 
-    async def answer(self, request: Request, local: str) -> Answer:
+    async def answer(self, request: PageRequest, local: str) -> Answer:
         """The answer to a request that came to this address of the machine.
 
         Raises:
@@ -191,7 +191,7 @@ class Connection(asyncio.Protocol):
     def _to(self, state: State) -> None:
         self.state, self._since_s = state, asyncio.get_running_loop().time()
 
-    async def _answer(self, request: Request) -> None:
+    async def _answer(self, request: PageRequest) -> None:
         with_body = request.method != "HEAD"
         try:
             answer = await self._owner.answer(request, self.local)

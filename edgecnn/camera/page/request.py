@@ -42,7 +42,7 @@ class RefusedError(Exception):
 
 
 @dataclass(frozen=True)
-class Request:
+class PageRequest:
     """One request.
 
     Attributes:
@@ -68,10 +68,10 @@ class RequestReader:
 
     def __init__(self) -> None:
         self._bytes = bytearray()
-        self._head: Request | None = None
+        self._head: PageRequest | None = None
         self._length = 0
 
-    def feed(self, data: bytes) -> Request | None:
+    def feed(self, data: bytes) -> PageRequest | None:
         """The request, once it is whole.
 
         Raises:
@@ -89,7 +89,7 @@ class RequestReader:
         if len(self._bytes) < self._length:
             return None
         head = self._head
-        return Request(
+        return PageRequest(
             head.method, head.path, head.query, head.headers, bytes(self._bytes[: self._length])
         )
 
@@ -104,7 +104,7 @@ class RequestReader:
             raise RefusedError(431, f"the headers have more than {MOST_HEAD} bytes")
 
 
-def _head(data: bytes) -> Request:
+def _head(data: bytes) -> PageRequest:
     """The request line and the header fields."""
     line, *fields = data.split(b"\r\n")
     if len(line) > MOST_LINE:
@@ -119,7 +119,7 @@ def _head(data: bytes) -> Request:
     path, _, query = target.partition("?")
     if not path.startswith("/") or "#" in target:
         raise RefusedError(400, "the request's target is no path")
-    return Request(method, path, _parameters(query), _fields(fields))
+    return PageRequest(method, path, _parameters(query), _fields(fields))
 
 
 def _fields(lines: list[bytes]) -> dict[str, str]:
@@ -159,7 +159,7 @@ def _parameters(query: str) -> dict[str, str]:
     return found
 
 
-def _body_length(head: Request) -> int:
+def _body_length(head: PageRequest) -> int:
     """How many bytes follow the head."""
     if "transfer-encoding" in head.headers:
         raise RefusedError(400, "Transfer-Encoding is not understood; send a Content-Length")

@@ -21,7 +21,7 @@ from edgecnn.camera.page.encode import json_message
 from edgecnn.camera.page.live import BOUNDARY, WatchedCamera
 from edgecnn.camera.page.recordings import Recordings
 from edgecnn.camera.page.reply import JSON, Headers, Reply, head, json_reply
-from edgecnn.camera.page.request import RefusedError, Request
+from edgecnn.camera.page.request import PageRequest, RefusedError
 from edgecnn.camera.page.share import Share
 from edgecnn.camera.page.status import MachineState, ReadMachine, StatusSampler
 from edgecnn.camera.page.viewers import Viewer
@@ -101,7 +101,7 @@ class Site:
         self._listed: asyncio.Future[list[dict[str, Any]]] | None = None
         self._listed_until_s = 0.0
         self._machine: asyncio.Future[MachineState] | None = None
-        self._get: dict[str, Callable[[Request], Awaitable[Answer]]] = {
+        self._get: dict[str, Callable[[PageRequest], Awaitable[Answer]]] = {
             "/": self._page,
             "/about": self._about,
             "/live": self._live,
@@ -109,9 +109,11 @@ class Site:
             "/snapshot.jpg": self._snapshot,
             "/recordings": self._listing,
         }
-        self._post: dict[str, Callable[[Request], Awaitable[Answer]]] = {"/limits": self._limits}
+        self._post: dict[str, Callable[[PageRequest], Awaitable[Answer]]] = {
+            "/limits": self._limits
+        }
 
-    async def answer(self, request: Request, local: str) -> Answer:
+    async def answer(self, request: PageRequest, local: str) -> Answer:
         """See :class:`edgecnn.camera.page.connection.ConnectionOwner`."""
         self._access.check(request, local)
         self._access.check_token(request)
@@ -188,7 +190,7 @@ class Site:
         except TimeoutError:
             raise RefusedError(503, "the disk does not answer") from None
 
-    def _camera(self, request: Request) -> WatchedCamera:
+    def _camera(self, request: PageRequest) -> WatchedCamera:
         """The camera that is asked for; without a name the first."""
         name = request.query.get("camera")
         if name is None:
@@ -198,14 +200,14 @@ class Site:
             raise RefusedError(404, "there is no such camera")
         return camera
 
-    async def _page(self, request: Request) -> Answer:
+    async def _page(self, request: PageRequest) -> Answer:
         if self._access.login(request):
             headers: Headers = (("Location", "/"), ("Set-Cookie", self._access.cookie_header()))
             return Reply(b"", "text/plain", 303, headers)
         headers = (("Content-Security-Policy", self._facts.policy),)
         return Reply(self._facts.html, "text/html; charset=utf-8", headers=headers)
 
-    async def _about(self, _: Request) -> Answer:
+    async def _about(self, _: PageRequest) -> Answer:
         facts = self._facts
         cameras = [
             {
@@ -232,7 +234,7 @@ class Site:
             }
         )
 
-    async def _live(self, request: Request) -> Answer:
+    async def _live(self, request: PageRequest) -> Answer:
         camera = self._camera(request)
 
         def join(viewer: Viewer) -> Callable[[], None]:
@@ -242,19 +244,19 @@ class Site:
 
         return StreamReply(head(200, "application/octet-stream"), join)
 
-    async def _stream(self, request: Request) -> Answer:
+    async def _stream(self, request: PageRequest) -> Answer:
         camera = self._camera(request)
         kind = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
         return StreamReply(head(200, kind), lambda viewer: camera.join(viewer, drawn=True))
 
-    async def _snapshot(self, request: Request) -> Answer:
+    async def _snapshot(self, request: PageRequest) -> Answer:
         camera = self._camera(request)
         if request.method == "HEAD":
             return Reply(b"", "image/jpeg")
         drawn = request.query.get("drawn", "0") not in ("", "0")
         return Reply(await camera.snapshot(drawn), "image/jpeg")
 
-    async def _listing(self, _: Request) -> Answer:
+    async def _listing(self, _: PageRequest) -> Answer:
         if self._facts.recordings is None:
             return json_reply([])
         now_s = asyncio.get_running_loop().time()
@@ -265,14 +267,14 @@ class Site:
             self._listed.add_done_callback(lambda done: done.cancelled() or done.exception())
         return json_reply(await asyncio.shield(self._listed))
 
-    async def _recording(self, request: Request) -> Answer:
+    async def _recording(self, request: PageRequest) -> Answer:
         recordings = self._facts.recordings
         if recordings is None:
             raise RefusedError(404, "nothing is recorded")
         name = request.path.removeprefix(_RECORDINGS)
         return await self._on_disk(recordings.answer, name, request.headers.get("range"))
 
-    async def _limits(self, request: Request) -> Answer:
+    async def _limits(self, request: PageRequest) -> Answer:
         controls = self._facts.controls
         if controls is None:
             raise RefusedError(403, "the limits cannot be moved")

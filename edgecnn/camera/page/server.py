@@ -18,7 +18,7 @@ from typing import Protocol
 from edgecnn.camera.page.access import to_ip
 from edgecnn.camera.page.bucket import Bucket
 from edgecnn.camera.page.connection import Answer, Connection, State
-from edgecnn.camera.page.request import RefusedError, Request
+from edgecnn.camera.page.request import PageRequest, RefusedError
 
 #: Connections whose request has not come yet, all and of one address elsewhere; those with an
 #: answer under way; streams, all and those of other machines.
@@ -36,7 +36,7 @@ _FULL = RefusedError(503, "too many are connected to the page; try again in a mo
 class RequestHandler(Protocol):
     """What the server serves. Everything is called on the server's thread."""
 
-    async def answer(self, request: Request, local: str) -> Answer:
+    async def answer(self, request: PageRequest, local: str) -> Answer:
         """See :class:`edgecnn.camera.page.connection.ConnectionOwner`."""
 
     def tick(self) -> None:
@@ -87,7 +87,7 @@ class PageServer:
         if self._thread.ident is not None:
             self._thread.join(_JOIN_S)
 
-    async def answer(self, request: Request, local: str) -> Answer:
+    async def answer(self, request: PageRequest, local: str) -> Answer:
         """See :class:`edgecnn.camera.page.connection.ConnectionOwner`."""
         return await self._handler.answer(request, local)
 

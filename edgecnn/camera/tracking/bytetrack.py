@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from edgecnn.camera.result import Item
 from edgecnn.camera.tracking.assignment import best_pairs
-from edgecnn.camera.tracking.found import Floats, Found, overlaps
+from edgecnn.camera.tracking.found import Floats, FoundBoxes, overlaps
 from edgecnn.camera.tracking.kalman import BoxFilter, Noise
 from edgecnn.camera.tracking.tracked import Earlier, Sighting, Tracked
 
@@ -170,7 +170,7 @@ class ByteTracker:
         self._before_s, self._now_s = self._now_s, max(self._now_s, time_s)
         ended = self._end(lambda track: self._now_s - track.last_s > self._rules.lost_s)
         self._filter.predict(self._now_s - self._before_s, self._seen_before())
-        found = Found.among(items)
+        found = FoundBoxes.among(items)
         for track in self._tracks:
             track.missed += 1
         owners = self._owners(found)
@@ -180,7 +180,7 @@ class ByteTracker:
         self._number(list(new.values()))
         return self._tracked(items, found, owners, new, ended)
 
-    def _owners(self, found: Found) -> dict[int, _Track]:
+    def _owners(self, found: FoundBoxes) -> dict[int, _Track]:
         """Detection, by its place in ``found`` → the track that it belongs to."""
         if not self._tracks or not found.items:
             return {}
@@ -225,7 +225,7 @@ class ByteTracker:
             ]
         )
 
-    def _begin(self, found: Found, owners: dict[int, _Track]) -> None:
+    def _begin(self, found: FoundBoxes, owners: dict[int, _Track]) -> None:
         """New tracks of what is left and is no double of anything that is followed."""
         new: list[int] = []
         left = [place for place in np.flatnonzero(found.sure).tolist() if place not in owners]
@@ -313,7 +313,7 @@ class ByteTracker:
     def _tracked(
         self,
         items: tuple[Item, ...],
-        found: Found,
+        found: FoundBoxes,
         owners: dict[int, _Track],
         new: dict[int, _Track],
         ended: tuple[int, ...],

@@ -18,7 +18,7 @@ _POINT_SIDES = 3
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundBoxes:
     """The detections of a frame that can be followed, in an order that does not depend on theirs.
 
     Attributes:
@@ -36,7 +36,7 @@ class Found:
     sure: NDArray[np.bool_]
 
     @staticmethod
-    def among(items: tuple[Item, ...]) -> Found:
+    def among(items: tuple[Item, ...]) -> FoundBoxes:
         """Those of a frame's items whose box encloses something."""
         places = [place for place, item in enumerate(items) if _can_be_followed(item)]
         places.sort(
@@ -45,7 +45,7 @@ class Found:
             )
         )  # fmt: skip
         found = tuple(items[place] for place in places)
-        return Found(
+        return FoundBoxes(
             found,
             tuple(places),
             np.array([_box(item) for item in found], np.float64).reshape(-1, 4),

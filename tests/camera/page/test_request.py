@@ -12,13 +12,13 @@ from edgecnn.camera.page.request import (
     MOST_FIELDS,
     MOST_HEAD,
     MOST_LINE,
+    PageRequest,
     RefusedError,
-    Request,
     RequestReader,
 )
 
 
-def read(data: bytes, sizes: list[int] | None = None) -> Request | RefusedError | None:
+def read(data: bytes, sizes: list[int] | None = None) -> PageRequest | RefusedError | None:
     """What becomes of these bytes, in pieces of these sizes."""
     reader, place = RequestReader(), 0
     try:
@@ -64,7 +64,7 @@ def test_valid_requests_are_read_as_the_standard_library_reads_them(path, fields
     head = f"GET {path} HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in fields.items())
     data = (head + "\r\n").encode("latin-1")
     found, judge = read(data, sizes), Judge(data)
-    assert judge.ok and isinstance(found, Request)
+    assert judge.ok and isinstance(found, PageRequest)
     assert (found.method, found.path) == (judge.command, judge.path)
     assert found.headers == {key.lower(): value for key, value in judge.headers.items()}
 
@@ -72,7 +72,7 @@ def test_valid_requests_are_read_as_the_standard_library_reads_them(path, fields
 @given(st.binary(max_size=600), st.lists(st.integers(0, 200), max_size=6))
 def test_nonsense_is_refused_or_waited_for(data, sizes) -> None:
     found = read(data, sizes)
-    assert found is None or isinstance(found, Request) or 400 <= found.status < 500
+    assert found is None or isinstance(found, PageRequest) or 400 <= found.status < 500
 
 
 @given(st.binary(max_size=60), st.integers(0, 80), st.integers(0, 80), st.lists(st.integers(0, 30)))
@@ -87,14 +87,14 @@ def test_damaged_requests_end_alike_however_they_are_cut(junk, start, end, sizes
 def test_a_body_is_read_by_its_length_and_nothing_behind_it() -> None:
     data = b"POST /limits HTTP/1.1\r\nContent-Length: 4\r\n\r\nbodyGET / HTTP/1.1\r\n\r\n"
     found = read(data)
-    assert isinstance(found, Request) and found.body == b"body"
+    assert isinstance(found, PageRequest) and found.body == b"body"
     whole = data.index(b"body") + 4
     assert read(data[: whole - 1]) is None
 
 
 def test_a_query_is_decoded_and_a_path_is_not() -> None:
     found = read(b"GET /a%2fb?camera=front%20door&x= HTTP/1.1\r\nHost: y\r\n\r\n")
-    assert isinstance(found, Request)
+    assert isinstance(found, PageRequest)
     assert found.path == "/a%2fb" and found.query == {"camera": "front door", "x": ""}
 
 
