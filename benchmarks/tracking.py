@@ -202,7 +202,7 @@ def _ours(scenes: tuple[Scene, ...], counts_from: float) -> dict[str, Any]:
 
 
 def _mean(scores: dict[str, dict[str, float]]) -> dict[str, float]:
-    """Of the kinds: the mean of shares, the sum of counts."""
+    """Sums the kinds up: the mean of their shares, the sum of their counts."""
     each = list(scores.values())
     return {
         key: sum(one[key] for one in each) / (len(each) if key in ("mota", "idf1") else 1)

@@ -95,7 +95,7 @@ class Pipeline:
         return dict(zip(self._own.labels, self._judgement.limits, strict=True))
 
     def choose(self, score_threshold: float | None, choice: ClassChoice) -> None:
-        """From the next frame on, other detections count. Any thread may call it.
+        """Changes which detections count, from the next frame on. Any thread may call it.
 
         Args:
             score_threshold: of all classes; None: the model's own.

@@ -76,12 +76,12 @@ class RunSummary:
 
     @property
     def frames(self) -> int:
-        """Processed, of all cameras."""
+        """Adds up the processed frames of all cameras."""
         return sum(camera.run.frames for camera in self.cameras)
 
     @property
     def counts(self) -> SourceCounts:
-        """Of all sources."""
+        """Adds up what all sources have been through."""
         each = [camera.run.counts for camera in self.cameras]
         return SourceCounts(
             sum(counts.dropped for counts in each),
@@ -91,7 +91,7 @@ class RunSummary:
 
     @property
     def fps(self) -> float:
-        """Processed frames per second, of all cameras."""
+        """Adds up the processed frames per second of all cameras."""
         return sum(camera.run.fps for camera in self.cameras)
 
     @property

@@ -12,7 +12,7 @@ class Controls(Protocol):
         """Label → the least score that counts now."""
 
     def set_limit(self, label: str | None, score: float) -> None:
-        """From the next frame on another score counts for one class; None: for all.
+        """Sets the least score of one class (None: of all) from the next frame on.
 
         Raises:
             UsageError: the score is none, or there is no such class.

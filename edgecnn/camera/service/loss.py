@@ -116,5 +116,5 @@ def span(seconds: float) -> str:
 
 
 def _clock(moment: Instant) -> str:
-    """To the second."""
+    """Writes a time to the second, for people."""
     return moment.iso()[:19] + "Z"

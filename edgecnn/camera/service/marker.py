@@ -56,7 +56,7 @@ class RunMarker:
 
     @property
     def frames(self) -> int:
-        """Of all cameras."""
+        """Counts the frames of all cameras."""
         return sum(camera.frames for camera in self.cameras.values())
 
     def lines(self) -> tuple[str, ...]:

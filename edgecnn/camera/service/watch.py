@@ -123,7 +123,7 @@ class ServiceWatch:
         self._notice = f"{notice.moment.iso()[:19]}Z {notice.text}"
 
     def _begin(self) -> None:
-        """With the first sign of life: says what was lost, and begins to leave word."""
+        """Says what was lost, and begins the marker; called with the first sign of life."""
         self._begun = True
         if self._loss is not None:
             self._notices.say(self._loss.kind, self._loss.text)
